@@ -1,0 +1,94 @@
+"""A backend's own activation, as measured through its layer: a table over the whole range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.backends.protocol import Backend
+from harness.case import make_case
+from harness.config import SWEEP_POINTS, Config
+from harness.observe import observe
+from reference import exact_activation
+
+__all__ = ["OwnActivation", "measure_activation", "sweep_config"]
+
+Float64Array = npt.NDArray[np.float64]
+
+
+def sweep_config(nonlinearity: str, dtype: str) -> Config:
+    """The config whose layer is nothing but its activation, on all sweep points at once."""
+    return Config(
+        nonlinearity=nonlinearity, dtype=dtype, bias=False, batch=SWEEP_POINTS, data="sweep"
+    )
+
+
+def measure_activation(backend: Backend, nonlinearity: str, dtype: str) -> OwnActivation | None:
+    """Measure a backend's activation; None where it gives nothing usable there."""
+    case = make_case(sweep_config(nonlinearity, dtype))
+    forward = observe(backend, case, repeat=False).forward
+    if forward is None:
+        return None
+    points = case.x.ravel().astype(np.float64)
+    # Subnormal points are left out: what flushes them is not the activation's shape.
+    normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
+    unique, index = np.unique(points[normal], return_index=True)
+    values = forward.output.ravel().astype(np.float64)[normal][index]
+    return OwnActivation(nonlinearity, unique, values)
+
+
+@dataclass(frozen=True)
+class OwnActivation:
+    """What an activation gave (`values`) at sorted, distinct, normal `points`; float64."""
+
+    nonlinearity: str
+    points: Float64Array
+    values: Float64Array
+
+    def __post_init__(self) -> None:
+        error = self.values - exact_activation(self.nonlinearity, self.points)
+        # Level k of the pyramids holds the extremes over 2^k neighbours: any range in O(1).
+        lows, highs = [error], [error]
+        while 2 ** len(lows) <= len(error):
+            half = 2 ** (len(lows) - 1)
+            lows.append(np.minimum(lows[-1][:-half], lows[-1][half:]))
+            highs.append(np.maximum(highs[-1][:-half], highs[-1][half:]))
+        object.__setattr__(self, "_error", error)
+        object.__setattr__(self, "_pyramids", (lows, highs))
+
+    @property
+    def largest(self) -> float:
+        """The largest |value| seen."""
+        return float(np.nanmax(np.abs(self.values)))
+
+    def error_range(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Smallest and largest error measured over [low, high] and one point beyond each end.
+
+        NaN where the activation gave NaN nearby: that explains nothing.
+        """
+        first = np.clip(np.searchsorted(self.points, low, "left") - 1, 0, len(self.points) - 1)
+        last = np.clip(np.searchsorted(self.points, high, "right"), first, len(self.points) - 1)
+        level = np.frexp((last - first + 1).astype(np.float64))[1] - 1
+        lows, highs = self._pyramids  # type: ignore[attr-defined]
+        smallest, largest = np.empty(first.shape), np.empty(first.shape)
+        for k in np.unique(level):
+            at = level == k
+            left, right = first[at], last[at] + 1 - 2**k
+            smallest[at] = np.minimum(lows[k][left], lows[k][right])
+            largest[at] = np.maximum(highs[k][left], highs[k][right])
+        return smallest, largest
+
+    def emulate(self, a: npt.NDArray[np.floating]) -> Float64Array:
+        """The exact activation plus the measured error, interpolated between the points."""
+        a = a.astype(np.float64)
+        error: Float64Array = self._error  # type: ignore[attr-defined]
+        return exact_activation(self.nonlinearity, a) + np.interp(a, self.points, error)
+
+    def emulate_beside(self, a: npt.NDArray[np.floating]) -> Float64Array:
+        """As `emulate`, with the error read one table point further: how rough the table is."""
+        a = a.astype(np.float64)
+        error: Float64Array = self._error  # type: ignore[attr-defined]
+        index = np.clip(np.searchsorted(self.points, a, "right"), 0, len(error) - 1)
+        return exact_activation(self.nonlinearity, a) + error[index]

@@ -1,0 +1,115 @@
+"""From the name on the command line to a backend, or a message that says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from harness.backends.protocol import Backend, BackendUnavailable
+from harness.config import Config
+
+__all__ = ["load_backend", "unsupported_reason", "versions_of"]
+
+BUILT_IN = {
+    "torch": ("harness.backends.torch_rnn", "TorchBackend"),
+    "mindspore": ("harness.backends.mindspore_rnn", "MindSporeBackend"),
+}
+
+
+def load_backend(name: str) -> Backend:
+    """Load `torch`, `mindspore`, `path/to/file.py:OBJECT` or `package.module:OBJECT`.
+
+    OBJECT may be a backend or a class (or function) without arguments that makes one.
+
+    Raises:
+        BackendUnavailable: with what to install, or what the object lacks.
+    """
+    if name in BUILT_IN:
+        module_name, attribute = BUILT_IN[name]
+        try:
+            backend = getattr(importlib.import_module(module_name), attribute)()
+        except ImportError as error:
+            raise BackendUnavailable(
+                f"backend {name!r} cannot be imported ({error}); install it with: "
+                f"pip install -c constraints.txt 'rnn-parity[{name}]'"
+            ) from error
+        return cast(Backend, backend)
+    if ":" not in name:
+        raise BackendUnavailable(
+            f"backend {name!r} is not known; expected one of {', '.join(BUILT_IN)}, or an "
+            "implementation of your own as path/to/file.py:OBJECT or package.module:OBJECT"
+        )
+    return _external(name)
+
+
+def unsupported_reason(backend: Backend, config: Config) -> str | None:
+    """Why the backend documents that it does not do what the config asks for, or None."""
+    ask = getattr(backend, "unsupported", None)
+    reason = None if ask is None else ask(config)
+    return None if reason is None else str(reason)
+
+
+def versions_of(backend: Backend) -> dict[str, str]:
+    """Name and version of everything the backend wants to see in the report's header."""
+    ask = getattr(backend, "versions", None)
+    return {} if ask is None else {str(k): str(v) for k, v in ask().items()}
+
+
+def _external(name: str) -> Backend:
+    place, _, attribute = name.rpartition(":")
+    try:
+        module = _module(place)
+    except BackendUnavailable:
+        raise
+    except Exception as error:
+        raise BackendUnavailable(
+            f"backend {name!r}: importing {place} raised {type(error).__name__}: {error}"
+        ) from error
+    candidate: Any = getattr(module, attribute, None)
+    if candidate is None:
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise BackendUnavailable(
+            f"backend {name!r}: {place} has no {attribute!r}; it defines {', '.join(public)}"
+        )
+    if isinstance(candidate, type) or (callable(candidate) and not hasattr(candidate, "build")):
+        try:
+            candidate = candidate()
+        except Exception as error:
+            raise BackendUnavailable(
+                f"backend {name!r}: {attribute}() raised {type(error).__name__}: {error}; "
+                "expected an object, or a class that takes no arguments"
+            ) from error
+    if not callable(getattr(candidate, "build", None)):
+        raise BackendUnavailable(
+            f"backend {name!r}: {type(candidate).__name__} has no method build(options); the "
+            "README's section 'Your own implementation' shows a complete one"
+        )
+    given = getattr(candidate, "name", None)
+    if not isinstance(given, str) or not re.fullmatch("[a-z0-9_.-]+", given) or given in BUILT_IN:
+        raise BackendUnavailable(
+            f"backend {name!r}: {type(candidate).__name__}.name = {given!r}, expected a str of "
+            f"[a-z0-9_.-], such as name = 'mine', and none of {', '.join(BUILT_IN)}"
+        )
+    return cast(Backend, candidate)
+
+
+def _module(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(place)
+    path = Path(place)
+    if not path.is_file():
+        raise BackendUnavailable(f"backend file {place} does not exist (looked in {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(f"rnn_parity_external_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BackendUnavailable(f"backend file {place} cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,237 @@
+"""A case is a config with its arrays: the same bits on every machine and every NumPy version.
+
+Every array comes from SHAKE-256 over (seed, name of the array), so two configs that differ in
+one option share what they can, and shrinking a config keeps its numbers. Only exactly rounded
+operations are applied to the raw bits.
+
+Data kinds:
+    mixed: weights uniform within scale / sqrt(hidden_size); the rows of the batch carry the
+        regimes ordinary, saturating, tiny (down to subnormal) and large in turn.
+    ints: small integers, relu: every evaluation order gives the same bits.
+    page: x and h_0 of the mapping page's Code Example 1.
+    sweep: weights 1 and 0, one step: the layer is its activation, over the whole range.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.config import SWEEP_POINTS, Config
+from reference import FORMATS, Format
+
+__all__ = ["NUMPY_DTYPES", "Case", "make_case", "perturb", "sweep_points"]
+
+Array = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+NUMPY_DTYPES = {"fp16": np.dtype("f2"), "fp32": np.dtype("f4"), "fp64": np.dtype("f8")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arrays of one config, time first: x (T, B, I), h_0 (L * D, B, H) or None, lengths (B,).
+
+    `twins` are two batch rows with the same valid content, different padding and different
+    neighbours; None where the batch is smaller than 3.
+    """
+
+    config: Config
+    weights: Mapping[str, Array]
+    x: Array
+    h_0: Array | None
+    lengths: IntArray | None
+    twins: tuple[int, int] | None
+
+    @property
+    def fmt(self) -> Format:
+        return FORMATS[self.config.dtype]
+
+    @property
+    def valid(self) -> BoolArray:
+        """(T, B): which steps are not padding."""
+        steps, batch = self.x.shape[:2]
+        lengths = np.full(batch, steps) if self.lengths is None else self.lengths
+        valid: BoolArray = np.arange(steps)[:, None] < lengths[None, :]
+        return valid
+
+    @property
+    def last_step(self) -> IntArray:
+        """(B,): index of the last valid step, -1 for an empty row."""
+        return self.valid.sum(axis=0) - 1
+
+
+def make_case(config: Config) -> Case:
+    """Build the arrays of a config; depends on nothing but the config."""
+    x, h_0 = _x(config), _h_0(config)
+    lengths = _lengths(config)
+    twins = (0, config.batch - 1) if config.batch >= 3 and config.data != "sweep" else None
+    if twins is not None:
+        x[:, twins[1]] = x[:, twins[0]]
+        if h_0 is not None:
+            h_0[:, twins[1]] = h_0[:, twins[0]]
+        if lengths is not None:
+            lengths[twins[1]] = lengths[twins[0]]
+    dtype = NUMPY_DTYPES[config.dtype]
+    weights = {
+        name: _weight(config, name, shape).astype(dtype)
+        for name, shape in config.options.parameter_shapes().items()
+    }
+    case = Case(
+        config=config,
+        weights=weights,
+        x=x.astype(dtype),
+        h_0=None if h_0 is None else h_0.astype(dtype),
+        lengths=lengths,
+        twins=twins,
+    )
+    _fill_padding(case, case.x, "padding")
+    return case
+
+
+def perturb(case: Case, *, padding: bool, neighbours: bool) -> tuple[Array, Array | None, BoolArray]:
+    """x and h_0 with other rubbish in the padding and other numbers in every odd row.
+
+    Returns x, h_0, and (B,) which rows were kept; kept rows must give the same bits again.
+    """
+    config = case.config
+    x, h_0 = case.x.copy(), None if case.h_0 is None else case.h_0.copy()
+    kept = np.ones(config.batch, bool)
+    if neighbours:
+        kept[1::2] = False
+        x[:, ~kept] = _uniform(config, "other x", x.shape)[:, ~kept]
+        if h_0 is not None:
+            h_0[:, ~kept] = _uniform(config, "other h_0", h_0.shape)[:, ~kept]
+    _fill_padding(case, x, "other padding" if padding else "padding")
+    return x, h_0, kept
+
+
+@functools.cache
+def sweep_points(dtype: str) -> Array:
+    """The points of the activation sweep, (SWEEP_POINTS,), sorted, without NaN.
+
+    fp16: every number (both infinities, both zeros). Wider formats: dense over the binades
+    2^-12 to 2^4 (relu and tanh have all their shape there), sparser in all other binades down
+    to the subnormals, and the special values: zeros, infinities, extremes, and the neighbours
+    of every power of two.
+    """
+    fmt, numpy_dtype = FORMATS[dtype], NUMPY_DTYPES[dtype]
+    if dtype == "fp16":
+        bits = np.arange(SWEEP_POINTS, dtype=np.uint16).view(numpy_dtype)
+        points = np.where(np.isnan(bits), 0, bits)
+    else:
+        powers = np.ldexp(1.0, np.arange(fmt.emin - fmt.precision + 1, fmt.emax + 1))
+        special = np.concatenate([[0.0, np.inf, fmt.largest], powers])
+        special = np.concatenate(
+            [special, np.nextafter(powers.astype(numpy_dtype), numpy_dtype.type(np.inf))]
+        )
+        sparse = np.concatenate([powers * (1 + k / 4) for k in (1, 2, 3)])
+        count = SWEEP_POINTS // 2 - len(special) - len(sparse)
+        dense = np.ldexp(
+            1 + (np.arange(count) // 17 + 0.5) / (count // 17 + 1), np.arange(count) % 17 - 12
+        )
+        positive = np.concatenate([special, sparse, dense]).astype(numpy_dtype)
+        points = np.concatenate([positive, -positive])
+    return np.sort(points)
+
+
+def _uniform(config: Config, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Uniform in [-1, 1), float64, from (seed, name) alone."""
+    raw = hashlib.shake_256(f"{config.seed}/{name}".encode()).digest(8 * math.prod(shape))
+    bits = np.frombuffer(raw, "<u8") >> np.uint64(11)
+    return (bits * 2.0**-52 - 1.0).reshape(shape)
+
+
+def _integers(
+    config: Config, name: str, shape: tuple[int, ...], low: int, high: int
+) -> npt.NDArray[np.float64]:
+    """Integers in low..high, as float64."""
+    return np.floor((_uniform(config, name, shape) + 1) / 2 * (high - low + 1)) + low
+
+
+def _weight(config: Config, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    if config.data == "sweep":
+        return np.full(shape, float(name.startswith("weight_ih")))
+    if config.data != "ints":
+        return _uniform(config, name, shape) * (config.scale / math.sqrt(config.hidden_size))
+    if name.startswith("bias"):
+        return _integers(config, name, shape, -1, 4)
+    if name.startswith("weight_ih_l0"):
+        return _integers(config, name, shape, -1, 3)
+    # One or two entries of magnitude 1 a row, off the diagonal: sums stay small over the steps.
+    weight = np.zeros(shape)
+    rows = np.arange(shape[0])
+    weight[rows, (rows + 1) % shape[1]] = _integers(config, name, (shape[0],), 0, 5).clip(-1, 1)
+    weight[rows, (2 * rows + 3) % shape[1]] = _integers(config, name + "+", (shape[0],), -1, 1)
+    return weight
+
+
+def _x(config: Config) -> npt.NDArray[np.float64]:
+    shape = (config.steps, config.batch, config.input_size)
+    if config.data == "sweep":
+        return sweep_points(config.dtype).astype(np.float64).reshape(shape)
+    if config.data == "page":
+        return np.array([[[3.0, 4.0]]])
+    if config.data == "ints":
+        return _integers(config, "x", shape, -2, 4)
+    return _regimes(config, "x", shape)
+
+
+def _h_0(config: Config) -> npt.NDArray[np.float64] | None:
+    if not config.h_0:
+        return None
+    shape = (config.num_layers * config.directions, config.batch, config.hidden_size)
+    if config.data == "page":
+        return np.array([[[1.0, 2, 3]], [[3.0, 4, 5]], [[3.0, 4, 5]], [[3.0, 4, 5]]])
+    if config.data == "ints":
+        return _integers(config, "h_0", shape, -3, 5)
+    return _regimes(config, "h_0", shape)
+
+
+def _regimes(config: Config, name: str, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+    """Rows of the batch (axis 1) in turn: ordinary, saturating, tiny, large."""
+    fmt = FORMATS[config.dtype]
+    values = _uniform(config, name, shape)
+    # 2^52 values over the exponents: the stream is fine-grained enough, and ldexp is exact.
+    position = (_uniform(config, name + " exponent", shape) + 1) / 2
+    lowest = fmt.emin - fmt.precision + 2
+    tiny = np.ldexp(values, np.floor(lowest + position * (-8 - lowest)).astype(int))
+    highest = min(20, fmt.emax // 3)
+    large = np.ldexp(values, np.floor(4 + position * (highest - 4)).astype(int))
+    choices = (2 * values, 16 * values, tiny, large)
+    for row in range(shape[1]):
+        values[:, row] = choices[row % 4][:, row]
+    return values
+
+
+def _lengths(config: Config) -> IntArray | None:
+    if config.lengths == "nolens":
+        return None
+    batch, steps = config.batch, config.steps
+    if config.lengths == "alllens":
+        return np.full(batch, steps)
+    lengths = _integers(config, "lengths", (batch,), 1, steps).astype(np.int64)
+    # Row 0 (a twin) is shortened where it can be, so that padding exists and matters.
+    lengths[0] = min(lengths[0], max(1, steps - 1))
+    if config.lengths == "ragged" and batch > 1:
+        lengths[1] = steps
+    if config.lengths == "empties":
+        lengths[1 % batch] = 0
+    return lengths
+
+
+def _fill_padding(case: Case, x: Array, name: str) -> None:
+    """Write rubbish where x is padding: NaN, infinities, large and ordinary numbers."""
+    if case.lengths is None:
+        return
+    rubbish = np.array([np.nan, np.inf, -np.inf, 3e4, -3e4, 0.75, -1.5, 0.0], x.dtype)
+    choice = _integers(case.config, name, x.shape, 0, len(rubbish) - 1).astype(np.int64)
+    padding = ~case.valid
+    x[padding] = rubbish[choice[padding]]

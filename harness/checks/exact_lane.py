@@ -1,0 +1,59 @@
+"""Small integers and relu: every order of evaluation gives the same bits, so equality is asked.
+
+All products and partial sums of a step are integers of magnitude at most m, so each is exact
+in a precision of p bits while m < 2^p, whatever the order, fused or not. No tolerance is
+involved: this judges the logic (lengths, directions, layers, states, biases) to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.checks.step_residual import direction_steps
+from harness.comparison import FAIL, Comparison, Worst, compare
+from harness.evidence import Evidence, locate_output
+
+__all__ = ["check"]
+
+
+def check(evidence: Evidence) -> Iterator[Comparison]:
+    """Each step from the own previous state; and, where all were exact, against the oracle."""
+    config, fmt = evidence.config, evidence.case.fmt
+    everything_exact = True
+    for layer in range(config.num_layers):
+        for direction in range(config.directions):
+            steps = direction_steps(evidence, layer, direction == 1)
+            valid = evidence.case.valid[:, :, None]
+            exact = steps.defined & (steps.magnitude < 2.0**fmt.precision)
+            everything_exact &= bool((exact | ~valid).all())
+            name = "output" if layer == config.num_layers - 1 else f"layer {layer} alone"
+            side = "reverse" if steps.reverse else "forward"
+
+            def locate(
+                index: tuple[int, ...], name: str = name, layer: int = layer, side: str = side
+            ) -> Worst:
+                return Worst(name, layer, side, *index)
+
+            ratio = np.where(steps.actual == steps.interval.expected, 0.0, np.inf)
+            yield _worded(
+                compare(
+                    steps.part, steps.actual, steps.interval.expected, ratio, fmt, locate,
+                    defined=exact,
+                )
+            )
+    if everything_exact:
+        actual, expected = evidence.forward.output, evidence.oracle.exact.output
+        ratio = np.where(actual == expected, 0.0, np.inf)
+        yield _worded(
+            compare("output", actual, expected, ratio, fmt, locate_output(config))
+        )
+
+
+def _worded(result: Comparison) -> Comparison:
+    if result.verdict != FAIL:
+        return result
+    message = f"{result.failing} of {result.compared} sums of small integers are not exact"
+    return replace(result, message=message, cause="unexplained")

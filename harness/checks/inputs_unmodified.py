@@ -1,0 +1,21 @@
+"""No call writes to the arrays it was given (x, h_0, lengths)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.comparison import FAIL, PASS, Comparison
+from harness.evidence import Evidence
+
+__all__ = ["check"]
+
+
+def check(evidence: Evidence) -> Iterator[Comparison]:
+    case, modified = evidence.case, evidence.observation.modified
+    given = [a for a in (case.x, case.h_0, case.lengths) if a is not None]
+    compared = sum(a.size for a in given)
+    if modified:
+        message = f"the call wrote to its input {', '.join(sorted(set(modified)))}"
+        yield Comparison("inputs", FAIL, compared, message, "unexplained")
+    else:
+        yield Comparison("inputs", PASS, compared)

@@ -1,0 +1,33 @@
+"""The output is exactly zero wherever a step lies beyond its row's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.comparison import FAIL, Comparison, compare
+from harness.evidence import Evidence, locate_output
+
+__all__ = ["check"]
+
+
+def check(evidence: Evidence) -> Iterator[Comparison]:
+    output = evidence.forward.output
+    padding = np.broadcast_to(~evidence.case.valid[:, :, None], output.shape)
+    if not padding.any():
+        return
+    result = compare(
+        "output",
+        output,
+        np.zeros(output.shape),
+        np.where(output == 0, 0.0, np.inf),
+        evidence.case.fmt,
+        locate_output(evidence.config),
+        defined=padding,
+    )
+    if result.verdict == FAIL:
+        message = f"{result.failing} of {result.compared} padded outputs are not zero"
+        result = replace(result, message=message, cause="unexplained")
+    yield result

@@ -1,0 +1,258 @@
+"""A config says what to test: one point of the option space, and its id that replays anywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+__all__ = ["DATA", "DTYPES", "LAYOUTS", "LENGTHS", "Config", "ConfigError", "LayerOptions"]
+
+LAYOUTS = ("timefirst", "batchfirst", "unbatched")
+"""Shape of x: (T, B, I), (B, T, I), or (T, I)."""
+
+LENGTHS = ("nolens", "alllens", "ragged", "empties")
+"""Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0."""
+
+DTYPES = ("fp32", "fp16", "fp64")
+
+DATA = ("mixed", "ints", "page", "sweep")
+"""Where the numbers come from; see `harness.case`."""
+
+SWEEP_POINTS = 65536
+MAX_INTS_STEPS = 12
+
+
+class ConfigError(ValueError):
+    """A config or a config id that cannot be; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """What a backend needs to build a layer; torch's names and meanings."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    nonlinearity: str
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    dtype: str
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter by torch's name, in torch's order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            columns = self.input_size if layer == 0 else self.directions * self.hidden_size
+            for suffix in ("", "_reverse")[: self.directions]:
+                shapes[f"weight_ih_l{layer}{suffix}"] = (self.hidden_size, columns)
+                shapes[f"weight_hh_l{layer}{suffix}"] = (self.hidden_size, self.hidden_size)
+                if self.bias:
+                    shapes[f"bias_ih_l{layer}{suffix}"] = (self.hidden_size,)
+                    shapes[f"bias_hh_l{layer}{suffix}"] = (self.hidden_size,)
+        return shapes
+
+
+@dataclass(frozen=True)
+class Config:
+    """One test case before its arrays exist. `id` and `Config.parse` are inverse.
+
+    Sizes are elements: `input_size` I, `hidden_size` H, `batch` B, `steps` T. `scale`
+    multiplies weights drawn as the frameworks initialise them (uniform within
+    1/sqrt(hidden_size)). `dropout` is in percent; forward passes run in evaluation mode,
+    where it must not matter. The field order is the order of the tokens in the id.
+
+    Raises:
+        ConfigError: a value out of range, or values that contradict each other.
+    """
+
+    nonlinearity: str = "tanh"
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    layout: str = "timefirst"
+    dropout: int = 0
+    h_0: bool = False
+    lengths: str = "nolens"
+    dtype: str = "fp32"
+    input_size: int = 1
+    hidden_size: int = 1
+    batch: int = 1
+    steps: int = 1
+    scale: int = 1
+    data: str = "mixed"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            token = _TOKENS[field.name]
+            if type(value) is not token.kind or not token.accepts(value):
+                raise ConfigError(f"{field.name} = {value!r}, expected {token.expected}")
+        for wrong, message in _CONTRADICTIONS:
+            if wrong(self):
+                raise ConfigError(f"{message}; config id: {self.id}")
+
+    @property
+    def id(self) -> str:
+        return "-".join(_TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self))
+
+    @classmethod
+    def parse(cls, config_id: str) -> Config:
+        """The config that a given id stands for. Raises ConfigError naming the bad token."""
+        tokens = config_id.split("-")
+        names = [field.name for field in fields(cls)]
+        if len(tokens) != len(names):
+            raise ConfigError(
+                f"config id {config_id!r} has {len(tokens)} tokens, expected {len(names)} joined "
+                f"by '-', for example {cls().id}"
+            )
+        values = {}
+        for name, token in zip(names, tokens, strict=True):
+            try:
+                values[name] = _TOKENS[name].read(token)
+            except KeyError:
+                raise ConfigError(
+                    f"config id {config_id!r}: token {token!r}, expected {name} as "
+                    f"{_TOKENS[name].example}"
+                ) from None
+        return cls(**values)
+
+    @property
+    def options(self) -> LayerOptions:
+        return LayerOptions(
+            input_size=self.input_size,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            nonlinearity=self.nonlinearity,
+            bias=self.bias,
+            batch_first=self.layout == "batchfirst",
+            dropout=self.dropout / 100,
+            bidirectional=self.bidirectional,
+            dtype=self.dtype,
+        )
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Sort key: the smaller, the easier to read."""
+        return (
+            self.num_layers * self.directions * self.steps * self.batch,
+            self.hidden_size * self.input_size,
+            len([f for f in fields(self) if getattr(self, f.name) != f.default]),
+            self.scale,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class _Token:
+    """How one field is written in an id, read back, and checked."""
+
+    kind: type
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
+    accepts: Callable[[Any], bool]
+    expected: str
+    example: str
+
+
+def _words(words: dict[Any, str]) -> _Token:
+    back = {word: value for value, word in words.items()}
+    return _Token(
+        kind=type(next(iter(words))),
+        write=lambda value: words.get(value, repr(value)),
+        read=lambda token: back[token],
+        accepts=lambda value: value in words,
+        expected="one of " + ", ".join(repr(value) for value in words),
+        example=" or ".join(words.values()),
+    )
+
+
+def _number(letter: str, digits: int, low: int, high: int) -> _Token:
+    pattern = re.compile(rf"{letter}([0-9]{{{digits}}})")
+
+    def read(token: str) -> int:
+        match = pattern.fullmatch(token)
+        if match is None:
+            raise KeyError(token)
+        return int(match[1])
+
+    return _Token(
+        kind=int,
+        write=lambda value: f"{letter}{value:0{digits}d}",
+        read=read,
+        accepts=lambda value: low <= value <= high,
+        expected=f"an integer in {low}..{high}",
+        example=f"{letter}{low:0{digits}d} to {letter}{high}",
+    )
+
+
+_TOKENS = {
+    "nonlinearity": _words({"tanh": "tanh", "relu": "relu"}),
+    "num_layers": _number("l", 1, 1, 9),
+    "bidirectional": _words({False: "unidir", True: "bidir"}),
+    "bias": _words({True: "biased", False: "biasless"}),
+    "layout": _words({name: name for name in LAYOUTS}),
+    "dropout": _number("drop", 2, 0, 99),
+    "h_0": _words({False: "noh0", True: "withh0"}),
+    "lengths": _words({name: name for name in LENGTHS}),
+    "dtype": _words({name: name for name in DTYPES}),
+    "input_size": _number("i", 3, 1, 999),
+    "hidden_size": _number("h", 3, 1, 999),
+    "batch": _number("b", 5, 1, 99999),
+    "steps": _number("t", 4, 1, 9999),
+    "scale": _number("w", 2, 1, 16),
+    "data": _words({name: name for name in DATA}),
+    "seed": _number("s", 6, 0, 999999),
+}
+
+_CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
+    (lambda c: c.layout == "unbatched" and c.batch != 1, "unbatched x, expected batch = 1"),
+    (
+        lambda c: c.layout == "unbatched" and c.lengths != "nolens",
+        "unbatched x, expected lengths = 'nolens' (no framework takes lengths with 2-D x)",
+    ),
+    (
+        lambda c: c.data != "mixed" and c.scale != 1,
+        "scale applies to data = 'mixed' only, expected scale = 1",
+    ),
+    (
+        lambda c: c.data == "ints" and (c.nonlinearity != "relu" or c.steps > MAX_INTS_STEPS),
+        f"data = 'ints', expected nonlinearity = 'relu' and steps <= {MAX_INTS_STEPS} (sums of "
+        "small integers must stay exact)",
+    ),
+    (
+        lambda c: c.data == "page"
+        and (
+            (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps) != (2, 3, 4, 1, 1)
+            or c.bidirectional
+            or not c.h_0
+        ),
+        "data = 'page' is the mapping page's Code Example 1, expected input_size 2, hidden_size "
+        "3, num_layers 4, batch 1, steps 1, one direction, h_0 given",
+    ),
+    (
+        lambda c: c.data == "sweep"
+        and (
+            (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps)
+            != (1, 1, 1, SWEEP_POINTS, 1)
+            or c.bidirectional
+            or c.bias
+            or c.h_0
+            or c.lengths != "nolens"
+        ),
+        f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all other "
+        "sizes 1, one direction, no bias, no h_0, no lengths",
+    ),
+]

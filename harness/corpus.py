@@ -1,0 +1,28 @@
+"""The pinned corpus: the configs that every run judges, in the order of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.config import Config, ConfigError
+
+__all__ = ["CORPUS", "load_corpus"]
+
+CORPUS = Path(__file__).with_name("corpus.txt")
+
+
+def load_corpus(path: Path = CORPUS) -> list[Config]:
+    """The configs of a corpus file: an id a line, `#` begins a comment.
+
+    Raises:
+        ConfigError: a line is not a config id; names file and line.
+    """
+    configs = []
+    for count, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        config_id = line.partition("#")[0].strip()
+        if config_id:
+            try:
+                configs.append(Config.parse(config_id))
+            except ConfigError as error:
+                raise ConfigError(f"{path}, line {count}: {error}") from None
+    return configs

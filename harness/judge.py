@@ -1,0 +1,121 @@
+"""One config, all backends, all checks: what the command line and the test suite both run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.activation import OwnActivation, measure_activation
+from harness.backends.protocol import Backend, BackendUnavailable
+from harness.case import Case, make_case
+from harness.checks import CHECKS, Check, checks_for
+from harness.comparison import Comparison
+from harness.config import Config
+from harness.evidence import Evidence
+from harness.known import KnownDifferences
+from harness.observe import Observation, observe
+from harness.oracle import Oracle
+from harness.results import Result, from_comparison
+
+__all__ = ["Session", "replay_command"]
+
+
+class Session:
+    """The backends of a run, what was measured of each once, and the known differences.
+
+    Args:
+        backends: name on the command line -> loaded backend; the first is the peer that the
+            others are compared with directly.
+        known: the baseline; none for judging without excuses.
+
+    Raises:
+        BackendUnavailable: two backends carry the same name.
+    """
+
+    def __init__(self, backends: dict[str, Backend], known: KnownDifferences | None = None) -> None:
+        names = [backend.name for backend in backends.values()]
+        if len(set(names)) != len(names):
+            raise BackendUnavailable(f"backends are named {names}, expected different names")
+        self.backends = backends
+        self.known = known or KnownDifferences(())
+        self.own_activation = functools.cache(self._own_activation)
+
+    def judge(
+        self,
+        config: Config,
+        *,
+        repeat: bool = True,
+        only: Sequence[str] | None = None,
+        origin: str = "given",
+    ) -> list[Result]:
+        """Every result of one config.
+
+        Args:
+            repeat: make the second call that three checks need.
+            only: names of backends to report on; the peer is run with them where needed.
+            origin: where the config came from, for the record.
+        """
+        case = make_case(config)
+        oracle = Oracle(case)
+        observations: dict[str, Observation] = {}
+        results: list[Result] = []
+        for key, backend in self.backends.items():
+            if only is not None and backend.name not in only and observations:
+                continue
+            observation = observe(backend, case, repeat=repeat)
+            peer = next(iter(observations.values()), None)
+            observations[backend.name] = observation
+            if only is not None and backend.name not in only:
+                continue
+            evidence = Evidence(
+                case,
+                oracle,
+                observation,
+                self._measured(backend.name, config),
+                peer,
+                self._measured(peer.backend, config) if peer else lambda: None,
+            )
+            for check, comparison in _comparisons(evidence):
+                result = from_comparison(
+                    comparison,
+                    config_id=config.id,
+                    backend=backend.name,
+                    check=check.name,
+                    requirement=check.requirement,
+                    replay=replay_command(config, key),
+                    origin=origin,
+                )
+                results.append(self.known.mark(result))
+        return results
+
+    def backend_named(self, name: str) -> Backend:
+        """The backend that calls itself so."""
+        return next(b for b in self.backends.values() if b.name == name)
+
+    def _measured(self, name: str, config: Config) -> Callable[[], OwnActivation | None]:
+        return lambda: self.own_activation(name, config.nonlinearity, config.dtype)
+
+    def _own_activation(self, name: str, nonlinearity: str, dtype: str) -> OwnActivation | None:
+        return measure_activation(self.backend_named(name), nonlinearity, dtype)
+
+
+def replay_command(config: Config, backend: str) -> str:
+    """The command line that shows a config's tolerance report again."""
+    return f"rnn-parity replay {config.id} --backend {backend}"
+
+
+def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
+    observation = evidence.observation
+    if observation.unsupported is not None:
+        yield CHECKS[0], Comparison("call", "unsupported", 0, observation.unsupported)
+        return
+    for check in checks_for(evidence.config):
+        if check.needs_forward and observation.forward is None:
+            continue
+        if check.needs_repeat and not observation.repeats:
+            continue
+        with np.errstate(all="ignore"):
+            for comparison in check.run(evidence):
+                yield check, comparison

@@ -1,0 +1,163 @@
+"""A result line: the record, its JSON, and reading it back; the contract of results.jsonl."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harness.comparison import Comparison, Worst
+
+__all__ = ["FORMAT_VERSION", "Number", "Place", "Result", "ResultsError", "number", "read_results"]
+
+FORMAT_VERSION = 1
+
+Number = float | Literal["nan", "inf", "-inf"]
+"""JSON has no NaN and no infinities; they are these strings."""
+
+VERDICTS = ("pass", "fail", "inconclusive", "unsupported", "error")
+
+
+class ResultsError(ValueError):
+    """A results file that cannot be read; names the line and what was expected."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in the outputs; null where not applicable."""
+
+    output: str
+    layer: int | None = None
+    direction: str | None = None
+    step: int | None = None
+    batch: int | None = None
+    unit: int | None = None
+    actual: Number | None = None
+    expected: Number | None = None
+    bound: Number | None = None
+
+
+class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
+    """One check's verdict on one part of one config for one backend."""
+
+    config_id: str
+    backend: str
+    check: str
+    requirement: str
+    verdict: Literal["pass", "fail", "inconclusive", "unsupported", "error"]
+    compared: int
+    max_abs: Number | None
+    max_rel: Number | None
+    max_ulp: Number | None
+    ratio: Number | None
+    worst: Place | None
+    message: str
+    replay: str
+    part: str = ""
+    cause: str | None = None
+    known: str | None = None
+    origin: str = "given"
+    first: Place | None = None
+    failing: int = 0
+    conditional: int = 0
+    undefined: int = 0
+    assert_close: str | None = None
+    power: dict[str, float] = {}
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether this line alone makes a run fail."""
+        return self.verdict in ("fail", "error") and self.known is None
+
+
+def number(value: float | None) -> Number | None:
+    """A float as JSON can hold it."""
+    if value is None or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "nan"
+    return "inf" if value > 0 else "-inf"
+
+
+def as_float(value: Number | None) -> float:
+    """The float that a `Number` stands for; NaN for None."""
+    return math.nan if value is None else float(value)
+
+
+def place(worst: Worst | None) -> Place | None:
+    """A `Worst` as it stands in a result line."""
+    if worst is None:
+        return None
+    return Place(
+        worst.output,
+        worst.layer,
+        worst.direction,
+        worst.step,
+        worst.batch,
+        worst.unit,
+        number(worst.actual),
+        number(worst.expected),
+        number(worst.bound),
+    )
+
+
+def from_comparison(comparison: Comparison, **context: Any) -> Result:
+    """The result line of a comparison; `context` gives config, backend, check and so on."""
+    return Result(
+        verdict=comparison.verdict,  # type: ignore[arg-type]
+        compared=comparison.compared,
+        max_abs=number(comparison.max_abs),
+        max_rel=number(comparison.max_rel),
+        max_ulp=number(comparison.max_ulp),
+        ratio=number(comparison.ratio),
+        worst=place(comparison.worst),
+        message=comparison.message,
+        part=comparison.part,
+        cause=comparison.cause,
+        first=place(comparison.first),
+        failing=comparison.failing,
+        conditional=comparison.conditional,
+        undefined=comparison.undefined,
+        assert_close=comparison.assert_close,
+        power=comparison.power,
+        **context,
+    )
+
+
+def write_results(path: Path, header: dict[str, Any], results: Iterable[Result]) -> None:
+    """Write the header line and one line a result."""
+    encoder = msgspec.json.Encoder()
+    with path.open("wb") as file:
+        file.write(encoder.encode(header) + b"\n")
+        for result in results:
+            file.write(encoder.encode(result) + b"\n")
+
+
+def read_results(path: Path) -> tuple[dict[str, Any], Iterator[Result]]:
+    """Header and results of a file that `rnn-parity run` wrote.
+
+    Raises:
+        ResultsError: not such a file, another format version, or a broken line.
+    """
+    lines = path.read_bytes().splitlines()
+    try:
+        header = msgspec.json.decode(lines[0] if lines else b"", type=dict)
+    except msgspec.MsgspecError as error:
+        raise ResultsError(f"{path}: line 1, expected a JSON object with kind 'run': {error}") from error
+    if header.get("kind") != "run" or header.get("format_version") != FORMAT_VERSION:
+        raise ResultsError(
+            f"{path}: line 1 has kind {header.get('kind')!r} and format_version "
+            f"{header.get('format_version')!r}, expected 'run' and {FORMAT_VERSION}"
+        )
+
+    def results() -> Iterator[Result]:
+        decoder = msgspec.json.Decoder(Result)
+        for count, line in enumerate(lines[1:], start=2):
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError as error:
+                raise ResultsError(f"{path}: line {count}: {error}") from error
+
+    return header, results()
