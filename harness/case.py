@@ -199,10 +199,14 @@ def _regimes(config: Config, name: str, shape: tuple[int, int, int]) -> npt.NDAr
     """Rows of the batch (axis 1) in turn: ordinary, saturating, tiny, large."""
     fmt = FORMATS[config.dtype]
     values = _uniform(config, name, shape)
-    # 2^52 values over the exponents: the stream is fine-grained enough, and ldexp is exact.
     position = (_uniform(config, name + " exponent", shape) + 1) / 2
+    # A tiny row is tiny throughout, x and h_0, else its largest element hides the others; every
+    # other one lies at the bottom of the format, where states become subnormal.
     lowest = fmt.emin - fmt.precision + 2
-    tiny = np.ldexp(values, np.floor(lowest + position * (-8 - lowest)).astype(int))
+    level = (_uniform(config, "tiny rows", (shape[1], 2)) + 1) / 2
+    base = np.where(level[:, 0] < 0.5, 16 * level[:, 1], (-24 - lowest) * level[:, 1])
+    exponent = np.floor(lowest + base[:, None] + 8 * position)
+    tiny = np.ldexp(values, exponent.astype(int))
     highest = min(20, fmt.emax // 3)
     large = np.ldexp(values, np.floor(4 + position * (highest - 4)).astype(int))
     choices = (2 * values, 16 * values, tiny, large)

@@ -1,7 +1,7 @@
 """The baseline: known differences, each with its cause and reason, and what they may excuse.
 
 An entry excuses a failing result of its backend (in the versions it names) by one of its
-checks *for its cause*, within its ratio range; a failure for any other cause stays unexpected.
+checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
 `shown_by` lists pinned configs that must show the difference: where one no longer does, the
 entry is out of date, and that is as loud as a new failure.
 """
@@ -37,7 +37,11 @@ class BaselineError(ValueError):
 
 @dataclass(frozen=True)
 class KnownDifference:
-    """One entry. `when` restricts it to configs with these field values."""
+    """One entry.
+
+    `when` restricts it to configs with these field values, `parts` to these parts of the
+    checks' results; a ratio above `max_ratio` is more than is known, and unexpected.
+    """
 
     id: str
     backend: str
@@ -48,6 +52,7 @@ class KnownDifference:
     reference: str
     shown_by: tuple[str, ...]
     parts: tuple[str, ...] = ()
+    max_ratio: float | None = None
     when: Mapping[str, Any] | None = None
 
     def explains(self, result: Result, config: Config) -> bool:
@@ -57,6 +62,7 @@ class KnownDifference:
             and result.check in self.checks
             and result.cause == self.cause
             and (not self.parts or result.part in self.parts)
+            and (self.max_ratio is None or as_float(result.ratio) <= self.max_ratio)
             and all(getattr(config, k) == v for k, v in (self.when or {}).items())
         )
 
@@ -133,7 +139,3 @@ def _installed(entry: KnownDifference) -> bool:
         return False
     return SpecifierSet(entry.versions).contains(version, prereleases=True)
 
-
-def ratio_of(result: Result) -> float:
-    """The ratio as a float, for sorting; NaN where there is none."""
-    return as_float(result.ratio)

@@ -50,7 +50,7 @@ class Observation:
 
     `trouble` says why there is no (usable) forward: an exception, or a return value that is
     not two arrays of the right shapes and dtype; `malformed` tells the second from the first.
-    `hidden[k]` is layer k alone, fed with layer k - 1's output, for all layers but the last.
+    `hidden[k]` is what layer k gave, for all layers but the last (see `_hidden_layers`).
     `transferred` counts the weights that were read back and found equal, bit for bit.
     `modified` names the inputs that a call wrote to.
     """
@@ -104,7 +104,7 @@ def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
     return Observation(
         backend.name,
         forward=forward,
-        hidden=_hidden_layers(backend, case, modified),
+        hidden=_hidden_layers(backend, case, forward, modified),
         repeats=tuple(repeats),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
@@ -185,25 +185,45 @@ def _same_kept(first: Forward, repeat: Repeat) -> bool:
     )
 
 
-def _hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[Forward, ...]:
-    """Each hidden layer as a single-layer call, fed with the previous one's output."""
-    config, directions = case.config, case.config.directions
-    x, layers = case.x, []
-    for k in range(config.num_layers - 1):
-        columns = config.input_size if k == 0 else directions * config.hidden_size
-        single = dataclasses.replace(
-            config, num_layers=1, dropout=0, input_size=columns, data="mixed"
-        )
-        weights = {
-            name.replace(f"_l{k}", "_l0"): array
-            for name, array in case.weights.items()
-            if name.removesuffix("_reverse").endswith(f"_l{k}")
-        }
-        h_0 = None if case.h_0 is None else case.h_0[k * directions : (k + 1) * directions]
-        layer = _loaded(backend, single.options, weights)
-        layers.append(_call(layer, case, single, x, h_0, modified))
-        x = layers[-1].output
+def _hidden_layers(
+    backend: Backend, case: Case, stack: Forward, modified: list[str]
+) -> tuple[Forward, ...]:
+    """The hidden layers of a stack, each with the h_n that must be the stack's own.
+
+    First each layer alone, fed with the previous one's output: the cheapest way to see them.
+    A stack may hold its intermediate results in another memory layout than it takes them in,
+    and round differently; where h_n tells so, the same stack cut off after k layers is run
+    instead.
+    """
+    directions = case.config.directions
+    layers: list[Forward] = []
+    for k in range(case.config.num_layers - 1):
+        x = case.x if k == 0 else layers[-1].output
+        layers.append(_layers(backend, case, k, k + 1, x, modified))
+    rows = stack.h_n[: len(layers) * directions]
+    if layers and np.concatenate([one.h_n for one in layers]).tobytes() != rows.tobytes():
+        cut = [_layers(backend, case, 0, k + 1, case.x, modified) for k in range(len(layers))]
+        layers = [Forward(one.output, one.h_n[-directions:]) for one in cut]
     return tuple(layers)
+
+
+def _layers(
+    backend: Backend, case: Case, first: int, stop: int, x: Array, modified: list[str]
+) -> Forward:
+    """Layers first..stop - 1 of the case as a layer of their own."""
+    config, directions = case.config, case.config.directions
+    columns = config.input_size if first == 0 else directions * config.hidden_size
+    part = dataclasses.replace(
+        config, num_layers=stop - first, input_size=columns, data="mixed", scale=1
+    )
+    weights = {
+        name.replace(f"_l{layer}", f"_l{layer - first}"): array
+        for layer in range(first, stop)
+        for name, array in case.weights.items()
+        if name.removesuffix("_reverse").endswith(f"_l{layer}")
+    }
+    h_0 = None if case.h_0 is None else case.h_0[first * directions : stop * directions]
+    return _call(_loaded(backend, part.options, weights), case, part, x, h_0, modified)
 
 
 def _one_line(error: BaseException) -> str:

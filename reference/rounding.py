@@ -69,20 +69,6 @@ class Format:
         spacing: Float64Array = np.ldexp(1.0, exponent - self.precision + 1)
         return np.where(np.asarray(value) == 0, self.smallest_subnormal, spacing)
 
-    def round(self, value: npt.ArrayLike) -> Float64Array:
-        """Round float64 values to the nearest number of this format, ties to even.
-
-        The result is float64 and holds numbers of this format only; beyond the largest one
-        (after rounding) it is infinite, as IEEE 754 section 4.3.1 says.
-        """
-        value = np.asarray(value, np.float64)
-        if self.precision == 53:
-            return value.copy()
-        with np.errstate(invalid="ignore"):
-            spacing = self.ulp(value)
-            rounded: Float64Array = np.rint(value / spacing) * spacing
-            return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, value), rounded)
-
 
 FORMATS = {
     "fp16": Format("fp16", precision=11, emin=-14, emax=15),

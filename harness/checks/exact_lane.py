@@ -29,7 +29,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             valid = evidence.case.valid[:, :, None]
             exact = steps.defined & (steps.magnitude < 2.0**fmt.precision)
             everything_exact &= bool((exact | ~valid).all())
-            name = "output" if layer == config.num_layers - 1 else f"layer {layer} alone"
+            name = "output" if layer == config.num_layers - 1 else "hidden output"
             side = "reverse" if steps.reverse else "forward"
 
             def locate(

@@ -20,4 +20,4 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for repeat in repeats:
         alone = not (repeat.padding or repeat.neighbours)
         if alone or len(repeats) == 1:
-            yield same_rows(evidence, repeat, "second call", "the same input gave other bits")
+            yield same_rows(evidence, repeat, "the same input gave other bits")

@@ -6,40 +6,44 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.comparison import FAIL, Comparison, compare_bits
+from harness.checks.trajectory import flush
+from harness.comparison import FAIL, Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate_output
 from harness.observe import Repeat
 
 __all__ = ["same_rows"]
 
 
-def same_rows(evidence: Evidence, repeat: Repeat, part: str, message: str) -> Comparison:
-    """The kept rows of output and h_n, bit for bit; located in the output."""
-    first, second, kept = evidence.forward, repeat.forward, repeat.kept
-    config, rows = evidence.config, np.flatnonzero(repeat.kept)
+def same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
+    """The kept rows of output and h_n, bit for bit.
+
+    The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
+    the two calls can make it, and not established otherwise.
+    """
+    config, kept, rows = evidence.config, repeat.kept, np.flatnonzero(repeat.kept)
 
     def both(output: np.ndarray, h_n: np.ndarray) -> np.ndarray:
-        hidden, directions = config.hidden_size, config.directions
-        folded = np.concatenate(
-            [h_n[d::directions][:, kept] for d in range(directions)], axis=2
-        )
-        assert folded.shape[2] == hidden * directions
-        return np.concatenate([output[:, kept], folded])
+        """Output and h_n of the kept rows as one array (T + L, B, D * H)."""
+        sides = [h_n[d :: config.directions] for d in range(config.directions)]
+        return np.concatenate([output, np.concatenate(sides, axis=2)])[:, kept]
 
-    locate = locate_output(config)
-    result = compare_bits(
-        part,
-        both(second.output, second.h_n),
-        both(first.output, first.h_n),
-        evidence.case.fmt,
-        lambda index: replace(
-            locate((index[0], int(rows[index[1]]), index[2])),
-            output="output" if index[0] < config.steps else "h_n",
-            step=index[0] if index[0] < config.steps else None,
-            layer=config.num_layers - 1
-            if index[0] < config.steps
-            else index[0] - config.steps,
-        ),
-        message,
-    )
-    return replace(result, cause="unexplained" if result.verdict == FAIL else None)
+    def locate(index: tuple[int, ...]) -> Worst:
+        step, row, feature = index
+        where = locate_output(config)((step, int(rows[row]), feature))
+        if step < config.steps:
+            return where
+        return replace(where, output="h_n", layer=step - config.steps, step=None)
+
+    first = both(evidence.forward.output, evidence.forward.h_n)
+    second = both(repeat.forward.output, repeat.forward.h_n)
+    result = compare_bits("second call", second, first, evidence.case.fmt, locate, message)
+    if result.verdict != FAIL:
+        return result
+    extra = flush(evidence.oracle).extra
+    with np.errstate(all="ignore"):
+        distance = np.abs(second.astype(np.float64) - first.astype(np.float64))
+    steps = config.steps
+    flushed = (distance[:steps] <= extra.output[:, kept]).all() and (
+        distance[steps:] <= extra.h_n[:, kept]
+    ).all()
+    return replace(result, cause="flush" if flushed else "unexplained")

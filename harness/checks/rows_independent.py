@@ -27,7 +27,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for repeat in evidence.observation.repeats:
         if repeat.neighbours and not repeat.kept.all():
             message = "other numbers in other batch rows gave other bits"
-            yield same_rows(evidence, repeat, "second call", message)
+            yield same_rows(evidence, repeat, message)
     if evidence.case.twins is not None:
         for direction in range(evidence.config.directions):
             yield _twins(evidence, direction == 1)
@@ -56,5 +56,11 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     )
     if result.verdict != FAIL:
         return result
+    flush = evidence.case.fmt.smallest_normal * (
+        2 * steps.terms + 2 + steps.factors[:, one] + steps.factors[:, two]
+    )
+    bad = defined & ~(ratio <= 1)
+    with np.errstate(all="ignore"):
+        flushed = bool((np.abs(actual - twin) <= allowed + 2 * flush)[bad].all())
     message = f"rows {one} and {two} have equal content and differ more than rounding allows"
-    return replace(result, message=message, cause="unexplained")
+    return replace(result, message=message, cause="flush" if flushed else "unexplained")

@@ -186,7 +186,7 @@ def _compare(
     power: dict[str, float],
 ) -> Comparison:
     config = evidence.config
-    name = "output" if steps.layer == config.num_layers - 1 else f"layer {steps.layer} alone"
+    name = "output" if steps.layer == config.num_layers - 1 else "hidden output"
     direction = "reverse" if steps.reverse else "forward"
 
     def locate(index: tuple[int, ...]) -> Worst:

@@ -18,7 +18,7 @@ from harness.observe import Forward
 from harness.oracle import Oracle
 from reference import exact_activation
 
-__all__ = ["Excuse", "against_peer", "excuses"]
+__all__ = ["Excuse", "against_peer", "excuses", "flush"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Excuse:
 
 def excuses(evidence: Evidence) -> Iterator[Excuse]:
     """Flushed subnormals; then the activation as measured of the backend."""
-    yield _flush(evidence.oracle)
+    yield flush(evidence.oracle)
     mine = evidence.own_activation()
     if mine is not None:
         yield _activation(evidence.oracle, mine)
@@ -40,7 +40,7 @@ def excuses(evidence: Evidence) -> Iterator[Excuse]:
 
 def against_peer(evidence: Evidence) -> Iterator[Excuse]:
     """The same for the difference of two implementations: each has its own activation."""
-    yield _flush(evidence.oracle)
+    yield flush(evidence.oracle)
     mine, theirs = evidence.own_activation(), evidence.peer_activation()
     if mine is not None and theirs is not None:
         one, two = _activation(evidence.oracle, mine), _activation(evidence.oracle, theirs)
@@ -67,8 +67,8 @@ def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
     )
 
 
-def _flush(oracle: Oracle) -> Excuse:
-    """The oracle with every pre-activation moved by what flushing its n terms may do."""
+def flush(oracle: Oracle) -> Excuse:
+    """Subnormals flushed to zero: the oracle with every pre-activation moved by what flushing its n terms may do."""
     config, tiny = oracle.case.config, oracle.case.fmt.smallest_normal
     largest = max(float(np.abs(array).max()) for array in oracle.case.weights.values())
     amount = 2 * _terms(oracle) * tiny * (1.0 + largest)

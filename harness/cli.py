@@ -1,0 +1,136 @@
+"""The command line: `rnn-parity run` and `rnn-parity replay`.
+
+Exit 0: nothing unexpected. Exit 1: an unexpected verdict. Exit 2: the run could not be done.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness import __version__
+from harness.backends import BackendUnavailable, load_backend
+from harness.config import Config, ConfigError
+from harness.judge import Session
+from harness.known import BaselineError, load_known
+from harness.report.console import print_replay, print_summary
+from harness.report.files import write_reports
+from harness.run import Outcome, execute, results_path
+
+__all__ = ["main"]
+
+DEFAULT_BACKENDS = ("torch", "mindspore")
+USAGE_ERRORS = (BackendUnavailable, BaselineError, ConfigError, OSError)
+
+
+def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Exit 2 with a message for what a user can mend, and with a traceback for our own faults."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except USAGE_ERRORS as error:
+            Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+            sys.exit(2)
+        except Exception:
+            traceback.print_exc()
+            message = "error: the harness itself failed (traceback above); this is a fault of it"
+            Console(stderr=True).print(message, style="red")
+            sys.exit(2)
+
+    return wrapped
+
+
+_backend_option = click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME",
+    help="torch, mindspore, path/to/file.py:OBJECT or package.module:OBJECT; repeat for several. "
+    "Default: torch and mindspore.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rnn-parity")
+def main() -> None:
+    """Do two frameworks compute the same recurrent layer? Measured, with derived bounds."""
+
+
+@main.command()
+@_backend_option
+@click.option(
+    "--examples", type=click.IntRange(0), default=300, show_default=True, help="Configs to draw."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the drawn configs.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Directory for results.jsonl, report.html, junit.xml and summary.md.",
+)
+@_reports_errors
+def run(backends: tuple[str, ...], examples: int, seed: int, out: Path) -> None:
+    """Judge the pinned corpus and drawn configs, and write the reports."""
+    session = _session(backends)
+    outcome = _execute(session, out, examples, seed)
+    paths = [*write_reports(outcome, out), results_path(out)]
+    print_summary(Console(), outcome, [str(path) for path in paths])
+    sys.exit(outcome.exit_code)
+
+
+@main.command()
+@click.argument("config_id")
+@_backend_option
+@_reports_errors
+def replay(config_id: str, backends: tuple[str, ...]) -> None:
+    """Print the tolerance report of one config."""
+    config = Config.parse(config_id)
+    session = _session(backends)
+    results = session.judge(config)
+    print_replay(Console(), config.id, results)
+    sys.exit(1 if any(result.unexpected for result in results) else 0)
+
+
+def _session(names: tuple[str, ...]) -> Session:
+    chosen = dict.fromkeys(names or DEFAULT_BACKENDS)
+    return Session({name: load_backend(name) for name in chosen}, load_known())
+
+
+def _execute(session: Session, out: Path, examples: int, seed: int) -> Outcome:
+    """Run with a progress bar on a terminal, and a line a stage elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[unexpected]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int, unexpected: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, unexpected="")
+                if not console.is_terminal and total:
+                    unit = "findings" if stage == "shrinking" else "configs"
+                    console.print(f"{stage}: {total} {unit} ...", highlight=False)
+            said = f"[red]{unexpected} unexpected" if unexpected else ""
+            bar.update(tasks[stage], completed=done, unexpected=said)
+
+        return execute(session, out, examples=examples, seed=seed, progress=progress)
+
+
+if __name__ == "__main__":
+    main()

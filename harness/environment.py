@@ -1,0 +1,48 @@
+"""What a result depends on besides the code: versions, platform, CPU, time."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.backends.loading import versions_of
+from harness.backends.protocol import Backend
+from harness.results import FORMAT_VERSION
+
+__all__ = ["describe"]
+
+
+def describe(backends: dict[str, Backend], **parameters: Any) -> dict[str, Any]:
+    """The header of a results file; `parameters` are those of the run."""
+    versions = {"rnn-parity": __version__, "python": platform.python_version()}
+    for name in ("numpy", "hypothesis"):
+        versions[name] = metadata.version(name)
+    for backend in backends.values():
+        versions.update(versions_of(backend))
+    return {
+        "kind": "run",
+        "format_version": FORMAT_VERSION,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions,
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cpu_count": os.cpu_count(),
+        "backends": {name: backend.name for name, backend in backends.items()},
+        "parameters": parameters,
+    }
+
+
+def _cpu() -> str:
+    """The CPU's model name where Linux tells it, else what Python knows."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,153 @@
+"""What a run and a replay print: for a person who has not read the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from harness.findings import Group, group
+from harness.report.wording import (
+    MARKS,
+    error_text,
+    finding_lines,
+    place_text,
+    plural,
+    ratio_text,
+)
+from harness.requirements import REQUIREMENTS
+from harness.results import Result, as_float
+from harness.run import Outcome
+
+__all__ = ["print_replay", "print_summary"]
+
+STYLES = {
+    "pass": "green",
+    "known": "yellow",
+    "fail": "bold red",
+    "error": "bold red",
+    "untested": "bold red",
+    "inconclusive": "cyan",
+    "unsupported": "dim",
+}
+
+
+def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> None:
+    """Matrix, findings, what is unexpected, where the files are, and the verdict last."""
+    versions = outcome.header["versions"]
+    console.print()
+    console.print(", ".join(f"{name} {version}" for name, version in versions.items()), style="dim")
+    console.print(_matrix(outcome))
+    groups = group(outcome.findings)
+    if groups:
+        console.print("[bold]Differences found[/bold]")
+    for number, members in enumerate(groups, start=1):
+        _print_group(console, number, members, outcome.reasons)
+    for message in (*outcome.vanished, *outcome.idle):
+        console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
+    console.print("\n[bold]Files[/bold]")
+    for name in files:
+        console.print(f"  {name}", highlight=False, soft_wrap=True)
+    console.print(_verdict(outcome, groups))
+
+
+def _matrix(outcome: Outcome) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("what was tested", max_width=58)
+    rows = outcome.matrix
+    backends = list(next(iter(rows.values())))
+    for backend in backends:
+        table.add_column(backend)
+    for key, row in rows.items():
+        cells = []
+        for backend in backends:
+            cell = row[backend]
+            judged = f" ({plural(cell.configs, 'config')})" if cell.configs else ""
+            cells.append(f"[{STYLES[cell.verdict]}]{MARKS[cell.verdict]}[/]{judged}")
+        table.add_row(REQUIREMENTS[key].statement, *cells)
+    return table
+
+
+def _print_group(console: Console, number: int, members: Group, reasons: dict[str, str]) -> None:
+    style, word = ("bold red", "UNEXPECTED") if members.unexpected else ("yellow", "known")
+    console.print(f"\n{number}. [{style}]{word}[/]  [bold]{escape(members.title)}[/]")
+    for entry in members.known:
+        _indented(console, f"{entry}: {escape(reasons[entry])}", 3, style="dim")
+    for finding in members.findings:
+        mark = "[bold red]✗[/]" if finding.unexpected else "[yellow]≠[/]"
+        _indented(console, f"{mark} {escape(finding.difference)}", 3)
+        for line in finding_lines(finding):
+            _indented(console, escape(line), 7)
+        console.print(f"       {finding.smallest.replay}", style="cyan", highlight=False, soft_wrap=True)
+
+
+def _indented(console: Console, text: str, columns: int, style: str = "") -> None:
+    """Wrapped text, all of its lines indented."""
+    console.print(Padding(text, (0, 0, 0, columns)), highlight=False, style=style)
+
+
+def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
+    configs = plural(len(outcome.config_ids), "config")
+    total = f"{configs}, {plural(len(outcome.results), 'comparison')}"
+    problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
+    if problems:
+        return f"\n[bold red]UNEXPECTED[/] {total}; {plural(problems, 'unexpected finding')}."
+    known = f"{plural(len(groups), 'known difference')}, " if groups else "no difference, "
+    return f"\n[bold green]AS EXPECTED[/] {total}; {known}nothing unexpected."
+
+
+def print_replay(console: Console, config_id: str, results: Sequence[Result]) -> None:
+    """The tolerance report of one config."""
+    console.print(f"[bold]{config_id}[/bold]", highlight=False, soft_wrap=True)
+    backend = None
+    for result in results:
+        if result.backend != backend:
+            backend = result.backend
+            console.print(f"\n[bold underline]{backend}[/]")
+        verdict = "known" if result.known else result.verdict
+        console.print(
+            f"[{STYLES[verdict]}]{MARKS[verdict]:15}[/] [bold]{result.check}[/], {escape(result.part)}"
+            + (f"  [dim]ratio[/] {ratio_text(result.ratio)}" if result.ratio is not None else ""),
+            highlight=False,
+        )
+        for line in _detail(result):
+            console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _detail(result: Result) -> Iterable[str]:
+    if result.message:
+        yield result.message
+    if result.cause and result.verdict == "fail":
+        known = f"; known difference {result.known}" if result.known else ""
+        yield f"cause: {result.cause}{known}"
+    yield f"{plural(result.compared, 'element')} compared" + (
+        f", {result.undefined} without a bound" if result.undefined else ""
+    )
+    if result.max_abs is None:
+        return
+    yield (
+        f"max error: abs {error_text(result.max_abs)}, rel {error_text(result.max_rel)}, "
+        f"ulp {error_text(result.max_ulp)}; smallest that would pass: "
+        f"rtol {error_text(result.max_rel)} alone, atol {error_text(result.max_abs)} alone"
+    )
+    yield f"torch.testing.assert_close would say: {result.assert_close}"
+    if result.worst is not None:
+        bound = result.worst.bound
+        yield (
+            f"worst at {place_text(result.worst)}: actual {as_float(result.worst.actual)!r}, "
+            f"expected {as_float(result.worst.expected)!r}, bound "
+            + (error_text(bound) if bound is not None else "none: equal is asked for, or met")
+        )
+    if result.first is not None:
+        yield (
+            f"first at {place_text(result.first)}: actual {as_float(result.first.actual)!r}, "
+            f"expected {as_float(result.first.expected)!r}; {result.failing} fail, "
+            f"{result.conditional} of them behind an earlier one of their row"
+        )
+    if result.power:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in result.power.items())
+        yield f"would have seen (share of elements): {shares}"

@@ -1,0 +1,73 @@
+"""How numbers and verdicts are worded, the same in every report."""
+
+from __future__ import annotations
+
+import math
+
+from harness.findings import Finding
+from harness.results import Number, Place, as_float, number
+
+__all__ = ["MARKS", "error_text", "finding_lines", "place_text", "plural", "ratio_text"]
+
+MARKS = {
+    "pass": "✓ pass",
+    "fail": "✗ fail",
+    "error": "✗ error",
+    "known": "≠ known",
+    "inconclusive": "? inconclusive",
+    "unsupported": "– unsupported",
+    "untested": "! untested",
+}
+
+
+def ratio_text(value: Number | None) -> str:
+    """A ratio to its bound: three digits, or why there is none."""
+    if value is None:
+        return "–"
+    ratio = as_float(value)
+    if ratio == 0:
+        return "0"
+    return "∞" if math.isinf(ratio) else f"{ratio:.3g}"
+
+
+def error_text(value: Number | None) -> str:
+    """An error (absolute, relative, ulp): three significant digits."""
+    if value is None:
+        return "–"
+    return "0" if value == 0 else f"{as_float(value):.3g}"
+
+
+def place_text(place: Place | None) -> str:
+    """Where, in words: 'output, layer 1 reverse, step 3, row 0, unit 2'."""
+    if place is None:
+        return ""
+    parts = [place.output]
+    if place.layer is not None:
+        parts.append(f"layer {place.layer} {place.direction or ''}".strip())
+    for name, value in (("step", place.step), ("row", place.batch), ("unit", place.unit)):
+        if value is not None:
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 config', '2 configs', '1,000 configs'."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """How many configs show a finding, which options they share, and how large it gets."""
+    shown = f"in {finding.configs} of {plural(finding.judged, 'config')} that could show it"
+    if finding.depends and finding.configs > 1:
+        shown += f", all with {', '.join(finding.depends)}"
+    lines = [shown]
+    if finding.off_by is not None:
+        absolute, ulps = finding.off_by
+        lines.append(
+            f"worst: {ratio_text(finding.worst.ratio)} times the bound, off by "
+            f"{error_text(number(absolute))} = {error_text(number(ulps))} ulp, "
+            f"at {place_text(finding.worst.worst)}"
+        )
+    if finding.worst.message:
+        lines.append(finding.worst.message)
+    return lines

@@ -1,0 +1,147 @@
+"""Cases: the same bits everywhere, and numbers that can tell faults apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from harness.activation import sweep_config
+from harness.case import Case, make_case, perturb, sweep_points
+from harness.config import Config
+from harness.corpus import load_corpus
+from harness.strategies import configs
+from reference import FORMATS
+
+CONFIG = Config(
+    input_size=3, hidden_size=4, batch=7, steps=6, h_0=True, lengths="ragged", num_layers=2,
+    bidirectional=True,
+)
+
+
+def digest(case: Case) -> str:
+    arrays = [case.x, case.h_0, case.lengths, *case.weights.values()]
+    sha = hashlib.sha256()
+    for array in arrays:
+        # NaN payloads are not part of the promise.
+        sha.update(b"" if array is None else np.nan_to_num(array, nan=12345.0).tobytes())
+    return sha.hexdigest()[:16]
+
+
+PINNED = {
+    CONFIG.id: "92886765bea3f4c7",
+    dataclasses.replace(CONFIG, dtype="fp16", lengths="empties", seed=5).id: "d605d956655fed3c",
+    dataclasses.replace(CONFIG, nonlinearity="relu", data="ints").id: "df90cf51ca256555",
+    sweep_config("tanh", "fp32").id: "7d6436265041a04e",
+}
+
+
+@pytest.mark.parametrize("config_id", PINNED)
+def test_arrays_are_the_same_on_every_machine(config_id: str) -> None:
+    assert digest(make_case(Config.parse(config_id))) == PINNED[config_id]
+
+
+@given(configs())
+def test_building_twice_gives_the_same_bits(config: Config) -> None:
+    assert digest(make_case(config)) == digest(make_case(config))
+
+
+@given(configs())
+def test_twins_have_equal_content(config: Config) -> None:
+    case = make_case(config)
+    if case.twins is None:
+        assert config.batch < 3
+        return
+    one, two = case.twins
+    valid = case.valid[:, one]
+    np.testing.assert_array_equal(case.valid[:, two], valid)
+    np.testing.assert_array_equal(case.x[valid, one], case.x[valid, two])
+    if case.h_0 is not None:
+        np.testing.assert_array_equal(case.h_0[:, one], case.h_0[:, two])
+
+
+def test_twins_have_different_padding() -> None:
+    case = make_case(CONFIG)
+    padding = ~case.valid[:, 0]
+    assert padding.any()
+    assert case.x[padding, 0].tobytes() != case.x[padding, -1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [("alllens", 6, 6), ("ragged", 1, 6), ("empties", 0, 6)]
+)
+def test_lengths_are_of_their_kind(kind: str, low: int, high: int) -> None:
+    for seed in range(50):
+        lengths = make_case(dataclasses.replace(CONFIG, lengths=kind, seed=seed)).lengths
+        assert lengths is not None
+        assert lengths.min() >= low
+        assert lengths.max() <= high
+        assert (lengths == 0).any() == (kind == "empties")
+        assert kind != "ragged" or {int(v) < 6 for v in lengths} == {True, False}
+
+
+def test_regimes_stand_side_by_side() -> None:
+    x = np.abs(make_case(dataclasses.replace(CONFIG, lengths="nolens", steps=40)).x)
+    assert x[:, 0].max() <= 2
+    assert 8 < x[:, 1].max() <= 16
+    assert 0 < x[:, 2].max() < 1e-4
+    assert x[:, 3].max() > 1e4
+
+
+def test_some_tiny_rows_are_subnormal_throughout_and_some_are_not() -> None:
+    tiny = FORMATS["fp32"].smallest_normal
+    rows = [make_case(dataclasses.replace(CONFIG, seed=seed)) for seed in range(20)]
+    subnormal = [bool((np.abs(case.x[:, 2][case.valid[:, 2]]) < tiny).all()) for case in rows]
+    assert 2 < sum(subnormal) < 18
+
+
+def test_weights_differ_by_layer_direction_and_kind() -> None:
+    weights = make_case(dataclasses.replace(CONFIG, input_size=4)).weights
+    flat = [w.ravel()[:4].tolist() for w in weights.values()]
+    assert len({tuple(f) for f in flat}) == len(weights) == 16
+
+
+def test_small_integers_are_integers_and_not_symmetric() -> None:
+    case = make_case(dataclasses.replace(CONFIG, nonlinearity="relu", data="ints"))
+    for array in (*case.weights.values(), case.x[case.valid], case.h_0):
+        assert array is not None
+        np.testing.assert_array_equal(array, np.rint(array))
+    for name, weight in case.weights.items():
+        if name.startswith("weight_hh"):
+            assert (weight != weight.T).any()
+
+
+def test_page_case_is_the_pages() -> None:
+    (page,) = [c for c in load_corpus() if c.data == "page"]
+    case = make_case(page)
+    assert case.x.tolist() == [[[3.0, 4.0]]]
+    assert case.h_0 is not None
+    assert case.h_0[:, 0].tolist() == [[1, 2, 3], [3, 4, 5], [3, 4, 5], [3, 4, 5]]
+
+
+def test_perturbed_rows_change_and_kept_ones_do_not() -> None:
+    case = make_case(CONFIG)
+    x, h_0, kept = perturb(case, padding=True, neighbours=True)
+    assert kept.tolist() == [True, False, True, False, True, False, True]
+    valid = case.valid
+    assert x[:, kept][valid[:, kept]].tobytes() == case.x[:, kept][valid[:, kept]].tobytes()
+    assert (x[:, ~kept][valid[:, ~kept]] != case.x[:, ~kept][valid[:, ~kept]]).any()
+    assert x[~valid].tobytes() != case.x[~valid].tobytes()
+    assert h_0 is not None
+    assert case.h_0 is not None
+    assert (h_0[:, ~kept] != case.h_0[:, ~kept]).all()
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32", "fp64"])
+def test_sweep_covers_the_range(dtype: str) -> None:
+    points, fmt = sweep_points(dtype).astype(np.float64), FORMATS[dtype]
+    assert (np.diff(points[np.isfinite(points)]) >= 0).all()
+    assert points[0] == -np.inf
+    assert points[-1] == np.inf
+    assert {0.0, fmt.smallest_subnormal, fmt.smallest_normal, fmt.largest, 1.0} <= set(points)
+    np.testing.assert_array_equal(points, -points[::-1])
+    dense = points[(points > 2.0**-10) & (points < 16)]
+    assert (np.diff(dense) / dense[1:]).max() < 1 / 900

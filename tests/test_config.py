@@ -1,0 +1,65 @@
+"""Config ids: they round-trip, select with pytest -k, and say what is wrong with a bad one."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+
+from harness.config import _TOKENS, Config, ConfigError
+from harness.corpus import load_corpus
+from harness.strategies import configs
+
+
+@given(configs(max_steps=9999))
+def test_id_round_trips(config: Config) -> None:
+    assert Config.parse(config.id) == config
+    assert re.fullmatch("[a-z0-9.-]+", config.id)
+
+
+def test_no_token_is_contained_in_another() -> None:
+    """So that `pytest -k token` selects exactly the configs that carry the token."""
+    tokens = {token for config in load_corpus() for token in config.id.split("-")}
+    tokens |= {w for t in _TOKENS.values() for w in t.example.split(" or ") if t.kind is not int}
+    contained = [(a, b) for a, b in itertools.permutations(tokens, 2) if a in b]
+    assert contained == []
+
+
+@pytest.mark.parametrize(
+    ("config_id", "message"),
+    [
+        ("", "has 1 tokens, expected 16"),
+        ("tanh-l2", "has 2 tokens, expected 16 joined by '-', for example tanh-l1-"),
+        (Config().id.replace("tanh", "gelu"), "token 'gelu', expected nonlinearity as tanh or relu"),
+        (Config().id.replace("t0001", "t1"), "token 't1', expected steps as t0001 to t9999"),
+        (Config().id.replace("l1", "l0"), "num_layers = 0, expected an integer in 1..9"),
+        (Config().id.replace("w01", "w17"), "scale = 17, expected an integer in 1..16"),
+        (Config().id.upper(), "token 'TANH', expected nonlinearity"),
+        (Config().id + "\n", "expected seed as s000000 to s999999"),
+        (Config().id.replace("i001", "i٠٠١"), "expected input_size"),
+    ],
+)
+def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Config.parse(config_id)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layout": "unbatched", "batch": 2}, "expected batch = 1"),
+        ({"layout": "unbatched", "lengths": "ragged"}, "expected lengths = 'nolens'"),
+        ({"data": "ints"}, "expected nonlinearity = 'relu'"),
+        ({"data": "ints", "nonlinearity": "relu", "scale": 2}, "expected scale = 1"),
+        ({"data": "page"}, "expected input_size 2, hidden_size 3"),
+        ({"data": "sweep"}, "expected batch 65536"),
+        ({"num_layers": True}, "num_layers = True, expected an integer"),
+        ({"bias": 1}, "bias = 1, expected one of True, False"),
+        ({"dtype": "bf16"}, "dtype = 'bf16', expected one of 'fp32', 'fp16', 'fp64'"),
+    ],
+)
+def test_contradictions_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Config(**values)  # type: ignore[arg-type]

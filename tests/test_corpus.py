@@ -1,0 +1,68 @@
+"""The pinned corpus: what it covers, and that its generator still writes it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from harness.build_corpus import FACTORS, allowed, build
+from harness.config import Config, ConfigError
+from harness.corpus import CORPUS, load_corpus
+
+CONFIGS = load_corpus()
+
+
+def test_has_at_least_two_hundred_different_configs() -> None:
+    assert len({config.id for config in CONFIGS}) == len(CONFIGS) >= 200
+
+
+def test_every_allowed_triple_of_option_values_stands_together() -> None:
+    rows = [c for c in CONFIGS if c.dtype == "fp32"]
+    for names in itertools.combinations(FACTORS, 3):
+        covered = {tuple(getattr(c, n) for n in names) for c in rows}
+        for values in itertools.product(*(FACTORS[n] for n in names)):
+            row = dict(zip(names, values, strict=True))
+            assert not allowed(row) or values in covered, row
+
+
+def test_every_allowed_pair_stands_together_in_the_other_precisions() -> None:
+    rows = [c for c in CONFIGS if c.dtype != "fp32"]
+    factors = {**FACTORS, "dtype": ["fp16", "fp64"]}
+    for names in itertools.combinations(factors, 2):
+        covered = {tuple(getattr(c, n) for n in names) for c in rows}
+        for values in itertools.product(*(factors[n] for n in names)):
+            row = dict(zip(names, values, strict=True))
+            assert not allowed(row) or values in covered, row
+
+
+@pytest.mark.parametrize(
+    "degenerate",
+    [
+        lambda c: c.steps == 1 and c.batch > 1,
+        lambda c: c.batch == 1 and c.layout != "unbatched",
+        lambda c: c.hidden_size == 1 and c.input_size > 1,
+        lambda c: c.input_size == 1 and c.hidden_size > 1,
+        lambda c: c.input_size == c.hidden_size > 1,
+        lambda c: c.lengths == "alllens",
+        lambda c: c.lengths == "empties" and c.batch == 1,
+        lambda c: c.batch == c.steps == c.input_size == c.hidden_size == 4,
+        lambda c: c.steps == 100,
+        lambda c: c.data == "page",
+    ],
+    ids=["T1", "B1", "H1", "I1", "I-is-H", "all-T", "all-empty", "cube", "long", "page"],
+)
+def test_has_degenerate_sizes(degenerate: object) -> None:
+    assert any(degenerate(config) for config in CONFIGS)  # type: ignore[operator]
+
+
+def test_is_what_its_generator_writes() -> None:
+    """Fails after an upgrade of covertable too: look at the change, then write it anew."""
+    assert CORPUS.read_text("utf-8").splitlines() == build()
+
+
+def test_a_bad_line_is_named(tmp_path: object) -> None:
+    path = tmp_path / "corpus.txt"  # type: ignore[operator]
+    path.write_text(f"# good\n{Config().id}\ntanh-l1\n")
+    with pytest.raises(ConfigError, match=r"corpus.txt, line 3: config id 'tanh-l1' has 2 tokens"):
+        load_corpus(path)

@@ -1,0 +1,274 @@
+"""The oracle: hand-computed values, laws, lengths, refusals, and torch in float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.backends import load_backend
+from harness.case import make_case
+from harness.config import Config
+from harness.evidence import Evidence
+from harness.observe import observe
+from harness.oracle import Oracle
+from harness.strategies import configs
+from reference import rnn
+
+WEIGHTS_1 = {
+    "weight_ih_l0": [[2.0]],
+    "weight_hh_l0": [[3.0]],
+    "bias_ih_l0": [0.25],
+    "bias_hh_l0": [-0.5],
+}
+
+
+def random_weights(rng: np.random.Generator, sizes: tuple[int, ...], bias: bool) -> dict[str, Any]:
+    """Unidirectional weights for sizes (input_size, hidden_size, num_layers)."""
+    inputs, hidden, layers = sizes
+    weights = {}
+    for k in range(layers):
+        weights[f"weight_ih_l{k}"] = rng.uniform(-1, 1, (hidden, inputs if k == 0 else hidden))
+        weights[f"weight_hh_l{k}"] = rng.uniform(-1, 1, (hidden, hidden))
+        if bias:
+            weights[f"bias_ih_l{k}"] = rng.uniform(-1, 1, hidden)
+            weights[f"bias_hh_l{k}"] = rng.uniform(-1, 1, hidden)
+    return weights
+
+
+def test_relu_by_hand() -> None:
+    # a_1 = 2*1 + .25 - .5 + 3*1 = 4.75; a_2 = 2*-8 - .25 + 3*4.75 = -2 -> 0; a_3 = 2 - .25
+    output, h_n = rnn([[[1.0]], [[-8.0]], [[1.0]]], [[[1.0]]], WEIGHTS_1, nonlinearity="relu")
+    assert output.ravel().tolist() == [4.75, 0.0, 1.75]
+    assert h_n.ravel().tolist() == [1.75]
+
+
+def test_tanh_by_hand() -> None:
+    output, _ = rnn([[[0.5]], [[-0.25]]], None, WEIGHTS_1)
+    first = math.tanh(2 * 0.5 + 0.25 - 0.5)
+    second = math.tanh(2 * -0.25 + 0.25 - 0.5 + 3 * first)
+    np.testing.assert_allclose(output.ravel(), [first, second], rtol=1e-15)
+
+
+def test_two_units_by_hand() -> None:
+    weights = {"weight_ih_l0": [[1.0, 2.0], [0.0, -1.0]], "weight_hh_l0": [[0.0, 1.0], [2.0, 0.0]]}
+    output, h_n = rnn(
+        [[[1.0, 2.0]], [[3.0, -1.0]]], [[[1.0, 4.0]]], weights, nonlinearity="relu", bias=False
+    )
+    # step 1: [1 + 4 + 4, -2 + 2] = [9, 0]; step 2: [3 - 2 + 0, 1 + 18]
+    assert output.reshape(2, 2).tolist() == [[9.0, 0.0], [1.0, 19.0]]
+    assert h_n.ravel().tolist() == [1.0, 19.0]
+
+
+def test_bidirectional_by_hand() -> None:
+    weights = {
+        "weight_ih_l0": [[1.0]],
+        "weight_hh_l0": [[1.0]],
+        "weight_ih_l0_reverse": [[10.0]],
+        "weight_hh_l0_reverse": [[1.0]],
+    }
+    output, h_n = rnn(
+        [[[1.0]], [[2.0]], [[3.0]]],
+        [[[0.5]], [[100.0]]],
+        weights,
+        nonlinearity="relu",
+        bias=False,
+        bidirectional=True,
+    )
+    assert output.reshape(3, 2).tolist() == [[1.5, 160.0], [3.5, 150.0], [6.5, 130.0]]
+    assert h_n.ravel().tolist() == [6.5, 160.0]
+
+
+def test_lengths_by_hand() -> None:
+    weights = {
+        "weight_ih_l0": [[1.0]],
+        "weight_hh_l0": [[1.0]],
+        "weight_ih_l0_reverse": [[10.0]],
+        "weight_hh_l0_reverse": [[1.0]],
+    }
+    x = np.array([[1.0, 1.0, 1.0], [2.0, np.nan, 2.0], [np.inf, 7.0, 3.0]])[:, :, None]
+    output, h_n = rnn(
+        x,
+        [[[0.5]] * 3, [[100.0]] * 3],
+        weights,
+        nonlinearity="relu",
+        bias=False,
+        bidirectional=True,
+        lengths=[2, 0, 3],
+    )
+    assert output[:, 0].tolist() == [[1.5, 130.0], [3.5, 120.0], [0.0, 0.0]]
+    assert output[:, 1].tolist() == [[0.0, 0.0]] * 3
+    assert output[:, 2].tolist() == [[1.5, 160.0], [3.5, 150.0], [6.5, 130.0]]
+    assert h_n[:, :, 0].tolist() == [[3.5, 0.5, 6.5], [130.0, 100.0, 160.0]]
+
+
+def test_dropout_masks_act_between_layers_only() -> None:
+    rng = np.random.default_rng(1)
+    weights = random_weights(rng, (2, 3, 3), bias=True)
+    x = rng.uniform(-1, 1, (4, 5, 2))
+    masks = [rng.integers(0, 2, (4, 5, 3)) * 2.0 for _ in range(2)]
+    output, h_n = rnn(x, None, weights, num_layers=3, dropout_masks=masks)
+    y = x
+    for k in range(3):
+        single = {n.replace(f"_l{k}", "_l0"): w for n, w in weights.items() if n.endswith(str(k))}
+        y, last = rnn(y, None, single)
+        np.testing.assert_array_equal(h_n[k], last[0])
+        y = y * masks[k] if k < 2 else y
+    np.testing.assert_array_equal(output, y)
+
+
+LAWS = st.tuples(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["tanh", "relu"]),
+    st.booleans(),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(2, 5),
+)
+
+
+@given(LAWS)
+def test_law_batch_permutation(law: tuple[Any, ...]) -> None:
+    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, (inputs, hidden, 2), bias)
+    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
+    order, lengths = rng.permutation(batch), rng.integers(0, steps + 1, batch)
+    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
+    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
+    moved, h_moved = rnn(x[:, order], h_0[:, order], weights, lengths=lengths[order], **options)
+    np.testing.assert_allclose(moved, output[:, order], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(h_moved, h_n[:, order], rtol=1e-13, atol=1e-15)
+
+
+@given(LAWS)
+def test_law_splitting_time_with_carried_state(law: tuple[Any, ...]) -> None:
+    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, (inputs, hidden, 2), bias)
+    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
+    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
+    output, h_n = rnn(x, h_0, weights, **options)
+    cut = steps // 2
+    first, carried = rnn(x[:cut], h_0, weights, **options)
+    second, last = rnn(x[cut:], carried, weights, **options)
+    np.testing.assert_array_equal(np.concatenate([first, second]), output)
+    np.testing.assert_array_equal(last, h_n)
+
+
+@given(LAWS)
+def test_law_time_reversal_swaps_directions(law: tuple[Any, ...]) -> None:
+    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
+    rng = np.random.default_rng(seed)
+    forward = random_weights(rng, (inputs, hidden, 1), bias)
+    backward = random_weights(rng, (inputs, hidden, 1), bias)
+    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
+
+    def both(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+        return one | {f"{name}_reverse": w for name, w in two.items()}
+
+    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
+    output, h_n = rnn(x, h_0, both(forward, backward), **options)
+    mirrored, h_mirrored = rnn(x[::-1], h_0[::-1], both(backward, forward), **options)
+    swapped = np.concatenate([mirrored[..., hidden:], mirrored[..., :hidden]], axis=2)[::-1]
+    np.testing.assert_array_equal(swapped, output)
+    np.testing.assert_array_equal(h_mirrored[::-1], h_n)
+
+
+@given(LAWS)
+def test_law_a_shorter_length_is_a_shorter_sequence(law: tuple[Any, ...]) -> None:
+    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
+    rng = np.random.default_rng(seed)
+    one, two = (random_weights(rng, (inputs, hidden, 1), bias) for _ in range(2))
+    weights = one | {f"{name}_reverse": w for name, w in two.items()}
+    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
+    lengths = rng.integers(1, steps + 1, batch)
+    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
+    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
+    for row, length in enumerate(lengths):
+        alone, h_alone = rnn(x[:length, [row]], h_0[:, [row]], weights, **options)
+        np.testing.assert_allclose(output[:length, [row]], alone, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(h_n[:, [row]], h_alone, rtol=1e-13, atol=1e-15)
+        assert not output[length:, row].any()
+
+
+@given(LAWS)
+def test_layouts_are_the_same_function(law: tuple[Any, ...]) -> None:
+    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, (inputs, hidden, 2), bias)
+    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
+    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
+    output, h_n = rnn(x, h_0, weights, **options)
+    first, h_first = rnn(x.swapaxes(0, 1), h_0, weights, batch_first=True, **options)
+    np.testing.assert_array_equal(first.swapaxes(0, 1), output)
+    np.testing.assert_array_equal(h_first, h_n)
+    alone, h_alone = rnn(x[:, 0], h_0[:, 0], weights, **options)
+    np.testing.assert_allclose(alone, output[:, 0], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(h_alone, h_n[:, 0], rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_evaluates_in_the_dtype_asked_for(dtype: type) -> None:
+    output, h_n = rnn([[[0.5]]], None, WEIGHTS_1, dtype=dtype)
+    assert output.dtype == h_n.dtype == dtype
+
+
+ONE = [[[1.0]], [[2.0]]]
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"x": [1.0]}, r"x.shape = \(1,\), expected \(T, B, input_size\)"),
+    ({"h_0": [[1.0]]}, r"h_0.shape = \(1, 1\), expected \(1, 1, 1\)"),
+    ({"h_0": [[[1.0], [1.0]]]}, r"h_0.shape = \(1, 2, 1\), expected \(1, 1, 1\)"),
+    ({"num_layers": 0}, "num_layers = 0, expected at least 1"),
+    ({"num_layers": 2}, "missing .'bias_hh_l1'"),
+    ({"bias": False}, r"not expected \['bias_hh_l0', 'bias_ih_l0'\]"),
+    ({"nonlinearity": "sigmoid"}, "nonlinearity = 'sigmoid', expected 'tanh' or 'relu'"),
+    ({"lengths": [3]}, r"lengths = \[3\], expected each in 0..2"),
+    ({"lengths": [-1]}, r"lengths = \[-1\], expected each in 0..2"),
+    ({"lengths": [1, 1]}, "expected 1 integers"),
+    ({"lengths": [1.0]}, "expected 1 integers"),
+    ({"lengths": [1], "x": [[1.0]]}, "expected None for unbatched"),
+    ({"dropout_masks": [np.ones((2, 1, 1))]}, "expected num_layers - 1"),
+    ({"dtype": np.int64}, "dtype = int64, expected a floating type"),
+    ({"weights": WEIGHTS_1 | {"weight_hh_l0": [[1.0, 2.0]]}}, r"weight_hh_l0.shape = \(1, 2\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=[m[:30] for _, m in REFUSED])
+def test_inconsistent_arguments_are_refused(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"x": ONE, "h_0": None, "weights": WEIGHTS_1} | change
+    with pytest.raises(ValueError, match=message):
+        rnn(arguments.pop("x"), arguments.pop("h_0"), arguments.pop("weights"), **arguments)
+
+
+@given(configs(dtypes=("fp64",), max_steps=40))
+def test_agrees_with_torch_in_float64_to_its_bound(config: Config) -> None:
+    """Step by step, with the oracle in the place of the implementation under test."""
+    case, oracle = make_case(config), None
+    oracle = Oracle(case)
+    observation = observe(load_backend("torch"), case, repeat=False)
+    if observation.unsupported:
+        return
+    assert observation.forward is not None, observation.trouble
+    evidence = Evidence(case, oracle, observation, lambda: None)
+    from harness.checks import step_residual
+
+    for comparison in step_residual.check(evidence):
+        assert comparison.verdict != "fail", f"{comparison}; {config.id}"
+
+
+def test_agrees_with_torch_end_to_end() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.RNN(3, 4, 2, bidirectional=True, dtype=torch.float64)
+    x, h_0 = torch.randn(5, 6, 3, dtype=torch.float64), torch.randn(4, 6, 4, dtype=torch.float64)
+    weights = {name: p.detach().numpy() for name, p in layer.named_parameters()}
+    output, h_n = rnn(x.numpy(), h_0.numpy(), weights, num_layers=2, bidirectional=True)
+    theirs, h_theirs = layer(x, h_0)
+    np.testing.assert_allclose(output, theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(h_n, h_theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
