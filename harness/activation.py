@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import SWEEP_POINTS, Config
 from harness.observe import observe
 from reference import exact_activation
+from reference.arrays import Array, Float64Array
 
 __all__ = ["OwnActivation", "measure_activation", "sweep_config"]
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def sweep_config(nonlinearity: str, dtype: str) -> Config:
@@ -39,7 +37,7 @@ def measure_activation(backend: Backend, nonlinearity: str, dtype: str) -> OwnAc
     return OwnActivation(nonlinearity, unique, values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OwnActivation:
     """What an activation gave (`values`) at sorted, distinct, normal `points`; float64."""
 
@@ -63,7 +61,9 @@ class OwnActivation:
         """The largest |value| seen."""
         return float(np.nanmax(np.abs(self.values)))
 
-    def error_range(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def error_range(
+        self, low: Float64Array, high: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
         """Smallest and largest error measured over [low, high] and one point beyond each end.
 
         NaN where the activation gave NaN nearby: that explains nothing.
@@ -80,13 +80,13 @@ class OwnActivation:
             largest[at] = np.maximum(highs[k][left], highs[k][right])
         return smallest, largest
 
-    def emulate(self, a: npt.NDArray[np.floating]) -> Float64Array:
+    def emulate(self, a: Array) -> Float64Array:
         """The exact activation plus the measured error, interpolated between the points."""
         a = a.astype(np.float64)
         error: Float64Array = self._error  # type: ignore[attr-defined]
         return exact_activation(self.nonlinearity, a) + np.interp(a, self.points, error)
 
-    def emulate_beside(self, a: npt.NDArray[np.floating]) -> Float64Array:
+    def emulate_beside(self, a: Array) -> Float64Array:
         """As `emulate`, with the error read one table point further: how rough the table is."""
         a = a.astype(np.float64)
         error: Float64Array = self._error  # type: ignore[attr-defined]

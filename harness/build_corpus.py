@@ -35,7 +35,6 @@ FACTORS: dict[str, list[Any]] = {
 }
 
 
-
 def _only_with(one: tuple[str, str], other: tuple[str, Any]) -> dict[str, Any]:
     """The first factor has its value only where the second one has its own."""
     return {
@@ -98,7 +97,12 @@ def build() -> list[str]:
 
 def _page() -> Iterator[Config]:
     yield Config(
-        nonlinearity="relu", num_layers=4, bias=False, h_0=True, input_size=2, hidden_size=3,
+        nonlinearity="relu",
+        num_layers=4,
+        bias=False,
+        h_0=True,
+        input_size=2,
+        hidden_size=3,
         data="page",
     )
 

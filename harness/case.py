@@ -19,20 +19,22 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.config import SWEEP_POINTS, Config
 from reference import FORMATS, Format
+from reference.arrays import Array, BoolArray, Float64Array, IntArray
 
 __all__ = ["NUMPY_DTYPES", "Case", "make_case", "perturb", "sweep_points"]
 
-Array = npt.NDArray[np.floating]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
-NUMPY_DTYPES = {"fp16": np.dtype("f2"), "fp32": np.dtype("f4"), "fp64": np.dtype("f8")}
+NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
+    "fp16": np.dtype("f2"),
+    "fp32": np.dtype("f4"),
+    "fp64": np.dtype("f8"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Case:
     @property
     def last_step(self) -> IntArray:
         """(B,): index of the last valid step, -1 for an empty row."""
-        return self.valid.sum(axis=0) - 1
+        last: IntArray = self.valid.sum(axis=0) - 1
+        return last
 
 
 def make_case(config: Config) -> Case:
@@ -96,7 +99,9 @@ def make_case(config: Config) -> Case:
     return case
 
 
-def perturb(case: Case, *, padding: bool, neighbours: bool) -> tuple[Array, Array | None, BoolArray]:
+def perturb(
+    case: Case, *, padding: bool, neighbours: bool
+) -> tuple[Array, Array | None, BoolArray]:
     """x and h_0 with other rubbish in the padding and other numbers in every odd row.
 
     Returns x, h_0, and (B,) which rows were kept; kept rows must give the same bits again.
@@ -142,21 +147,22 @@ def sweep_points(dtype: str) -> Array:
     return np.sort(points)
 
 
-def _uniform(config: Config, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _uniform(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     """Uniform in [-1, 1), float64, from (seed, name) alone."""
     raw = hashlib.shake_256(f"{config.seed}/{name}".encode()).digest(8 * math.prod(shape))
     bits = np.frombuffer(raw, "<u8") >> np.uint64(11)
-    return (bits * 2.0**-52 - 1.0).reshape(shape)
+    values: Float64Array = (bits * 2.0**-52 - 1.0).reshape(shape)
+    return values
 
 
 def _integers(
     config: Config, name: str, shape: tuple[int, ...], low: int, high: int
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Integers in low..high, as float64."""
     return np.floor((_uniform(config, name, shape) + 1) / 2 * (high - low + 1)) + low
 
 
-def _weight(config: Config, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     if config.data == "sweep":
         return np.full(shape, float(name.startswith("weight_ih")))
     if config.data != "ints":
@@ -173,7 +179,7 @@ def _weight(config: Config, name: str, shape: tuple[int, ...]) -> npt.NDArray[np
     return weight
 
 
-def _x(config: Config) -> npt.NDArray[np.float64]:
+def _x(config: Config) -> Float64Array:
     shape = (config.steps, config.batch, config.input_size)
     if config.data == "sweep":
         return sweep_points(config.dtype).astype(np.float64).reshape(shape)
@@ -184,7 +190,7 @@ def _x(config: Config) -> npt.NDArray[np.float64]:
     return _regimes(config, "x", shape)
 
 
-def _h_0(config: Config) -> npt.NDArray[np.float64] | None:
+def _h_0(config: Config) -> Float64Array | None:
     if not config.h_0:
         return None
     shape = (config.num_layers * config.directions, config.batch, config.hidden_size)
@@ -195,7 +201,7 @@ def _h_0(config: Config) -> npt.NDArray[np.float64] | None:
     return _regimes(config, "h_0", shape)
 
 
-def _regimes(config: Config, name: str, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+def _regimes(config: Config, name: str, shape: tuple[int, int, int]) -> Float64Array:
     """Rows of the batch (axis 1) in turn: ordinary, saturating, tiny, large."""
     fmt = FORMATS[config.dtype]
     values = _uniform(config, name, shape)

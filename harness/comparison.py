@@ -6,17 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from reference import Format
+from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = ["ASSERT_CLOSE", "Comparison", "Worst", "compare", "compare_bits"]
 
-Array = npt.NDArray[np.floating]
-BoolArray = npt.NDArray[np.bool_]
 Locate = Callable[[tuple[int, ...]], "Worst"]
 
-ASSERT_CLOSE = {"fp16": (1e-3, 1e-5), "bf16": (1.6e-2, 1e-5), "fp32": (1.3e-6, 1e-5), "fp64": (1e-7, 1e-7)}
+ASSERT_CLOSE = {
+    "fp16": (1e-3, 1e-5),
+    "bf16": (1.6e-2, 1e-5),
+    "fp32": (1.3e-6, 1e-5),
+    "fp64": (1e-7, 1e-7),
+}
 """rtol and atol that torch.testing.assert_close takes by default for each format."""
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
@@ -69,8 +72,8 @@ class Comparison:
 def compare(
     part: str,
     actual: Array,
-    expected: npt.NDArray[np.float64],
-    ratio: npt.NDArray[np.float64],
+    expected: Float64Array,
+    ratio: Float64Array,
     fmt: Format,
     locate: Locate,
     *,
@@ -91,9 +94,7 @@ def compare(
     compared = int(defined.sum())
     undefined = int(defined.size - compared)
     if compared == 0:
-        return Comparison(
-            part, INCONCLUSIVE, 0, "no element has a bound here", undefined=undefined
-        )
+        return Comparison(part, INCONCLUSIVE, 0, "no element has a bound here", undefined=undefined)
     with np.errstate(all="ignore"):
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
         ratio = np.where(defined, ratio, -1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -100,9 +101,11 @@ class Config:
             if wrong(self):
                 raise ConfigError(f"{message}; config id: {self.id}")
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
-        return "-".join(_TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self))
+        return "-".join(
+            _TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self)
+        )
 
     @classmethod
     def parse(cls, config_id: str) -> Config:
@@ -233,24 +236,28 @@ _CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
         "small integers must stay exact)",
     ),
     (
-        lambda c: c.data == "page"
-        and (
-            (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps) != (2, 3, 4, 1, 1)
-            or c.bidirectional
-            or not c.h_0
+        lambda c: (
+            c.data == "page"
+            and (
+                (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps) != (2, 3, 4, 1, 1)
+                or c.bidirectional
+                or not c.h_0
+            )
         ),
         "data = 'page' is the mapping page's Code Example 1, expected input_size 2, hidden_size "
         "3, num_layers 4, batch 1, steps 1, one direction, h_0 given",
     ),
     (
-        lambda c: c.data == "sweep"
-        and (
-            (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps)
-            != (1, 1, 1, SWEEP_POINTS, 1)
-            or c.bidirectional
-            or c.bias
-            or c.h_0
-            or c.lengths != "nolens"
+        lambda c: (
+            c.data == "sweep"
+            and (
+                (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps)
+                != (1, 1, 1, SWEEP_POINTS, 1)
+                or c.bidirectional
+                or c.bias
+                or c.h_0
+                or c.lengths != "nolens"
+            )
         ),
         f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all other "
         "sizes 1, one direction, no bias, no h_0, no lengths",

@@ -59,8 +59,6 @@ def locate_states(config: Config) -> Callable[[tuple[int, ...]], Worst]:
 
     def locate(index: tuple[int, ...]) -> Worst:
         layer, direction = divmod(index[0], config.directions)
-        return Worst(
-            "h_n", layer, ("forward", "reverse")[direction], None, index[1], index[2]
-        )
+        return Worst("h_n", layer, ("forward", "reverse")[direction], None, index[1], index[2])
 
     return locate

@@ -107,9 +107,7 @@ def find(results: Sequence[Result]) -> list[Finding]:
     return sorted(findings, key=lambda f: (not f.unexpected, -f.configs))
 
 
-def _finding(
-    key: tuple[str, str, str], lines: list[Result], judged: set[str]
-) -> Finding:
+def _finding(key: tuple[str, str, str], lines: list[Result], judged: set[str]) -> Finding:
     backend, check, cause = key
     shown = {line.config_id for line in lines}
     return Finding(

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends.protocol import Backend, BackendUnavailable
-from harness.case import Case, make_case
+from harness.case import make_case
 from harness.checks import CHECKS, Check, checks_for
 from harness.comparison import Comparison
 from harness.config import Config

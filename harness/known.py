@@ -138,4 +138,3 @@ def _installed(entry: KnownDifference) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return SpecifierSet(entry.versions).contains(version, prereleases=True)
-

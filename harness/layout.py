@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from harness.config import Config
+from reference.arrays import Array
 
 __all__ = ["from_layout", "states_from_layout", "states_to_layout", "to_layout"]
-
-Array = npt.NDArray[np.floating]
 
 
 def to_layout(array: Array, config: Config) -> Array:

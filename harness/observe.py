@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, Layer, require_parameters
 from harness.case import NUMPY_DTYPES, Case, perturb
 from harness.config import Config, LayerOptions
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
+from reference.arrays import Array, BoolArray
 
 __all__ = ["Forward", "Observation", "Repeat", "observe"]
-
-Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Repeat:
 
     padding: bool
     neighbours: bool
-    kept: npt.NDArray[np.bool_]
+    kept: BoolArray
     forward: Forward
 
 

@@ -13,12 +13,11 @@ import numpy.typing as npt
 from harness.case import NUMPY_DTYPES, Case
 from harness.observe import Forward
 from reference import exact_activation, rnn
+from reference.arrays import Array, Float64Array
 from reference.rounding import TANH_ULPS
 
 __all__ = ["Oracle"]
 
-Array = npt.NDArray[np.floating]
-Float64Array = npt.NDArray[np.float64]
 
 EXPERIMENTS = 2
 
@@ -75,8 +74,13 @@ class Oracle:
         """
         config, fmt = self.case.config, self.case.fmt
         moved = [self.working_precision, *(self._moved(k) for k in range(EXPERIMENTS))]
-        n = config.hidden_size + 2 + max(
-            config.input_size, config.hidden_size * config.directions if config.num_layers > 1 else 1
+        n = (
+            config.hidden_size
+            + 2
+            + max(
+                config.input_size,
+                config.hidden_size * config.directions if config.num_layers > 1 else 1,
+            )
         )
         cumulative = config.num_layers == 1 and not config.bidirectional
 
@@ -103,7 +107,8 @@ class Oracle:
 
         def signs(shape: tuple[int, ...]) -> Float64Array:
             raw = bits.random_raw(math.prod(shape)) >> np.uint64(63)
-            return (raw * 2.0 - 1.0).reshape(shape)
+            values: Float64Array = (raw * 2.0 - 1.0).reshape(shape)
+            return values
 
         def moved(array: Array) -> Float64Array:
             exact = array.astype(np.float64)

@@ -25,7 +25,9 @@ REQUIREMENTS = {
             "both API pages, Variables",
         ),
         Requirement(
-            "outputs", "output and h_n have the documented shapes and dtype", "both API pages, Outputs"
+            "outputs",
+            "output and h_n have the documented shapes and dtype",
+            "both API pages, Outputs",
         ),
         Requirement(
             "equation",
@@ -38,12 +40,8 @@ REQUIREMENTS = {
             "Layer k takes the output of layer k - 1 as its input",
             "mapping page: num_layers, dropout",
         ),
-        Requirement(
-            "nonlinearity", "The activation is tanh or relu", "mapping page: nonlinearity"
-        ),
-        Requirement(
-            "h-n", "h_n is the state after the last valid step", "both API pages, Outputs"
-        ),
+        Requirement("nonlinearity", "The activation is tanh or relu", "mapping page: nonlinearity"),
+        Requirement("h-n", "h_n is the state after the last valid step", "both API pages, Outputs"),
         Requirement(
             "lengths",
             "seq_length means what packing means: no padded element counts",

@@ -145,7 +145,9 @@ def read_results(path: Path) -> tuple[dict[str, Any], Iterator[Result]]:
     try:
         header = msgspec.json.decode(lines[0] if lines else b"", type=dict)
     except msgspec.MsgspecError as error:
-        raise ResultsError(f"{path}: line 1, expected a JSON object with kind 'run': {error}") from error
+        raise ResultsError(
+            f"{path}: line 1, expected a JSON object with kind 'run': {error}"
+        ) from error
     if header.get("kind") != "run" or header.get("format_version") != FORMAT_VERSION:
         raise ResultsError(
             f"{path}: line 1 has kind {header.get('kind')!r} and format_version "

@@ -42,8 +42,10 @@ def configs(
     long = draw(st.integers(0, 19), label="long if 19") == 19
     steps = draw(st.integers(1, max_steps if long else min(8, max_steps)), label="steps")
     unbatched = layout == "unbatched"
-    exact = nonlinearity == "relu" and steps <= MAX_INTS_STEPS and draw(
-        st.sampled_from((False, False, True)), label="small integers"
+    exact = (
+        nonlinearity == "relu"
+        and steps <= MAX_INTS_STEPS
+        and draw(st.sampled_from((False, False, True)), label="small integers")
     )
     return Config(
         nonlinearity=nonlinearity,

@@ -10,15 +10,16 @@ J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reference.arrays import Array, BoolArray
 from reference.rounding import exact_activation
 
 __all__ = ["layer_names", "rnn"]
 
-Array = npt.NDArray[np.floating]
 Activation = Callable[[Array], Array]
 
 
@@ -83,9 +84,7 @@ def rnn(
     steps, batch, input_size = x_tbi.shape
     params = _parameters(weights, num_layers, directions, bias, input_size, dtype)
     hidden_size = params[layer_names(0, False, bias)[1]].shape[0]
-    states = _initial_states(
-        h_0, (num_layers * directions, batch, hidden_size), unbatched, dtype
-    )
+    states = _initial_states(h_0, (num_layers * directions, batch, hidden_size), unbatched, dtype)
     valid = _valid_steps(lengths, steps, batch, unbatched)
     masks = _masks(dropout_masks, num_layers, (steps, batch, directions * hidden_size), dtype)
 
@@ -112,7 +111,7 @@ def _scan(
     x: Array,
     h: Array,
     parameters: Sequence[Array],
-    valid: npt.NDArray[np.bool_],
+    valid: BoolArray,
     activation: Activation,
     reverse: bool,
 ) -> tuple[Array, Array]:
@@ -158,7 +157,7 @@ def _parameters(
     directions: int,
     bias: bool,
     input_size: int,
-    dtype: np.dtype,
+    dtype: np.dtype[Any],
 ) -> dict[str, Array]:
     expected = [
         name
@@ -196,7 +195,7 @@ def _initial_states(
 
 def _valid_steps(
     lengths: npt.ArrayLike | None, steps: int, batch: int, unbatched: bool
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     if lengths is None:
         return np.ones((steps, batch), bool)
     given = np.asarray(lengths)
@@ -215,7 +214,7 @@ def _masks(
     masks: Sequence[npt.ArrayLike] | None,
     num_layers: int,
     shape: tuple[int, int, int],
-    dtype: np.dtype,
+    dtype: np.dtype[Any],
 ) -> list[Array] | None:
     if masks is None:
         return None

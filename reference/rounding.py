@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reference.arrays import Float64Array
+
 __all__ = [
     "FORMATS",
     "TANH_ULPS",
@@ -23,7 +25,6 @@ __all__ = [
     "step_error",
 ]
 
-Float64Array = npt.NDArray[np.float64]
 
 TANH_ULPS = 5.0
 """Error allowed to a tanh, in ulp: what OpenCL C 3.0 grants. relu is exact, it gets 0."""

@@ -122,8 +122,10 @@ class RationalTanh(OracleLayer):
     def activation(self, a: Array) -> Array:
         a = np.clip(a, -5, 5)
         s = a * a
-        return a * (135135 + s * (17325 + s * (378 + s))) / (
-            135135 + s * (62370 + s * (3150 + s * 28))
+        return (
+            a
+            * (135135 + s * (17325 + s * (378 + s)))
+            / (135135 + s * (62370 + s * (3150 + s * 28)))
         )
 
 
@@ -167,9 +169,15 @@ class PaddingLeaks(OracleLayer):
         output, h_n = super().evaluate(x, h_0, lengths)
         if lengths is not None:
             leak = per_time(self, np.nan_to_num(x, posinf=3, neginf=-3))[-1]
-            output = output * (1 + 1e-3 * (leak.sum(axis=-1) % 1)[
-                (slice(None), None, None) if self.options.batch_first else (None, slice(None), None)
-            ])
+            output = output * (
+                1
+                + 1e-3
+                * (leak.sum(axis=-1) % 1)[
+                    (slice(None), None, None)
+                    if self.options.batch_first
+                    else (None, slice(None), None)
+                ]
+            )
         return output, h_n
 
 

@@ -17,7 +17,13 @@ from harness.strategies import configs
 from reference import FORMATS
 
 CONFIG = Config(
-    input_size=3, hidden_size=4, batch=7, steps=6, h_0=True, lengths="ragged", num_layers=2,
+    input_size=3,
+    hidden_size=4,
+    batch=7,
+    steps=6,
+    h_0=True,
+    lengths="ragged",
+    num_layers=2,
     bidirectional=True,
 )
 

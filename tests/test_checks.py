@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import faulty
 import pytest
 from faulty import OracleBackend, OracleLayer, backend
 from hypothesis import given, settings
 
-import faulty
 from harness.activation import sweep_config
 from harness.checks import CHECKS
 from harness.config import Config

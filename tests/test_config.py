@@ -32,7 +32,10 @@ def test_no_token_is_contained_in_another() -> None:
     [
         ("", "has 1 tokens, expected 16"),
         ("tanh-l2", "has 2 tokens, expected 16 joined by '-', for example tanh-l1-"),
-        (Config().id.replace("tanh", "gelu"), "token 'gelu', expected nonlinearity as tanh or relu"),
+        (
+            Config().id.replace("tanh", "gelu"),
+            "token 'gelu', expected nonlinearity as tanh or relu",
+        ),
         (Config().id.replace("t0001", "t1"), "token 't1', expected steps as t0001 to t9999"),
         (Config().id.replace("l1", "l0"), "num_layers = 0, expected an integer in 1..9"),
         (Config().id.replace("w01", "w17"), "scale = 17, expected an integer in 1..16"),

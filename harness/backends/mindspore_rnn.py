@@ -6,13 +6,12 @@ import inspect
 import os
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
+from reference.arrays import Array, IntArray
 
 os.environ.setdefault("GLOG_v", "3")  # errors only; must be set before the import
 import mindspore
 
-from harness.backends.protocol import Array, require_parameters
+from harness.backends.protocol import require_parameters
 from harness.config import Config, LayerOptions
 
 __all__ = ["MindSporeBackend"]
@@ -52,9 +51,7 @@ class MindSporeLayer:
     def read_weights(self) -> dict[str, Array]:
         return {name: parameter.asnumpy().copy() for name, parameter in self.parameters.items()}
 
-    def forward(
-        self, x: Array, h_0: Array | None, lengths: npt.NDArray[np.int64] | None
-    ) -> tuple[Array, Array]:
+    def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
         state = None if h_0 is None else mindspore.Tensor(h_0)
         inputs = [mindspore.Tensor(x), state]
         if lengths is not None:
@@ -70,9 +67,9 @@ class MindSporeBackend:
         mindspore.set_context(mode=mindspore.PYNATIVE_MODE, device_target="CPU")
         # Launching in the calling thread: small layers run several times faster, and an error
         # surfaces in the call that caused it.
-        runtime = getattr(mindspore, "runtime", None)
-        if hasattr(runtime, "launch_blocking"):
-            runtime.launch_blocking()
+        launch_blocking = getattr(getattr(mindspore, "runtime", None), "launch_blocking", None)
+        if launch_blocking is not None:
+            launch_blocking()
         else:
             mindspore.set_context(pynative_synchronize=True)
 

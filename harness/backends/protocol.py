@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from harness.config import LayerOptions
+from reference.arrays import Array, IntArray
 
-__all__ = ["Array", "Backend", "BackendUnavailable", "Layer", "require_parameters"]
-
-Array = npt.NDArray[np.floating]
+__all__ = ["Backend", "BackendUnavailable", "Layer", "require_parameters"]
 
 
 class BackendUnavailable(Exception):
@@ -28,9 +24,7 @@ class Layer(Protocol):
     def read_weights(self) -> Mapping[str, Array]:
         """Give the parameters back, by the same names, bit for bit."""
 
-    def forward(
-        self, x: Array, h_0: Array | None, lengths: npt.NDArray[np.int64] | None
-    ) -> tuple[Array, Array]:
+    def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
         """Output and h_n, in the dtype of x and in the shapes that torch.nn.RNN documents.
 
         x is (T, B, I), or (B, T, I) with batch_first, or (T, I). lengths is (B,): with it the

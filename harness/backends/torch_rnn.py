@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from harness.backends.protocol import Array, require_parameters
+from harness.backends.protocol import require_parameters
 from harness.config import Config, LayerOptions
+from reference.arrays import Array, IntArray
 
 __all__ = ["TorchBackend"]
 
@@ -48,9 +47,7 @@ class TorchLayer:
     def read_weights(self) -> dict[str, Array]:
         return {name: p.detach().numpy().copy() for name, p in self.rnn.named_parameters()}
 
-    def forward(
-        self, x: Array, h_0: Array | None, lengths: npt.NDArray[np.int64] | None
-    ) -> tuple[Array, Array]:
+    def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
         state = None if h_0 is None else torch.tensor(h_0)
         with torch.no_grad():
             if lengths is None:
@@ -75,7 +72,7 @@ class TorchBackend:
         if config.lengths == "empties":
             return (
                 "torch.nn.utils.rnn.pack_padded_sequence raises for a length of 0 "
-                "(\"Length of all samples has to be greater than 0\")"
+                '("Length of all samples has to be greater than 0")'
             )
         return None
 

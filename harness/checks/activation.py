@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.comparison import FAIL, Comparison, Worst, compare
 from harness.evidence import Evidence
 from reference import activation_interval
+from reference.arrays import BoolArray, Float64Array
 
 __all__ = ["check"]
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def check(evidence: Evidence) -> Iterator[Comparison]:
@@ -44,7 +42,7 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         return Worst("output", 0, "forward", 0, index[0], 0)
 
     def judged(
-        part: str, expected: Float64Array, ratio: Float64Array, where: npt.NDArray[np.bool_]
+        part: str, expected: Float64Array, ratio: Float64Array, where: BoolArray
     ) -> Comparison:
         result = compare(part, actual, expected, ratio, fmt, locate, defined=where)
         if result.verdict != FAIL or result.worst is None or result.worst.batch is None:
@@ -68,5 +66,5 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         yield judged("bounded", np.clip(y, -1, 1), _all_or_nothing(inside), np.ones(x.shape, bool))
 
 
-def _all_or_nothing(holds: npt.NDArray[np.bool_]) -> Float64Array:
+def _all_or_nothing(holds: BoolArray) -> Float64Array:
     return np.where(holds, 0.0, np.inf)

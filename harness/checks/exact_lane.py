@@ -40,16 +40,19 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             ratio = np.where(steps.actual == steps.interval.expected, 0.0, np.inf)
             yield _worded(
                 compare(
-                    steps.part, steps.actual, steps.interval.expected, ratio, fmt, locate,
+                    steps.part,
+                    steps.actual,
+                    steps.interval.expected,
+                    ratio,
+                    fmt,
+                    locate,
                     defined=exact,
                 )
             )
     if everything_exact:
         actual, expected = evidence.forward.output, evidence.oracle.exact.output
         ratio = np.where(actual == expected, 0.0, np.inf)
-        yield _worded(
-            compare("output", actual, expected, ratio, fmt, locate_output(config))
-        )
+        yield _worded(compare("output", actual, expected, ratio, fmt, locate_output(config)))
 
 
 def _worded(result: Comparison) -> Comparison:

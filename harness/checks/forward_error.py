@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.checks.trajectory import Excuse, excuses
 from harness.comparison import Comparison, compare
 from harness.evidence import Evidence, locate_output, locate_states
+from reference.arrays import BoolArray, Float64Array
 
 __all__ = ["check", "end_to_end"]
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def check(evidence: Evidence) -> Iterator[Comparison]:
@@ -66,11 +64,13 @@ def end_to_end(
             yield replace(said, cause=cause, message=message)
 
 
-def _meaningful(expected: Float64Array, tolerance: Float64Array) -> npt.NDArray[np.bool_]:
+def _meaningful(expected: Float64Array, tolerance: Float64Array) -> BoolArray:
     """Where a tolerance says anything: finite, and smaller than the row's largest value."""
     with np.errstate(all="ignore"):
         largest = np.max(np.abs(expected), axis=(0, 2), keepdims=True, initial=0.0)
-        sensible: npt.NDArray[np.bool_] = (
-            np.isfinite(expected) & np.isfinite(tolerance) & ((tolerance < largest) | (expected == 0))
+        sensible: BoolArray = (
+            np.isfinite(expected)
+            & np.isfinite(tolerance)
+            & ((tolerance < largest) | (expected == 0))
         )
     return sensible

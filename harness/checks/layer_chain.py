@@ -41,7 +41,12 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         flushed = tolerance + flush(evidence.oracle).extra.h_n
         ratio = distance / tolerance
     judged = compare(
-        result.part, stack, alone.astype(np.float64), ratio, fmt, locate,
+        result.part,
+        stack,
+        alone.astype(np.float64),
+        ratio,
+        fmt,
+        locate,
         defined=np.isfinite(tolerance),
     )
     if judged.verdict != FAIL:

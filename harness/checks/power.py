@@ -10,17 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from reference import exact_activation
+from reference.arrays import Float64Array
 
 if TYPE_CHECKING:
     from harness.checks.step_residual import DirectionSteps
     from harness.evidence import Evidence
 
 __all__ = ["power_of"]
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def power_of(evidence: Evidence, steps: DirectionSteps) -> dict[str, float]:

@@ -10,6 +10,7 @@ from harness.checks.trajectory import flush
 from harness.comparison import FAIL, Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate_output
 from harness.observe import Repeat
+from reference.arrays import Array
 
 __all__ = ["same_rows"]
 
@@ -22,10 +23,11 @@ def same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
     """
     config, kept, rows = evidence.config, repeat.kept, np.flatnonzero(repeat.kept)
 
-    def both(output: np.ndarray, h_n: np.ndarray) -> np.ndarray:
+    def both(output: Array, h_n: Array) -> Array:
         """Output and h_n of the kept rows as one array (T + L, B, D * H)."""
         sides = [h_n[d :: config.directions] for d in range(config.directions)]
-        return np.concatenate([output, np.concatenate(sides, axis=2)])[:, kept]
+        rows_of_all: Array = np.concatenate([output, np.concatenate(sides, axis=2)])[:, kept]
+        return rows_of_all
 
     def locate(index: tuple[int, ...]) -> Worst:
         step, row, feature = index

@@ -50,7 +50,11 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     defined = steps.defined[:, one] & steps.defined[:, two]
     side = "reverse" if reverse else "forward"
     result = compare(
-        f"twins {side}", actual, twin, ratio, evidence.case.fmt,
+        f"twins {side}",
+        actual,
+        twin,
+        ratio,
+        evidence.case.fmt,
         lambda index: Worst("output", layer, side, index[0], one, index[1]),
         defined=defined,
     )

@@ -11,20 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.checks.power import power_of
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, Worst, compare
 from harness.evidence import Evidence
 from reference import Interval, activation_interval, layer_names, step_error
+from reference.arrays import Array, BoolArray, Float64Array
 
 UNEXPLAINED = "unexplained"
 
 __all__ = ["DirectionSteps", "check", "direction_steps"]
-
-Array = npt.NDArray[np.floating]
-Float64Array = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class DirectionSteps:
     """One direction of one layer, all steps at once; arrays are (T, B, H).
 
     a = from_input + from_state + b_ih + b_hh is the exact pre-activation at the own previous
-    state; `magnitude` is m, `terms` n, `error` E;
-    `factors` sums the magnitudes of all factors (for `_flush`); `defined` says where a bound exists and the step is not padding.
+    state; `magnitude` is m, `terms` n, `error` E; `factors` sums the magnitudes of all factors
+    (for `_flush`); `defined` says where a bound exists and the step is not padding.
     """
 
     layer: int
@@ -81,20 +77,35 @@ def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionS
         from_input, from_state = x64 @ w_ih.T, previous @ w_hh.T
         a = from_input + from_state + b_ih + b_hh
         magnitude = (
-            np.abs(x64) @ np.abs(w_ih).T + np.abs(previous) @ np.abs(w_hh).T
-            + np.abs(b_ih) + np.abs(b_hh)
+            np.abs(x64) @ np.abs(w_ih).T
+            + np.abs(previous) @ np.abs(w_hh).T
+            + np.abs(b_ih)
+            + np.abs(b_hh)
         )
         n = w_ih.shape[1] + w_hh.shape[1] + len(biases)
         error = step_error(magnitude, n, case.fmt)
         factors = (
-            np.abs(x64).sum(axis=2, keepdims=True) + np.abs(previous).sum(axis=2, keepdims=True)
-            + np.abs(w_ih).sum(axis=1) + np.abs(w_hh).sum(axis=1)
+            np.abs(x64).sum(axis=2, keepdims=True)
+            + np.abs(previous).sum(axis=2, keepdims=True)
+            + np.abs(w_ih).sum(axis=1)
+            + np.abs(w_hh).sum(axis=1)
         )
         interval = activation_interval(config.nonlinearity, a, error, case.fmt)
         bounded = magnitude + error < case.fmt.largest
     return DirectionSteps(
-        layer, reverse, actual, from_input, from_state, b_ih, b_hh, a, magnitude, n, factors,
-        error, interval,
+        layer,
+        reverse,
+        actual,
+        from_input,
+        from_state,
+        b_ih,
+        b_hh,
+        a,
+        magnitude,
+        n,
+        factors,
+        error,
+        interval,
         bounded & np.isfinite(a) & case.valid[:, :, None],
     )
 
@@ -129,7 +140,11 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
         yield result
         return
     left = bad
-    for cause, explains in (("flush", _flush), ("activation", _own_activation), (UNEXPLAINED, _all)):
+    for cause, explains in (
+        ("flush", _flush),
+        ("activation", _own_activation),
+        (UNEXPLAINED, _all),
+    ):
         elements = left & explains(evidence, steps)
         left = left & ~elements
         if elements.any():
@@ -193,7 +208,12 @@ def _compare(
         return Worst(name, steps.layer, direction, *index)
 
     result = compare(
-        steps.part, steps.actual, steps.interval.expected, ratio, evidence.case.fmt, locate,
+        steps.part,
+        steps.actual,
+        steps.interval.expected,
+        ratio,
+        evidence.case.fmt,
+        locate,
         defined=elements,
     )
     valid_undefined = int((~steps.defined & evidence.case.valid[:, :, None]).sum())

@@ -6,6 +6,7 @@ that move is; nothing else is forgiven.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from harness.evidence import Evidence
 from harness.observe import Forward
 from harness.oracle import Oracle
 from reference import exact_activation
+from reference.arrays import Array
 
 __all__ = ["Excuse", "against_peer", "excuses", "flush"]
 
@@ -51,6 +53,7 @@ def against_peer(evidence: Evidence) -> Iterator[Excuse]:
         )
 
 
+@functools.lru_cache(maxsize=4)  # output, h_n and parity ask for the same in turn
 def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
     """The oracle with the activation as measured, and with the measurement read a point further.
 
@@ -67,8 +70,9 @@ def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
     )
 
 
+@functools.lru_cache(maxsize=4)
 def flush(oracle: Oracle) -> Excuse:
-    """Subnormals flushed to zero: the oracle with every pre-activation moved by what flushing its n terms may do."""
+    """Subnormals flushed: every pre-activation moved by what flushing its n terms may do."""
     config, tiny = oracle.case.config, oracle.case.fmt.smallest_normal
     largest = max(float(np.abs(array).max()) for array in oracle.case.weights.values())
     amount = 2 * _terms(oracle) * tiny * (1.0 + largest)
@@ -87,8 +91,9 @@ def _terms(oracle: Oracle) -> int:
 def _spread(oracle: Oracle, one: Forward, two: Forward) -> Forward:
     factor = 2 * math.sqrt(_terms(oracle))
 
-    def largest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def largest(a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
-            return factor * np.abs(a - b).max(axis=(0, 2), keepdims=True)
+            distance: Array = factor * np.abs(a - b).max(axis=(0, 2), keepdims=True)
+        return distance
 
     return Forward(largest(one.output, two.output), largest(one.h_n, two.h_n))

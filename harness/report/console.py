@@ -82,7 +82,9 @@ def _print_group(console: Console, number: int, members: Group, reasons: dict[st
         _indented(console, f"{mark} {escape(finding.difference)}", 3)
         for line in finding_lines(finding):
             _indented(console, escape(line), 7)
-        console.print(f"       {finding.smallest.replay}", style="cyan", highlight=False, soft_wrap=True)
+        console.print(
+            f"       {finding.smallest.replay}", style="cyan", highlight=False, soft_wrap=True
+        )
 
 
 def _indented(console: Console, text: str, columns: int, style: str = "") -> None:
@@ -110,7 +112,8 @@ def print_replay(console: Console, config_id: str, results: Sequence[Result]) ->
             console.print(f"\n[bold underline]{backend}[/]")
         verdict = "known" if result.known else result.verdict
         console.print(
-            f"[{STYLES[verdict]}]{MARKS[verdict]:15}[/] [bold]{result.check}[/], {escape(result.part)}"
+            f"[{STYLES[verdict]}]{MARKS[verdict]:15}[/] [bold]{result.check}[/], "
+            + escape(result.part)
             + (f"  [dim]ratio[/] {ratio_text(result.ratio)}" if result.ratio is not None else ""),
             highlight=False,
         )

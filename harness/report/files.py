@@ -105,11 +105,17 @@ def _junit(outcome: Outcome) -> JUnitXml:
 
 
 def _junit_entry(result: Result) -> Error | Failure | Skipped | None:
-    text = f"{result.part}: {result.message or result.verdict}; cause {result.cause}; {result.replay}"
+    text = (
+        f"{result.part}: {result.message or result.verdict}; cause {result.cause}; {result.replay}"
+    )
     if result.verdict == "error":
         return Error(_printable(text))
     if result.verdict == "fail":
-        return Skipped(f"known difference {result.known}") if result.known else Failure(_printable(text))
+        return (
+            Skipped(f"known difference {result.known}")
+            if result.known
+            else Failure(_printable(text))
+        )
     if result.verdict in ("inconclusive", "unsupported"):
         return Skipped(_printable(f"{result.verdict}: {result.message}"))
     return None
