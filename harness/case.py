@@ -159,7 +159,9 @@ def _integers(
     config: Config, name: str, shape: tuple[int, ...], low: int, high: int
 ) -> Float64Array:
     """Integers in low..high, as float64."""
-    return np.floor((_uniform(config, name, shape) + 1) / 2 * (high - low + 1)) + low
+    unit = (_uniform(config, name, shape) + 1) / 2
+    values: Float64Array = np.floor(unit * (high - low + 1)) + low
+    return values
 
 
 def _weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from harness.checks import CHECKS
 from harness.config import Config, ConfigError
 from harness.results import Result, as_float
 
@@ -28,6 +28,9 @@ else:
 
 __all__ = ["BASELINE", "BaselineError", "KnownDifference", "KnownDifferences", "load_known"]
 
+CAUSES = ("activation", "flush")
+"""Causes that are established by a second judgement, and so may be excused."""
+
 BASELINE = Path(__file__).with_name("known_differences.toml")
 
 
@@ -35,8 +38,7 @@ class BaselineError(ValueError):
     """A baseline file that cannot be used; names the entry and what was expected."""
 
 
-@dataclass(frozen=True)
-class KnownDifference:
+class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
     `when` restricts it to configs with these field values, `parts` to these parts of the
@@ -124,6 +126,17 @@ def _validate(path: Path, entry: KnownDifference) -> None:
         raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
     if not entry.shown_by:
         raise BaselineError(f"{where}: shown_by is empty, expected at least one config id")
+    names = [check.name for check in CHECKS]
+    for check in entry.checks:
+        if check not in names:
+            raise BaselineError(f"{where}: checks: {check!r}, expected one of {', '.join(names)}")
+    if entry.cause not in CAUSES:
+        raise BaselineError(
+            f"{where}: cause = {entry.cause!r}, expected one of {', '.join(CAUSES)}"
+        )
+    for name in entry.when or {}:
+        if name not in Config.__dataclass_fields__:
+            raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
     try:
         SpecifierSet(entry.versions)
         for config_id in entry.shown_by:

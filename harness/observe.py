@@ -78,7 +78,7 @@ def observe(backend: Backend, case: Case, *, repeat: bool) -> Observation:
     try:
         reason = unsupported_reason(backend, case.config)
         if reason is not None:
-            return Observation(name, unsupported=reason)
+            return Observation(name, unsupported=printable(reason))
         return _observe(backend, case, repeat)
     except _Malformed as error:
         return Observation(name, trouble=str(error), malformed=True)
@@ -226,4 +226,9 @@ def _layers(
 
 def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else "(no message)")[:300]
+    return printable(lines[0] if lines else "(no message)")[:300]
+
+
+def printable(text: str) -> str:
+    """Foreign text with every control character and lone surrogate written as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -118,7 +118,8 @@ class Oracle:
         def activation(a: Array) -> Float64Array:
             value = exact_activation(nonlinearity, a.astype(np.float64))
             ulps = TANH_ULPS if nonlinearity == "tanh" else 0.5
-            return value + ulps * signs(value.shape) * fmt.ulp(value) * (value != 0)
+            erring: Float64Array = value + ulps * signs(value.shape) * fmt.ulp(value) * (value != 0)
+            return erring
 
         case = dataclasses.replace(
             self.case,

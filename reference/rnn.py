@@ -182,7 +182,7 @@ def _parameters(
 
 
 def _initial_states(
-    h_0: npt.ArrayLike | None, shape: tuple[int, int, int], unbatched: bool, dtype: np.dtype
+    h_0: npt.ArrayLike | None, shape: tuple[int, int, int], unbatched: bool, dtype: np.dtype[Any]
 ) -> Array:
     if h_0 is None:
         return np.zeros(shape, dtype)

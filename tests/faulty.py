@@ -260,3 +260,16 @@ scaled = backend(ScaledOutput)
 returns_list = backend(ReturnsList)
 nan = backend(ReturnsNan)
 nameless = object()
+
+
+class Hostile(OracleLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        raise RuntimeError("<script>alert(1)</script> [bold]x[/] \x1b[31m\x00\x07 \ud800 ]]>")
+
+
+float64 = backend(ReturnsFloat64)
+shape = backend(WrongShape)
+raises = backend(Raises)
+exits = backend(Exits)
+reads_back = backend(ReadsBackOther)
+hostile = backend(Hostile)

@@ -1,0 +1,212 @@
+"""The command line as a user meets it: exit codes, files, messages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from junitparser import JUnitXml
+
+from harness.checks import CHECKS
+from harness.cli import main
+from harness.config import Config
+from harness.requirements import REQUIREMENTS
+from harness.results import read_results
+
+FAULTY = str(Path(__file__).with_name("faulty.py"))
+CONFIG = Config(
+    input_size=3, hidden_size=4, batch=6, steps=5, h_0=True, num_layers=2, lengths="ragged"
+)
+REPLAYED = Config(input_size=3, hidden_size=4, batch=6, steps=5, h_0=True, scale=4)
+CONTRACT = {
+    "kind",
+    "config_id",
+    "backend",
+    "check",
+    "requirement",
+    "verdict",
+    "compared",
+    "max_abs",
+    "max_rel",
+    "max_ulp",
+    "ratio",
+    "worst",
+    "message",
+    "replay",
+}
+PLACE = {"output", "layer", "direction", "step", "batch", "unit", "actual", "expected"}
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], terminal_width=200)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def right_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("right")
+    return invoke("run", "--backend", f"{FAULTY}:right", "--examples", 30, "--out", out), out
+
+
+@pytest.fixture(scope="module")
+def wrong_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("wrong")
+    return invoke("run", "--backend", f"{FAULTY}:scaled", "--examples", 30, "--out", out), out
+
+
+def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
+    result, out = right_run
+    assert result.exit_code == 0, result.output
+    assert "AS EXPECTED" in result.output
+    assert "no difference, nothing unexpected" in " ".join(result.output.split())
+    for name in ("results.jsonl", "report.html", "junit.xml", "summary.md"):
+        assert (out / name).stat().st_size > 100
+        assert name in result.output
+
+
+def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
+    header, *results = lines(right_run[1])
+    assert header["kind"] == "run"
+    assert header["format_version"] == 1
+    assert {"python", "numpy", "rnn-parity"} <= set(header["versions"])
+    assert len({r["config_id"] for r in results}) > 330
+    for line in results:
+        assert set(line) >= CONTRACT
+        assert line["kind"] == "result"
+        assert line["worst"] is None or set(line["worst"]) >= PLACE
+        assert line["requirement"] in REQUIREMENTS
+        assert line["check"] in {check.name for check in CHECKS}
+        assert line["verdict"] in {"pass", "fail", "inconclusive", "unsupported", "error"}
+        assert line["compared"] > 0 or line["verdict"] != "pass"
+        assert Config.parse(line["config_id"]).id in line["replay"]
+
+
+def test_results_file_reads_back(wrong_run: tuple[Result, Path]) -> None:
+    header, results = read_results(wrong_run[1] / "results.jsonl")
+    assert header["parameters"] == {"examples": 30, "seed": 0}
+    assert len(list(results)) == len(lines(wrong_run[1])) - 1
+
+
+def test_a_wrong_implementation_exits_1_and_names_the_smallest_config(
+    wrong_run: tuple[Result, Path],
+) -> None:
+    result, out = wrong_run
+    assert result.exit_code == 1
+    assert "UNEXPECTED" in result.output
+    shrunk = [line for line in lines(out)[1:] if line["origin"] == "shrunk"]
+    assert shrunk
+    configs = {Config.parse(line["config_id"]) for line in shrunk}
+    assert min(c.num_layers * c.steps * c.batch * c.hidden_size for c in configs) == 1
+    assert any(line["replay"] in result.output for line in shrunk)
+
+
+def test_junit_is_read_by_a_parser(
+    right_run: tuple[Result, Path], wrong_run: tuple[Result, Path]
+) -> None:
+    right = JUnitXml.fromfile(str(right_run[1] / "junit.xml"))
+    wrong = JUnitXml.fromfile(str(wrong_run[1] / "junit.xml"))
+    assert right.tests > 3000
+    assert (right.failures, right.errors) == (0, 0)
+    assert wrong.failures > 100
+
+
+def test_reports_say_what_was_found(wrong_run: tuple[Result, Path]) -> None:
+    html = (wrong_run[1] / "report.html").read_text("utf-8")
+    markdown = (wrong_run[1] / "summary.md").read_text("utf-8")
+    for text in (html, markdown):
+        assert "faulty" in text
+        assert "states that no legal evaluation of the equation gives" in text
+    assert "Unexpected results" in html
+    assert "://" not in html.replace("https://", "http://").split("<body>")[0]
+    for config_id in {line["config_id"] for line in lines(wrong_run[1])[1:]}:
+        assert f'id="{config_id}"' in html
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--backend", "nosuch"], "'nosuch' is not known; expected one of torch, mindspore"),
+        (["run", "--backend", f"{FAULTY}:nameless"], "has no method build(options)"),
+        (["run", "--backend", "no/such/file.py:x"], "file no/such/file.py does not exist"),
+        (["run", "--examples", "-1"], "Invalid value for '--examples'"),
+        (["replay", "tanh-l1"], "has 2 tokens, expected 16"),
+        (["replay", CONFIG.id.replace("l2", "l0")], "num_layers = 0, expected"),
+        (["replay"], "Missing argument 'CONFIG_ID'"),
+        (["replay", CONFIG.id, "--backend", "nosuch"], "'nosuch' is not known"),
+        (
+            ["replay", CONFIG.id, "--backend", f"{FAULTY}:right", "--backend", "faulty:right"],
+            "expected different names",
+        ),
+    ],
+    ids=lambda v: v if isinstance(v, str) else None,
+)
+def test_what_cannot_be_done_exits_2_with_a_message(arguments: list[str], message: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_an_unwritable_directory_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "below"
+    result = invoke("run", "--backend", f"{FAULTY}:right", "--examples", 0, "--out", out)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert "Not a directory" in result.output or "File exists" in result.output
+
+
+def test_replay_prints_the_tolerance_report() -> None:
+    result = invoke("replay", REPLAYED.id, "--backend", f"{FAULTY}:right")
+    assert result.exit_code == 0, result.output
+    for said in (
+        REPLAYED.id,
+        "step_residual, layer 0 forward",
+        "forward_error, output",
+        "forward_error, h_n",
+        "120 elements compared",
+        "max error: abs",
+        "smallest that would pass: rtol",
+        "torch.testing.assert_close would say: pass",
+        "worst at output, layer 0 forward, step",
+        "actual ",
+        "bound ",
+        "would have seen (share of elements): bias",
+    ):
+        assert said in result.output, said
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("returns_list", "forward returned a list of 2, expected the tuple (output, h_n)"),
+        ("nan", "24 of 24 states cannot come from the equation"),
+        ("float64", "output.dtype = float64, expected float32"),
+        ("shape", "output.shape = (4, 6, 4), expected (5, 6, 4)"),
+        ("raises", "RuntimeError: no kernel for this shape"),
+        ("exits", "SystemExit: 3"),
+        ("reads_back", "read back differs from what was loaded"),
+    ],
+)
+def test_replay_of_a_fault_exits_1_and_says_what(fault: str, message: str) -> None:
+    result = invoke("replay", REPLAYED.id, "--backend", f"{FAULTY}:{fault}")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_hostile_text_neither_executes_nor_breaks_a_report(tmp_path: Path) -> None:
+    result = invoke("run", "--backend", f"{FAULTY}:hostile", "--examples", 0, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "\x1b[31m" not in result.output
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html
+    assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).errors > 100
+    assert len(lines(tmp_path)) > 300

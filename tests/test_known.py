@@ -1,0 +1,140 @@
+"""The baseline: what it excuses, what it does not, and how it says that it is out of date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.config import Config
+from harness.known import BaselineError, KnownDifference, KnownDifferences, load_known
+from harness.results import Result
+
+CONFIG = Config(nonlinearity="tanh")
+ENTRY = KnownDifference(
+    id="theirs",
+    backend="mindspore",
+    versions=">=2",
+    checks=("step_residual",),
+    cause="activation",
+    reason="because",
+    reference="",
+    shown_by=(CONFIG.id,),
+    max_ratio=100.0,
+    when={"nonlinearity": "tanh"},
+)
+FAILING = Result(
+    config_id=CONFIG.id,
+    backend="mindspore",
+    check="step_residual",
+    requirement="equation",
+    verdict="fail",
+    compared=3,
+    max_abs=1e-4,
+    max_rel=1e-4,
+    max_ulp=900.0,
+    ratio=50.0,
+    worst=None,
+    message="",
+    replay="",
+    cause="activation",
+)
+
+
+def marked(**changes: object) -> str | None:
+    return KnownDifferences([ENTRY]).mark(msgspec.structs.replace(FAILING, **changes)).known
+
+
+def test_excuses_what_it_names() -> None:
+    assert marked() == "theirs"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backend": "torch"},
+        {"check": "last_state"},
+        {"cause": "unexplained"},
+        {"cause": None},
+        {"ratio": 101.0},
+        {"ratio": "inf"},
+        {"ratio": "nan"},
+        {"verdict": "error"},
+        {"verdict": "pass"},
+        {"config_id": Config(nonlinearity="relu").id},
+    ],
+    ids=str,
+)
+def test_excuses_nothing_else(changes: dict[str, object]) -> None:
+    assert marked(**changes) is None
+
+
+def test_a_difference_that_vanished_is_loud() -> None:
+    known = KnownDifferences([ENTRY])
+    passing = msgspec.structs.replace(FAILING, verdict="pass", cause=None)
+    (message,) = known.vanished([passing])
+    assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
+    assert "narrow `versions`" in message
+    assert known.vanished([known.mark(FAILING)]) == []
+
+
+def test_a_difference_that_was_not_looked_for_did_not_vanish() -> None:
+    assert KnownDifferences([ENTRY]).vanished([]) == []
+    elsewhere = msgspec.structs.replace(FAILING, backend="torch")
+    assert KnownDifferences([ENTRY]).vanished([elsewhere]) == []
+
+
+GOOD = f"""
+[[difference]]
+id = "a"
+backend = "numpy"
+versions = ">=1"
+checks = ["step_residual"]
+cause = "activation"
+reason = "because"
+reference = ""
+shown_by = ["{CONFIG.id}"]
+"""
+
+
+def load(tmp_path: Path, text: str) -> KnownDifferences:
+    path = tmp_path / "known.toml"
+    path.write_text(text)
+    return load_known(path)
+
+
+def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
+    assert [e.id for e in load(tmp_path, GOOD).entries] == ["a"]
+    assert load(tmp_path, GOOD.replace(">=1", ">=99")).entries == ()
+    assert load(tmp_path, GOOD.replace('"numpy"', '"not-installed"')).entries == ()
+    assert load(tmp_path, "").entries == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[[difference]]", "[[difference", "baseline"),
+        ('reason = "because"', 'reason = " "', "entry 'a': reason is empty"),
+        ('reason = "because"\n', "", "missing required field `reason`"),
+        (CONFIG.id, "tanh-l1", "entry 'a': config id 'tanh-l1' has 2 tokens"),
+        (f'["{CONFIG.id}"]', "[]", "shown_by is empty"),
+        (">=1", "newer", "entry 'a': Invalid specifier"),
+        ('cause = "activation"', "cause = 3", "Expected `str`, got `int`"),
+        ('["step_residual"]', '["step_residul"]', "checks: 'step_residul', expected one of"),
+        ('cause = "activation"', 'cause = "weather"', "cause = 'weather', expected one of"),
+        ('reference = ""', 'reference = ""\nwhen = { nonlinear = "tanh" }', "when: 'nonlinear'"),
+        ('reference = ""', 'reference = ""\ntypo = 1', "unknown field `typo`"),
+    ],
+)
+def test_a_bad_baseline_says_what_is_wrong(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(BaselineError, match=message):
+        load(tmp_path, GOOD.replace(old, new))
+
+
+def test_a_missing_baseline_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="No such file"):
+        load_known(tmp_path / "none.toml")
