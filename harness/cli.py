@@ -98,7 +98,7 @@ def replay(config_id: str, backends: tuple[str, ...]) -> None:
     config = Config.parse(config_id)
     session = _session(backends)
     results = session.judge(config)
-    print_replay(Console(), config.id, results)
+    print_replay(Console(), config, results)
     sys.exit(1 if any(result.unexpected for result in results) else 0)
 
 

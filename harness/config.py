@@ -147,6 +147,39 @@ class Config:
         return 2 if self.bidirectional else 1
 
     @property
+    def words(self) -> str:
+        """The config for a reader who has not learnt the tokens."""
+        lengths = {
+            "nolens": "no lengths",
+            "alllens": "all lengths T",
+            "ragged": "lengths 1 to T",
+            "empties": "lengths 0 to T",
+        }
+        data = {
+            "mixed": f"weight scale {self.scale}",
+            "ints": "small integers",
+            "page": "x and h_0 of the mapping page",
+            "sweep": "every range of the activation",
+        }
+        return ", ".join(
+            (
+                f"{self.num_layers} {'bidirectional ' * self.bidirectional}{self.nonlinearity} "
+                f"layer{'s' * (self.num_layers > 1)}",
+                "biases" if self.bias else "no biases",
+                {"timefirst": "time first", "batchfirst": "batch first"}.get(
+                    self.layout, self.layout
+                ),
+                f"dropout {self.dropout}% in evaluation mode",
+                "h_0 given" if self.h_0 else "no h_0",
+                lengths[self.lengths],
+                self.dtype,
+                f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
+                data[self.data],
+                f"seed {self.seed}",
+            )
+        )
+
+    @property
     def size(self) -> tuple[int, ...]:
         """Sort key: the smaller, the easier to read."""
         return (

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from harness.config import Config
 from harness.findings import Group, group
 from harness.report.wording import (
     MARKS,
@@ -102,9 +103,10 @@ def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
     return f"\n[bold green]AS EXPECTED[/] {total}; {known}nothing unexpected."
 
 
-def print_replay(console: Console, config_id: str, results: Sequence[Result]) -> None:
+def print_replay(console: Console, config: Config, results: Sequence[Result]) -> None:
     """The tolerance report of one config."""
-    console.print(f"[bold]{config_id}[/bold]", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{config.id}[/bold]", highlight=False, soft_wrap=True)
+    console.print(config.words, style="dim", highlight=False)
     backend = None
     for result in results:
         if result.backend != backend:
@@ -119,6 +121,11 @@ def print_replay(console: Console, config_id: str, results: Sequence[Result]) ->
         )
         for line in _detail(result):
             console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+    unexpected = sum(result.unexpected for result in results)
+    if unexpected:
+        console.print(f"\n[bold red]UNEXPECTED[/] {plural(unexpected, 'comparison')}.")
+    else:
+        console.print("\n[bold green]AS EXPECTED[/]")
 
 
 def _detail(result: Result) -> Iterable[str]:
@@ -132,6 +139,9 @@ def _detail(result: Result) -> Iterable[str]:
     )
     if result.max_abs is None:
         return
+    if result.max_abs == 0 and result.ratio == 0:
+        yield f"equal in every element; torch.testing.assert_close would say: {result.assert_close}"
+        return
     yield (
         f"max error: abs {error_text(result.max_abs)}, rel {error_text(result.max_rel)}, "
         f"ulp {error_text(result.max_ulp)}; smallest that would pass: "
@@ -143,7 +153,7 @@ def _detail(result: Result) -> Iterable[str]:
         yield (
             f"worst at {place_text(result.worst)}: actual {as_float(result.worst.actual)!r}, "
             f"expected {as_float(result.worst.expected)!r}, bound "
-            + (error_text(bound) if bound is not None else "none: equal is asked for, or met")
+            + (error_text(bound) if bound is not None else "none, equality is asked for")
         )
     if result.first is not None:
         yield (
