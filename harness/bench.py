@@ -60,10 +60,10 @@ def supported(backend: Backend, config: Config) -> bool:
 
 
 def judge_all(session: Session, chosen: Iterable[Config]) -> None:
-    """As a run does it: judge, with a quarter of the second calls, and encode every result."""
+    """As a run does it: judge, with an eighth of the second calls, and encode every result."""
     encode = msgspec.json.Encoder().encode
     for config in chosen:
-        for result in session.judge(config, repeat=config.seed % 4 == 0):
+        for result in session.judge(config, repeat=config.seed % 8 == 0):
             encode(result)
 
 

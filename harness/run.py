@@ -110,8 +110,8 @@ def execute(
 
 
 def _repeats(stage: str, config: Config) -> bool:
-    """A second call of every corpus config, and of a quarter of the drawn ones."""
-    return stage == "corpus" or config.seed % 4 == 0
+    """A second call of every corpus config, and of an eighth of the drawn ones."""
+    return stage == "corpus" or config.seed % 8 == 0
 
 
 def _shrunk(

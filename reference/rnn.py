@@ -124,12 +124,17 @@ def _scan(
     b_ih, b_hh = biases if biases else (0.0, 0.0)
     output = np.zeros((*x.shape[:2], h.shape[1]), x.dtype)
     steps = range(x.shape[0])
+    padded = not valid.all()
     with np.errstate(all="ignore"):
+        from_input = x @ w_ih.T + b_ih
         for t in reversed(steps) if reverse else steps:
-            h_t = activation((x[t] @ w_ih.T + b_ih) + (h @ w_hh.T + b_hh))
-            keep = valid[t][:, None]
-            h = np.where(keep, h_t, h)
-            output[t] = np.where(keep, h_t, 0)
+            h_t = activation(from_input[t] + (h @ w_hh.T + b_hh))
+            if padded:
+                keep = valid[t][:, None]
+                h = np.where(keep, h_t, h)
+                output[t] = np.where(keep, h_t, 0)
+            else:
+                h = output[t] = h_t
     return output, h
 
 

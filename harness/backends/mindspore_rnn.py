@@ -64,7 +64,7 @@ class MindSporeBackend:
     name = "mindspore"
 
     def __init__(self) -> None:
-        mindspore.set_context(mode=mindspore.PYNATIVE_MODE, device_target="CPU")
+        mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
         # Launching in the calling thread: small layers run several times faster, and an error
         # surfaces in the call that caused it.
         launch_blocking = getattr(getattr(mindspore, "runtime", None), "launch_blocking", None)
