@@ -34,19 +34,20 @@ CONFIGS = 200
 BACKENDS = ("torch", "mindspore")
 
 
-def bare_call(backend: Backend, case: Case, layers: int = 0) -> None:
-    """Build, load, call: what any comparison needs; `layers` single layers instead of a stack."""
+def bare_call(backend: Backend, case: Case) -> None:
+    """Build, load, call: what any comparison needs."""
     config = case.config
-    if layers:
-        single = dataclasses.replace(config, num_layers=1, data="mixed", scale=1)
-        case = make_case(single)
-        for _ in range(layers):
-            bare_call(backend, case)
-        return
     layer = backend.build(config.options)
     layer.load_weights(case.weights)
     h_0 = None if case.h_0 is None else states_to_layout(case.h_0, config)
     layer.forward(to_layout(case.x, config), h_0, case.lengths)
+
+
+def prefixes(config: Config) -> list[Case]:
+    """The shorter stacks that show the hidden layers."""
+    return [
+        make_case(dataclasses.replace(config, num_layers=k)) for k in range(1, config.num_layers)
+    ]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -80,10 +81,8 @@ def throughput(session: Session) -> None:
                 spent = seconds(lambda b=backend, c=case: bare_call(b, c))  # type: ignore[misc]
                 parts["stack"] += spent
                 parts["mindspore"] += spent * (name == "mindspore")
-                if config.num_layers > 1:
-                    parts["hidden"] += seconds(
-                        lambda b=backend, c=case: bare_call(b, c, c.config.num_layers - 1)  # type: ignore[misc]
-                    )
+                for shorter in prefixes(config):
+                    parts["hidden"] += seconds(lambda b=backend, c=shorter: bare_call(b, c))  # type: ignore[misc]
         parts["oracle"] += seconds(lambda c=case: Oracle(c).exact)  # type: ignore[misc]
         parts["run"] += seconds(lambda c=config: judge_all(session, [c]))  # type: ignore[misc]
     floor = parts["stack"] + parts["oracle"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+
+from harness.tokens import number, words
 
 __all__ = ["DATA", "DTYPES", "LAYOUTS", "LENGTHS", "Config", "ConfigError", "LayerOptions"]
 
@@ -147,7 +147,7 @@ class Config:
         return 2 if self.bidirectional else 1
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The config for a reader who has not learnt the tokens."""
         lengths = {
             "nolens": "no lengths",
@@ -191,66 +191,23 @@ class Config:
         )
 
 
-@dataclass(frozen=True)
-class _Token:
-    """How one field is written in an id, read back, and checked."""
-
-    kind: type
-    write: Callable[[Any], str]
-    read: Callable[[str], Any]
-    accepts: Callable[[Any], bool]
-    expected: str
-    example: str
-
-
-def _words(words: dict[Any, str]) -> _Token:
-    back = {word: value for value, word in words.items()}
-    return _Token(
-        kind=type(next(iter(words))),
-        write=lambda value: words.get(value, repr(value)),
-        read=lambda token: back[token],
-        accepts=lambda value: value in words,
-        expected="one of " + ", ".join(repr(value) for value in words),
-        example=" or ".join(words.values()),
-    )
-
-
-def _number(letter: str, digits: int, low: int, high: int) -> _Token:
-    pattern = re.compile(rf"{letter}([0-9]{{{digits}}})")
-
-    def read(token: str) -> int:
-        match = pattern.fullmatch(token)
-        if match is None:
-            raise KeyError(token)
-        return int(match[1])
-
-    return _Token(
-        kind=int,
-        write=lambda value: f"{letter}{value:0{digits}d}",
-        read=read,
-        accepts=lambda value: low <= value <= high,
-        expected=f"an integer in {low}..{high}",
-        example=f"{letter}{low:0{digits}d} to {letter}{high}",
-    )
-
-
 _TOKENS = {
-    "nonlinearity": _words({"tanh": "tanh", "relu": "relu"}),
-    "num_layers": _number("l", 1, 1, 9),
-    "bidirectional": _words({False: "unidir", True: "bidir"}),
-    "bias": _words({True: "biased", False: "biasless"}),
-    "layout": _words({name: name for name in LAYOUTS}),
-    "dropout": _number("drop", 2, 0, 99),
-    "h_0": _words({False: "noh0", True: "withh0"}),
-    "lengths": _words({name: name for name in LENGTHS}),
-    "dtype": _words({name: name for name in DTYPES}),
-    "input_size": _number("i", 3, 1, 999),
-    "hidden_size": _number("h", 3, 1, 999),
-    "batch": _number("b", 5, 1, 99999),
-    "steps": _number("t", 4, 1, 9999),
-    "scale": _number("w", 2, 1, 16),
-    "data": _words({name: name for name in DATA}),
-    "seed": _number("s", 6, 0, 999999),
+    "nonlinearity": words({"tanh": "tanh", "relu": "relu"}),
+    "num_layers": number("l", 1, 1, 9),
+    "bidirectional": words({False: "unidir", True: "bidir"}),
+    "bias": words({True: "biased", False: "biasless"}),
+    "layout": words({name: name for name in LAYOUTS}),
+    "dropout": number("drop", 2, 0, 99),
+    "h_0": words({False: "noh0", True: "withh0"}),
+    "lengths": words({name: name for name in LENGTHS}),
+    "dtype": words({name: name for name in DTYPES}),
+    "input_size": number("i", 3, 1, 999),
+    "hidden_size": number("h", 3, 1, 999),
+    "batch": number("b", 5, 1, 99999),
+    "steps": number("t", 4, 1, 9999),
+    "scale": number("w", 2, 1, 16),
+    "data": words({name: name for name in DATA}),
+    "seed": number("s", 6, 0, 999999),
 }
 
 _CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [

@@ -1,7 +1,7 @@
 """Calling a backend: everything that is measured of one case, and nothing judged.
 
-One case costs one call of the whole stack, one single-layer call for every hidden layer, and,
-where asked for, one more call with other padding and other neighbours. No exception of a
+One case costs one call of the whole stack, one call of each shorter stack for its hidden layers,
+and, where asked for, one more call with other padding and other neighbours. No exception of a
 backend leaves this file: it becomes an `Observation` that says what happened.
 """
 
@@ -48,7 +48,7 @@ class Observation:
 
     `trouble` says why there is no (usable) forward: an exception, or a return value that is
     not two arrays of the right shapes and dtype; `malformed` tells the second from the first.
-    `hidden[k]` is what layer k gave, for all layers but the last (see `_hidden_layers`).
+    `hidden[k]` is what the first k + 1 layers alone gave, for all k but the last.
     `transferred` counts the weights that were read back and found equal, bit for bit.
     `modified` names the inputs that a call wrote to.
     """
@@ -102,7 +102,7 @@ def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
     return Observation(
         backend.name,
         forward=forward,
-        hidden=_hidden_layers(backend, case, forward, modified),
+        hidden=_hidden_layers(backend, case, modified),
         repeats=tuple(repeats),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
@@ -183,45 +183,26 @@ def _same_kept(first: Forward, repeat: Repeat) -> bool:
     )
 
 
-def _hidden_layers(
-    backend: Backend, case: Case, stack: Forward, modified: list[str]
-) -> tuple[Forward, ...]:
-    """The hidden layers of a stack, each with the h_n that must be the stack's own.
+def _hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[Forward, ...]:
+    """Every hidden layer, seen by cutting the stack off behind it (a prefix).
 
-    First each layer alone, fed with the previous one's output: the cheapest way to see them.
-    A stack may hold its intermediate results in another memory layout than it takes them in,
-    and round differently; where h_n tells so, the same stack cut off after k layers is run
-    instead.
+    Running single layers one by one would be cheaper from three layers on, but says nothing of
+    a stack that keeps its states in a higher precision, or another memory layout, than it
+    gives them out in.
     """
-    directions = case.config.directions
-    layers: list[Forward] = []
-    for k in range(case.config.num_layers - 1):
-        x = case.x if k == 0 else layers[-1].output
-        layers.append(_layers(backend, case, k, k + 1, x, modified))
-    rows = stack.h_n[: len(layers) * directions]
-    if layers and np.concatenate([one.h_n for one in layers]).tobytes() != rows.tobytes():
-        cut = [_layers(backend, case, 0, k + 1, case.x, modified) for k in range(len(layers))]
-        layers = [Forward(one.output, one.h_n[-directions:]) for one in cut]
-    return tuple(layers)
-
-
-def _layers(
-    backend: Backend, case: Case, first: int, stop: int, x: Array, modified: list[str]
-) -> Forward:
-    """Layers first..stop - 1 of the case as a layer of their own."""
-    config, directions = case.config, case.config.directions
-    columns = config.input_size if first == 0 else directions * config.hidden_size
-    part = dataclasses.replace(
-        config, num_layers=stop - first, input_size=columns, data="mixed", scale=1
+    return tuple(
+        _prefix(backend, case, layers, modified) for layers in range(1, case.config.num_layers)
     )
-    weights = {
-        name.replace(f"_l{layer}", f"_l{layer - first}"): array
-        for layer in range(first, stop)
-        for name, array in case.weights.items()
-        if name.removesuffix("_reverse").endswith(f"_l{layer}")
-    }
-    h_0 = None if case.h_0 is None else case.h_0[first * directions : stop * directions]
-    return _call(_loaded(backend, part.options, weights), case, part, x, h_0, modified)
+
+
+def _prefix(backend: Backend, case: Case, layers: int, modified: list[str]) -> Forward:
+    """The first `layers` layers of the case as a stack of their own."""
+    config, rows = case.config, layers * case.config.directions
+    cut = dataclasses.replace(config, num_layers=layers, data="mixed", scale=1)
+    names = cut.options.parameter_shapes()
+    weights = {name: array for name, array in case.weights.items() if name in names}
+    h_0 = None if case.h_0 is None else case.h_0[:rows]
+    return _call(_loaded(backend, cut.options, weights), case, cut, case.x, h_0, modified)
 
 
 def _one_line(error: BaseException) -> str:

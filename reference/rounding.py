@@ -87,34 +87,43 @@ def gamma(n: int, unit_roundoff: float) -> float:
     return product / (1.0 - product) if product < 1.0 else float("inf")
 
 
-def step_error(magnitude: npt.ArrayLike, n: int, fmt: Format) -> Float64Array:
+def step_error(
+    magnitude: npt.ArrayLike, n: int, fmt: Format, *, stored: npt.ArrayLike = 0.0
+) -> Float64Array:
     """Bound E on the error of a pre-activation summed in any order, in precision `fmt`.
 
     Derivation. In exact arithmetic a = W_ih x + b_ih + W_hh h' + b_hh is a sum of
-    n = input_size + hidden_size + 2 terms, products counted as one term. Whatever the order
-    of evaluation (left to right, pairwise, blocked, the biases first, last or added to each
-    other, with fused multiply-adds or without), each term passes through at most one rounding
-    of its product and n - 1 roundings of additions. Hence (Higham, section 3.1)
+    n = input_size + hidden_size + 2 terms, products counted as one term (2 less without
+    biases). Whatever the order of evaluation (left to right, pairwise, blocked, the biases
+    first, last or added to each other, with fused multiply-adds or without), each term passes
+    through at most one rounding of its product and n - 1 roundings of additions. An
+    implementation may also keep a state in a higher precision than it stores it in, as fused
+    kernels do; the x and h' that are seen are then off by one more rounding. Hence (Higham,
+    section 3.1)
 
-        |computed - a| <= gamma_n m,   m = |W_ih||x| + |b_ih| + |W_hh||h'| + |b_hh|.
+        |computed - a| <= gamma_(n+1) m,   m = |W_ih||x| + |b_ih| + |W_hh||h'| + |b_hh|.
 
     Sums never underflow with an error (a subnormal sum is exact; Higham, section 2.1 and
-    problem 2.19); a product may, by half the smallest subnormal: n times that is added. The
-    float64 evaluation of a and m here has the same bound with its own u, and it is added, so
-    that the bound also holds for fp64.
+    problem 2.19); a product may, by half the smallest subnormal eta, and so may a stored state,
+    which its weight w then multiplies: (n + sum |w|) eta / 2 is added. The float64 evaluation
+    of a and m here has the same bound with its own u, and that is added too, so that the bound
+    also holds for fp64.
 
     Args:
         magnitude: m, any shape, float64, not negative.
-        n: input_size + hidden_size + 2 (2 less without biases is tighter, and legal).
+        n: number of terms.
         fmt: working precision of the implementation under test.
+        stored: sum of |w| over the terms whose x or h' is a state of the implementation;
+            broadcasts against m.
 
     Returns:
-        E, of the shape of m. Infinite where n u >= 1.
+        E, of the shape of m. Infinite where (n + 1) u >= 1.
     """
     oracle = FORMATS["fp64"]
-    relative = gamma(n, fmt.unit_roundoff) + gamma(n, oracle.unit_roundoff)
-    underflow = n * 0.5 * (fmt.smallest_subnormal + oracle.smallest_subnormal)
+    relative = gamma(n + 1, fmt.unit_roundoff) + gamma(n, oracle.unit_roundoff)
+    half = 0.5 * (fmt.smallest_subnormal + oracle.smallest_subnormal)
     with np.errstate(invalid="ignore"):
+        underflow = (n + np.asarray(stored, np.float64)) * half
         return np.asarray(magnitude, np.float64) * relative + underflow
 
 

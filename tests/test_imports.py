@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 # Each module may import from harness only what stands before it.
 ORDER = [
+    "tokens",
     "config",
     "layout",
     "strategies",

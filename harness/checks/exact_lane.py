@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.step_residual import direction_steps
-from harness.comparison import FAIL, Comparison, Worst, compare
+from harness.checks.steps import direction_steps
+from harness.comparison import FAIL, Comparison, compare
 from harness.evidence import Evidence, locate_output
 
 __all__ = ["check"]
@@ -29,14 +29,6 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             valid = evidence.case.valid[:, :, None]
             exact = steps.defined & (steps.magnitude < 2.0**fmt.precision)
             everything_exact &= bool((exact | ~valid).all())
-            name = "output" if layer == config.num_layers - 1 else "hidden output"
-            side = "reverse" if steps.reverse else "forward"
-
-            def locate(
-                index: tuple[int, ...], name: str = name, layer: int = layer, side: str = side
-            ) -> Worst:
-                return Worst(name, layer, side, *index)
-
             ratio = np.where(steps.actual == steps.interval.expected, 0.0, np.inf)
             yield _worded(
                 compare(
@@ -45,7 +37,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
                     steps.interval.expected,
                     ratio,
                     fmt,
-                    locate,
+                    steps.locate,
                     defined=exact,
                 )
             )

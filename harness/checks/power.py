@@ -7,16 +7,12 @@ share of such elements stands in the result; where it is 0, passing proves nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from harness.checks.steps import DirectionSteps
+from harness.evidence import Evidence
 from reference import exact_activation
 from reference.arrays import Float64Array
-
-if TYPE_CHECKING:
-    from harness.checks.step_residual import DirectionSteps
-    from harness.evidence import Evidence
 
 __all__ = ["power_of"]
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.checks.repeats import same_rows
-from harness.checks.step_residual import direction_steps
+from harness.checks.steps import direction_steps
 from harness.comparison import FAIL, Comparison, Worst, compare
 from harness.evidence import Evidence
 from reference.rounding import TANH_ULPS

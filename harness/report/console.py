@@ -106,7 +106,7 @@ def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
 def print_replay(console: Console, config: Config, results: Sequence[Result]) -> None:
     """The tolerance report of one config."""
     console.print(f"[bold]{config.id}[/bold]", highlight=False, soft_wrap=True)
-    console.print(config.words, style="dim", highlight=False)
+    console.print(config.description, style="dim", highlight=False)
     backend = None
     for result in results:
         if result.backend != backend:

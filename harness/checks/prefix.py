@@ -1,0 +1,51 @@
+"""A prefix is faithful: what shows the hidden layers is the stack's own.
+
+Hidden layers are seen by running the same stack cut off behind each (`harness.observe`). That
+says something about the whole stack only if its h_n of those layers is theirs, bit for bit.
+Where the bits differ but the distance is within twice the calibrated tolerance of h_n (two
+legal evaluations may round differently) the verdict is `inconclusive`: the stack's hidden
+states were then not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.checks.trajectory import flush
+from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare, compare_bits
+from harness.evidence import Evidence, locate_states
+from reference.arrays import Array
+
+__all__ = ["check"]
+
+
+def check(evidence: Evidence) -> Iterator[Comparison]:
+    """One comparison a prefix: all rows of its h_n, so hidden layers of prefixes too."""
+    directions = evidence.config.directions
+    for layers, prefix in enumerate(evidence.observation.hidden, start=1):
+        part = f"first {layers} layer{'s' * (layers > 1)}"
+        yield _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
+
+
+def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Comparison:
+    stack, fmt = evidence.forward.h_n[rows], evidence.case.fmt
+    locate = locate_states(evidence.config)
+    message = "h_n of the whole stack differs from h_n of its first layers alone"
+    result = compare_bits(part, stack, prefix, fmt, locate, message)
+    if result.verdict != FAIL:
+        return result
+    tolerance = 2 * evidence.oracle.tolerance.h_n[rows]
+    expected = prefix.astype(np.float64)
+    with np.errstate(all="ignore"):
+        distance = np.abs(stack.astype(np.float64) - expected)
+        flushed = tolerance + flush(evidence.oracle).extra.h_n
+        ratio = distance / tolerance
+    defined = np.isfinite(tolerance)
+    judged = compare(part, stack, expected, ratio, fmt, locate, defined=defined)
+    if judged.verdict != FAIL:
+        return replace(judged, verdict=INCONCLUSIVE, message=message)
+    cause = "flush" if (distance <= flushed).all() else "unexplained"
+    return replace(judged, cause=cause, message=message)
