@@ -10,8 +10,9 @@ from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import SWEEP_POINTS, Config
 from harness.observe import observe
-from reference import exact_activation
-from reference.arrays import Array, Float64Array
+from reference import Format, exact_activation
+from reference.arrays import Array, BoolArray, Float64Array
+from reference.rounding import TANH_ULPS
 
 __all__ = ["OwnActivation", "measure_activation", "sweep_config"]
 
@@ -30,20 +31,29 @@ def measure_activation(backend: Backend, nonlinearity: str, dtype: str) -> OwnAc
     if forward is None:
         return None
     points = case.x.ravel().astype(np.float64)
+    outputs = forward.output.ravel().astype(np.float64)
     # Subnormal points are left out: what flushes them is not the activation's shape.
     normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
     unique, index = np.unique(points[normal], return_index=True)
-    values = forward.output.ravel().astype(np.float64)[normal][index]
-    return OwnActivation(nonlinearity, unique, values)
+    subnormal = ~normal & np.isfinite(points)
+    flushes = (outputs == 0) & (exact_activation(nonlinearity, points) != 0) & subnormal
+    return OwnActivation(
+        nonlinearity, unique, outputs[normal][index], case.fmt, bool(flushes.any())
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class OwnActivation:
-    """What an activation gave (`values`) at sorted, distinct, normal `points`; float64."""
+    """What an activation gave (`values`) at sorted, distinct, normal `points`; float64.
+
+    `flushes` says whether it was seen to give zero for a subnormal number.
+    """
 
     nonlinearity: str
     points: Float64Array
     values: Float64Array
+    fmt: Format
+    flushes: bool
 
     def __post_init__(self) -> None:
         error = self.values - exact_activation(self.nonlinearity, self.points)
@@ -55,6 +65,26 @@ class OwnActivation:
             highs.append(np.maximum(highs[-1][:-half], highs[-1][half:]))
         object.__setattr__(self, "_error", error)
         object.__setattr__(self, "_pyramids", (lows, highs))
+
+    @property
+    def errs(self) -> bool:
+        """Whether it errs anywhere by more than it may; if not, it explains nothing."""
+        error: Float64Array = self._error  # type: ignore[attr-defined]
+        return bool(self._beyond(error, self.points).any())
+
+    def _beyond(self, error: Float64Array, at: Float64Array) -> BoolArray:
+        """Whether an error is more than an activation may err at a point."""
+        ulps = TANH_ULPS if self.nonlinearity == "tanh" else 0.0
+        exact = exact_activation(self.nonlinearity, at)
+        with np.errstate(invalid="ignore"):
+            beyond: BoolArray = ~(np.abs(error) <= ulps * self.fmt.ulp(exact))
+        return beyond
+
+    def errs_at(self, low: Float64Array, high: Float64Array) -> BoolArray:
+        """Whether it errs by more than it may somewhere around [low, high]."""
+        smallest, largest = self.error_range(low, high)
+        middle = (low + high) / 2
+        return self._beyond(smallest, middle) | self._beyond(largest, middle)
 
     @property
     def largest(self) -> float:

@@ -173,6 +173,11 @@ def _large() -> Iterator[Config]:
         {"steps": 5, "input_size": 33, "hidden_size": 65, "batch": 40},
         {"steps": 3, "input_size": 100, "hidden_size": 128, "batch": 17, "nonlinearity": "relu"},
         {"num_layers": 6, "steps": 4, "bidirectional": True},
+        {"num_layers": 8, "steps": 2, "nonlinearity": "relu", "scale": 1, "batch": 3},
+        {"steps": 60, "layout": "batchfirst", "lengths": "ragged", "nonlinearity": "relu"},
+        {"steps": 60, "layout": "batchfirst", "bias": False, "dtype": "fp16"},
+        {"steps": 2, "hidden_size": 150, "layout": "batchfirst", "lengths": "ragged"},
+        {"steps": 2, "hidden_size": 150, "dtype": "fp16", "scale": 1},
     ):
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)

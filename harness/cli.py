@@ -23,6 +23,7 @@ from harness.judge import Session
 from harness.known import BaselineError, load_known
 from harness.report.console import print_replay, print_summary
 from harness.report.files import write_reports
+from harness.report.wording import plural
 from harness.run import Outcome, execute, results_path
 
 __all__ = ["main"]
@@ -124,8 +125,8 @@ def _execute(session: Session, out: Path, examples: int, seed: int) -> Outcome:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total, unexpected="")
                 if not console.is_terminal and total:
-                    unit = "findings" if stage == "shrinking" else "configs"
-                    console.print(f"{stage}: {total} {unit} ...", highlight=False)
+                    unit = "finding" if stage == "shrinking" else "config"
+                    console.print(f"{stage}: {plural(total, unit)} ...", highlight=False)
             said = f"[red]{unexpected} unexpected" if unexpected else ""
             bar.update(tasks[stage], completed=done, unexpected=said)
 

@@ -171,6 +171,9 @@ def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
             configs[result.requirement, result.backend].add(result.config_id)
     order = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
     refusing = {backend for (_, backend), count in counts.items() if count["unsupported"]}
+    refusing -= {
+        backend for (_, backend), count in counts.items() if count["fail"] or count["error"]
+    }
     return {
         key: {
             backend: Cell(

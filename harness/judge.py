@@ -61,6 +61,7 @@ class Session:
         oracle = Oracle(case)
         observations: dict[str, Observation] = {}
         results: list[Result] = []
+        peer_key = next(iter(self.backends))
         for key, backend in self.backends.items():
             if only is not None and backend.name not in only and observations:
                 continue
@@ -84,7 +85,9 @@ class Session:
                     backend=backend.name,
                     check=check.name,
                     requirement=check.requirement,
-                    replay=replay_command(config, key),
+                    replay=replay_command(
+                        config, *([peer_key] if check.name == "parity" else []), key
+                    ),
                     origin=origin,
                 )
                 results.append(self.known.mark(result))
@@ -101,9 +104,9 @@ class Session:
         return measure_activation(self.backend_named(name), nonlinearity, dtype)
 
 
-def replay_command(config: Config, backend: str) -> str:
+def replay_command(config: Config, *backends: str) -> str:
     """The command line that shows a config's tolerance report again."""
-    return f"rnn-parity replay {config.id} --backend {backend}"
+    return f"rnn-parity replay {config.id}" + "".join(f" --backend {name}" for name in backends)
 
 
 def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:

@@ -41,8 +41,9 @@ class BaselineError(ValueError):
 class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
-    `when` restricts it to configs with these field values, `parts` to these parts of the
-    checks' results; a ratio above `max_ratio` is more than is known, and unexpected.
+    `when` restricts it to configs with these field values. `parts`, where given, restricts it to
+    these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest
+    ratio elsewhere. What is larger is more than is known, and unexpected.
     """
 
     id: str
@@ -53,8 +54,8 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     reference: str
     shown_by: tuple[str, ...]
-    parts: tuple[str, ...] = ()
-    max_ratio: float | None = None
+    parts: dict[str, float] = {}
+    max_ratio: float = float("inf")
     when: Mapping[str, Any] | None = None
 
     def explains(self, result: Result, config: Config) -> bool:
@@ -64,7 +65,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and result.check in self.checks
             and result.cause == self.cause
             and (not self.parts or result.part in self.parts)
-            and (self.max_ratio is None or as_float(result.ratio) <= self.max_ratio)
+            and as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
             and all(getattr(config, k) == v for k, v in (self.when or {}).items())
         )
 

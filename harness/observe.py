@@ -8,8 +8,10 @@ backend leaves this file: it becomes an `Observation` that says what happened.
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,20 +87,26 @@ def observe(backend: Backend, case: Case, *, repeat: bool) -> Observation:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # a backend may raise SystemExit, or anything
-        return Observation(name, trouble=f"{type(error).__name__.lstrip('_')}: {_one_line(error)}")
+        return Observation(name, trouble=_told(error))
 
 
 def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
     config = case.config
-    layer = _loaded(backend, config.options, case.weights)
+    layer = _loaded(backend, config.options, case.weights, twice=repeat)
     modified: list[str] = []
-    forward = _call(layer, case, config, case.x, case.h_0, modified)
+    returned: list[Array] = []
+    forward = _call(layer, case, config, case.x, case.h_0, modified, returned)
     repeats = []
     if repeat:
-        repeats.append(_repeat(layer, case, True, True))
+        repeats.append(_repeat(layer, case, True, True, modified))
         if not _same_kept(forward, repeats[0]):
             # Which of the three was it? Only now is it worth three more calls.
-            repeats = [_repeat(layer, case, *what) for what in _ATTRIBUTIONS]
+            repeats = [_repeat(layer, case, *what, modified) for what in _ATTRIBUTIONS]
+        kept = _well_formed(tuple(returned), config)
+        if kept.output.tobytes() != forward.output.tobytes():
+            modified.append("output of the call before")
+        if kept.h_n.tobytes() != forward.h_n.tobytes():
+            modified.append("h_n of the call before")
     return Observation(
         backend.name,
         forward=forward,
@@ -112,8 +120,13 @@ def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
 _ATTRIBUTIONS = ((False, False), (True, False), (False, True))
 
 
-def _loaded(backend: Backend, options: LayerOptions, weights: Mapping[str, Array]) -> Layer:
+def _loaded(
+    backend: Backend, options: LayerOptions, weights: Mapping[str, Array], *, twice: bool = False
+) -> Layer:
+    """A layer with these weights; `twice` loads others first, which must leave no trace."""
     layer = backend.build(options)
+    if twice:
+        layer.load_weights({name: array.dtype.type(0.5) - array for name, array in weights.items()})
     layer.load_weights({name: array.copy() for name, array in weights.items()})
     read_back = layer.read_weights()
     require_parameters(read_back, options.parameter_shapes())
@@ -129,9 +142,13 @@ def _call(
     config: Config,
     x: Array,
     h_0: Array | None,
-    modified: list[str] | None = None,
+    modified: list[str],
+    kept: list[Array] | None = None,
 ) -> Forward:
-    """Call once with fresh copies, check what came back, note inputs written to."""
+    """Call once with fresh copies, check what came back, note inputs written to.
+
+    `kept` receives the very arrays that were returned.
+    """
     given: dict[str, Any] = {
         "x": to_layout(x, config),
         "h_0": None if h_0 is None else states_to_layout(h_0, config),
@@ -139,9 +156,11 @@ def _call(
     }
     before = {name: None if v is None else v.tobytes() for name, v in given.items()}
     returned = layer.forward(given["x"], given["h_0"], given["lengths"])
-    if modified is not None:
-        modified += [n for n, v in given.items() if v is not None and v.tobytes() != before[n]]
-    return _well_formed(returned, config)
+    modified += [n for n, v in given.items() if v is not None and v.tobytes() != before[n]]
+    forward = _well_formed(returned, config)
+    if kept is not None:
+        kept += returned
+    return forward
 
 
 def _well_formed(returned: Any, config: Config) -> Forward:
@@ -170,9 +189,11 @@ def _well_formed(returned: Any, config: Config) -> Forward:
     return Forward(from_layout(output.copy(), config), states_from_layout(h_n.copy(), config))
 
 
-def _repeat(layer: Layer, case: Case, padding: bool, neighbours: bool) -> Repeat:
+def _repeat(
+    layer: Layer, case: Case, padding: bool, neighbours: bool, modified: list[str]
+) -> Repeat:
     x, h_0, kept = perturb(case, padding=padding, neighbours=neighbours)
-    return Repeat(padding, neighbours, kept, _call(layer, case, case.config, x, h_0))
+    return Repeat(padding, neighbours, kept, _call(layer, case, case.config, x, h_0, modified))
 
 
 def _same_kept(first: Forward, repeat: Repeat) -> bool:
@@ -203,6 +224,15 @@ def _prefix(backend: Backend, case: Case, layers: int, modified: list[str]) -> F
     weights = {name: array for name, array in case.weights.items() if name in names}
     h_0 = None if case.h_0 is None else case.h_0[:rows]
     return _call(_loaded(backend, cut.options, weights), case, cut, case.x, h_0, modified)
+
+
+def _told(error: BaseException) -> str:
+    """An exception in one line, with the place that raised it."""
+    place = ""
+    if error.__traceback__ is not None and not isinstance(error, _NotTransferred):
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f" ({Path(last.filename).name}, line {last.lineno})"
+    return f"{type(error).__name__.lstrip('_')}: {_one_line(error)}{place}"
 
 
 def _one_line(error: BaseException) -> str:

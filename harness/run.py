@@ -149,11 +149,22 @@ def _shrunk(
 
 
 def _idle(results: Sequence[Result]) -> list[str]:
-    """Requirements of a backend on which nothing was concluded: a green that means nothing."""
-    return [
+    """Where nothing was concluded: a green that means nothing.
+
+    A backend of which nothing at all was judged; or a requirement, unless the backend documents
+    that it does not do what it is about, or is unexpectedly wrong anyway.
+    """
+    judged = {r.backend for r in results if r.verdict in ("pass", "fail", "error")}
+    silent = [
+        f"{backend}: nothing was judged; every config is unsupported, or was not concluded"
+        for backend in dict.fromkeys(r.backend for r in results)
+        if backend not in judged
+    ]
+    wrong = {r.backend for r in results if r.unexpected}
+    return silent + [
         f"{backend}: nothing was concluded on requirement {key!r} ({cell.verdict}); a run "
         "without a verdict on it proves nothing about it"
         for key, row in matrix(results).items()
         for backend, cell in row.items()
-        if cell.verdict in ("untested", "inconclusive")
+        if cell.verdict in ("untested", "inconclusive") and backend in judged - wrong
     ]

@@ -255,6 +255,119 @@ class Exits(OracleLayer):
         raise SystemExit(3)
 
 
+class CarriesStateAtTheEnd(OracleLayer):
+    def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
+        output, h_n = super().evaluate(x, h_0, lengths)
+        per_time(self, output)[-1] += 2.0**-20 * (self.calls - 1)
+        return output, h_n
+
+
+class SecondCallOddRows(OracleLayer):
+    def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
+        output, h_n = super().evaluate(x, h_0, lengths)
+        if self.calls > 1:
+            output[:, 1::2] += 0.125
+        return output, h_n
+
+
+class ReusesItsOutput(OracleLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        output, h_n = super().forward(x, h_0, lengths)
+        if self.calls == 1:
+            self.buffer = output
+        self.buffer[...] = output
+        return self.buffer, h_n
+
+
+class WritesToState(OracleLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        result = super().forward(x, h_0, lengths)
+        h_0[0] += 1
+        return result
+
+
+class WritesToLengths(OracleLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        result = super().forward(x, h_0, lengths)
+        lengths.sort()
+        return result
+
+
+class StaleWeights(OracleLayer):
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        super().load_weights(weights)
+        if not hasattr(self, "first"):
+            self.first = dict(weights)
+
+    def used_weights(self) -> Mapping[str, Array]:
+        return self.first
+
+
+class WrongAtLastStep(OracleLayer):
+    def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
+        output, h_n = super().evaluate(x, h_0, lengths)
+        last = per_time(self, output)[-1]
+        last += 2.0**-10 * (last != 0) * (len(per_time(self, output)) > 1)
+        return output, h_n
+
+
+class EmptyRowsForgetTheirState(OracleLayer):
+    def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
+        output, h_n = super().evaluate(x, h_0, lengths)
+        if lengths is not None:
+            h_n[:, lengths == 0] = 0
+        return output, h_n
+
+
+class LastStateOneUlpOff(OracleLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        output, h_n = super().forward(x, h_0, lengths)
+        return output, np.nextafter(h_n, h_n.dtype.type(0))
+
+
+class NegativeHalfWrong(OracleLayer):
+    def activation(self, a: Array) -> Array:
+        return np.where(a < -1, super().activation(a) * (1 + 2.0**-18), super().activation(a))
+
+
+class NotQuiteOdd(OracleLayer):
+    """Within 5 ulp everywhere, but not the same on both sides."""
+
+    def activation(self, a: Array) -> Array:
+        return np.where(a < 0, super().activation(a) * (1 + 2.0**-23), super().activation(a))
+
+
+class OtherOrderWhenDeep(OracleLayer):
+    """Legal float32 arithmetic, summed from the other end where there is more than one layer."""
+
+    def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
+        o, y = self.options, x
+        order = -1 if o.num_layers > 1 else 1
+        valid = np.arange(len(x))[:, None] < (len(x) if lengths is None else lengths)
+        h_n = np.array(h_0)
+        for k in range(o.num_layers):
+            w_ih, w_hh, b_ih, b_hh = (
+                self.weights[f"{kind}_l{k}"]
+                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            steps = []
+            for t in range(len(y)):
+                a = np.zeros_like(h_n[k])
+                terms = [
+                    *(y[t][:, [j]] * w_ih[:, j] for j in range(w_ih.shape[1])),
+                    *(h_n[k][:, [j]] * w_hh[:, j] for j in range(w_hh.shape[1])),
+                    b_ih,
+                    b_hh,
+                ]
+                for term in terms[::order]:
+                    a = a + np.nan_to_num(term, posinf=0, neginf=0)
+                h = np.tanh(a.astype(np.float64)).astype(np.float32)
+                h_n[k] = np.where(valid[t][:, None], h, h_n[k])
+                steps.append(np.where(valid[t][:, None], h, 0))
+            y = np.stack(steps).astype(np.float32)
+        return y, h_n
+
+
 right = OracleBackend()
 scaled = backend(ScaledOutput)
 returns_list = backend(ReturnsList)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from faulty import DropsBias, OracleBackend, OracleLayer, RationalTanh, backend
+from faulty import (
+    DropsBias,
+    IgnoresLengths,
+    OracleBackend,
+    OracleLayer,
+    RationalTanh,
+    ScaledOutput,
+    backend,
+)
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
 from harness.config import Config, LayerOptions
 from harness.judge import Session
 from harness.known import load_known
+from reference import FORMATS
 
 CONFIG = Config(
     input_size=3, hidden_size=4, batch=6, steps=5, h_0=True, scale=4, num_layers=2, lengths="ragged"
@@ -83,9 +93,19 @@ def test_a_rational_tanh_of_ones_own_is_called_the_activation() -> None:
     assert set(causes(session, CONFIG, "step_residual")) == {"activation"}
 
 
-def test_a_dropped_bias_is_not_called_the_activation() -> None:
-    session = Session({"x": backend(DropsBias)})
-    assert set(causes(session, CONFIG, "step_residual")) == {"unexplained"}
+@pytest.mark.parametrize("check", ["step_residual", "forward_error"])
+@pytest.mark.parametrize("fault", [DropsBias, ScaledOutput, IgnoresLengths])
+def test_a_cause_that_was_not_measured_explains_nothing(
+    fault: type[OracleLayer], check: str
+) -> None:
+    """Small errors would fit a flush or a tanh gone wrong; this layer has neither."""
+    session = Session({"x": backend(fault)})
+    for nonlinearity, seed in itertools.product(("tanh", "relu"), range(12)):
+        config = dataclasses.replace(CONFIG, nonlinearity=nonlinearity, seed=seed, scale=1)
+        found = set(causes(session, config, check))
+        assert found <= (
+            {"unexplained"} if fault is not ScaledOutput else {"unexplained", "activation"}
+        )
 
 
 class FlushesSubnormals(OracleLayer):
@@ -105,6 +125,35 @@ def test_flushing_subnormals_is_a_finding_of_its_own(nonlinearity: str) -> None:
     assert found == {"flush"}
 
 
+def test_flushing_excuses_nothing_larger() -> None:
+    class FlushesAndErrs(FlushesSubnormals):
+        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+            output, h_n = super().forward(x, h_0, lengths)
+            return output + np.float32(1e-30) * (output == 0), h_n
+
+    session = Session({"x": backend(FlushesAndErrs)})
+    config = dataclasses.replace(CONFIG, bias=False, lengths="nolens")
+    found = set()
+    for seed in range(40):
+        found |= set(causes(session, dataclasses.replace(config, seed=seed), "step_residual"))
+    assert "unexplained" in found
+
+
+def test_an_activation_is_excused_only_where_it_was_seen_to_err() -> None:
+    """The approximant is good below 2; an error there is something else."""
+
+    class AndSomethingElse(RationalTanh):
+        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+            output, h_n = super().forward(x, h_0, lengths)
+            if self.options.hidden_size == 1:
+                return output, h_n
+            small = (np.abs(output) < 0.9) & (output != 0)
+            return output + np.float32(3e-5) * small, h_n
+
+    session = Session({"x": backend(AndSomethingElse)})
+    assert set(causes(session, CONFIG, "step_residual")) == {"activation", "unexplained"}
+
+
 def test_a_nan_is_explained_by_no_activation() -> None:
     class NanAtOne(OracleLayer):
         def activation(self, a: Any) -> Any:
@@ -117,7 +166,7 @@ def test_a_nan_is_explained_by_no_activation() -> None:
 def test_error_range_is_that_of_the_points_around() -> None:
     points = np.linspace(-4, 4, 1001)
     values = np.tanh(points) + np.sin(37 * points) * 1e-3
-    own = OwnActivation("tanh", points, values)
+    own = OwnActivation("tanh", points, values, FORMATS["fp32"], flushes=False)
     rng = np.random.default_rng(3)
     low = rng.uniform(-4.5, 4.5, 200)
     high = low + rng.uniform(0, 1, 200) ** 4

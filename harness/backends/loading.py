@@ -43,6 +43,7 @@ def load_backend(name: str) -> Backend:
         raise BackendUnavailable(
             f"backend {name!r} is not known; expected one of {', '.join(BUILT_IN)}, or an "
             "implementation of your own as path/to/file.py:OBJECT or package.module:OBJECT"
+            + (f"; which OBJECT of {name}?" if name.endswith(".py") else "")
         )
     return _external(name)
 
@@ -73,6 +74,7 @@ def _external(name: str) -> Backend:
     candidate: Any = getattr(module, attribute, None)
     if candidate is None:
         public = [n for n in vars(module) if not n.startswith("_")]
+        public[10:] = ["..."] * (len(public) > 10)
         raise BackendUnavailable(
             f"backend {name!r}: {place} has no {attribute!r}; it defines {', '.join(public)}"
         )

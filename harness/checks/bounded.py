@@ -21,7 +21,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         "output",
         output,
         expected,
-        np.where(np.abs(output) <= 1, 0.0, np.inf),
+        np.abs(output.astype(np.float64)),
         evidence.case.fmt,
         locate_output(evidence.config),
         defined=np.broadcast_to(evidence.case.valid[:, :, None], output.shape)

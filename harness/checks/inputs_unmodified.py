@@ -1,4 +1,4 @@
-"""No call writes to the arrays it was given (x, h_0, lengths)."""
+"""No call writes to what it was given (x, h_0, lengths), or to what an earlier call returned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     given = [a for a in (case.x, case.h_0, case.lengths) if a is not None]
     compared = sum(a.size for a in given)
     if modified:
-        message = f"the call wrote to its input {', '.join(sorted(set(modified)))}"
+        message = f"a call wrote to: {', '.join(sorted(set(modified)))}"
         yield Comparison("inputs", FAIL, compared, message, "unexplained")
     else:
         yield Comparison("inputs", PASS, compared)

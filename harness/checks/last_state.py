@@ -9,15 +9,23 @@ import numpy as np
 
 from harness.comparison import FAIL, Comparison, compare_bits
 from harness.evidence import Evidence, locate_states
+from harness.observe import Forward
 
 __all__ = ["check"]
 
 
 def check(evidence: Evidence) -> Iterator[Comparison]:
-    config, case, forward = evidence.config, evidence.case, evidence.forward
+    """Of the stack, and of each shorter stack that shows a hidden layer."""
+    stacks = (*evidence.observation.hidden, evidence.forward)
+    for layer, forward in enumerate(stacks):
+        yield _last_layer(evidence, forward, layer)
+
+
+def _last_layer(evidence: Evidence, forward: Forward, layer: int) -> Comparison:
+    config, case = evidence.config, evidence.case
     hidden, directions = config.hidden_size, config.directions
     rows = np.arange(config.batch)
-    first_row = (config.num_layers - 1) * directions
+    first_row = layer * directions
     expected = np.empty_like(forward.h_n[first_row:])
     for direction in range(directions):
         own = forward.output[:, :, direction * hidden : (direction + 1) * hidden]
@@ -27,11 +35,11 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         expected[direction][empty] = start
     locate = locate_states(config)
     result = compare_bits(
-        "h_n of the last layer",
+        f"h_n of layer {layer}",
         forward.h_n[first_row:],
         expected,
         case.fmt,
         lambda index: locate((index[0] + first_row, *index[1:])),
         "h_n is not the output at the last valid step",
     )
-    yield replace(result, cause="unexplained" if result.verdict == FAIL else None)
+    return replace(result, cause="unexplained" if result.verdict == FAIL else None)

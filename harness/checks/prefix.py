@@ -14,12 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.trajectory import flush
+from harness.checks.trajectory import flushed_extra
 from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate_states
 from reference.arrays import Array
 
-__all__ = ["check"]
+__all__ = ["check", "same_states"]
 
 
 def check(evidence: Evidence) -> Iterator[Comparison]:
@@ -28,6 +28,14 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for layers, prefix in enumerate(evidence.observation.hidden, start=1):
         part = f"first {layers} layer{'s' * (layers > 1)}"
         yield _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
+
+
+def same_states(evidence: Evidence, layers: int) -> bool:
+    """Whether the first `layers` layers of the stack were seen: bits of h_n equal; 0 layers are."""
+    if layers == 0:
+        return True
+    prefix = evidence.observation.hidden[layers - 1].h_n
+    return evidence.forward.h_n[: len(prefix)].tobytes() == prefix.tobytes()
 
 
 def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Comparison:
@@ -41,11 +49,12 @@ def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Compa
     expected = prefix.astype(np.float64)
     with np.errstate(all="ignore"):
         distance = np.abs(stack.astype(np.float64) - expected)
-        flushed = tolerance + flush(evidence.oracle).extra.h_n
         ratio = distance / tolerance
     defined = np.isfinite(tolerance)
     judged = compare(part, stack, expected, ratio, fmt, locate, defined=defined)
     if judged.verdict != FAIL:
         return replace(judged, verdict=INCONCLUSIVE, message=message)
-    cause = "flush" if (distance <= flushed).all() else "unexplained"
+    extra = flushed_extra(evidence)
+    flushed = extra is not None and bool((distance <= tolerance + extra.h_n).all())
+    cause = "flush" if flushed else "unexplained"
     return replace(judged, cause=cause, message=message)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.trajectory import flush
+from harness.checks.trajectory import flushed_extra
 from harness.comparison import FAIL, Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate_output
 from harness.observe import Repeat
@@ -41,7 +41,9 @@ def same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
     result = compare_bits("second call", second, first, evidence.case.fmt, locate, message)
     if result.verdict != FAIL:
         return result
-    extra = flush(evidence.oracle).extra
+    extra = flushed_extra(evidence)
+    if extra is None:
+        return replace(result, cause="unexplained")
     with np.errstate(all="ignore"):
         distance = np.abs(second.astype(np.float64) - first.astype(np.float64))
     steps = config.steps

@@ -60,11 +60,13 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     )
     if result.verdict != FAIL:
         return result
+    own = evidence.own_activation()
     flush = evidence.case.fmt.smallest_normal * (
         2 * steps.terms + 2 + steps.factors[:, one] + steps.factors[:, two]
     )
     bad = defined & ~(ratio <= 1)
     with np.errstate(all="ignore"):
-        flushed = bool((np.abs(actual - twin) <= allowed + 2 * flush)[bad].all())
+        within = bool((np.abs(actual - twin) <= allowed + 2 * flush)[bad].all())
+    flushed = within and own is not None and own.flushes
     message = f"rows {one} and {two} have equal content and differ more than rounding allows"
     return replace(result, message=message, cause="flush" if flushed else "unexplained")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from harness.checks.power import power_of
+from harness.checks.prefix import same_states
 from harness.checks.steps import DirectionSteps, direction_steps
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, compare
 from harness.evidence import Evidence
@@ -21,13 +23,23 @@ from reference.arrays import BoolArray, Float64Array
 
 UNEXPLAINED = "unexplained"
 
+_UNSEEN: dict[str, Any] = {
+    "verdict": INCONCLUSIVE,
+    "cause": None,
+    "message": "the stack's own hidden states were not seen: a shorter stack gives other bits",
+}
+
 __all__ = ["check"]
 
 
 def check(evidence: Evidence) -> Iterator[Comparison]:
+    """A layer whose input was not seen (see `prefix`) is judged, and nothing concluded from it."""
+    faithful = True
     for layer in range(evidence.config.num_layers):
+        faithful = faithful and same_states(evidence, layer)
         for direction in range(evidence.config.directions):
-            yield from _judge(evidence, direction_steps(evidence, layer, direction == 1))
+            for result in _judge(evidence, direction_steps(evidence, layer, direction == 1)):
+                yield result if faithful else replace(result, **_UNSEEN)
 
 
 def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
@@ -67,8 +79,11 @@ def _flush(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
 
     With it, any operand or result below the smallest normal number v may count as zero. A
     flushed result errs by v at most, n products and n sums; a flushed factor by v times the
-    other factor; the state itself by v.
+    other factor; the state itself by v. Only a backend that was seen to flush is forgiven.
     """
+    own = evidence.own_activation()
+    if own is None or not own.flushes:
+        return np.zeros(steps.a.shape, bool)
     tiny = evidence.case.fmt.smallest_normal
     with np.errstate(all="ignore"):
         error = steps.error + tiny * (2 * steps.terms + steps.factors)
@@ -84,16 +99,18 @@ def _own_activation(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
     """Which elements the backend's own activation explains, and nothing else is forgiven.
 
     The activation's value anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
-    and act(a + E) plus the largest error measured there; the widening is as before.
+    and act(a + E) plus the largest error measured there; the widening is as before. Where it
+    errs no more than it may, it explains nothing.
     """
     own = evidence.own_activation()
-    if own is None:
+    if own is None or not own.errs:
         return np.zeros(steps.a.shape, bool)
     with np.errstate(all="ignore"):
         smallest, largest = own.error_range(steps.a - steps.error, steps.a + steps.error)
         actual = steps.actual.astype(np.float64)
         low, high = steps.interval.low + smallest, steps.interval.high + largest
         explained: BoolArray = (actual >= low) & (actual <= high)
+        explained &= own.errs_at(steps.a - steps.error, steps.a + steps.error)
     return explained
 
 

@@ -20,7 +20,7 @@ from harness.oracle import Oracle
 from reference import exact_activation
 from reference.arrays import Array
 
-__all__ = ["Excuse", "against_peer", "excuses", "flush"]
+__all__ = ["Excuse", "against_peer", "excuses", "flush", "flushed_extra"]
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,21 @@ class Excuse:
 
 def excuses(evidence: Evidence) -> Iterator[Excuse]:
     """Flushed subnormals; then the activation as measured of the backend."""
-    yield flush(evidence.oracle)
     mine = evidence.own_activation()
-    if mine is not None:
+    if mine is not None and mine.flushes:
+        yield flush(evidence.oracle)
+    if mine is not None and mine.errs:
         yield _activation(evidence.oracle, mine)
 
 
 def against_peer(evidence: Evidence) -> Iterator[Excuse]:
     """The same for the difference of two implementations: each has its own activation."""
-    yield flush(evidence.oracle)
     mine, theirs = evidence.own_activation(), evidence.peer_activation()
-    if mine is not None and theirs is not None:
+    if mine is None or theirs is None:
+        return
+    if mine.flushes or theirs.flushes:
+        yield flush(evidence.oracle)
+    if mine.errs or theirs.errs:
         one, two = _activation(evidence.oracle, mine), _activation(evidence.oracle, theirs)
         yield Excuse(
             "activation",
@@ -68,6 +72,12 @@ def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
         Forward(there.output - exact.output, there.h_n - exact.h_n),
         _spread(oracle, there, beside),
     )
+
+
+def flushed_extra(evidence: Evidence) -> Forward | None:
+    """How far flushing may move output and h_n; None for a backend that was not seen to flush."""
+    own = evidence.own_activation()
+    return flush(evidence.oracle).extra if own is not None and own.flushes else None
 
 
 @functools.lru_cache(maxsize=4)

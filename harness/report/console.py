@@ -19,6 +19,7 @@ from harness.report.wording import (
     place_text,
     plural,
     ratio_text,
+    tally,
 )
 from harness.requirements import REQUIREMENTS
 from harness.results import Result, as_float
@@ -84,7 +85,7 @@ def _print_group(console: Console, number: int, members: Group, reasons: dict[st
         for line in finding_lines(finding):
             _indented(console, escape(line), 7)
         console.print(
-            f"       {finding.smallest.replay}", style="cyan", highlight=False, soft_wrap=True
+            f"       smallest: [cyan]{finding.smallest.replay}[/]", highlight=False, soft_wrap=True
         )
 
 
@@ -94,8 +95,7 @@ def _indented(console: Console, text: str, columns: int, style: str = "") -> Non
 
 
 def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
-    configs = plural(len(outcome.config_ids), "config")
-    total = f"{configs}, {plural(len(outcome.results), 'comparison')}"
+    total = f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}"
     problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
     if problems:
         return f"\n[bold red]UNEXPECTED[/] {total}; {plural(problems, 'unexpected finding')}."

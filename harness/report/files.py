@@ -36,7 +36,11 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
         "place": wording.place_text,
         "lines": wording.finding_lines,
     }
-    environment.globals |= {"marks": wording.MARKS, "plural": wording.plural}
+    environment.globals |= {
+        "marks": wording.MARKS,
+        "plural": wording.plural,
+        "tally": wording.tally,
+    }
     page = _page(outcome)
     for name, template in pages.items():
         text = environment.get_template(template).render(page)
@@ -60,7 +64,7 @@ def _page(outcome: Outcome) -> dict[str, Any]:
         "vanished": outcome.vanished,
         "idle": outcome.idle,
         "exit_code": outcome.exit_code,
-        "count": len(outcome.results),
+        "results": outcome.results,
         "configs": [
             {
                 "id": config_id,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from harness.findings import Finding
-from harness.results import Number, Place, as_float, number
+from harness.results import Number, Place, Result, as_float, number
 
-__all__ = ["MARKS", "error_text", "finding_lines", "place_text", "plural", "ratio_text"]
+__all__ = ["MARKS", "error_text", "finding_lines", "place_text", "plural", "ratio_text", "tally"]
 
 MARKS = {
     "pass": "✓ pass",
@@ -55,6 +56,20 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def tally(results: Sequence[Result]) -> str:
+    """'636 configs (333 corpus, 300 drawn, 3 shrunk; judged: 521 torch, 460 mindspore)'."""
+    origins: dict[str, set[str]] = {}
+    judged: dict[str, set[str]] = {}
+    for result in results:
+        origins.setdefault(result.origin, set()).add(result.config_id)
+        if result.verdict != "unsupported":
+            judged.setdefault(result.backend, set()).add(result.config_id)
+    total = len(set().union(*origins.values()))
+    where = ", ".join(f"{len(ids):,} {origin}" for origin, ids in origins.items())
+    by = ", ".join(f"{len(ids):,} {backend}" for backend, ids in judged.items())
+    return f"{plural(total, 'config')} ({where}; judged: {by or 'none'})"
+
+
 def finding_lines(finding: Finding) -> list[str]:
     """How many configs show a finding, which options they share, and how large it gets."""
     shown = f"in {finding.configs} of {plural(finding.judged, 'config')} that could show it"
@@ -67,7 +82,11 @@ def finding_lines(finding: Finding) -> list[str]:
             f"worst: {ratio_text(finding.worst.ratio)} times the bound, off by "
             f"{error_text(number(absolute))} = {error_text(number(ulps))} ulp, "
             f"at {place_text(finding.worst.worst)}"
+            if math.isfinite(absolute)
+            else f"worst: not a number, or infinite, at {place_text(finding.worst.worst)}"
         )
     if finding.worst.message:
-        lines.append(finding.worst.message)
+        lines.append(f"there, {finding.worst.message}")
+    if finding.configs > 1:
+        lines.append(f"worst config: {finding.worst.config_id}")
     return lines
