@@ -99,8 +99,8 @@ def _own_activation(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
     """Which elements the backend's own activation explains, and nothing else is forgiven.
 
     The activation's value anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
-    and act(a + E) plus the largest error measured there; the widening is as before. Where it
-    errs no more than it may, it explains nothing.
+    and act(a + E) plus the largest error measured there; the widening is as before. One
+    that nowhere errs more than it may explains nothing.
     """
     own = evidence.own_activation()
     if own is None or not own.errs:
@@ -110,7 +110,6 @@ def _own_activation(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
         actual = steps.actual.astype(np.float64)
         low, high = steps.interval.low + smallest, steps.interval.high + largest
         explained: BoolArray = (actual >= low) & (actual <= high)
-        explained &= own.errs_at(steps.a - steps.error, steps.a + steps.error)
     return explained
 
 
