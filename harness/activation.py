@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,27 +56,30 @@ class OwnActivation:
     fmt: Format
     flushes: bool
 
-    def __post_init__(self) -> None:
-        error = self.values - exact_activation(self.nonlinearity, self.points)
-        # Level k of the pyramids holds the extremes over 2^k neighbours: any range in O(1).
-        lows, highs = [error], [error]
-        while 2 ** len(lows) <= len(error):
+    @functools.cached_property
+    def error(self) -> Float64Array:
+        """What was given minus what is exact, at every point."""
+        return self.values - exact_activation(self.nonlinearity, self.points)
+
+    @functools.cached_property
+    def _pyramids(self) -> tuple[list[Float64Array], list[Float64Array]]:
+        """Level k holds the least and largest errors over 2^k neighbours: any range in O(1)."""
+        lows, highs = [self.error], [self.error]
+        while 2 ** len(lows) <= len(self.error):
             half = 2 ** (len(lows) - 1)
             lows.append(np.minimum(lows[-1][:-half], lows[-1][half:]))
             highs.append(np.maximum(highs[-1][:-half], highs[-1][half:]))
-        object.__setattr__(self, "_error", error)
-        object.__setattr__(self, "_pyramids", (lows, highs))
+        return lows, highs
 
-    @property
+    @functools.cached_property
     def errs(self) -> bool:
         """Whether it errs anywhere by more than it may; if not, it explains nothing."""
-        error: Float64Array = self._error  # type: ignore[attr-defined]
         ulps = TANH_ULPS if self.nonlinearity == "tanh" else 0.0
         exact = exact_activation(self.nonlinearity, self.points)
         with np.errstate(invalid="ignore"):
-            return not bool((np.abs(error) <= ulps * self.fmt.ulp(exact)).all())
+            return not bool((np.abs(self.error) <= ulps * self.fmt.ulp(exact)).all())
 
-    @property
+    @functools.cached_property
     def largest(self) -> float:
         """The largest |value| seen."""
         return float(np.nanmax(np.abs(self.values)))
@@ -90,7 +94,7 @@ class OwnActivation:
         first = np.clip(np.searchsorted(self.points, low, "left") - 1, 0, len(self.points) - 1)
         last = np.clip(np.searchsorted(self.points, high, "right"), first, len(self.points) - 1)
         level = np.frexp((last - first + 1).astype(np.float64))[1] - 1
-        lows, highs = self._pyramids  # type: ignore[attr-defined]
+        lows, highs = self._pyramids
         smallest, largest = np.empty(first.shape), np.empty(first.shape)
         for k in np.unique(level):
             at = level == k
@@ -102,12 +106,10 @@ class OwnActivation:
     def emulate(self, a: Array) -> Float64Array:
         """The exact activation plus the measured error, interpolated between the points."""
         a = a.astype(np.float64)
-        error: Float64Array = self._error  # type: ignore[attr-defined]
-        return exact_activation(self.nonlinearity, a) + np.interp(a, self.points, error)
+        return exact_activation(self.nonlinearity, a) + np.interp(a, self.points, self.error)
 
     def emulate_beside(self, a: Array) -> Float64Array:
         """As `emulate`, with the error read one table point further: how rough the table is."""
         a = a.astype(np.float64)
-        error: Float64Array = self._error  # type: ignore[attr-defined]
-        index = np.clip(np.searchsorted(self.points, a, "right"), 0, len(error) - 1)
-        return exact_activation(self.nonlinearity, a) + error[index]
+        index = np.clip(np.searchsorted(self.points, a, "right"), 0, len(self.error) - 1)
+        return exact_activation(self.nonlinearity, a) + self.error[index]
