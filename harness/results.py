@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,15 +124,6 @@ def from_comparison(comparison: Comparison, **context: Any) -> Result:
         power=comparison.power,
         **context,
     )
-
-
-def write_results(path: Path, header: dict[str, Any], results: Iterable[Result]) -> None:
-    """Write the header line and one line a result."""
-    encoder = msgspec.json.Encoder()
-    with path.open("wb") as file:
-        file.write(encoder.encode(header) + b"\n")
-        for result in results:
-            file.write(encoder.encode(result) + b"\n")
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], Iterator[Result]]:

@@ -57,10 +57,6 @@ class Outcome:
     def matrix(self) -> dict[str, dict[str, Cell]]:
         return matrix(self.results)
 
-    @property
-    def config_ids(self) -> list[str]:
-        return list(dict.fromkeys(result.config_id for result in self.results))
-
 
 def results_path(out: Path) -> Path:
     """Where a run writes its results, a line as soon as it is known."""

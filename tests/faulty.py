@@ -386,3 +386,21 @@ raises = backend(Raises)
 exits = backend(Exits)
 reads_back = backend(ReadsBackOther)
 hostile = backend(Hostile)
+
+
+class RefusesEverything(OracleBackend):
+    name = "silent"
+
+    def unsupported(self, config: Any) -> str:
+        return "not today"
+
+
+class RefusesLengths(OracleBackend):
+    name = "partial"
+
+    def unsupported(self, config: Any) -> str | None:
+        return None if config.lengths == "nolens" else "no lengths"
+
+
+silent = RefusesEverything()
+partial = RefusesLengths()

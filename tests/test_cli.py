@@ -15,6 +15,7 @@ from harness.cli import main
 from harness.config import Config
 from harness.requirements import REQUIREMENTS
 from harness.results import read_results
+from harness.run import Outcome
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CONFIG = Config(
@@ -210,3 +211,24 @@ def test_hostile_text_neither_executes_nor_breaks_a_report(tmp_path: Path) -> No
     assert "&lt;script&gt;alert" in html
     assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).errors > 100
     assert len(lines(tmp_path)) > 300
+
+
+def test_a_backend_that_refuses_everything_is_no_green(tmp_path: Path) -> None:
+    arguments = ["run", "--backend", f"{FAULTY}:silent", "--examples", 0, "--out", tmp_path]
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert "silent: nothing was judged" in " ".join(result.output.split())
+    assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 1
+
+
+def test_what_a_backend_documents_not_to_do_is_shown_and_no_failure(tmp_path: Path) -> None:
+    arguments = ["run", "--backend", f"{FAULTY}:partial", "--examples", 0, "--out", tmp_path]
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "unsupported" in result.output
+
+
+def test_a_known_difference_that_vanished_fails_the_run() -> None:
+    outcome = Outcome({}, vanished=["known difference 'x' vanished"])
+    assert outcome.exit_code == 1
+    assert Outcome({}).exit_code == 0
