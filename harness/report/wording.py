@@ -28,7 +28,10 @@ def ratio_text(value: Number | None) -> str:
     ratio = as_float(value)
     if ratio == 0:
         return "0"
-    return "∞" if math.isinf(ratio) else f"{ratio:.3g}"
+    if math.isinf(ratio):
+        return "∞"
+    # Just beyond the bound must not read as on it.
+    return f"{ratio:.7g}" if 1 < ratio < 1.005 else f"{ratio:.3g}"
 
 
 def error_text(value: Number | None) -> str:
