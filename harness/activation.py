@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.aspects import FORWARD
 from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import SWEEP_POINTS, Config
@@ -18,10 +19,15 @@ from reference.rounding import TANH_ULPS
 __all__ = ["OwnActivation", "measure_activation", "sweep_config"]
 
 
-def sweep_config(nonlinearity: str, dtype: str) -> Config:
+def sweep_config(nonlinearity: str, dtype: str, aspect: str = FORWARD) -> Config:
     """The config whose layer is nothing but its activation, on all sweep points at once."""
     return Config(
-        nonlinearity=nonlinearity, dtype=dtype, bias=False, batch=SWEEP_POINTS, data="sweep"
+        aspect=aspect,
+        nonlinearity=nonlinearity,
+        dtype=dtype,
+        bias=False,
+        batch=SWEEP_POINTS,
+        data="sweep",
     )
 
 

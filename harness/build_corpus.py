@@ -10,14 +10,16 @@ because a library was upgraded.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import covertable
 
 from harness.activation import sweep_config
+from harness.aspects import CALLS, FORWARD
 from harness.config import DTYPES, LAYOUTS, LENGTHS, Config
-from harness.corpus import CORPUS
+from harness.corpus import CORPUS, SAMPLE
 
 __all__ = ["FACTORS", "allowed", "build"]
 
@@ -75,18 +77,51 @@ def allowed(row: dict[str, Any]) -> bool:
 
 def build() -> list[str]:
     """The lines of the corpus file: comments, and config ids."""
-    lines, seen = [], set()
-    for title, configs in (
+    precisions = {**FACTORS, "dtype": ["fp16", "fp64", "bf16"]}
+    return _lines(
         ("the mapping page's Code Example 1", _page()),
-        ("the activations alone", _sweeps()),
+        ("the activations alone", _sweeps(DTYPES)),
         ("covering array, strength 3, fp32", _covering(FACTORS, 3, 3)),
-        (
-            "covering array, strength 2, other precisions",
-            _covering({**FACTORS, "dtype": ["fp16", "fp64"]}, 2, 1),
-        ),
+        ("covering array, strength 2, other precisions", _covering(precisions, 2, 1)),
         ("degenerate sizes", _degenerate()),
         ("longer, wider, deeper", _large()),
-    ):
+        ("NaN, infinities, subnormals", _special(2, ["fp32", "fp16", "fp64"])),
+        ("the activations' derivatives alone", _sweeps(DTYPES, "gradient")),
+        ("gradients, float32", _gradients(3, ["fp32"])),
+        ("gradients, other precisions", _gradients(2, ["fp16", "fp64", "bf16"])),
+        ("dropout in training mode", _training(2, [0, 1, 10, 25, 50, 75, 90, 99])),
+        ("initial weights", _parameters("fresh")),
+        ("weights through files", _parameters("files")),
+        ("calls", _calls(CALL_BASES)),
+    )
+
+
+def build_sample() -> list[str]:
+    """The same for backends of which a run asks for a small selection only."""
+    small = {"num_layers": 1, "steps": 2}
+    few = {**FACTORS, "scale": [1, 4], "num_layers": [1, 2], "dropout": [0]}
+    return _lines(
+        ("the mapping page's Code Example 1", itertools.islice(_page(), 2)),
+        ("the activations alone", _sweeps(("fp32", "fp16"))),
+        ("covering array, strength 2, fp32", _covering(few, 2, 1)),
+        (
+            "other precisions",
+            _covering({**few, "num_layers": [1], "dtype": ["fp16", "fp64"]}, 1, 3),
+        ),
+        ("longer", _long(100)),
+        ("NaN, infinities, subnormals", itertools.islice(_special(2, ["fp32"]), 6)),
+        ("the activations' derivatives alone", _sweeps(("fp32", "fp16"), "gradient")),
+        ("gradients", itertools.islice(_gradients(2, ["fp32"]), 8)),
+        ("dropout in training mode", _small_training()),
+        ("initial weights", itertools.islice(_parameters("fresh"), 4)),
+        ("weights through files", itertools.islice(_parameters("files"), 3)),
+        ("calls", _calls({**base, **small} for base in CALL_BASES[:2])),
+    )
+
+
+def _lines(*parts: tuple[str, Iterable[Config]]) -> list[str]:
+    lines, seen = [], set()
+    for title, configs in parts:
         lines.append(f"# {title}")
         for config in configs:
             if config.id not in seen:
@@ -95,31 +130,186 @@ def build() -> list[str]:
     return lines
 
 
-def _page() -> Iterator[Config]:
-    yield Config(
-        nonlinearity="relu",
-        num_layers=4,
-        bias=False,
-        h_0=True,
-        input_size=2,
-        hidden_size=3,
-        data="page",
+CALL_BASES = (
+    {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
+    {
+        "nonlinearity": "relu",
+        "num_layers": 2,
+        "bidirectional": True,
+        "layout": "batchfirst",
+        "dropout": 50,
+        "h_0": True,
+        "lengths": "ragged",
+        "input_size": 4,
+        "hidden_size": 3,
+        "batch": 6,
+        "steps": 5,
+        "seed": 102,
+    },
+    {
+        "nonlinearity": "relu",
+        "bias": False,
+        "h_0": True,
+        "lengths": "alllens",
+        "input_size": 5,
+        "hidden_size": 5,
+        "batch": 5,
+        "steps": 4,
+        "seed": 103,
+    },
+)
+
+
+def _calls(bases: Iterable[dict[str, Any]]) -> Iterator[Config]:
+    """Every call, changed from each of these."""
+    for base in bases:
+        for aspect in CALLS:
+            yield Config(aspect=aspect, data="plain", **base)
+
+
+def _special(strength: int, dtypes: list[str]) -> Iterator[Config]:
+    factors = {k: v for k, v in FACTORS.items() if k not in ("scale", "data")}
+    factors |= {"dtype": dtypes, "data": ["special"], "scale": [1]}
+    for config in _covering(factors, strength, 1):
+        yield dataclasses.replace(config, seed=config.seed + 300)
+
+
+def _gradients(strength: int, dtypes: list[str]) -> Iterator[Config]:
+    factors = {
+        **FACTORS,
+        "data": ["plain", "mixed", "ints"],
+        "scale": [1, 2],
+        "dropout": [0],
+        "dtype": dtypes,
+    }
+    plain = [_only_with(("data", "plain"), ("scale", 1))]
+    for config in _covering(factors, strength, 1, plain):
+        yield dataclasses.replace(config, aspect="gradient")
+
+
+def _training(strength: int, dropouts: list[int]) -> Iterator[Config]:
+    factors = {
+        "nonlinearity": ["tanh", "relu"],
+        "num_layers": [1, 2, 3],
+        "bidirectional": [False, True],
+        "bias": [True, False],
+        "layout": ["timefirst", "batchfirst"],
+        "dropout": dropouts,
+        "h_0": [False, True],
+        "lengths": ["nolens", "alllens"],
+        "dtype": ["fp32", "fp32", "fp16"],
+        "data": ["plain"],
+    }
+    for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
+        yield Config(
+            aspect="training",
+            **row,
+            input_size=3,
+            hidden_size=24,
+            batch=40,
+            steps=6,
+            seed=40000 + count,
+        )
+    # One layer, and no dropout, at least twice each whatever the covering array does.
+    for seed, changes in enumerate(({"num_layers": 1}, {"dropout": 0}, {"dropout": 99})):
+        for layout in ("timefirst", "batchfirst"):
+            base = {"dropout": 50, "num_layers": 2, "layout": layout, "seed": 40900 + seed}
+            more: dict[str, Any] = {**base, **changes}
+            yield Config(
+                aspect="training",
+                input_size=2,
+                hidden_size=20,
+                batch=32,
+                steps=4,
+                data="plain",
+                **more,
+            )
+
+
+def _small_training() -> Iterator[Config]:
+    """Few steps and layers: each config compiles half a dozen layers."""
+    for count, (dropout, layers, bidirectional, nonlinearity) in enumerate(
+        (
+            (50, 2, False, "tanh"),
+            (25, 2, True, "relu"),
+            (75, 2, False, "relu"),
+            (50, 3, False, "tanh"),
+            (25, 3, True, "relu"),
+            (99, 2, False, "tanh"),
+            (90, 2, False, "relu"),
+            (0, 2, False, "tanh"),
+            (0, 2, True, "relu"),
+            (50, 1, False, "tanh"),
+            (50, 1, True, "relu"),
+        )
+    ):
+        yield Config(
+            aspect="training",
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            bidirectional=bidirectional,
+            layout=("timefirst", "batchfirst")[count % 2],
+            dropout=dropout,
+            h_0=bool(count % 3),
+            input_size=2,
+            hidden_size=40,
+            batch=64,
+            steps=2,
+            data="plain",
+            seed=41000 + count,
+        )
+
+
+def _parameters(aspect: str) -> Iterator[Config]:
+    options: tuple[dict[str, Any], ...] = (
+        {"hidden_size": 16, "input_size": 20},
+        {"hidden_size": 7, "input_size": 3, "num_layers": 2, "bidirectional": True},
+        {"hidden_size": 1, "input_size": 9},
+        {"hidden_size": 40, "input_size": 1, "bias": False},
+        {"hidden_size": 12, "num_layers": 3, "nonlinearity": "relu", "layout": "batchfirst"},
+        {"hidden_size": 9, "input_size": 9, "dtype": "fp16"},
+        {"hidden_size": 9, "input_size": 4, "dtype": "fp64", "bidirectional": True},
+        {"hidden_size": 9, "input_size": 4, "dtype": "bf16", "bidirectional": True},
+        {"hidden_size": 64, "input_size": 33, "num_layers": 2, "dropout": 50},
     )
+    for count, changes in enumerate(options):
+        yield Config(aspect=aspect, data="plain", batch=2, steps=2, seed=50000 + count, **changes)
 
 
-def _sweeps() -> Iterator[Config]:
-    for dtype in DTYPES:
+def _page() -> Iterator[Config]:
+    for seed, (nonlinearity, bias) in enumerate(
+        (("relu", False), ("relu", True), ("tanh", False), ("relu", False))
+    ):
+        yield Config(
+            nonlinearity=nonlinearity,
+            num_layers=4,
+            bias=bias,
+            h_0=True,
+            input_size=2,
+            hidden_size=3,
+            data="page",
+            seed=seed,
+        )
+
+
+def _sweeps(dtypes: Iterable[str], aspect: str = FORWARD) -> Iterator[Config]:
+    for dtype in dtypes:
         for nonlinearity in ("tanh", "relu"):
-            yield sweep_config(nonlinearity, dtype)
+            yield sweep_config(nonlinearity, dtype, aspect)
 
 
-def _covering(factors: dict[str, list[Any]], strength: int, times: int) -> Iterator[Config]:
+def _covering(
+    factors: dict[str, list[Any]],
+    strength: int,
+    times: int,
+    more: list[dict[str, Any]] | None = None,
+) -> Iterator[Config]:
     for time in range(times):
         rows = covertable.make(
             factors,
             strength=strength,
             salt=str(time),
-            constraints=CONSTRAINTS,
+            constraints=[*CONSTRAINTS, *(more or [])],
         )
         for count, row in enumerate(rows):
             sizes = SIZES[(count + time) % len(SIZES)]
@@ -181,12 +371,24 @@ def _large() -> Iterator[Config]:
     ):
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)
+    yield from _long(1000)
+
+
+def _long(steps: int) -> Iterator[Config]:
+    base = Config(input_size=3, hidden_size=5, batch=3, steps=steps, scale=2, seed=13)
+    for changes in (
+        {"h_0": True},
+        {"nonlinearity": "relu", "scale": 1, "layout": "batchfirst"},
+        {"bidirectional": True, "lengths": "ragged"},
+    ):
+        more: dict[str, Any] = changes
+        yield dataclasses.replace(base, **more)
 
 
 def main() -> None:
-    lines = build()
-    CORPUS.write_text("\n".join(lines) + "\n", "utf-8")
-    print(f"{sum(not line.startswith('#') for line in lines)} configs in {CORPUS}")
+    for path, lines in ((CORPUS, build()), (SAMPLE, build_sample())):
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        print(f"{sum(not line.startswith('#') for line in lines)} configs in {path}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ Data kinds:
     ints: small integers, relu: every evaluation order gives the same bits.
     page: x and h_0 of the mapping page's Code Example 1.
     sweep: weights 1 and 0, one step: the layer is its activation, over the whole range.
+    plain: x, h_0 and weights ordinary, pre-activations mostly below 1.
+    special: as plain, with NaN, infinities, both zeros, subnormals and the largest numbers strewn
+        into x and h_0, and into the weights where the seed is odd.
 """
 
 from __future__ import annotations
@@ -21,19 +24,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from harness.config import SWEEP_POINTS, Config
 from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray, Float64Array, IntArray
 
-__all__ = ["NUMPY_DTYPES", "Case", "make_case", "perturb", "sweep_points"]
+__all__ = ["NUMPY_DTYPES", "Case", "cotangents", "make_case", "perturb", "sweep_points"]
 
 
 NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "fp16": np.dtype("f2"),
     "fp32": np.dtype("f4"),
     "fp64": np.dtype("f8"),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
 }
 
 
@@ -118,19 +123,41 @@ def perturb(
     return x, h_0, kept
 
 
+def cotangents(case: Case) -> tuple[Array, Array]:
+    """What gradients are asked for: (T, B, D * H) of output, (L * D, B, H) of h_n.
+
+    Within 1; integers within 2 for data of integers. The padding has some too, which must not
+    matter: an output that is always 0 depends on nothing.
+    """
+    config, dtype = case.config, NUMPY_DTYPES[case.config.dtype]
+    hidden, rows = config.hidden_size, config.num_layers * config.directions
+    shapes = {
+        "output cotangent": (config.steps, config.batch, config.directions * hidden),
+        "h_n cotangent": (rows, config.batch, hidden),
+    }
+    one, two = (
+        _integers(config, name, shape, -2, 2)
+        if config.data == "ints"
+        else _uniform(config, name, shape)
+        for name, shape in shapes.items()
+    )
+    return one.astype(dtype), two.astype(dtype)
+
+
 @functools.cache
 def sweep_points(dtype: str) -> Array:
     """The points of the activation sweep, (SWEEP_POINTS,), sorted, without NaN.
 
-    fp16: every number (both infinities, both zeros). Wider formats: dense over the binades
+    fp16, bf16: every number (both infinities, both zeros). Wider formats: dense over the binades
     2^-12 to 2^4 (relu and tanh have all their shape there), sparser in all other binades down
     to the subnormals, and the special values: zeros, infinities, extremes, and the neighbours
     of every power of two.
     """
     fmt, numpy_dtype = FORMATS[dtype], NUMPY_DTYPES[dtype]
-    if dtype == "fp16":
+    if dtype in ("fp16", "bf16"):
         bits = np.arange(SWEEP_POINTS, dtype=np.uint16).view(numpy_dtype)
-        points = np.where(np.isnan(bits), 0, bits)
+        with np.errstate(invalid="ignore"):  # signalling NaNs are among them
+            points = np.where(np.isnan(bits), numpy_dtype.type(0), bits)
     else:
         powers = np.ldexp(1.0, np.arange(fmt.emin - fmt.precision + 1, fmt.emax + 1))
         special = np.concatenate([[0.0, np.inf, fmt.largest], powers])
@@ -164,11 +191,30 @@ def _integers(
     return values
 
 
+def _scaled(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    """As the frameworks initialise weights, times the config's scale."""
+    return _uniform(config, name, shape) * (config.scale / math.sqrt(config.hidden_size))
+
+
+def _strewn(config: Config, name: str, values: Float64Array, one_in: int) -> Float64Array:
+    """Some elements replaced by special values of the config's format."""
+    fmt = FORMATS[config.dtype]
+    tiny, huge = fmt.smallest_subnormal, fmt.largest
+    special = np.array(
+        [np.nan, np.inf, -np.inf, -0.0, 0.0, tiny, -3 * tiny, fmt.smallest_normal, huge, -huge]
+    )
+    chosen = _integers(config, name + " special", values.shape, 0, len(special) - 1).astype(int)
+    strewn = _integers(config, name + " strewn", values.shape, 0, one_in - 1) == 0
+    return np.where(strewn, special[chosen], values)
+
+
 def _weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     if config.data == "sweep":
         return np.full(shape, float(name.startswith("weight_ih")))
+    if config.data == "special" and config.seed % 2:
+        return _strewn(config, name, _scaled(config, name, shape), one_in=24)
     if config.data != "ints":
-        return _uniform(config, name, shape) * (config.scale / math.sqrt(config.hidden_size))
+        return _scaled(config, name, shape)
     if name.startswith("bias"):
         return _integers(config, name, shape, -1, 4)
     if name.startswith("weight_ih_l0"):
@@ -189,6 +235,8 @@ def _x(config: Config) -> Float64Array:
         return np.array([[[3.0, 4.0]]])
     if config.data == "ints":
         return _integers(config, "x", shape, -2, 4)
+    if config.data in ("plain", "special"):
+        return _ordinary(config, "x", shape)
     return _regimes(config, "x", shape)
 
 
@@ -200,7 +248,18 @@ def _h_0(config: Config) -> Float64Array | None:
         return np.array([[[1.0, 2, 3]], [[3.0, 4, 5]], [[3.0, 4, 5]], [[3.0, 4, 5]]])
     if config.data == "ints":
         return _integers(config, "h_0", shape, -3, 5)
+    if config.data in ("plain", "special"):
+        return _ordinary(config, "h_0", shape)
     return _regimes(config, "h_0", shape)
+
+
+def _ordinary(config: Config, name: str, shape: tuple[int, int, int]) -> Float64Array:
+    """Within 1/2; special values in every second row of the batch where they are asked for."""
+    values = _uniform(config, name, shape) / 2
+    if config.data == "special":
+        strewn = _strewn(config, name, values, one_in=4 * shape[2])
+        values[:, ::2] = strewn[:, ::2]
+    return values
 
 
 def _regimes(config: Config, name: str, shape: tuple[int, int, int]) -> Float64Array:

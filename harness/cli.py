@@ -29,6 +29,7 @@ from harness.run import Outcome, execute, results_path
 __all__ = ["main"]
 
 DEFAULT_BACKENDS = ("torch", "mindspore")
+MODES = ("mindspore-graph",)
 USAGE_ERRORS = (BackendUnavailable, BaselineError, ConfigError, OSError)
 
 
@@ -56,8 +57,8 @@ _backend_option = click.option(
     "backends",
     multiple=True,
     metavar="NAME",
-    help="torch, mindspore, path/to/file.py:OBJECT or package.module:OBJECT; repeat for several. "
-    "Default: torch and mindspore.",
+    help="torch, mindspore, mindspore-graph, path/to/file.py:OBJECT or package.module:OBJECT; "
+    "repeat for several. Default: torch and mindspore; for run mindspore-graph too.",
 )
 
 
@@ -83,7 +84,7 @@ def main() -> None:
 @_reports_errors
 def run(backends: tuple[str, ...], examples: int, seed: int, out: Path) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
-    session = _session(backends)
+    session = _session(backends or (*DEFAULT_BACKENDS, *MODES))
     outcome = _execute(session, out, examples, seed)
     paths = [*write_reports(outcome, out), results_path(out)]
     print_summary(Console(), outcome, [str(path) for path in paths])

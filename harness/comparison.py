@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from harness.bits import differing_bits
 from reference import Format
 from reference.arrays import Array, BoolArray, Float64Array
 
@@ -48,7 +49,8 @@ class Comparison:
     met). rtol and atol are the smallest that would pass alone; max_ulp is in ulp of the
     working precision at the expected value. `cause` names what explains a failure, once
     established. `undefined` counts elements for which no bound exists; `conditional` counts
-    failing elements behind an earlier failure of the same row.
+    failing elements behind an earlier failure of the same row. `requirement` replaces the
+    check's own where a check serves several.
     """
 
     part: str
@@ -67,6 +69,7 @@ class Comparison:
     undefined: int = 0
     assert_close: str | None = None
     power: dict[str, float] = field(default_factory=dict)
+    requirement: str | None = None
 
 
 def compare(
@@ -136,11 +139,7 @@ def compare(
 def compare_bits(
     part: str, actual: Array, expected: Array, fmt: Format, locate: Locate, message: str
 ) -> Comparison:
-    """Judge equality bit for bit; `message` is said where it does not hold."""
-    unsigned = np.dtype(f"u{actual.dtype.itemsize}")
-    differ = np.ascontiguousarray(actual).view(unsigned) != np.ascontiguousarray(expected).view(
-        unsigned
-    )
-    ratio = np.where(differ, np.inf, 0.0)
+    """Judge equality bit for bit, NaN equal to NaN; `message` is said where it does not hold."""
+    ratio = np.where(differing_bits(actual, expected), np.inf, 0.0)
     result = compare(part, actual, expected.astype(np.float64), ratio, fmt, locate)
     return replace(result, message=message) if result.verdict == FAIL else result

@@ -6,9 +6,18 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from harness.aspects import ASPECTS, CALLS, FORWARD
 from harness.tokens import number, words
 
-__all__ = ["DATA", "DTYPES", "LAYOUTS", "LENGTHS", "Config", "ConfigError", "LayerOptions"]
+__all__ = [
+    "DATA",
+    "DTYPES",
+    "LAYOUTS",
+    "LENGTHS",
+    "Config",
+    "ConfigError",
+    "LayerOptions",
+]
 
 LAYOUTS = ("timefirst", "batchfirst", "unbatched")
 """Shape of x: (T, B, I), (B, T, I), or (T, I)."""
@@ -16,9 +25,9 @@ LAYOUTS = ("timefirst", "batchfirst", "unbatched")
 LENGTHS = ("nolens", "alllens", "ragged", "empties")
 """Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0."""
 
-DTYPES = ("fp32", "fp16", "fp64")
+DTYPES = ("fp32", "fp16", "fp64", "bf16")
 
-DATA = ("mixed", "ints", "page", "sweep")
+DATA = ("mixed", "ints", "page", "sweep", "plain", "special")
 """Where the numbers come from; see `harness.case`."""
 
 SWEEP_POINTS = 65536
@@ -65,6 +74,8 @@ class LayerOptions:
 class Config:
     """One test case before its arrays exist. `id` and `Config.parse` are inverse.
 
+    `aspect` says what is asked; the id of a config about values, the commonest, leaves it out.
+
     Sizes are elements: `input_size` I, `hidden_size` H, `batch` B, `steps` T. `scale`
     multiplies weights drawn as the frameworks initialise them (uniform within
     1/sqrt(hidden_size)). `dropout` is in percent; forward passes run in evaluation mode,
@@ -74,6 +85,7 @@ class Config:
         ConfigError: a value out of range, or values that contradict each other.
     """
 
+    aspect: str = FORWARD
     nonlinearity: str = "tanh"
     num_layers: int = 1
     bidirectional: bool = False
@@ -103,19 +115,21 @@ class Config:
 
     @functools.cached_property
     def id(self) -> str:
-        return "-".join(
-            _TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self)
-        )
+        tokens = [_TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self)]
+        return "-".join(tokens[self.aspect == FORWARD :])
 
     @classmethod
+    @functools.lru_cache(maxsize=20_000)
     def parse(cls, config_id: str) -> Config:
         """The config that a given id stands for. Raises ConfigError naming the bad token."""
-        tokens = config_id.split("-")
         names = [field.name for field in fields(cls)]
+        tokens = config_id.split("-")
+        if len(tokens) == len(names) - 1:
+            tokens.insert(0, FORWARD)
         if len(tokens) != len(names):
             raise ConfigError(
-                f"config id {config_id!r} has {len(tokens)} tokens, expected {len(names)} joined "
-                f"by '-', for example {cls().id}"
+                f"config id {config_id!r} has {len(tokens)} tokens, expected {len(names) - 1} "
+                f"joined by '-', for example {cls().id}; or one more in front, such as gradient"
             )
         values = {}
         for name, token in zip(names, tokens, strict=True):
@@ -160,16 +174,29 @@ class Config:
             "ints": "small integers",
             "page": "x and h_0 of the mapping page",
             "sweep": "every range of the activation",
+            "plain": "ordinary numbers",
+            "special": "NaN, infinities, zeros and subnormals",
         }
+        asked = {
+            FORWARD: "",
+            "gradient": "gradients of ",
+            "training": "dropout in training mode of ",
+            "fresh": "initial weights of ",
+            "files": "weights through files of ",
+        }
+        if self.aspect in CALLS:
+            asked[self.aspect] = f"{CALLS[self.aspect].says}; otherwise "
+        dropout = "" if self.aspect == "training" else " in evaluation mode"
         return ", ".join(
             (
-                f"{self.num_layers} {'bidirectional ' * self.bidirectional}{self.nonlinearity} "
+                asked[self.aspect]
+                + f"{self.num_layers} {'bidirectional ' * self.bidirectional}{self.nonlinearity} "
                 f"layer{'s' * (self.num_layers > 1)}",
                 "biases" if self.bias else "no biases",
                 {"timefirst": "time first", "batchfirst": "batch first"}.get(
                     self.layout, self.layout
                 ),
-                f"dropout {self.dropout}% in evaluation mode",
+                f"dropout {self.dropout}%{dropout}",
                 "h_0 given" if self.h_0 else "no h_0",
                 lengths[self.lengths],
                 self.dtype,
@@ -192,6 +219,7 @@ class Config:
 
 
 _TOKENS = {
+    "aspect": words({name: name for name in ASPECTS}),
     "nonlinearity": words({"tanh": "tanh", "relu": "relu"}),
     "num_layers": number("l", 1, 1, 9),
     "bidirectional": words({False: "unidir", True: "bidir"}),
@@ -211,6 +239,27 @@ _TOKENS = {
 }
 
 _CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
+    (
+        lambda c: c.aspect in CALLS and (c.data != "plain" or c.dtype != "fp32"),
+        "an aspect call.* compares answers, expected data = 'plain' and dtype = 'fp32'",
+    ),
+    (
+        lambda c: c.aspect in CALLS and (c.layout == "unbatched" or c.lengths == "empties"),
+        "an aspect call.* changes a call that everybody takes, expected layout timefirst or "
+        "batchfirst, and lengths nolens, alllens or ragged",
+    ),
+    (
+        lambda c: c.aspect == "gradient" and c.data in ("page", "special"),
+        "aspect gradient, expected data = 'plain', 'mixed', 'ints' or 'sweep'",
+    ),
+    (
+        lambda c: c.aspect in ("training", "fresh", "files") and c.data != "plain",
+        "aspects training, fresh and files make their own numbers, expected data = 'plain'",
+    ),
+    (
+        lambda c: c.aspect == "training" and c.lengths in ("ragged", "empties"),
+        "aspect training, expected lengths = 'nolens' or 'alllens' (padding is no dropout)",
+    ),
     (lambda c: c.layout == "unbatched" and c.batch != 1, "unbatched x, expected batch = 1"),
     (
         lambda c: c.layout == "unbatched" and c.lengths != "nolens",

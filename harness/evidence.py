@@ -20,7 +20,8 @@ class Evidence:
     """Everything about one backend on one case.
 
     `own_activation` measures the backend's activation alone, when first asked; None if it
-    cannot be measured. `peer` is the observation that the backend is compared with directly.
+    cannot be measured. `peer` is the observation that the backend is compared with directly;
+    `eager` that of the same framework in its other execution mode, where there is one.
     """
 
     case: Case
@@ -29,6 +30,7 @@ class Evidence:
     own_activation: Callable[[], OwnActivation | None]
     peer: Observation | None = None
     peer_activation: Callable[[], OwnActivation | None] = lambda: None
+    eager: Observation | None = None
 
     @property
     def config(self) -> Config:

@@ -1,38 +1,60 @@
-"""From failing results to findings: one for each backend, check and cause; and the matrix."""
+"""From failing results to findings, to differences; and the matrix of requirements."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.aspects import CALLS
 from harness.checks import CHECKS
 from harness.config import Config
 from harness.requirements import REQUIREMENTS
 from harness.results import Result, as_float
 from reference import FORMATS
 
-__all__ = ["Cell", "Finding", "Group", "find", "group", "matrix"]
+__all__ = ["Cell", "Finding", "Group", "find", "group", "key_of", "matrix"]
 
 _CHECKS = {check.name: check for check in CHECKS}
 
 CAUSES = {
     "activation": "differs because of its activation",
     "flush": "differs because it flushes subnormal numbers to zero",
+    "nan": "turns NaN into a number",
+    "padding": "lets the padding of x reach gradients",
+    "refused": "refuses a documented call",
+    "accepted": "answers a call that means nothing",
+    "wrong": "answers a call wrongly",
+    "differs": "refuses what the other accepts, or the other way round",
+    "mode": "builds layers in another mode",
+    "shared": "drops the same elements behind every layer",
+    "order": "has its parameters in another order",
+    "numpy": "draws from NumPy's global generator",
     "unexplained": "differs, and no cause is established",
     "error": "could not be judged: it raised, or its weights did not arrive",
 }
 
+Key = tuple[str, str, str, str]
+
+
+def key_of(result: Result) -> Key:
+    """What makes failing results one finding: backend, check, cause, and the call if one."""
+    aspect = Config.parse(result.config_id).aspect
+    return (
+        result.backend,
+        result.check,
+        result.cause or result.verdict,
+        aspect if aspect in CALLS else "",
+    )
+
 
 @dataclass(frozen=True)
 class Finding:
-    """All failing results with one backend, check and cause."""
+    """All failing results with one backend, check, cause and, for calls, kind of call."""
 
-    backend: str
-    check: str
+    key: Key
     requirement: str
-    cause: str
     known: tuple[str, ...]
     unexpected: int
     configs: int
@@ -42,13 +64,23 @@ class Finding:
     depends: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return (self.backend, self.check, self.cause)
+    def backend(self) -> str:
+        return self.key[0]
+
+    @property
+    def check(self) -> str:
+        return self.key[1]
+
+    @property
+    def cause(self) -> str:
+        return self.key[2]
 
     @property
     def difference(self) -> str:
-        """What failing this check means, in half a sentence."""
-        return _CHECKS[self.check].difference
+        """What failing this check means, in half a sentence; of a call, which one it is."""
+        call = self.key[3]
+        said = f"{CALLS[call].says}: " if call else ""
+        return said + _CHECKS[self.check].difference
 
     @property
     def off_by(self) -> tuple[float, float] | None:
@@ -64,9 +96,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """Findings of one backend with one cause: one difference, as several checks see it."""
+    """One difference, as several checks, calls and modes see it.
 
-    backend: str
+    `topic` is the id of the known difference, or "" where there is none.
+    """
+
+    topic: str
+    backends: tuple[str, ...]
     cause: str
     findings: tuple[Finding, ...]
 
@@ -79,42 +115,61 @@ class Group:
         return tuple(sorted({entry for finding in self.findings for entry in finding.known}))
 
     @property
+    def configs(self) -> int:
+        return max(finding.configs for finding in self.findings)
+
+    @property
+    def smallest(self) -> Result:
+        results = [finding.smallest for finding in self.findings]
+        return min(results, key=lambda line: Config.parse(line.config_id).size)
+
+    @property
     def title(self) -> str:
-        return f"{self.backend} {CAUSES.get(self.cause, self.cause)}"
+        """For a difference that nobody stated yet."""
+        return f"{' and '.join(self.backends)} {CAUSES.get(self.cause, self.cause)}"
 
 
 def group(findings: Iterable[Finding]) -> list[Group]:
-    """Findings by backend and cause, in the order in which they first come."""
-    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    """Findings by known difference, the others by backend and cause; in the order they come."""
+    groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
-        groups[finding.backend, finding.cause].append(finding)
-    return [Group(*key, tuple(members)) for key, members in groups.items()]
+        if finding.known and not finding.unexpected:
+            groups[finding.known].append(finding)
+        else:
+            groups["", finding.backend, finding.cause, finding.requirement].append(finding)
+    return [
+        Group(
+            "" if key[0] == "" else ", ".join(key),
+            tuple(dict.fromkeys(finding.backend for finding in members)),
+            members[0].cause,
+            tuple(members),
+        )
+        for key, members in groups.items()
+    ]
 
 
 def find(results: Sequence[Result]) -> list[Finding]:
     """The findings of a run, unexpected ones first, then by how many configs show them."""
-    failing: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    judged: dict[tuple[str, str], set[str]] = defaultdict(set)
+    failing: dict[tuple[Key, str | None], list[Result]] = defaultdict(list)
+    judged: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for result in results:
+        backend, check, _, call = key_of(result)
         if result.verdict in ("pass", "fail", "error"):
-            judged[result.backend, result.check].add(result.config_id)
+            judged[backend, check, call].add(result.config_id)
         if result.verdict in ("fail", "error"):
-            cause = result.cause or result.verdict
-            failing[result.backend, result.check, cause].append(result)
+            failing[key_of(result), result.known].append(result)
     findings = [
-        _finding(key, lines, judged[key[0], key[1]]) for key, lines in sorted(failing.items())
+        _finding(key, lines, judged[key[0], key[1], key[3]])
+        for (key, _), lines in sorted(failing.items(), key=lambda item: str(item[0]))
     ]
     return sorted(findings, key=lambda f: (not f.unexpected, -f.configs))
 
 
-def _finding(key: tuple[str, str, str], lines: list[Result], judged: set[str]) -> Finding:
-    backend, check, cause = key
+def _finding(key: Key, lines: list[Result], judged: set[str]) -> Finding:
     shown = {line.config_id for line in lines}
     return Finding(
-        backend=backend,
-        check=check,
+        key=key,
         requirement=lines[0].requirement,
-        cause=cause,
         known=tuple(sorted({line.known for line in lines if line.known})),
         unexpected=sum(line.unexpected for line in lines),
         configs=len(shown),
@@ -146,45 +201,65 @@ def _only_with(shown: set[str], judged: set[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Cell:
-    """The verdict of one requirement for one backend, and on how many configs it rests."""
+    """The verdict of one requirement for one backend, and on how many configs it rests.
+
+    `elsewhere` counts failures whose established cause speaks about another requirement;
+    `known` are the known differences that make the verdict.
+    """
 
     verdict: str
-    counts: dict[str, int]
+    counts: Mapping[str, int]
     configs: int
+    elsewhere: int
+    known: tuple[str, ...]
+
+
+ORDER = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
 
 
 def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
     """requirement -> backend -> cell; a requirement without any result is `untested`.
 
     The worst verdict wins: an unexpected failure or error, then a known difference, then a
-    pass, and only where nothing was concluded `inconclusive`. A requirement without a result is
-    `unsupported` if the backend documents that it does not do some configs, else `untested`.
+    pass, and only where nothing was concluded `inconclusive` or `unsupported`. What is about
+    other backends only is `not applicable`.
     """
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     configs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    known: dict[tuple[str, str], set[str]] = defaultdict(set)
     backends: dict[str, None] = {}
     for result in results:
         backends.setdefault(result.backend)
-        verdict = "known" if result.known else result.verdict
-        counts[result.requirement, result.backend][verdict] += 1
-        if verdict in ("pass", "fail", "known", "error"):
-            configs[result.requirement, result.backend].add(result.config_id)
-    order = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
-    refusing = {backend for (_, backend), count in counts.items() if count["unsupported"]}
-    refusing -= {
-        backend for (_, backend), count in counts.items() if count["fail"] or count["error"]
-    }
+        config = Config.parse(result.config_id)
+        for requirement in REQUIREMENTS.values():
+            if not requirement.holds(result, config):
+                continue
+            at = (requirement.key, result.backend)
+            verdict: str = "known" if result.known else result.verdict
+            if verdict in ("fail", "known", "error") and not requirement.counts(result):
+                verdict = "elsewhere"
+            counts[at][verdict] += 1
+            if verdict in ("pass", "fail", "known", "error"):
+                configs[at].add(result.config_id)
+            if verdict == "known" and result.known:
+                known[at].add(result.known)
     return {
         key: {
             backend: Cell(
-                next(
-                    (v for v in order if counts[key, backend][v]),
-                    "unsupported" if backend in refusing else "untested",
-                ),
+                _verdict(key, backend, counts[key, backend]),
                 dict(counts[key, backend]),
                 len(configs[key, backend]),
+                counts[key, backend]["elsewhere"],
+                tuple(sorted(known[key, backend])),
             )
             for backend in backends
         }
         for key in REQUIREMENTS
     }
+
+
+def _verdict(key: str, backend: str, counts: Mapping[str, int]) -> str:
+    only = REQUIREMENTS[key].only
+    if only and backend not in only:
+        return "not applicable"
+    return next((verdict for verdict in ORDER if counts.get(verdict)), "untested")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.activation import OwnActivation, measure_activation
+from harness.aspects import FORWARD
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.case import make_case
 from harness.checks import CHECKS, Check, checks_for
@@ -63,9 +64,10 @@ class Session:
         results: list[Result] = []
         peer_key = next(iter(self.backends))
         for key, backend in self.backends.items():
-            if only is not None and backend.name not in only and observations:
+            if not self._is_needed(backend, only, bool(observations)):
                 continue
-            observation = observe(backend, case, repeat=repeat)
+            others = [other for other in self.backends.values() if other is not backend]
+            observation = observe(backend, case, repeat=repeat, others=others)
             peer = next(iter(observations.values()), None)
             observations[backend.name] = observation
             if only is not None and backend.name not in only:
@@ -77,6 +79,7 @@ class Session:
                 self._measured(backend.name, config),
                 peer,
                 self._measured(peer.backend, config) if peer else lambda: None,
+                observations.get(getattr(backend, "mode_of", "")),
             )
             for check, comparison in _comparisons(evidence):
                 result = from_comparison(
@@ -84,14 +87,29 @@ class Session:
                     config_id=config.id,
                     backend=backend.name,
                     check=check.name,
-                    requirement=check.requirement,
-                    replay=replay_command(
-                        config, *([peer_key] if check.name == "parity" else []), key
-                    ),
+                    requirement=check.requirement_of(config, comparison),
+                    replay=replay_command(config, *self._needed(check.name, peer_key, key)),
                     origin=origin,
                 )
                 results.append(self.known.mark(result))
         return results
+
+    def _is_needed(self, backend: Backend, only: Sequence[str] | None, peered: bool) -> bool:
+        """Whether to run a backend: reported on, the first one, or the other mode of one."""
+        if only is None or not peered or backend.name in only:
+            return True
+        chosen = [other for other in self.backends.values() if other.name in only]
+        return any(getattr(other, "mode_of", None) == backend.name for other in chosen)
+
+    def _needed(self, check: str, peer: str, key: str) -> list[str]:
+        """Names on the command line of the backends that show a result again."""
+        if check in ("parity", "call_parity", "across"):
+            others = [name for name in self.backends if name != key]
+            return [peer, key] if peer != key else [key, *others[:1]]
+        if check == "modes":
+            mode_of = getattr(self.backends[key], "mode_of", "")
+            return [name for name, b in self.backends.items() if b.name == mode_of] + [key]
+        return [key]
 
     def backend_named(self, name: str) -> Backend:
         """The backend that calls itself so."""
@@ -111,10 +129,13 @@ def replay_command(config: Config, *backends: str) -> str:
 
 def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
     observation = evidence.observation
+    applying = checks_for(evidence.config)
     if observation.unsupported is not None:
-        yield CHECKS[0], Comparison("call", "unsupported", 0, observation.unsupported)
+        # One line is enough for values; another aspect has requirements of its own.
+        for check in CHECKS[:1] if evidence.config.aspect == FORWARD else applying:
+            yield check, Comparison("call", "unsupported", 0, observation.unsupported)
         return
-    for check in checks_for(evidence.config):
+    for check in applying:
         if check.needs_forward and observation.forward is None:
             continue
         if check.needs_repeat and not observation.repeats:

@@ -1,9 +1,10 @@
-"""The baseline: known differences, each with its cause and reason, and what they may excuse.
+"""The baseline: known differences, each with its statement, cause and reason.
 
-An entry excuses a failing result of its backend (in the versions it names) by one of its
+An entry excuses a failing result of its backends (in the versions it names) by one of its
 checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
-`shown_by` lists pinned configs that must show the difference: where one no longer does, the
-entry is out of date, and that is as loud as a new failure.
+In the other direction, `shown_by` lists pinned configs that must show the difference; without it
+every pinned config that the entry is about must. Where one no longer does, the entry is out of
+date, and that is as loud as a new failure.
 """
 
 from __future__ import annotations
@@ -26,10 +27,30 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["BASELINE", "BaselineError", "KnownDifference", "KnownDifferences", "load_known"]
+__all__ = [
+    "BASELINE",
+    "CAUSES",
+    "BaselineError",
+    "KnownDifference",
+    "KnownDifferences",
+    "load_known",
+]
 
-CAUSES = ("activation", "flush")
-"""Causes that are established by a second judgement, and so may be excused."""
+CAUSES = {
+    "activation": "its activation, measured alone, gives exactly this",
+    "flush": "it flushes subnormal numbers to zero",
+    "nan": "NaN comes out as a number",
+    "padding": "with zeros in the padding it is right",
+    "refused": "a documented call raises",
+    "accepted": "a call that means nothing is answered",
+    "wrong": "an accepted call is answered wrongly",
+    "differs": "one refuses what the other accepts",
+    "mode": "a fresh layer is in another mode",
+    "shared": "all dropouts of a stack drop the same elements",
+    "order": "parameters come in another order",
+    "numpy": "NumPy's global generator is drawn from",
+}
+"""Causes that are established by evidence of their own, and so may be excused."""
 
 BASELINE = Path(__file__).with_name("known_differences.toml")
 
@@ -41,33 +62,46 @@ class BaselineError(ValueError):
 class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
-    `when` restricts it to configs with these field values. `parts`, where given, restricts it to
-    these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest
-    ratio elsewhere. What is larger is more than is known, and unexpected.
+    `statement` says the difference in one sentence that a user can act on. `when` restricts it
+    to configs with these field values (a list: one of them). `parts`, where given, restricts it
+    to these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest
+    ratio elsewhere. What is larger is more than is known, and unexpected. `versions` names
+    every package whose behaviour it is, with a version range (PEP 440).
     """
 
     id: str
-    backend: str
-    versions: str
+    statement: str
+    backends: tuple[str, ...]
+    versions: dict[str, str]
     checks: tuple[str, ...]
-    cause: str
+    causes: tuple[str, ...]
     reason: str
-    reference: str
-    shown_by: tuple[str, ...]
+    reference: str = ""
+    shown_by: tuple[str, ...] = ()
     parts: dict[str, float] = {}
     max_ratio: float = float("inf")
-    when: Mapping[str, Any] | None = None
+    when: Mapping[str, Any] = {}
+
+    def about(self, result: Result, config: Config) -> bool:
+        """Whether the entry says anything of such a result, whatever its verdict."""
+        return (
+            result.backend in self.backends
+            and result.check in self.checks
+            and all(_matches(getattr(config, k), v) for k, v in self.when.items())
+        )
 
     def explains(self, result: Result, config: Config) -> bool:
         return (
-            result.verdict == "fail"
-            and result.backend == self.backend
-            and result.check in self.checks
-            and result.cause == self.cause
+            result.verdict in ("fail", "error")
+            and result.cause in self.causes
+            and self.about(result, config)
             and (not self.parts or result.part in self.parts)
-            and as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
-            and all(getattr(config, k) == v for k, v in (self.when or {}).items())
+            and not as_float(result.ratio) > self.parts.get(result.part, self.max_ratio)
         )
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
 
 
 class KnownDifferences:
@@ -78,7 +112,7 @@ class KnownDifferences:
 
     def mark(self, result: Result) -> Result:
         """The result with the id of the entry that explains it, if one does."""
-        if result.verdict != "fail":
+        if result.verdict not in ("fail", "error"):
             return result
         config = Config.parse(result.config_id)
         for entry in self.entries:
@@ -88,20 +122,42 @@ class KnownDifferences:
 
     def vanished(self, results: Iterable[Result]) -> list[str]:
         """What to say of entries whose pinned configs were run and did not show them."""
-        seen: set[tuple[str, str]] = set()
-        shown: set[tuple[str, str]] = set()
-        for result in results:
-            seen.add((result.backend, result.config_id))
-            if result.known is not None:
-                shown.add((result.known, result.config_id))
-        return [
-            f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
-            f"{entry.backend}. If it was repaired, narrow `versions` of the entry, or delete it, "
-            f"in {BASELINE.name}"
-            for entry in self.entries
-            for config_id in entry.shown_by
-            if (entry.backend, config_id) in seen and (entry.id, config_id) not in shown
-        ]
+        results = list(results)
+        seen = {(result.backend, result.config_id) for result in results}
+        shown = {(result.known, result.backend, result.config_id) for result in results}
+        messages = []
+        for entry in self.entries:
+            pinned = {
+                (backend, config_id)
+                for backend in entry.backends
+                for config_id in entry.shown_by
+                if (backend, config_id) in seen
+            } or _pinned(entry, results)
+            missing = [
+                (backend, config_id)
+                for backend, config_id in sorted(pinned)
+                if (entry.id, backend, config_id) not in shown
+            ]
+            messages += [
+                f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
+                f"{backend}. If it was repaired, narrow `versions` or `when` of the entry, or "
+                f"delete it, in {BASELINE.name}"
+                for backend, config_id in missing
+            ]
+        return messages
+
+
+def _pinned(entry: KnownDifference, results: list[Result]) -> set[tuple[str, str]]:
+    """Without `shown_by`: every pinned config that it is about and that came to a verdict."""
+    if entry.shown_by:
+        return set()
+    return {
+        (result.backend, result.config_id)
+        for result in results
+        if result.origin == "corpus"
+        and result.verdict in ("pass", "fail")
+        and entry.about(result, Config.parse(result.config_id))
+    }
 
 
 def load_known(path: Path = BASELINE) -> KnownDifferences:
@@ -125,21 +181,29 @@ def _validate(path: Path, entry: KnownDifference) -> None:
     where = f"baseline {path}, entry {entry.id!r}"
     if not entry.reason.strip():
         raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
-    if not entry.shown_by:
-        raise BaselineError(f"{where}: shown_by is empty, expected at least one config id")
+    if not entry.statement.strip():
+        raise BaselineError(f"{where}: statement is empty, expected what users should know")
+    if not entry.backends:
+        raise BaselineError(f"{where}: backends is empty, expected at least one name")
+    if not entry.shown_by and not entry.when:
+        raise BaselineError(
+            f"{where}: neither shown_by nor when, expected pinned config ids, or what it is about"
+        )
     names = [check.name for check in CHECKS]
     for check in entry.checks:
         if check not in names:
             raise BaselineError(f"{where}: checks: {check!r}, expected one of {', '.join(names)}")
-    if entry.cause not in CAUSES:
-        raise BaselineError(
-            f"{where}: cause = {entry.cause!r}, expected one of {', '.join(CAUSES)}"
-        )
-    for name in entry.when or {}:
+    for cause in entry.causes:
+        if cause not in CAUSES:
+            raise BaselineError(f"{where}: causes: {cause!r}, expected of {', '.join(CAUSES)}")
+    if not entry.versions:
+        raise BaselineError(f"{where}: versions is empty, expected package = a version range")
+    for name in entry.when:
         if name not in Config.__dataclass_fields__:
             raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
     try:
-        SpecifierSet(entry.versions)
+        for versions in entry.versions.values():
+            SpecifierSet(versions)
         for config_id in entry.shown_by:
             Config.parse(config_id)
     except (InvalidSpecifier, ConfigError) as error:
@@ -147,8 +211,12 @@ def _validate(path: Path, entry: KnownDifference) -> None:
 
 
 def _installed(entry: KnownDifference) -> bool:
-    try:
-        version = metadata.version(entry.backend)
-    except metadata.PackageNotFoundError:
-        return False
-    return SpecifierSet(entry.versions).contains(version, prereleases=True)
+    """Whether every package that the entry names is there in a version that it names."""
+    for package, versions in entry.versions.items():
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return False
+        if not SpecifierSet(versions).contains(version, prereleases=True):
+            return False
+    return True

@@ -58,7 +58,16 @@ class Oracle:
     @functools.cached_property
     def working_precision(self) -> Forward:
         """Everything in the config's own precision."""
-        return self.evaluate(dtype=NUMPY_DTYPES[self.case.config.dtype])
+        dtype, nonlinearity = NUMPY_DTYPES[self.case.config.dtype], self.case.config.nonlinearity
+        if self.case.config.dtype != "bf16":
+            return self.evaluate(dtype=dtype)
+
+        # NumPy has no arithmetic in bfloat16: sums in float32, as hardware does, states stored.
+        def stored(a: Array) -> Array:
+            value: Array = exact_activation(nonlinearity, a.astype(np.float64)).astype(dtype)
+            return value.astype(np.float32)
+
+        return self.evaluate(dtype=np.float32, activation=stored)
 
     @functools.cached_property
     def tolerance(self) -> Forward:

@@ -1,62 +1,360 @@
-"""What is claimed or taken for granted of the two layers; every check stands for one of these."""
+"""What is claimed or taken for granted of the two layers, and which results bear on each claim.
+
+A result belongs to the requirement that its check names, and to every other one whose `bears`
+says so: that of `bidirectional` rests on all values of bidirectional configs. A failure whose
+cause was established (`ATTRIBUTED`) speaks about the requirement of that cause, and only there
+does it count: that a tanh is inaccurate says nothing of bidirectional.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["REQUIREMENTS", "Requirement"]
+from harness.config import Config
+from harness.results import Result
+
+__all__ = ["ATTRIBUTED", "GROUPS", "REQUIREMENTS", "Requirement"]
+
+Bears = Callable[[Result, Config], bool]
+
+ATTRIBUTED = {"activation": "nonlinearity", "flush": "subnormals", "nan": "nan"}
+"""Established cause of a failure -> the requirement that it speaks about."""
+
+EVERY_CAUSE = frozenset(ATTRIBUTED)
+
+_VALUES = frozenset(
+    ("transfer", "shape_dtype", "step_residual", "exact_lane", "prefix", "last_state")
+)
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A claim: its key, the statement that is tested, and where it is made."""
+    """A claim: key, group, the statement tested, where it is made; which results bear on it.
+
+    `row` is the row of the mapping page that it is about, if one is. `causes` are the
+    attributed causes that count here; `only` names backends that it is about, if not all.
+    """
 
     key: str
+    group: str
     statement: str
     source: str
+    bears: Bears = lambda result, config: False
+    row: str | None = None
+    causes: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
+
+    def holds(self, result: Result, config: Config) -> bool:
+        """Whether a result bears on this requirement."""
+        return result.requirement == self.key or self.bears(result, config)
+
+    def counts(self, result: Result) -> bool:
+        """Whether a failing result counts against it: not if its cause speaks about another."""
+        cause = result.cause or ""
+        about = ATTRIBUTED.get(cause)
+        return about is None or about == self.key or cause in self.causes
 
 
-REQUIREMENTS = {
-    requirement.key: requirement
-    for requirement in (
-        Requirement(
-            "weights",
-            "Parameters carry torch's names and shapes, and take weights bit for bit",
-            "both API pages, Variables",
-        ),
-        Requirement(
-            "outputs",
-            "output and h_n have the documented shapes and dtype",
-            "both API pages, Outputs",
-        ),
-        Requirement(
-            "equation",
-            "Every state is act(W_ih x + b_ih + W_hh h + b_hh), to rounding",
-            "both API pages; mapping page: input_size, hidden_size, bias/has_bias, bidirectional, "
-            "batch_first, input/x, h_0/hx",
-        ),
-        Requirement(
-            "num-layers",
-            "Layer k takes the output of layer k - 1 as its input",
-            "mapping page: num_layers, dropout",
-        ),
-        Requirement("nonlinearity", "The activation is tanh or relu", "mapping page: nonlinearity"),
-        Requirement("h-n", "h_n is the state after the last valid step", "both API pages, Outputs"),
-        Requirement(
-            "lengths",
-            "seq_length means what packing means: no padded element counts",
-            "mapping page: seq_length",
-        ),
-        Requirement("batch", "Batch rows are independent of each other", "both API pages"),
-        Requirement(
-            "function",
-            "A call in evaluation mode is a function of its inputs, and leaves them alone",
-            "both API pages",
-        ),
-        Requirement(
-            "same-functions",
-            "With equal weights and inputs, start to end, the outputs are equal to rounding",
-            "mapping page: 'Implement the same functions'",
-        ),
+def _values(when: Callable[[Config], bool]) -> Bears:
+    """All results about states, of the configs for which `when` holds."""
+    return lambda result, config: (
+        result.check in _VALUES and config.aspect == "forward" and when(config)
     )
-}
+
+
+def _dtype(name: str) -> Bears:
+    return lambda result, config: (
+        config.dtype == name
+        and config.aspect in ("forward", "gradient")
+        and result.check in (*_VALUES, "gradient")
+    )
+
+
+PAGE = "The mapping page's rows"
+ANSWERS = "What comes out"
+CALL = "The call"
+REFUSALS = "Accepted and refused"
+GRADIENTS = "Gradients"
+DROPOUT = "Dropout"
+INITIAL = "Initial values"
+CARRIED = "Weights carried"
+NUMBERS = "Numbers"
+MODES = "Execution modes"
+
+GROUPS = (
+    PAGE,
+    ANSWERS,
+    CALL,
+    REFUSALS,
+    GRADIENTS,
+    DROPOUT,
+    INITIAL,
+    CARRIED,
+    NUMBERS,
+    MODES,
+)
+
+_PAGE_ROW = "mapping page, row "
+_TORCH = "torch documentation"
+
+
+def _row(key: str, row: str, statement: str, when: Callable[[Config], bool]) -> Requirement:
+    return Requirement(key, PAGE, statement, _PAGE_ROW + row, _values(when), row)
+
+
+_ALL = (
+    _row(
+        "input-size",
+        "input_size",
+        "Layer 0 takes input_size features, any number from 1",
+        lambda c: True,
+    ),
+    _row(
+        "hidden-size",
+        "hidden_size",
+        "Every state has hidden_size units, any number from 1",
+        lambda c: True,
+    ),
+    Requirement(
+        "num-layers",
+        PAGE,
+        "Layer k takes the output of layer k - 1 as its input",
+        _PAGE_ROW + "num_layers",
+        _values(lambda c: c.num_layers > 1),
+        "num_layers",
+    ),
+    Requirement(
+        "nonlinearity",
+        PAGE,
+        "The activation is tanh or relu",
+        _PAGE_ROW + "nonlinearity",
+        lambda result, config: result.cause == "activation",
+        "nonlinearity",
+    ),
+    _row("bias", "bias / has_bias", "Both biases are added, or none is there", lambda c: True),
+    _row(
+        "batch-first",
+        "batch_first",
+        "batch_first swaps the first two axes of x and output, not those of h",
+        lambda c: c.layout == "batchfirst",
+    ),
+    Requirement(
+        "dropout",
+        PAGE,
+        "dropout drops between layers in training mode, and does nothing else",
+        _PAGE_ROW + "dropout",
+        lambda result, config: result.check.startswith("dropout_"),
+        "dropout",
+    ),
+    _row(
+        "bidirectional",
+        "bidirectional",
+        "A second direction runs backwards; its output is behind the first one's",
+        lambda c: c.bidirectional,
+    ),
+    _row("x", "input / x", "x is the sequence, in either layout", lambda c: c.data != "special"),
+    _row(
+        "h-0-given", "h_0 / hx", "A given h_0 is the state before the first step", lambda c: c.h_0
+    ),
+    _row("h-0-absent", "h_0 / hx", "Without h_0 the first state is 0", lambda c: not c.h_0),
+    Requirement(
+        "lengths",
+        PAGE,
+        "seq_length means what packing means: no padded element counts",
+        _PAGE_ROW + "seq_length",
+        _values(lambda c: c.lengths != "nolens"),
+        "seq_length",
+    ),
+    Requirement(
+        "code-example",
+        PAGE,
+        "Code Example 1 prints the same for both, once the weights are copied",
+        "mapping page, Code Example 1",
+        lambda result, config: config.data == "page" and result.check in (*_VALUES, "parity"),
+        "Code Example 1",
+    ),
+    Requirement(
+        "same-functions",
+        PAGE,
+        "With equal weights and inputs, start to end, the outputs are equal to rounding",
+        "mapping page: 'Implement the same functions'",
+        row="the same functions",
+        causes=EVERY_CAUSE,
+    ),
+    Requirement(
+        "equation",
+        ANSWERS,
+        "Every state is act(W_ih x + b_ih + W_hh h + b_hh), to rounding",
+        "both API pages",
+    ),
+    Requirement(
+        "outputs",
+        ANSWERS,
+        "output and h_n have the documented shapes and dtype",
+        "both API pages, Outputs",
+    ),
+    Requirement(
+        "h-n", ANSWERS, "h_n is the state after the last valid step", "both API pages, Outputs"
+    ),
+    Requirement(
+        "weights",
+        ANSWERS,
+        "Parameters take weights by torch's names, bit for bit",
+        "both API pages, Variables",
+    ),
+    Requirement("batch", ANSWERS, "Batch rows are independent of each other", "both API pages"),
+    Requirement(
+        "function",
+        ANSWERS,
+        "A call in evaluation mode is a function of its inputs, and leaves them alone",
+        "both API pages",
+    ),
+    Requirement(
+        "positional-order",
+        CALL,
+        "Constructor arguments can be given by position, in torch's order",
+        _TORCH + ", signature",
+    ),
+    Requirement("defaults", CALL, "Arguments left out have torch's defaults", _TORCH),
+    Requirement("fresh-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH),
+    Requirement("argument-types", CALL, "Arguments may have the types that torch takes", _TORCH),
+    Requirement("unbatched", CALL, "x may be 2-D, (T, input_size), without a batch", _TORCH),
+    Requirement(
+        "keyword-names",
+        CALL,
+        "Keywords are torch's: bias, input, hx; unknown ones are refused",
+        _TORCH + ", signature",
+    ),
+    Requirement(
+        "refused-sizes", REFUSALS, "Sizes that are no positive integers are refused", _TORCH
+    ),
+    Requirement(
+        "refused-nonlinearity", REFUSALS, "Only 'tanh' and 'relu' are nonlinearities", _TORCH
+    ),
+    Requirement("refused-flags", REFUSALS, "Flags that are no bool are refused", _TORCH),
+    Requirement("refused-dropout", REFUSALS, "A dropout that is no probability is refused", _TORCH),
+    Requirement(
+        "refused-lengths",
+        REFUSALS,
+        "Lengths that are none (negative, beyond T, too few, of another shape) are refused",
+        "torch documentation, pack_padded_sequence",
+    ),
+    Requirement("refused-h-0", REFUSALS, "h_0 of any other shape is refused", _TORCH),
+    Requirement("refused-x", REFUSALS, "x of another rank or size is refused", _TORCH),
+    Requirement("empty", REFUSALS, "Both do the same with no steps or no batch rows", "both"),
+    Requirement("mixed-dtypes", REFUSALS, "Dtypes that do not fit together are refused", "both"),
+    Requirement(
+        "contained-errors", REFUSALS, "An error of one call leaves the next one alone", "both"
+    ),
+    Requirement("gradient-x", GRADIENTS, "The gradient of x is that of the equation", _TORCH),
+    Requirement("gradient-h-0", GRADIENTS, "The gradient of h_0 is that of the equation", _TORCH),
+    Requirement(
+        "gradient-parameters",
+        GRADIENTS,
+        "The gradients of weights and biases are those of the equation",
+        _TORCH,
+    ),
+    Requirement(
+        "gradient-signs",
+        GRADIENTS,
+        "No gradient has the wrong sign",
+        _TORCH,
+        causes=frozenset({"activation"}),
+    ),
+    Requirement(
+        "gradient-padding",
+        GRADIENTS,
+        "Padding reaches no gradient, whatever stands in it",
+        "torch documentation, pack_padded_sequence",
+    ),
+    Requirement("dropout-evaluation", DROPOUT, "Evaluation mode equals p = 0, bit for bit", _TORCH),
+    Requirement("dropout-one-layer", DROPOUT, "One layer never drops", _TORCH),
+    Requirement(
+        "dropout-values", DROPOUT, "Dropped values are 0, kept ones scaled by 1 / (1 - p)", _TORCH
+    ),
+    Requirement("dropout-rate", DROPOUT, "Elements are dropped with probability p", _TORCH),
+    Requirement(
+        "dropout-independent",
+        DROPOUT,
+        "Steps, rows, units, directions and calls are dropped independently",
+        _TORCH,
+    ),
+    Requirement("dropout-h-n", DROPOUT, "h_n is made of the states, undropped", _TORCH),
+    Requirement("dropout-extremes", DROPOUT, "p = 0 does nothing; p near 1 still scales", _TORCH),
+    Requirement("initial-names", INITIAL, "Parameters have torch's names and shapes", _TORCH),
+    Requirement("initial-order", INITIAL, "Parameters come in torch's order", _TORCH),
+    Requirement(
+        "initial-distribution",
+        INITIAL,
+        "Fresh weights are uniform within 1/sqrt(hidden_size)",
+        "both API pages, Variables",
+    ),
+    Requirement("initial-seed", INITIAL, "Seeding reproduces fresh weights", "both"),
+    Requirement(
+        "initial-side-effects", INITIAL, "Building leaves NumPy's global generator alone", _TORCH
+    ),
+    Requirement(
+        "carried-own-file",
+        CARRIED,
+        "Weights survive the framework's own file format, bit for bit",
+        "both",
+    ),
+    Requirement(
+        "carried-across",
+        CARRIED,
+        "Weights survive the way to the other framework's files and back, bit for bit",
+        "mapping page: 'Implement the same functions'",
+    ),
+    Requirement(
+        "fp32", NUMBERS, "float32 is computed to float32 precision", "both", _dtype("fp32")
+    ),
+    Requirement(
+        "fp16", NUMBERS, "float16 is computed to float16 precision", "both", _dtype("fp16")
+    ),
+    Requirement(
+        "bf16", NUMBERS, "bfloat16 is computed to bfloat16 precision", "both", _dtype("bf16")
+    ),
+    Requirement(
+        "fp64", NUMBERS, "float64 is computed to float64 precision", "both", _dtype("fp64")
+    ),
+    Requirement(
+        "nan",
+        NUMBERS,
+        "NaN in x, h_0 or weights comes out as NaN",
+        "IEEE 754",
+        lambda result, config: result.cause == "nan",
+    ),
+    Requirement("infinity", NUMBERS, "Infinities come out as IEEE 754 says", "IEEE 754"),
+    Requirement(
+        "subnormals",
+        NUMBERS,
+        "Subnormal numbers count (gradual underflow)",
+        "IEEE 754",
+        lambda result, config: (
+            result.cause == "flush"
+            or (
+                result.check in ("step_residual", "activation")
+                and config.data in ("mixed", "sweep")
+            )
+        ),
+    ),
+    Requirement(
+        "long",
+        NUMBERS,
+        "Long sequences (T >= 1,000; in graph mode T >= 100) are computed like short ones",
+        "both",
+        lambda result, config: (
+            result.check in _VALUES and config.steps >= (100 if "graph" in result.backend else 1000)
+        ),
+    ),
+    Requirement(
+        "modes",
+        MODES,
+        "Graph mode gives what eager mode gives",
+        "MindSpore documentation",
+        only=("mindspore-graph",),
+    ),
+)
+
+REQUIREMENTS = {requirement.key: requirement for requirement in _ALL}

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from harness.config import Config
-from harness.corpus import load_corpus
+from harness.corpus import SAMPLE, load_corpus
 from harness.draw import draw_configs, shrink_config
 from harness.environment import describe
-from harness.findings import Cell, Finding, find, matrix
+from harness.findings import Cell, Finding, Key, find, key_of, matrix
 from harness.judge import Session
+from harness.known import KnownDifference
 from harness.results import Result
 from harness.strategies import configs
 
@@ -25,18 +26,21 @@ Progress = Callable[[str, int, int, int], None]
 
 SHRINK_BUDGET = 60
 
+SAMPLED_SHARE = 15
+"""Of this many drawn configs one is drawn for backends that are asked for a selection only."""
+
 
 @dataclass
 class Outcome:
     """Everything a report needs to know of a run.
 
-    `reasons` maps the ids of known differences to why they are accepted; `vanished` and `idle`
-    are messages about known differences that no longer show and requirements without verdict.
+    `known` maps the ids of known differences to them; `vanished` and `idle` are messages
+    about known differences that no longer show and requirements without verdict.
     """
 
     header: dict[str, Any]
     results: list[Result] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)
+    known: dict[str, KnownDifference] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
 
@@ -76,33 +80,67 @@ def execute(
 
     Differences never stop it. Raises OSError if `out` cannot be written.
     """
-    corpus = load_corpus() if corpus is None else corpus
     outcome = Outcome(
         describe(session.backends, examples=examples, seed=seed),
-        reasons={entry.id: " ".join(entry.reason.split()) for entry in session.known.entries},
+        known={entry.id: entry for entry in session.known.entries},
     )
     out.mkdir(parents=True, exist_ok=True)
     encode = msgspec.json.Encoder().encode
     with results_path(out).open("wb") as file:
         file.write(encode(outcome.header) + b"\n")
 
-        def judge(config: Config, origin: str, repeat: bool) -> None:
-            results = session.judge(config, repeat=repeat, origin=origin)
+        def judge(config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
+            results = session.judge(config, repeat=repeat, origin=origin, only=only)
             outcome.results.extend(results)
             file.write(b"".join(encode(result) + b"\n" for result in results))
             file.flush()
 
-        drawn = draw_configs(configs(), examples, seed) if examples else []
-        for stage, batch in (("corpus", corpus), ("drawn", drawn)):
-            for count, config in enumerate(batch):
-                progress(stage, count, len(batch), len(outcome.unexpected))
-                judge(config, stage, _repeats(stage, config))
-            progress(stage, len(batch), len(batch), len(outcome.unexpected))
-        for config in _shrunk(session, outcome, examples, seed, progress):
-            judge(config, "shrunk", True)
+        for stage in _stages(session, examples, seed, corpus):
+            for count, config in enumerate(stage.configs):
+                progress(stage.title, count, len(stage.configs), len(outcome.unexpected))
+                judge(config, stage.origin, _repeats(stage.origin, config), stage.backends)
+            progress(stage.title, len(stage.configs), len(stage.configs), len(outcome.unexpected))
+        for config, backend in _shrunk(session, outcome, examples, seed, progress):
+            judge(config, "shrunk", True, [backend])
     outcome.vanished = session.known.vanished(outcome.results)
     outcome.idle = _idle(outcome.results)
     return outcome
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Configs of one origin, and the backends that are asked for them."""
+
+    title: str
+    origin: str
+    configs: Sequence[Config]
+    backends: Sequence[str]
+
+
+def _stages(
+    session: Session, examples: int, seed: int, corpus: Sequence[Config] | None
+) -> list[_Stage]:
+    sampled = [b.name for b in session.backends.values() if getattr(b, "sampled", False)]
+    others = [b.name for b in session.backends.values() if b.name not in sampled]
+    stages = []
+    if others:
+        pinned = load_corpus() if corpus is None else corpus
+        drawn = draw_configs(configs(), examples, seed) if examples else []
+        stages += [
+            _Stage("corpus", "corpus", pinned, others),
+            _Stage("drawn", "drawn", drawn, others),
+        ]
+    if sampled:
+        pinned = load_corpus(SAMPLE) if corpus is None else corpus
+        small = configs(max_steps=4, max_layers=2)
+        few = examples // SAMPLED_SHARE
+        drawn = draw_configs(small, few, seed) if few else []
+        title = ", ".join(sampled)
+        stages += [
+            _Stage(f"corpus, {title}", "corpus", pinned, sampled),
+            _Stage(f"drawn, {title}", "drawn", drawn, sampled),
+        ]
+    return stages
 
 
 def _repeats(stage: str, config: Config) -> bool:
@@ -112,34 +150,31 @@ def _repeats(stage: str, config: Config) -> bool:
 
 def _shrunk(
     session: Session, outcome: Outcome, examples: int, seed: int, progress: Progress
-) -> list[Config]:
+) -> list[tuple[Config, str]]:
     """For every finding that drawn configs showed: the smallest config found to show it."""
-    drawn = [result for result in outcome.results if result.origin == "drawn"]
+    sampled = {b.name for b in session.backends.values() if getattr(b, "sampled", False)}
+    drawn = [r for r in outcome.results if r.origin == "drawn" and r.backend not in sampled]
     judged = {result.config_id for result in drawn}
-    found = find(drawn)
-    smallest: dict[str, Config] = {}
+    # The pinned corpus shows every call at sizes that are small already.
+    found = [finding for finding in find(drawn) if not finding.key[3]]
+    smallest: dict[tuple[str, str], tuple[Config, str]] = {}
     for count, finding in enumerate(found):
         progress("shrinking", count, len(found), len(outcome.unexpected))
-        backend, check, cause = finding.key
 
-        def shows(
-            config: Config, key: tuple[str, str, str] = finding.key, backend: str = backend
-        ) -> bool:
-            results = session.judge(config, only=[backend])
-            return any((r.backend, r.check, r.cause or r.verdict) == key for r in results)
+        def shows(config: Config, key: Key = finding.key) -> bool:
+            results = session.judge(config, only=[key[0]])
+            return any(r.verdict in ("fail", "error") and key_of(r) == key for r in results)
 
         showing = {
             r.config_id
             for r in drawn
-            if (r.backend, r.check) == (backend, check)
-            and r.verdict in ("fail", "error")
-            and (r.cause or r.verdict) == cause
+            if r.verdict in ("fail", "error") and key_of(r) == finding.key
         }
         config = shrink_config(
             configs(), examples, seed, showing, judged, shows, budget=SHRINK_BUDGET
         )
         if config is not None and config.id not in judged:
-            smallest[config.id] = config
+            smallest[config.id, finding.backend] = (config, finding.backend)
     progress("shrinking", len(found), len(found), len(outcome.unexpected))
     return list(smallest.values())
 

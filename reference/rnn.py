@@ -88,7 +88,7 @@ def rnn(
     valid = _valid_steps(lengths, steps, batch, unbatched)
     masks = _masks(dropout_masks, num_layers, (steps, batch, directions * hidden_size), dtype)
 
-    y = np.where(valid[:, :, None], x_tbi, 0).astype(dtype)
+    y = np.where(valid[:, :, None], x_tbi.astype(dtype), dtype.type(0))
     h_n = np.empty_like(states)
     for layer in range(num_layers):
         outputs = []

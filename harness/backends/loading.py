@@ -18,6 +18,7 @@ __all__ = ["load_backend", "unsupported_reason", "versions_of"]
 BUILT_IN = {
     "torch": ("harness.backends.torch_rnn", "TorchBackend"),
     "mindspore": ("harness.backends.mindspore_rnn", "MindSporeBackend"),
+    "mindspore-graph": ("harness.backends.mindspore_rnn", "MindSporeGraphBackend"),
 }
 
 
@@ -36,7 +37,7 @@ def load_backend(name: str) -> Backend:
         except ImportError as error:
             raise BackendUnavailable(
                 f"backend {name!r} cannot be imported ({error}); install it with: "
-                f"pip install -c constraints.txt 'rnn-parity[{name}]'"
+                f"pip install -c constraints.txt 'rnn-parity[{name.partition('-')[0]}]'"
             ) from error
         return cast(Backend, backend)
     if ":" not in name:

@@ -1,14 +1,22 @@
-"""What an implementation under test must offer: NumPy arrays in, NumPy arrays out."""
+"""What an implementation under test must offer, and may offer: NumPy arrays in and out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config import LayerOptions
 from reference.arrays import Array, IntArray
 
-__all__ = ["Backend", "BackendUnavailable", "Layer", "require_parameters"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "FullBackend",
+    "FullLayer",
+    "Layer",
+    "require_parameters",
+]
 
 
 class BackendUnavailable(Exception):
@@ -22,7 +30,7 @@ class Layer(Protocol):
         """Take parameters by torch's names; raise on a missing, extra or misshapen one."""
 
     def read_weights(self) -> Mapping[str, Array]:
-        """Give the parameters back, by the same names, bit for bit."""
+        """Give the parameters back, by the same names, bit for bit, in the layer's own order."""
 
     def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
         """Output and h_n, in the dtype of x and in the shapes that torch.nn.RNN documents.
@@ -38,13 +46,65 @@ class Backend(Protocol):
 
     An implementation may also offer `versions()`, a dict for the report's header, and
     `unsupported(config)`: the reason, from its documentation, why it does not do what a
-    config asks for, or None.
+    config asks for, or None. What else it may offer is in `FullBackend` and `FullLayer`;
+    requirements that need a method it lacks are `unsupported` for it.
     """
 
     name: str
 
     def build(self, options: LayerOptions) -> Layer:
         """A layer with these options, in evaluation mode; see `harness.config.LayerOptions`."""
+
+
+class FullLayer(Layer, Protocol):
+    """What a layer may offer beyond its values; each method by itself is optional."""
+
+    def gradients(
+        self,
+        x: Array,
+        h_0: Array | None,
+        lengths: IntArray | None,
+        output_cotangent: Array,
+        h_n_cotangent: Array,
+    ) -> Mapping[str, Array]:
+        """Vector-Jacobian product: of `x`, of `h_0` if given, of every parameter by its name."""
+
+    def train(self, training: bool) -> None:
+        """Switch to training mode, or back to evaluation mode."""
+
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Call with (x, h_0, lengths), as far as given, and keywords, checking nothing.
+
+        A NumPy array becomes a tensor of its dtype; everything else is handed on as it is.
+        """
+
+    def save(self, directory: Path) -> None:
+        """Write the parameters into a directory, in the framework's own file format."""
+
+    def load(self, directory: Path) -> None:
+        """Read what `save` wrote."""
+
+
+class FullBackend(Backend, Protocol):
+    """What a backend may offer beyond `build`; each member by itself is optional.
+
+    `mode_of` names the backend that is the same framework in another execution mode, `sampled`
+    says that a call is so expensive that a run should ask for a small selection only.
+    """
+
+    mode_of: str
+    sampled: bool
+
+    def construct(
+        self, positional: Sequence[Any], keywords: Mapping[str, Any], *, literal: bool = False
+    ) -> Layer:
+        """Build as a user does: nothing checked, the mode left as it comes.
+
+        Keywords carry torch's names, and are translated unless `literal`.
+        """
+
+    def seed(self, value: int) -> None:
+        """Seed what initial weights are drawn from, as the framework documents it."""
 
 
 def require_parameters(given: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:

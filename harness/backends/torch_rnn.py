@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+import ml_dtypes
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -14,59 +18,132 @@ from reference.arrays import Array, IntArray
 
 __all__ = ["TorchBackend"]
 
-DTYPES = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
+DTYPES = {
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "fp64": torch.float64,
+    "bf16": torch.bfloat16,
+}
+
+
+def to_tensor(value: Any) -> Any:
+    """A NumPy array as a tensor of its dtype, a copy; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype == ml_dtypes.bfloat16:
+        return torch.tensor(value.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(value)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """A tensor as an array of its dtype, a copy."""
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        bits: Array = tensor.view(torch.int16).numpy().copy()
+        return bits.view(ml_dtypes.bfloat16)
+    return tensor.numpy().copy()
 
 
 class TorchLayer:
-    """torch.nn.RNN on the CPU, in evaluation mode, without gradients."""
+    """A torch.nn.RNN on the CPU."""
 
-    def __init__(self, options: LayerOptions) -> None:
-        with warnings.catch_warnings():
-            # "dropout option adds dropout after all but last recurrent layer": we know.
-            warnings.filterwarnings("ignore", message="dropout option adds dropout")
-            self.rnn = torch.nn.RNN(
-                options.input_size,
-                options.hidden_size,
-                options.num_layers,
-                nonlinearity=options.nonlinearity,
-                bias=options.bias,
-                batch_first=options.batch_first,
-                dropout=options.dropout,
-                bidirectional=options.bidirectional,
-                dtype=DTYPES[options.dtype],
-            ).eval()
-        self.batch_first = options.batch_first
+    def __init__(self, rnn: torch.nn.RNN) -> None:
+        self.rnn = rnn
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
         parameters = dict(self.rnn.named_parameters())
         require_parameters(weights, {name: tuple(p.shape) for name, p in parameters.items()})
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(torch.tensor(weights[name]))
+                parameter.copy_(to_tensor(weights[name]))
 
     def read_weights(self) -> dict[str, Array]:
-        return {name: p.detach().numpy().copy() for name, p in self.rnn.named_parameters()}
+        return {name: to_numpy(p) for name, p in self.rnn.named_parameters()}
 
     def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
-        state = None if h_0 is None else torch.tensor(h_0)
+        given = (x, h_0, lengths)
+        output, h_n = self.call(given[: 3 if lengths is not None else 2], {})
+        return output, h_n
+
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
+        tensors = [to_tensor(value) for value in inputs]
+        keywords = {name: to_tensor(value) for name, value in named.items()}
         with torch.no_grad():
-            if lengths is None:
-                output, h_n = self.rnn(torch.tensor(x), state)
-            else:
-                packed = pack_padded_sequence(
-                    torch.tensor(x), torch.tensor(lengths), self.batch_first, enforce_sorted=False
-                )
-                result, h_n = self.rnn(packed, state)
-                steps = x.shape[1 if self.batch_first else 0]
-                output, _ = pad_packed_sequence(result, self.batch_first, total_length=steps)
-        return output.numpy(), h_n.numpy()
+            output, h_n = self._tensors(tensors, keywords)
+        return to_numpy(output), to_numpy(h_n)
+
+    def _tensors(
+        self, inputs: Sequence[Any], named: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Call with tensors; with lengths, packed before and unpacked behind."""
+        if len(inputs) < 3:
+            return self.rnn(*inputs, **named)  # type: ignore[no-any-return]
+        x, h_0, lengths = inputs
+        batch_first = self.rnn.batch_first
+        packed = pack_padded_sequence(x, lengths, batch_first, enforce_sorted=False)
+        result, h_n = self.rnn(packed, h_0)
+        steps = x.shape[1 if batch_first else 0]
+        output, _ = pad_packed_sequence(result, batch_first, total_length=steps)
+        return output, h_n
+
+    def gradients(
+        self,
+        x: Array,
+        h_0: Array | None,
+        lengths: IntArray | None,
+        output_cotangent: Array,
+        h_n_cotangent: Array,
+    ) -> dict[str, Array]:
+        inputs = {"x": to_tensor(x).requires_grad_()}
+        if h_0 is not None:
+            inputs["h_0"] = to_tensor(h_0).requires_grad_()
+        given = [inputs["x"], inputs.get("h_0")]
+        if lengths is not None:
+            given.append(to_tensor(lengths))
+        outputs = self._tensors(given, {})
+        wanted = {**inputs, **dict(self.rnn.named_parameters())}
+        cotangents = (to_tensor(output_cotangent), to_tensor(h_n_cotangent))
+        found = torch.autograd.grad(outputs, list(wanted.values()), cotangents)
+        return {name: to_numpy(g) for name, g in zip(wanted, found, strict=True)}
+
+    def train(self, training: bool) -> None:
+        self.rnn.train(training)
+
+    def save(self, directory: Path) -> None:
+        torch.save(self.rnn.state_dict(), directory / "rnn.pt")
+
+    def load(self, directory: Path) -> None:
+        self.rnn.load_state_dict(torch.load(directory / "rnn.pt", weights_only=True))
 
 
 class TorchBackend:
     name = "torch"
 
     def build(self, options: LayerOptions) -> TorchLayer:
-        return TorchLayer(options)
+        layer = self.construct(
+            (options.input_size, options.hidden_size, options.num_layers),
+            {
+                "nonlinearity": options.nonlinearity,
+                "bias": options.bias,
+                "batch_first": options.batch_first,
+                "dropout": options.dropout,
+                "bidirectional": options.bidirectional,
+                "dtype": DTYPES[options.dtype],
+            },
+        )
+        layer.train(False)
+        return layer
+
+    def construct(
+        self, positional: Sequence[Any], keywords: Mapping[str, Any], *, literal: bool = False
+    ) -> TorchLayer:
+        with warnings.catch_warnings():
+            # "dropout option adds dropout after all but last recurrent layer": we know.
+            warnings.filterwarnings("ignore", message="dropout option adds dropout")
+            return TorchLayer(torch.nn.RNN(*positional, **keywords))
+
+    def seed(self, value: int) -> None:
+        torch.manual_seed(value)
 
     def unsupported(self, config: Config) -> str | None:
         if config.lengths == "empties":

@@ -1,24 +1,32 @@
-"""The properties tested, one file each, and the table that says when each applies."""
+"""The properties tested, and the table that says what each is about and when it applies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from harness.aspects import CALLS, FORWARD
 from harness.checks import (
     activation,
     bounded,
+    dropout,
     exact_lane,
     forward_error,
+    gradient,
+    gradient_padding,
     inputs_unmodified,
     last_state,
+    modes,
     padding_ignored,
     padding_zero,
+    parameters,
     parity,
     prefix,
     repeatable,
+    replies,
     rows_independent,
     shape_dtype,
+    special_values,
     step_residual,
     transfer,
 )
@@ -28,31 +36,44 @@ from harness.evidence import Evidence
 
 __all__ = ["CHECKS", "Check", "checks_for"]
 
+Run = Callable[[Evidence], Iterator[Comparison]]
+Applies = Callable[[Config], bool]
+
 
 @dataclass(frozen=True)
 class Check:
     """A property: its name and requirement, what failing it means, when it applies, the test.
 
-    `requirement` is a key of `harness.requirements.REQUIREMENTS`. `needs_forward` checks are
-    asked only where the backend gave two well-formed arrays; `needs_repeat` ones only where a
-    second call was made.
+    `requirement` is a key of `harness.requirements.REQUIREMENTS`; empty where the aspect of the
+    config or the comparison itself says which. `needs_forward` checks are asked only where the
+    backend gave two well-formed arrays; `needs_repeat` ones only where a second call was made.
     """
 
     name: str
     requirement: str
     difference: str
-    run: Callable[[Evidence], Iterator[Comparison]]
-    applies: Callable[[Config], bool]
+    run: Run
+    applies: Applies
     needs_forward: bool = True
     needs_repeat: bool = False
 
+    def requirement_of(self, config: Config, comparison: Comparison) -> str:
+        if comparison.requirement is not None:
+            return comparison.requirement
+        return self.requirement or CALLS[config.aspect].requirement
 
-def _always(config: Config) -> bool:
-    return True
+
+def _values(config: Config) -> bool:
+    return config.aspect == FORWARD
 
 
 def _numbers(config: Config) -> bool:
-    return config.data != "sweep"
+    return _values(config) and config.data != "sweep"
+
+
+def _seen(config: Config) -> bool:
+    """The states are asked for their own sake, or for gradients, which rest on them."""
+    return _numbers(config) or (config.aspect == "gradient" and config.data != "sweep")
 
 
 def _has_padding(config: Config) -> bool:
@@ -61,36 +82,53 @@ def _has_padding(config: Config) -> bool:
     return config.lengths == "ragged" and config.steps > 1
 
 
+def _of(aspect: str) -> Applies:
+    return lambda config: config.aspect == aspect
+
+
+def _called(config: Config) -> bool:
+    return config.aspect in CALLS
+
+
+def _dropping(config: Config) -> bool:
+    return config.aspect == "training" and config.num_layers > 1 and config.dropout > 0
+
+
+def _about(
+    name: str, requirement: str, difference: str, run: Run, applies: Applies = _called
+) -> Check:
+    """A check that looks at other things than output and h_n."""
+    return Check(name, requirement, difference, run, applies, needs_forward=False)
+
+
 CHECKS = (
-    Check(
+    _about(
         "transfer",
         "weights",
         "weights do not arrive, or the call raises",
         transfer.check,
-        _always,
-        needs_forward=False,
+        lambda config: not _called(config),
     ),
-    Check(
+    _about(
         "shape_dtype",
         "outputs",
         "outputs have other shapes, types or dtypes than documented",
         shape_dtype.check,
-        _always,
-        needs_forward=False,
+        lambda config: _values(config) or config.aspect == "gradient",
     ),
     Check(
         "inputs_unmodified",
         "function",
         "a call writes to its inputs",
         inputs_unmodified.check,
-        _always,
+        lambda config: _values(config) or config.aspect == "gradient",
     ),
     Check(
         "step_residual",
         "equation",
         "states that no legal evaluation of the equation gives",
         step_residual.check,
-        _numbers,
+        _seen,
     ),
     Check(
         "exact_lane",
@@ -104,21 +142,28 @@ CHECKS = (
         "num-layers",
         "a stack's hidden layers differ from the same layers as a shorter stack",
         prefix.check,
-        lambda config: config.num_layers > 1,
+        lambda config: _seen(config) and config.num_layers > 1,
     ),
     Check(
         "activation",
         "nonlinearity",
         "the activation alone errs more than 5 ulp, or breaks a law of it",
         activation.check,
-        lambda config: config.data == "sweep",
+        lambda config: config.data == "sweep" and _values(config),
     ),
     Check(
         "bounded",
         "nonlinearity",
         "outputs of tanh exceed 1",
         bounded.check,
-        lambda config: config.nonlinearity == "tanh" and config.data != "sweep",
+        lambda config: config.nonlinearity == "tanh" and _numbers(config),
+    ),
+    Check(
+        "special_values",
+        "nan",
+        "NaN or an infinity does not come out as the equation and IEEE 754 say",
+        special_values.check,
+        lambda config: _values(config) and config.data == "special",
     ),
     Check(
         "forward_error",
@@ -134,6 +179,13 @@ CHECKS = (
         parity.check,
         _numbers,
     ),
+    _about(
+        "modes",
+        "modes",
+        "the two execution modes of a framework differ",
+        modes.check,
+        lambda config: _numbers(config) or _called(config),
+    ),
     Check(
         "last_state",
         "h-n",
@@ -146,14 +198,14 @@ CHECKS = (
         "lengths",
         "outputs in the padding are not zero",
         padding_zero.check,
-        _has_padding,
+        lambda config: _values(config) and _has_padding(config),
     ),
     Check(
         "padding_ignored",
         "lengths",
         "what stands in the padding changes valid outputs",
         padding_ignored.check,
-        _has_padding,
+        lambda config: _values(config) and _has_padding(config),
         needs_repeat=True,
     ),
     Check(
@@ -161,7 +213,7 @@ CHECKS = (
         "batch",
         "one batch row changes another, or a row's place matters",
         rows_independent.check,
-        lambda config: config.batch > 1 and config.data != "sweep",
+        lambda config: config.batch > 1 and _numbers(config),
     ),
     Check(
         "repeatable",
@@ -170,6 +222,126 @@ CHECKS = (
         repeatable.check,
         _numbers,
         needs_repeat=True,
+    ),
+    Check(
+        "gradient",
+        "gradient-parameters",
+        "gradients that backpropagation through time cannot give",
+        gradient.check,
+        _of("gradient"),
+    ),
+    Check(
+        "gradient_padding",
+        "gradient-padding",
+        "what stands in the padding reaches gradients",
+        gradient_padding.check,
+        lambda config: config.aspect == "gradient" and _has_padding(config),
+    ),
+    _about("call", "", "a call is not accepted or refused as documented", replies.reply),
+    _about("call_parity", "", "one refuses what the other accepts", replies.parity),
+    _about(
+        "call_contained",
+        "contained-errors",
+        "a call harms the one behind it",
+        replies.contained,
+    ),
+    _about(
+        "dropout_inert",
+        "dropout-evaluation",
+        "dropout matters in evaluation mode",
+        dropout.inert,
+        _of("training"),
+    ),
+    _about(
+        "dropout_none",
+        "dropout-one-layer",
+        "training mode changes what no dropout applies to",
+        dropout.one_layer,
+        lambda config: config.aspect == "training" and not _dropping(config),
+    ),
+    _about(
+        "dropout_values",
+        "dropout-values",
+        "elements are neither dropped nor scaled by 1 / (1 - p)",
+        dropout.values,
+        _dropping,
+    ),
+    _about(
+        "dropout_rate",
+        "dropout-rate",
+        "not as many elements are dropped as p says",
+        dropout.rate,
+        _dropping,
+    ),
+    _about(
+        "dropout_independent",
+        "dropout-independent",
+        "elements are not dropped independently of each other",
+        dropout.independent,
+        _dropping,
+    ),
+    _about(
+        "dropout_states",
+        "dropout-h-n",
+        "h_n in training mode is not made of the states",
+        dropout.states,
+        _dropping,
+    ),
+    _about(
+        "fresh_mode",
+        "fresh-mode",
+        "a fresh layer is not in training mode",
+        dropout.fresh_mode,
+        lambda c: _dropping(c) and c.dropout >= 10 and c.dtype == "fp32",
+    ),
+    _about(
+        "fresh_names",
+        "initial-names",
+        "parameters have other names, shapes or dtypes",
+        parameters.names,
+        _of("fresh"),
+    ),
+    _about(
+        "fresh_order",
+        "initial-order",
+        "parameters come in another order",
+        parameters.order,
+        _of("fresh"),
+    ),
+    _about(
+        "fresh_distribution",
+        "initial-distribution",
+        "fresh weights are not uniform within 1/sqrt(hidden_size)",
+        parameters.distribution,
+        _of("fresh"),
+    ),
+    _about(
+        "fresh_seed",
+        "initial-seed",
+        "seeding does not reproduce fresh weights",
+        parameters.seeding,
+        _of("fresh"),
+    ),
+    _about(
+        "fresh_side_effects",
+        "initial-side-effects",
+        "building a layer moves NumPy's global generator",
+        parameters.side_effects,
+        _of("fresh"),
+    ),
+    _about(
+        "own_file",
+        "carried-own-file",
+        "weights change on the way through the own file format",
+        parameters.own_file,
+        _of("files"),
+    ),
+    _about(
+        "across",
+        "carried-across",
+        "weights change on the way to another framework and back",
+        parameters.across,
+        _of("files"),
     ),
 )
 

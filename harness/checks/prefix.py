@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.bits import same_bits
 from harness.checks.trajectory import flushed_extra
 from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate_states
@@ -35,7 +36,7 @@ def same_states(evidence: Evidence, layers: int) -> bool:
     if layers == 0:
         return True
     prefix = evidence.observation.hidden[layers - 1].h_n
-    return evidence.forward.h_n[: len(prefix)].tobytes() == prefix.tobytes()
+    return same_bits(evidence.forward.h_n[: len(prefix)], prefix)
 
 
 def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Comparison:

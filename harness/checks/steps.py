@@ -61,7 +61,7 @@ def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionS
     own = slice(config.hidden_size, None) if reverse else slice(0, config.hidden_size)
     actual = outputs[layer][:, :, own]
     x = case.x if layer == 0 else outputs[layer - 1]
-    x64 = np.where(case.valid[:, :, None], x, 0).astype(np.float64)
+    x64 = np.where(case.valid[:, :, None], x.astype(np.float64), 0.0)
     previous = _previous(evidence, actual, layer, reverse)
 
     names = layer_names(layer, reverse, config.bias)

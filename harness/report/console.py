@@ -16,12 +16,13 @@ from harness.report.wording import (
     MARKS,
     error_text,
     finding_lines,
+    group_title,
     place_text,
     plural,
     ratio_text,
     tally,
 )
-from harness.requirements import REQUIREMENTS
+from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Result, as_float
 from harness.run import Outcome
 
@@ -35,6 +36,7 @@ STYLES = {
     "untested": "bold red",
     "inconclusive": "cyan",
     "unsupported": "dim",
+    "not applicable": "dim",
 }
 
 
@@ -48,7 +50,7 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
     if groups:
         console.print("[bold]Differences found[/bold]")
     for number, members in enumerate(groups, start=1):
-        _print_group(console, number, members, outcome.reasons)
+        _print_group(console, number, members, outcome)
     for message in (*outcome.vanished, *outcome.idle):
         console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
     console.print("\n[bold]Files[/bold]")
@@ -59,26 +61,41 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
 
 def _matrix(outcome: Outcome) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("what was tested", max_width=58)
+    table.add_column("what was tested", max_width=62)
     rows = outcome.matrix
     backends = list(next(iter(rows.values())))
     for backend in backends:
         table.add_column(backend)
-    for key, row in rows.items():
-        cells = []
-        for backend in backends:
-            cell = row[backend]
-            judged = f" ({plural(cell.configs, 'config')})" if cell.configs else ""
-            cells.append(f"[{STYLES[cell.verdict]}]{MARKS[cell.verdict]}[/]{judged}")
-        table.add_row(REQUIREMENTS[key].statement, *cells)
+    for name in GROUPS:
+        table.add_row(f"[bold]{name}[/]")
+        for key, row in rows.items():
+            if REQUIREMENTS[key].group != name:
+                continue
+            cells = []
+            for backend in backends:
+                cell = row[backend]
+                judged = f" ({cell.configs:,})" if cell.configs else ""
+                apart = "*" if cell.elsewhere and cell.verdict == "pass" else ""
+                cells.append(f"[{STYLES[cell.verdict]}]{MARKS[cell.verdict]}{apart}[/]{judged}")
+            table.add_row("  " + REQUIREMENTS[key].statement, *cells)
+    table.caption = (
+        "In brackets: configs. * Apart from failures with an established cause (activation, "
+        "flushed subnormals, NaN), which count where the cause is judged."
+    )
+    table.caption_justify = "left"
     return table
 
 
-def _print_group(console: Console, number: int, members: Group, reasons: dict[str, str]) -> None:
+def _print_group(console: Console, number: int, members: Group, outcome: Outcome) -> None:
     style, word = ("bold red", "UNEXPECTED") if members.unexpected else ("yellow", "known")
-    console.print(f"\n{number}. [{style}]{word}[/]  [bold]{escape(members.title)}[/]")
-    for entry in members.known:
-        _indented(console, f"{entry}: {escape(reasons[entry])}", 3, style="dim")
+    title = group_title(members, outcome.known)
+    _indented(console, f"{number}. [{style}]{word}[/]  [bold]{escape(title)}[/]", 0)
+    if not members.unexpected:
+        count = plural(members.configs, "config")
+        _indented(console, f"{', '.join(members.backends)}; shown by {count}", 3, style="dim")
+        replay = members.smallest.replay
+        console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
+        return
     for finding in members.findings:
         mark = "[bold red]✗[/]" if finding.unexpected else "[yellow]≠[/]"
         _indented(console, f"{mark} {escape(finding.difference)}", 3)

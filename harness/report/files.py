@@ -13,7 +13,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from harness.config import Config
 from harness.findings import group
 from harness.report import wording
-from harness.requirements import REQUIREMENTS
+from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Result
 from harness.run import Outcome
 
@@ -35,11 +35,13 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
         "error": wording.error_text,
         "place": wording.place_text,
         "lines": wording.finding_lines,
+        "cell": wording.cell_text,
     }
     environment.globals |= {
         "marks": wording.MARKS,
         "plural": wording.plural,
         "tally": wording.tally,
+        "title": wording.group_title,
     }
     page = _page(outcome)
     for name, template in pages.items():
@@ -57,10 +59,11 @@ def _page(outcome: Outcome) -> dict[str, Any]:
     return {
         "header": outcome.header,
         "requirements": REQUIREMENTS,
+        "requirement_groups": GROUPS,
         "matrix": outcome.matrix,
         "backends": list(next(iter(outcome.matrix.values()))),
         "groups": group(outcome.findings),
-        "reasons": outcome.reasons,
+        "known": outcome.known,
         "vanished": outcome.vanished,
         "idle": outcome.idle,
         "exit_code": outcome.exit_code,

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from harness.findings import Finding
+from harness.findings import Cell, Finding, Group
+from harness.known import KnownDifference
 from harness.results import Number, Place, Result, as_float, number
 
-__all__ = ["MARKS", "error_text", "finding_lines", "place_text", "plural", "ratio_text", "tally"]
+__all__ = [
+    "MARKS",
+    "cell_text",
+    "error_text",
+    "finding_lines",
+    "group_title",
+    "place_text",
+    "plural",
+    "ratio_text",
+    "tally",
+]
 
 MARKS = {
     "pass": "✓ pass",
@@ -18,6 +29,7 @@ MARKS = {
     "inconclusive": "? inconclusive",
     "unsupported": "– unsupported",
     "untested": "! untested",
+    "not applicable": "–",
 }
 
 
@@ -71,6 +83,22 @@ def tally(results: Sequence[Result]) -> str:
     where = ", ".join(f"{len(ids):,} {origin}" for origin, ids in origins.items())
     by = ", ".join(f"{len(ids):,} {backend}" for backend, ids in judged.items())
     return f"{plural(total, 'config')} ({where}; judged: {by or 'none'})"
+
+
+def cell_text(cell: Cell) -> str:
+    """On what a verdict rests: '241 configs; 60 results judged under their cause'."""
+    if not cell.configs and not cell.elsewhere:
+        return ""
+    said = plural(cell.configs, "config")
+    if cell.elsewhere:
+        said += f"; {plural(cell.elsewhere, 'result')} judged under the cause"
+    return said
+
+
+def group_title(members: Group, known: Mapping[str, KnownDifference]) -> str:
+    """The statement of a known difference; of an unknown one what it is, in words."""
+    entry = known.get(members.topic)
+    return members.title if entry is None else entry.statement
 
 
 def finding_lines(finding: Finding) -> list[str]:

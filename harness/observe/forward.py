@@ -1,101 +1,36 @@
-"""Calling a backend: everything that is measured of one case, and nothing judged.
+"""Values: the whole stack, the shorter stacks that show hidden layers, a second call.
 
 One case costs one call of the whole stack, one call of each shorter stack for its hidden layers,
-and, where asked for, one more call with other padding and other neighbours. No exception of a
-backend leaves this file: it becomes an `Observation` that says what happened.
+and, where asked for, one more call with other padding and other neighbours.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, Layer, require_parameters
+from harness.bits import same_bits
 from harness.case import NUMPY_DTYPES, Case, perturb
 from harness.config import Config, LayerOptions
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
-from reference.arrays import Array, BoolArray
+from harness.observe.records import Forward, Observation, Repeat
+from harness.observe.wording import Malformed, NotTransferred
+from reference.arrays import Array
 
-__all__ = ["Forward", "Observation", "Repeat", "observe"]
-
-
-@dataclass(frozen=True)
-class Forward:
-    """What one call returned, time first: output (T, B, D * H), h_n (L * D, B, H)."""
-
-    output: Array
-    h_n: Array
+__all__ = ["call", "hidden_layers", "loaded", "observe_forward"]
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """A second call: what was changed, what came back, and which rows must not have moved."""
-
-    padding: bool
-    neighbours: bool
-    kept: BoolArray
-    forward: Forward
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One backend on one case.
-
-    `trouble` says why there is no (usable) forward: an exception, or a return value that is
-    not two arrays of the right shapes and dtype; `malformed` tells the second from the first.
-    `hidden[k]` is what the first k + 1 layers alone gave, for all k but the last.
-    `transferred` counts the weights that were read back and found equal, bit for bit.
-    `modified` names the inputs that a call wrote to.
-    """
-
-    backend: str
-    unsupported: str | None = None
-    trouble: str | None = None
-    malformed: bool = False
-    forward: Forward | None = None
-    hidden: tuple[Forward, ...] = ()
-    repeats: tuple[Repeat, ...] = ()
-    transferred: int = 0
-    modified: tuple[str, ...] = ()
-
-
-class _Malformed(Exception):
-    """A backend returned something that is not two arrays of the right shapes and dtype."""
-
-
-class _NotTransferred(Exception):
-    """The weights read back are not the weights that were loaded."""
-
-
-def observe(backend: Backend, case: Case, *, repeat: bool) -> Observation:
-    """Run one backend on one case; `repeat` asks for the second call."""
-    name = backend.name
-    try:
-        reason = unsupported_reason(backend, case.config)
-        if reason is not None:
-            return Observation(name, unsupported=printable(reason))
-        return _observe(backend, case, repeat)
-    except _Malformed as error:
-        return Observation(name, trouble=str(error), malformed=True)
-    except (KeyboardInterrupt, MemoryError):
-        raise
-    except BaseException as error:  # a backend may raise SystemExit, or anything
-        return Observation(name, trouble=_told(error))
-
-
-def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
+def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
+    """The stack, its shorter stacks, and, where asked for, a second call."""
     config = case.config
-    layer = _loaded(backend, config.options, case.weights, twice=repeat)
+    layer = loaded(backend, config.options, case.weights, twice=repeat)
     modified: list[str] = []
     returned: list[Array] = []
-    forward = _call(layer, case, config, case.x, case.h_0, modified, returned)
+    forward = call(layer, case, config, case.x, case.h_0, modified, returned)
     repeats = []
     if repeat:
         repeats.append(_repeat(layer, case, True, True, modified))
@@ -110,7 +45,7 @@ def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
     return Observation(
         backend.name,
         forward=forward,
-        hidden=_hidden_layers(backend, case, modified),
+        hidden=hidden_layers(backend, case, modified),
         repeats=tuple(repeats),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
@@ -120,7 +55,7 @@ def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
 _ATTRIBUTIONS = ((False, False), (True, False), (False, True))
 
 
-def _loaded(
+def loaded(
     backend: Backend, options: LayerOptions, weights: Mapping[str, Array], *, twice: bool = False
 ) -> Layer:
     """A layer with these weights; `twice` loads others first, which must leave no trace."""
@@ -132,11 +67,11 @@ def _loaded(
     require_parameters(read_back, options.parameter_shapes())
     for name, array in weights.items():
         if read_back[name].dtype != array.dtype or read_back[name].tobytes() != array.tobytes():
-            raise _NotTransferred(f"{name} read back differs from what was loaded, bit for bit")
+            raise NotTransferred(f"{name} read back differs from what was loaded, bit for bit")
     return layer
 
 
-def _call(
+def call(
     layer: Layer,
     case: Case,
     config: Config,
@@ -164,11 +99,11 @@ def _call(
 
 
 def _well_formed(returned: Any, config: Config) -> Forward:
-    """The two arrays, copied, time first. Raises _Malformed with what was expected."""
+    """The two arrays, copied, time first. Raises Malformed with what was expected."""
     if not isinstance(returned, tuple) or len(returned) != 2:
         kind = type(returned).__name__
         size = f" of {len(returned)}" if isinstance(returned, (tuple, list)) else ""
-        raise _Malformed(f"forward returned a {kind}{size}, expected the tuple (output, h_n)")
+        raise Malformed(f"forward returned a {kind}{size}, expected the tuple (output, h_n)")
     features, rows = config.directions * config.hidden_size, config.num_layers * config.directions
     shapes = {
         "output": to_layout(np.empty((config.steps, config.batch, features)), config).shape,
@@ -184,7 +119,7 @@ def _well_formed(returned: Any, config: Config) -> Forward:
         if value.dtype != NUMPY_DTYPES[config.dtype]:
             problems.append(f"{name}.dtype = {value.dtype}, expected {NUMPY_DTYPES[config.dtype]}")
     if problems:
-        raise _Malformed("; ".join(problems))
+        raise Malformed("; ".join(problems))
     output, h_n = returned
     return Forward(from_layout(output.copy(), config), states_from_layout(h_n.copy(), config))
 
@@ -193,18 +128,17 @@ def _repeat(
     layer: Layer, case: Case, padding: bool, neighbours: bool, modified: list[str]
 ) -> Repeat:
     x, h_0, kept = perturb(case, padding=padding, neighbours=neighbours)
-    return Repeat(padding, neighbours, kept, _call(layer, case, case.config, x, h_0, modified))
+    return Repeat(padding, neighbours, kept, call(layer, case, case.config, x, h_0, modified))
 
 
 def _same_kept(first: Forward, repeat: Repeat) -> bool:
     second, kept = repeat.forward, repeat.kept
-    return (
-        first.output[:, kept].tobytes() == second.output[:, kept].tobytes()
-        and first.h_n[:, kept].tobytes() == second.h_n[:, kept].tobytes()
+    return same_bits(first.output[:, kept], second.output[:, kept]) and same_bits(
+        first.h_n[:, kept], second.h_n[:, kept]
     )
 
 
-def _hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[Forward, ...]:
+def hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[Forward, ...]:
     """Every hidden layer, seen by cutting the stack off behind it (a prefix).
 
     Running single layers one by one would be cheaper from three layers on, but says nothing of
@@ -219,27 +153,8 @@ def _hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[F
 def _prefix(backend: Backend, case: Case, layers: int, modified: list[str]) -> Forward:
     """The first `layers` layers of the case as a stack of their own."""
     config, rows = case.config, layers * case.config.directions
-    cut = dataclasses.replace(config, num_layers=layers, data="mixed", scale=1)
+    cut = dataclasses.replace(config, aspect="forward", num_layers=layers, data="mixed")
     names = cut.options.parameter_shapes()
     weights = {name: array for name, array in case.weights.items() if name in names}
     h_0 = None if case.h_0 is None else case.h_0[:rows]
-    return _call(_loaded(backend, cut.options, weights), case, cut, case.x, h_0, modified)
-
-
-def _told(error: BaseException) -> str:
-    """An exception in one line, with the place that raised it."""
-    place = ""
-    if error.__traceback__ is not None and not isinstance(error, _NotTransferred):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f" ({Path(last.filename).name}, line {last.lineno})"
-    return f"{type(error).__name__.lstrip('_')}: {_one_line(error)}{place}"
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[0] if lines else "(no message)")[:300]
-
-
-def printable(text: str) -> str:
-    """Foreign text with every control character and lone surrogate written as an escape."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return call(loaded(backend, cut.options, weights), case, cut, case.x, h_0, modified)

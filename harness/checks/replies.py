@@ -1,0 +1,212 @@
+"""Calls as users make them: accepted or refused as documented, with the right answer.
+
+`call` judges one implementation by torch's documentation, which the mapping page claims for
+both: what it calls valid must be accepted and answered rightly, what it calls invalid must be
+refused. Where it says nothing both may happen, but an answer must be right. `call_parity` compares
+two implementations: both refuse, or both accept and agree. `call_contained` asks that an
+ordinary call right behind is unharmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.aspects import CALLS, INVALID, VALID
+from harness.calls import Call, make_call
+from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, Worst, compare
+from harness.evidence import Evidence
+from harness.layout import from_layout, states_from_layout
+from harness.observe import Reply
+from harness.oracle import Oracle
+from reference.arrays import Array, Float64Array
+
+__all__ = ["contained", "parity", "reply"]
+
+REFUSED, ACCEPTED, WRONG, DIFFERS = "refused", "accepted", "wrong", "differs"
+
+
+def reply(evidence: Evidence) -> Iterator[Comparison]:
+    """One comparison: what was made of the call."""
+    aspect = CALLS[evidence.config.aspect]
+    facts, call = evidence.observation.facts, make_call(evidence.config)
+    if not isinstance(facts, Reply) or call is None:
+        message = f"with these sizes nothing is changed: {aspect.says}"
+        yield Comparison("outcome", INCONCLUSIVE, 0, message)
+    elif facts.error is not None:
+        yield _refusal(facts, aspect.documented)
+    elif aspect.documented == INVALID:
+        message = f"accepted silently, and returned {_shapes(facts)}"
+        yield Comparison("outcome", FAIL, 1, message, ACCEPTED)
+    else:
+        yield _answer(facts, call)
+
+
+def _refusal(facts: Reply, documented: str) -> Comparison:
+    message = f"refused in the {facts.stage}: {facts.error}"
+    if documented == VALID:
+        return Comparison("outcome", FAIL, 1, message, REFUSED)
+    return Comparison("outcome", PASS, 1, message, ratio=0.0)
+
+
+def _answer(facts: Reply, call: Call) -> Comparison:
+    """An accepted call against what it means."""
+    problem = _malformed(facts)
+    if problem is not None:
+        return Comparison("outcome", FAIL, 1, problem, WRONG)
+    assert facts.returned is not None
+    if call.empty is not None:
+        same = all(
+            a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b)
+            for a, b in zip(facts.returned, call.empty, strict=True)
+        )
+        message = f"accepted, and returned {_shapes(facts)}"
+        if same:
+            return Comparison("outcome", PASS, 1, message, ratio=0.0)
+        return Comparison("outcome", FAIL, 1, f"{message}, not what is empty", WRONG)
+    if call.meaning is None:
+        message = f"accepted, though it means nothing, and returned {_shapes(facts)}"
+        return Comparison("outcome", FAIL, 1, message, ACCEPTED)
+    meaning = replace(call.meaning, weights=facts.weights)
+    if {n: a.shape for n, a in facts.weights.items()} != {
+        n: a.shape for n, a in call.meaning.weights.items()
+    }:
+        return Comparison("outcome", FAIL, 1, "accepted, with other parameters", WRONG)
+    oracle = Oracle(meaning)
+    expected = np.concatenate([oracle.exact.output.ravel(), oracle.exact.h_n.ravel()])
+    allowed = np.concatenate([oracle.tolerance.output.ravel(), oracle.tolerance.h_n.ravel()])
+    config = meaning.config
+    output, h_n = facts.returned
+    shapes = (_shape(oracle.exact.output), _shape(oracle.exact.h_n))
+    try:
+        actual = (from_layout(output, config), states_from_layout(h_n, config))
+    except (ValueError, IndexError):
+        actual = (output, h_n)
+    if (_shape(actual[0]), _shape(actual[1])) != shapes:
+        message = f"accepted, and returned {_shapes(facts)}, which are not the shapes it means"
+        return Comparison("outcome", FAIL, 1, message, WRONG)
+    if actual[0].dtype != meaning.x.dtype or actual[1].dtype != meaning.x.dtype:
+        message = f"accepted, and returned {_shapes(facts)}, expected {meaning.x.dtype}"
+        return Comparison("outcome", FAIL, 1, message, WRONG)
+    return _judged(
+        "outcome", np.concatenate([a.ravel() for a in actual]), expected, allowed, meaning
+    )
+
+
+def _judged(part, actual, expected, allowed, meaning) -> Comparison:  # type: ignore[no-untyped-def]
+    with np.errstate(all="ignore"):
+        ratio = np.abs(actual.astype(np.float64) - expected) / allowed
+        ratio = np.where(actual == expected, 0.0, ratio)
+    size = meaning.config.steps * meaning.config.batch * meaning.config.directions
+    split = size * meaning.config.hidden_size
+
+    def locate(index: tuple[int, ...]) -> Worst:
+        return Worst("output" if index[0] < split else "h_n")
+
+    result = compare(part, actual, expected, ratio, meaning.fmt, locate)
+    if result.verdict == FAIL:
+        message = "accepted, and the answer is not that of the call it stands for"
+        return replace(result, message=message, cause=WRONG)
+    return replace(result, message="accepted, with the right answer")
+
+
+def _malformed(facts: Reply) -> str | None:
+    if facts.returned is None or not all(isinstance(a, np.ndarray) for a in facts.returned):
+        return f"accepted, and returned {_shapes(facts)}, expected two arrays"
+    return None
+
+
+def _shape(array: Array) -> tuple[int, ...]:
+    return tuple(array.shape)
+
+
+def _shapes(facts: Reply) -> str:
+    words = [
+        f"{name} {a.dtype} {a.shape}" if isinstance(a, np.ndarray) else f"{name} {type(a).__name__}"
+        for name, a in zip(("output", "h_n"), facts.returned or (), strict=False)
+    ]
+    return " and ".join(words) or "nothing"
+
+
+def parity(evidence: Evidence) -> Iterator[Comparison]:
+    """Two implementations on the same call."""
+    peer = evidence.peer
+    if peer is None:
+        return
+    mine, theirs = evidence.observation.facts, peer.facts
+    if not isinstance(mine, Reply) or not isinstance(theirs, Reply):
+        return
+    part = f"outcome against {peer.backend}"
+    if (mine.error is None) == (theirs.error is None):
+        if mine.error is None:
+            yield _agreement(part, evidence, mine, theirs)
+            return
+        message = f"both refuse: {mine.error}; {peer.backend}: {theirs.error}"
+        yield Comparison(part, PASS, 1, message, ratio=0.0)
+        return
+    yield Comparison(
+        part,
+        FAIL,
+        1,
+        f"{evidence.observation.backend} {_outcome(mine)}; {peer.backend} {_outcome(theirs)}",
+        DIFFERS,
+    )
+
+
+def _outcome(facts: Reply) -> str:
+    if facts.error is not None:
+        return f"refuses ({facts.error})"
+    return f"accepts ({_shapes(facts)})"
+
+
+def _agreement(part: str, evidence: Evidence, mine: Reply, theirs: Reply) -> Comparison:
+    """Both accept: the same answer, to twice the tolerance of what the call means."""
+    if _malformed(mine) or _malformed(theirs):
+        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DIFFERS)
+    assert mine.returned is not None
+    assert theirs.returned is not None
+    if _shapes(mine) != _shapes(theirs):
+        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DIFFERS)
+    if (
+        any(
+            a.tobytes() != b.tobytes()
+            for a, b in zip(mine.weights.values(), theirs.weights.values(), strict=True)
+        )
+        if mine.weights.keys() == theirs.weights.keys()
+        else True
+    ):
+        message = "both accept, each with weights of its own: not compared"
+        return Comparison(part, INCONCLUSIVE, 0, message)
+    actual = np.concatenate([a.ravel() for a in mine.returned])
+    expected = np.concatenate([a.ravel() for a in theirs.returned]).astype(np.float64)
+    if actual.size == 0:
+        return Comparison(part, PASS, 1, f"both accept: {_shapes(mine)}", ratio=0.0)
+    call = make_call(evidence.config)
+    meaning = evidence.case if call is None or call.meaning is None else call.meaning
+    tolerance = Oracle(meaning).tolerance
+    allowed: Float64Array = np.full(
+        actual.shape, 2 * max(tolerance.output.max(), tolerance.h_n.max())
+    )
+    result = _judged(part, actual, expected, allowed, replace(meaning))
+    if result.verdict == FAIL:
+        return replace(result, message="both accept, with different answers", cause=DIFFERS)
+    return replace(result, message="both accept and agree")
+
+
+def contained(evidence: Evidence) -> Iterator[Comparison]:
+    """The call behind it: an error of one call belongs to that call."""
+    facts = evidence.observation.facts
+    if not isinstance(facts, Reply):
+        return
+    verdict = PASS if facts.afterwards is None else FAIL
+    yield Comparison(
+        "the call behind",
+        verdict,
+        1,
+        facts.afterwards or "",
+        "unexplained" if verdict == FAIL else None,
+        ratio=0.0 if verdict == PASS else None,
+        requirement="contained-errors",
+    )

@@ -1,0 +1,86 @@
+"""NaN and infinities: where exact arithmetic has none left, IEEE 754 says what comes out.
+
+A sum with a NaN term is NaN; with infinities of one sign it is that infinity, with both it is
+NaN; 0 times infinity is NaN; in any order (IEEE 754-2019, sections 6.1 and 6.2). tanh of an
+infinity is 1 with its sign, relu of it infinity or 0, and both of NaN are NaN: relu is
+documented as max(0, x), and since 2019 the standard's maximum passes NaN on. Each step is judged
+from the implementation's own states, so one wrong step is one failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.checks.prefix import same_states
+from harness.checks.steps import direction_steps
+from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare
+from harness.evidence import Evidence
+from reference import exact_activation, layer_names
+from reference.arrays import BoolArray, Float64Array
+
+__all__ = ["check"]
+
+
+def check(evidence: Evidence) -> Iterator[Comparison]:
+    """For each direction of each layer: the steps that must give NaN, and those from infinities."""
+    config, case = evidence.config, evidence.case
+    for layer in range(config.num_layers):
+        seen = same_states(evidence, layer)
+        for direction in range(config.directions):
+            steps = direction_steps(evidence, layer, direction == 1)
+            with np.errstate(all="ignore"):
+                expected = exact_activation(config.nonlinearity, steps.a)
+                actual = steps.actual.astype(np.float64)
+                same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+            judged = case.valid[:, :, None] & ~np.isfinite(steps.a)
+            infinite = judged & np.isinf(steps.a) & ~_overflows(evidence, layer, direction == 1)
+            for kind, elements in (("nan", judged & np.isnan(steps.a)), ("infinity", infinite)):
+                if not elements.any():
+                    continue
+                result = compare(
+                    f"{steps.part}, {kind}",
+                    steps.actual,
+                    expected,
+                    np.where(same, 0.0, np.inf),
+                    case.fmt,
+                    steps.locate,
+                    defined=elements,
+                )
+                result = replace(result, requirement=kind)
+                if result.verdict == FAIL:
+                    message = f"{result.failing} of {result.compared} states must be " + (
+                        "NaN" if kind == "nan" else "what the activation gives of an infinity"
+                    )
+                    result = replace(result, message=message, cause=kind)
+                if not seen:
+                    message = "the stack's own hidden states were not seen"
+                    result = replace(result, verdict=INCONCLUSIVE, cause=None, message=message)
+                yield result
+
+
+def _overflows(evidence: Evidence, layer: int, reverse: bool) -> BoolArray:
+    """Where the finite terms alone may overflow: then an infinity may legally meet another."""
+    config, case = evidence.config, evidence.case
+    outputs = [*(one.output for one in evidence.observation.hidden), evidence.forward.output]
+    w_ih, w_hh, *biases = (case.weights[n] for n in layer_names(layer, reverse, config.bias))
+    x = case.x if layer == 0 else outputs[layer - 1]
+    states = outputs[layer][
+        ..., slice(config.hidden_size, None) if reverse else slice(config.hidden_size)
+    ]
+    largest = np.max(_finite(states), initial=0.0)
+    if case.h_0 is not None:
+        largest = max(largest, np.max(_finite(case.h_0), initial=0.0))
+    with np.errstate(all="ignore"):
+        magnitude = _finite(x) @ _finite(w_ih).T + largest * _finite(w_hh).sum(axis=1)
+        magnitude = magnitude + sum(_finite(b) for b in biases)
+    overflows: BoolArray = magnitude >= case.fmt.largest / 2
+    return overflows
+
+
+def _finite(array: Float64Array) -> Float64Array:
+    """Magnitudes, with 0 where there is none."""
+    exact = array.astype(np.float64)
+    return np.where(np.isfinite(exact), np.abs(exact), 0.0)

@@ -1,0 +1,92 @@
+"""A call as a user makes it: what was refused, where, what came back, and what came after."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, cast
+
+from harness.backends.protocol import Backend, FullBackend, FullLayer
+from harness.bits import same_bits
+from harness.calls import Call, make_call
+from harness.case import Case, make_case
+from harness.config import Config
+from harness.observe.records import Observation, Reply
+from harness.observe.wording import NotOffered, said
+from reference.arrays import Array
+
+__all__ = ["observe_call"]
+
+CANARY = Config(
+    input_size=2, hidden_size=3, batch=2, steps=2, h_0=True, data="plain", nonlinearity="relu"
+)
+
+
+def observe_call(backend: Backend, case: Case) -> Observation:
+    """Build and call; an exception is an answer here, and no trouble."""
+    if not hasattr(backend, "construct"):
+        raise NotOffered("has no method construct(positional, keywords)")
+    call = make_call(case.config)
+    if call is None:
+        return Observation(backend.name)
+    before = _canary(cast(Any, backend))
+    reply = _attempt(cast(FullBackend, backend), call)
+    return Observation(backend.name, facts=_with_aftermath(reply, backend, before))
+
+
+def _attempt(backend: FullBackend, call: Call) -> Reply:
+    stage, weights = "build", call.weights
+    try:
+        layer = cast(
+            FullLayer, backend.construct(call.positional, call.keywords, literal=call.literal)
+        )
+        if hasattr(layer, "train"):
+            layer.train(False)
+        weights = _given_weights(layer, call.weights)
+        stage = "call"
+        returned = layer.call(call.inputs, call.named)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        return Reply(stage, said(error), None, weights, None)
+    return Reply(stage, None, returned, weights, None)
+
+
+def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Load the weights where names and shapes fit; what the layer then has."""
+    own = layer.read_weights()
+    if {name: a.shape for name, a in own.items()} != {n: a.shape for n, a in weights.items()}:
+        return cast(Mapping[str, Array], own)
+    layer.load_weights(weights)
+    return weights
+
+
+@functools.lru_cache(maxsize=8)
+def _canary(backend: Any) -> tuple[Any, tuple[Array, Array]]:
+    """A layer that is known to work, and what it answers."""
+    case = make_case(CANARY)
+    layer = backend.build(CANARY.options)
+    layer.load_weights(case.weights)
+    return layer, layer.forward(case.x, case.h_0, None)
+
+
+def _with_aftermath(
+    reply: Reply, backend: Backend, canary: tuple[Any, tuple[Array, Array]]
+) -> Reply:
+    """The reply, with what was wrong with an ordinary call right behind it."""
+    layer, expected = canary
+    case = make_case(CANARY)
+    try:
+        output, h_n = layer.forward(case.x, case.h_0, None)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        _canary.cache_clear()
+        return _after(reply, f"the ordinary call behind it raised {said(error)}")
+    if not (same_bits(output, expected[0]) and same_bits(h_n, expected[1])):
+        return _after(reply, "the ordinary call behind it gave other bits than before")
+    return reply
+
+
+def _after(reply: Reply, what: str) -> Reply:
+    return Reply(reply.stage, reply.error, reply.returned, reply.weights, what)

@@ -1,0 +1,79 @@
+"""Gradients of x, h_0 and every parameter, for cotangents drawn with the case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+
+from harness.backends.protocol import Backend, FullLayer
+from harness.case import Case, cotangents
+from harness.config import Config
+from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
+from harness.observe.forward import call, hidden_layers, loaded
+from harness.observe.records import Derivatives, Observation
+from harness.observe.wording import Malformed, NotOffered
+from reference.arrays import Array
+
+__all__ = ["observe_gradients"]
+
+
+def observe_gradients(backend: Backend, case: Case) -> Observation:
+    """The forward call, all layers seen, and the gradients; again with zeros in the padding."""
+    config = case.config
+    layer = loaded(backend, config.options, case.weights)
+    if not hasattr(layer, "gradients"):
+        raise NotOffered("has no method gradients(x, h_0, lengths, ...)")
+    modified: list[str] = []
+    forward = call(layer, case, config, case.x, case.h_0, modified)
+    output, h_n = cotangents(case)
+    found = _gradients(cast(FullLayer, layer), case, case.x, output, h_n)
+    clean = found
+    if not case.valid.all():
+        x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
+        clean = _gradients(cast(FullLayer, layer), case, x, output, h_n)
+    return Observation(
+        backend.name,
+        forward=forward,
+        hidden=hidden_layers(backend, case, modified),
+        transferred=sum(array.size for array in case.weights.values()),
+        modified=tuple(modified),
+        derivatives=Derivatives(output, h_n, found, clean),
+    )
+
+
+def _gradients(
+    layer: FullLayer, case: Case, x: Array, output: Array, h_n: Array
+) -> Mapping[str, Array]:
+    config = case.config
+    returned = layer.gradients(
+        to_layout(x, config),
+        None if case.h_0 is None else states_to_layout(case.h_0, config),
+        None if case.lengths is None else case.lengths.copy(),
+        to_layout(output, config),
+        states_to_layout(h_n, config),
+    )
+    return _well_formed(returned, case, config)
+
+
+def _well_formed(returned: Any, case: Case, config: Config) -> dict[str, Array]:
+    """All gradients, time first. Raises Malformed with what was expected."""
+    shapes = {"x": to_layout(case.x, config).shape, **config.options.parameter_shapes()}
+    if case.h_0 is not None:
+        shapes["h_0"] = states_to_layout(case.h_0, config).shape
+    if not isinstance(returned, Mapping) or set(returned) != set(shapes):
+        names = sorted(map(str, returned)) if isinstance(returned, Mapping) else type(returned)
+        raise Malformed(f"gradients of {names}, expected of {sorted(shapes)}")
+    for name, shape in shapes.items():
+        array = returned[name]
+        if not isinstance(array, np.ndarray) or array.shape != shape:
+            got = getattr(array, "shape", type(array).__name__)
+            raise Malformed(f"gradient of {name}: {got}, expected an array of shape {shape}")
+        if array.dtype != case.x.dtype:
+            raise Malformed(f"gradient of {name}: dtype {array.dtype}, expected {case.x.dtype}")
+    found = dict(returned)
+    found["x"] = from_layout(found["x"], config)
+    if "h_0" in found:
+        found["h_0"] = states_from_layout(found["h_0"], config)
+    return found

@@ -1,0 +1,141 @@
+"""What observations hold: everything measured of one backend on one case, nothing judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reference.arrays import Array, BoolArray
+
+__all__ = [
+    "Derivatives",
+    "Dropping",
+    "Forward",
+    "FreshWeights",
+    "Observation",
+    "Repeat",
+    "Reply",
+    "Stored",
+]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one call returned, time first: output (T, B, D * H), h_n (L * D, B, H)."""
+
+    output: Array
+    h_n: Array
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A second call: what was changed, what came back, and which rows must not have moved."""
+
+    padding: bool
+    neighbours: bool
+    kept: BoolArray
+    forward: Forward
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Gradients for the cotangents given: `x` and `h_0` time first, parameters by name.
+
+    `found` is with the case's own padding, `clean` with zeros in the padding (the same object
+    where there is no padding).
+    """
+
+    output_cotangent: Array
+    h_n_cotangent: Array
+    found: Mapping[str, Array]
+    clean: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a call made as a user makes it.
+
+    `error` tells who refused: "TypeError: ..."; None if it was accepted. `stage` is "build" or
+    "call": where it was refused, else where it ended. `returned` holds whatever came back,
+    in the layout of the call. `weights` are those that the accepted layer had.
+    `afterwards` says what was wrong with an ordinary call right behind it; None if nothing was.
+    """
+
+    stage: str
+    error: str | None
+    returned: tuple[Any, Any] | None
+    weights: Mapping[str, Array]
+    afterwards: str | None
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """A stack whose layers behind the first are identities, in both modes.
+
+    `first` is the first layer alone, evaluated; `evaluated` the stack in evaluation mode;
+    `without` the stack built with dropout 0, in evaluation mode; `trained` two calls in training
+    mode; `again` evaluation mode after them; `fresh` two calls of a layer whose mode was left as
+    it came, with these weights (only in float32, which needs no constructor argument).
+    """
+
+    weights: Mapping[str, Array]
+    first: Forward
+    evaluated: Forward
+    without: Forward
+    trained: tuple[Forward, Forward]
+    again: Forward
+    fresh: tuple[Forward, Forward] | None
+
+
+@dataclass(frozen=True)
+class FreshWeights:
+    """Parameters of layers as they are built, one after the other, in the layers' own order.
+
+    `seeded` are three more: two built behind the same seed, one behind another.
+    `advanced` says whether building, seeded by the framework's own function, moved the state of
+    NumPy's global generator.
+    """
+
+    layers: tuple[Mapping[str, Array], ...]
+    seeded: tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]] | None
+    advanced: bool
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Parameters before, after a file of the own format, and after a round trip through a peer's.
+
+    `there` is what the peer read from its own file, `back` what came back from there.
+    """
+
+    given: Mapping[str, Array]
+    own: Mapping[str, Array]
+    peer: str | None = None
+    there: Mapping[str, Array] | None = None
+    back: Mapping[str, Array] | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One backend on one case.
+
+    `trouble` says why there is no (usable) answer: an exception, or a return value that is
+    not two arrays of the right shapes and dtype; `malformed` tells the second from the first.
+    `hidden[k]` is what the first k + 1 layers alone gave, for all k but the last.
+    `transferred` counts the weights that were read back and found equal, bit for bit.
+    `modified` names the inputs that a call wrote to. `facts` is what other aspects than values
+    and gradients measured.
+    """
+
+    backend: str
+    unsupported: str | None = None
+    trouble: str | None = None
+    malformed: bool = False
+    forward: Forward | None = None
+    hidden: tuple[Forward, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+    transferred: int = 0
+    modified: tuple[str, ...] = ()
+    derivatives: Derivatives | None = None
+    facts: Reply | Dropping | FreshWeights | Stored | None = None
