@@ -1,4 +1,4 @@
-"""The command line: `rnn-parity run` and `rnn-parity replay`.
+"""The command line: `rnn-parity run`, `replay` and `mapping`.
 
 Exit 0: nothing unexpected. Exit 1: an unexpected verdict. Exit 2: the run could not be done.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +24,17 @@ from harness.judge import Session
 from harness.known import BaselineError, load_known
 from harness.report.console import print_replay, print_summary
 from harness.report.files import write_reports
+from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
 from harness.report.wording import plural
+from harness.results import ResultsError, read_results
 from harness.run import Outcome, execute, results_path
+from harness.workers import Workers
 
 __all__ = ["main"]
 
 DEFAULT_BACKENDS = ("torch", "mindspore")
 MODES = ("mindspore-graph",)
-USAGE_ERRORS = (BackendUnavailable, BaselineError, ConfigError, OSError)
+USAGE_ERRORS = (BackendUnavailable, BaselineError, ConfigError, ResultsError, OSError)
 
 
 def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,9 +108,47 @@ def replay(config_id: str, backends: tuple[str, ...]) -> None:
     sys.exit(1 if any(result.unexpected for result in results) else 0)
 
 
+@main.command()
+@click.option(
+    "--results",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="results.jsonl of a run with torch, mindspore and mindspore-graph. Default: a new run of "
+    "the pinned corpus.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=MAPPING_PAGE,
+    show_default=True,
+    help="The page to write.",
+)
+@_reports_errors
+def mapping(results: Path | None, out: Path) -> None:
+    """Write the mapping page again, with what was measured."""
+    known = load_known()
+    if results is None:
+        with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
+            outcome = _execute(_session((*DEFAULT_BACKENDS, *MODES)), Path(directory), 0, 0)
+            header, lines = outcome.header, outcome.results
+    else:
+        header, read = read_results(results)
+        lines = list(read)
+    text = render_mapping(header, lines, known, run_example())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, "utf-8")
+    Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    unexpected = [line for line in lines if line.unexpected]
+    if unexpected:
+        Console(stderr=True).print(
+            f"{plural(len(unexpected), 'unexpected result')} among them; see: rnn-parity run",
+            style="red",
+        )
+    sys.exit(1 if unexpected else 0)
+
+
 def _session(names: tuple[str, ...]) -> Session:
     chosen = dict.fromkeys(names or DEFAULT_BACKENDS)
-    return Session({name: load_backend(name) for name in chosen}, load_known())
+    return Session({name: load_backend(name) for name in chosen}, load_known(), Workers())
 
 
 def _execute(session: Session, out: Path, examples: int, seed: int) -> Outcome:

@@ -25,6 +25,7 @@ CAUSES = {
     "padding": "lets the padding of x reach gradients",
     "refused": "refuses a documented call",
     "accepted": "answers a call that means nothing",
+    "crashed": "crashes the process",
     "wrong": "answers a call wrongly",
     "differs": "refuses what the other accepts, or the other way round",
     "mode": "builds layers in another mode",

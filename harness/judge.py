@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.activation import OwnActivation, measure_activation
-from harness.aspects import FORWARD
+from harness.aspects import CALLS, FORWARD
 from harness.backends.protocol import Backend, BackendUnavailable
-from harness.case import make_case
+from harness.case import Case, make_case
 from harness.checks import CHECKS, Check, checks_for
 from harness.comparison import Comparison
 from harness.config import Config
@@ -19,6 +19,7 @@ from harness.known import KnownDifferences
 from harness.observe import Observation, observe
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
+from harness.workers import Workers
 
 __all__ = ["Session", "replay_command"]
 
@@ -30,17 +31,25 @@ class Session:
         backends: name on the command line -> loaded backend; the first is the peer that the
             others are compared with directly.
         known: the baseline; none for judging without excuses.
+        workers: run calls that users may make, aspects `call.*`, in these processes; in this
+            one if None.
 
     Raises:
         BackendUnavailable: two backends carry the same name.
     """
 
-    def __init__(self, backends: dict[str, Backend], known: KnownDifferences | None = None) -> None:
+    def __init__(
+        self,
+        backends: dict[str, Backend],
+        known: KnownDifferences | None = None,
+        workers: Workers | None = None,
+    ) -> None:
         names = [backend.name for backend in backends.values()]
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.backends = backends
         self.known = known or KnownDifferences(())
+        self.workers = workers
         self.own_activation = functools.cache(self._own_activation)
 
     def judge(
@@ -66,8 +75,7 @@ class Session:
         for key, backend in self.backends.items():
             if not self._is_needed(backend, only, bool(observations)):
                 continue
-            others = [other for other in self.backends.values() if other is not backend]
-            observation = observe(backend, case, repeat=repeat, others=others)
+            observation = self._observe(key, case, repeat)
             peer = next(iter(observations.values()), None)
             observations[backend.name] = observation
             if only is not None and backend.name not in only:
@@ -93,6 +101,13 @@ class Session:
                 )
                 results.append(self.known.mark(result))
         return results
+
+    def _observe(self, key: str, case: Case, repeat: bool) -> Observation:
+        backend = self.backends[key]
+        if self.workers is not None and case.config.aspect in CALLS:
+            return self.workers.observe(key, backend.name, case.config)
+        others = [other for other in self.backends.values() if other is not backend]
+        return observe(backend, case, repeat=repeat, others=others)
 
     def _is_needed(self, backend: Backend, only: Sequence[str] | None, peered: bool) -> bool:
         """Whether to run a backend: reported on, the first one, or the other mode of one."""

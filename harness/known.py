@@ -43,6 +43,7 @@ CAUSES = {
     "padding": "with zeros in the padding it is right",
     "refused": "a documented call raises",
     "accepted": "a call that means nothing is answered",
+    "crashed": "the process ends",
     "wrong": "an accepted call is answered wrongly",
     "differs": "one refuses what the other accepts",
     "mode": "a fresh layer is in another mode",

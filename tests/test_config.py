@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from harness.config import _TOKENS, Config, ConfigError
-from harness.corpus import load_corpus
+from harness.corpus import SAMPLE, load_corpus
 from harness.strategies import configs
 
 
@@ -19,9 +19,16 @@ def test_id_round_trips(config: Config) -> None:
     assert re.fullmatch("[a-z0-9.-]+", config.id)
 
 
+def test_an_id_without_an_aspect_is_about_values() -> None:
+    config = Config(aspect="gradient", data="plain")
+    assert config.id == "gradient-" + Config(data="plain").id
+    assert Config.parse(config.id.removeprefix("gradient-")).aspect == "forward"
+
+
 def test_no_token_is_contained_in_another() -> None:
     """So that `pytest -k token` selects exactly the configs that carry the token."""
     tokens = {token for config in load_corpus() for token in config.id.split("-")}
+    tokens |= {token for config in load_corpus(SAMPLE) for token in config.id.split("-")}
     tokens |= {w for t in _TOKENS.values() for w in t.example.split(" or ") if t.kind is not int}
     contained = [(a, b) for a, b in itertools.permutations(tokens, 2) if a in b]
     assert contained == []
@@ -60,7 +67,19 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
         ({"data": "sweep"}, "expected batch 65536"),
         ({"num_layers": True}, "num_layers = True, expected an integer"),
         ({"bias": 1}, "bias = 1, expected one of True, False"),
-        ({"dtype": "bf16"}, "dtype = 'bf16', expected one of 'fp32', 'fp16', 'fp64'"),
+        ({"dtype": "fp8"}, "dtype = 'fp8', expected one of 'fp32', 'fp16', 'fp64', 'bf16'"),
+        ({"aspect": "backward"}, "aspect = 'backward', expected one of 'forward', 'gradient'"),
+        ({"aspect": "call.x.flat"}, "expected data = 'plain' and dtype = 'fp32'"),
+        (
+            {"aspect": "call.x.flat", "data": "plain", "layout": "unbatched"},
+            "expected layout timefirst or batchfirst",
+        ),
+        ({"aspect": "gradient", "data": "special"}, "expected data = 'plain', 'mixed', 'ints'"),
+        ({"aspect": "fresh"}, "aspects training, fresh and files make their own numbers"),
+        (
+            {"aspect": "training", "data": "plain", "lengths": "ragged"},
+            "expected lengths = 'nolens' or 'alllens'",
+        ),
     ],
 )
 def test_contradictions_are_refused(values: dict[str, object], message: str) -> None:

@@ -20,19 +20,19 @@ def test_the_same_seed_draws_the_same_configs() -> None:
 
 
 def test_every_option_value_is_drawn() -> None:
-    drawn = draw_configs(configs(), 500, seed=2)
+    drawn = draw_configs(configs(), 900, seed=2)
     for name, values in {
         "nonlinearity": {"tanh", "relu"},
         "num_layers": {1, 2, 3},
         "bidirectional": {True, False},
         "bias": {True, False},
         "layout": {"timefirst", "batchfirst", "unbatched"},
-        "dropout": {0, 50},
+        "dropout": {0, 1, 10, 25, 50, 75, 90, 99},
         "h_0": {True, False},
         "lengths": {"nolens", "alllens", "ragged", "empties"},
-        "dtype": {"fp32", "fp16", "fp64"},
+        "dtype": {"fp32", "fp16", "fp64", "bf16"},
         "scale": {1, 2, 4, 8, 16},
-        "data": {"mixed", "ints"},
+        "data": {"mixed", "ints", "plain", "special"},
     }.items():
         assert {getattr(config, name) for config in drawn} == values, name
     assert any(config.steps > 50 for config in drawn)

@@ -14,10 +14,11 @@ from harness.results import Result
 CONFIG = Config(nonlinearity="tanh")
 ENTRY = KnownDifference(
     id="theirs",
-    backend="mindspore",
-    versions=">=2",
+    statement="they differ",
+    backends=("mindspore", "mindspore-graph"),
+    versions={"mindspore": ">=2"},
     checks=("step_residual",),
-    cause="activation",
+    causes=("activation",),
     reason="because",
     reference="",
     shown_by=(CONFIG.id,),
@@ -85,13 +86,41 @@ def test_a_difference_that_was_not_looked_for_did_not_vanish() -> None:
     assert KnownDifferences([ENTRY]).vanished([elsewhere]) == []
 
 
+EVERY = msgspec.structs.replace(ENTRY, shown_by=(), when={"nonlinearity": ["tanh"]})
+
+
+def test_without_named_configs_every_pinned_one_must_show_it() -> None:
+    known = KnownDifferences([EVERY])
+    pinned = msgspec.structs.replace(FAILING, origin="corpus")
+    passing = msgspec.structs.replace(pinned, verdict="pass", cause=None)
+    assert known.vanished([known.mark(pinned)]) == []
+    (message,) = known.vanished([passing])
+    assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
+    for other in (
+        {"origin": "drawn"},
+        {"check": "prefix"},
+        {"verdict": "inconclusive"},
+        {"backend": "torch"},
+        {"config_id": Config(nonlinearity="relu").id},
+    ):
+        assert known.vanished([msgspec.structs.replace(passing, **other)]) == [], other
+
+
+def test_one_backend_cannot_show_it_for_another() -> None:
+    known = KnownDifferences([ENTRY])
+    graph = msgspec.structs.replace(FAILING, backend="mindspore-graph", verdict="pass", cause=None)
+    (message,) = known.vanished([known.mark(FAILING), graph])
+    assert "with mindspore-graph" in message
+
+
 GOOD = f"""
 [[difference]]
 id = "a"
-backend = "numpy"
-versions = ">=1"
+statement = "they differ"
+backends = ["numpy"]
+versions = {{ numpy = ">=1" }}
 checks = ["step_residual"]
-cause = "activation"
+causes = ["activation"]
 reason = "because"
 reference = ""
 shown_by = ["{CONFIG.id}"]
@@ -107,7 +136,7 @@ def load(tmp_path: Path, text: str) -> KnownDifferences:
 def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
     assert [e.id for e in load(tmp_path, GOOD).entries] == ["a"]
     assert load(tmp_path, GOOD.replace(">=1", ">=99")).entries == ()
-    assert load(tmp_path, GOOD.replace('"numpy"', '"not-installed"')).entries == ()
+    assert load(tmp_path, GOOD.replace("{ numpy", "{ not-installed")).entries == ()
     assert load(tmp_path, "").entries == ()
 
 
@@ -118,11 +147,14 @@ def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
         ('reason = "because"', 'reason = " "', "entry 'a': reason is empty"),
         ('reason = "because"\n', "", "missing required field `reason`"),
         (CONFIG.id, "tanh-l1", "entry 'a': config id 'tanh-l1' has 2 tokens"),
-        (f'["{CONFIG.id}"]', "[]", "shown_by is empty"),
+        (f'["{CONFIG.id}"]', "[]", "neither shown_by nor when"),
+        ('"they differ"', '""', "statement is empty"),
+        ('["numpy"]', "[]", "backends is empty"),
+        ('{ numpy = ">=1" }', "{}", "versions is empty"),
         (">=1", "newer", "entry 'a': Invalid specifier"),
-        ('cause = "activation"', "cause = 3", "Expected `str`, got `int`"),
+        ('["activation"]', "[3]", "Expected `str`, got `int`"),
         ('["step_residual"]', '["step_residul"]', "checks: 'step_residul', expected one of"),
-        ('cause = "activation"', 'cause = "weather"', "cause = 'weather', expected one of"),
+        ('["activation"]', '["weather"]', "causes: 'weather', expected of activation"),
         ('reference = ""', 'reference = ""\nwhen = { nonlinear = "tanh" }', "when: 'nonlinear'"),
         ('reference = ""', 'reference = ""\ntypo = 1', "unknown field `typo`"),
     ],

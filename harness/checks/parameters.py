@@ -153,7 +153,11 @@ def own_file(evidence: Evidence) -> Iterator[Comparison]:
 def across(evidence: Evidence) -> Iterator[Comparison]:
     """To another framework through its file, and back: the same bits at both ends."""
     facts = evidence.observation.facts
-    if not isinstance(facts, Stored) or facts.there is None or facts.back is None:
+    if not isinstance(facts, Stored):
+        return
+    if facts.there is None or facts.back is None:
+        message = "no other backend of this run takes these weights through a file"
+        yield Comparison("peer", "unsupported", 0, message)
         return
     yield _travelled(f"to {facts.peer}", facts.own, facts.there)
     yield _travelled(f"back from {facts.peer}", facts.given, facts.back)

@@ -26,6 +26,7 @@ from reference.arrays import Array, Float64Array
 __all__ = ["contained", "parity", "reply"]
 
 REFUSED, ACCEPTED, WRONG, DIFFERS = "refused", "accepted", "wrong", "differs"
+CRASHED = "crashed"
 
 
 def reply(evidence: Evidence) -> Iterator[Comparison]:
@@ -35,6 +36,8 @@ def reply(evidence: Evidence) -> Iterator[Comparison]:
     if not isinstance(facts, Reply) or call is None:
         message = f"with these sizes nothing is changed: {aspect.says}"
         yield Comparison("outcome", INCONCLUSIVE, 0, message)
+    elif facts.crashed:
+        yield Comparison("outcome", FAIL, 1, facts.error or "", CRASHED)
     elif facts.error is not None:
         yield _refusal(facts, aspect.documented)
     elif aspect.documented == INVALID:
@@ -124,10 +127,15 @@ def _shape(array: Array) -> tuple[int, ...]:
 
 def _shapes(facts: Reply) -> str:
     words = [
-        f"{name} {a.dtype} {a.shape}" if isinstance(a, np.ndarray) else f"{name} {type(a).__name__}"
+        f"{name} {a.dtype} {a.shape}" if isinstance(a, np.ndarray) else f"{name} {_kind(a)}"
         for name, a in zip(("output", "h_n"), facts.returned or (), strict=False)
     ]
     return " and ".join(words) or "nothing"
+
+
+def _kind(value: object) -> str:
+    """The type of something that is no array; from a worker its name came in its place."""
+    return value if isinstance(value, str) else type(value).__name__
 
 
 def parity(evidence: Evidence) -> Iterator[Comparison]:
@@ -139,7 +147,8 @@ def parity(evidence: Evidence) -> Iterator[Comparison]:
     if not isinstance(mine, Reply) or not isinstance(theirs, Reply):
         return
     part = f"outcome against {peer.backend}"
-    if (mine.error is None) == (theirs.error is None):
+    crashed = mine.crashed or theirs.crashed
+    if (mine.error is None) == (theirs.error is None) and not crashed:
         if mine.error is None:
             yield _agreement(part, evidence, mine, theirs)
             return
@@ -151,13 +160,13 @@ def parity(evidence: Evidence) -> Iterator[Comparison]:
         FAIL,
         1,
         f"{evidence.observation.backend} {_outcome(mine)}; {peer.backend} {_outcome(theirs)}",
-        DIFFERS,
+        CRASHED if crashed else DIFFERS,
     )
 
 
 def _outcome(facts: Reply) -> str:
     if facts.error is not None:
-        return f"refuses ({facts.error})"
+        return f"crashes ({facts.error})" if facts.crashed else f"refuses ({facts.error})"
     return f"accepts ({_shapes(facts)})"
 
 

@@ -60,6 +60,7 @@ class Reply:
     "call": where it was refused, else where it ended. `returned` holds whatever came back,
     in the layout of the call. `weights` are those that the accepted layer had.
     `afterwards` says what was wrong with an ordinary call right behind it; None if nothing was.
+    `crashed` says that there was no answer at all, and `error` what is known of it.
     """
 
     stage: str
@@ -67,6 +68,7 @@ class Reply:
     returned: tuple[Any, Any] | None
     weights: Mapping[str, Array]
     afterwards: str | None
+    crashed: bool = False
 
 
 @dataclass(frozen=True)

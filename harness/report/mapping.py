@@ -1,0 +1,83 @@
+"""Writes the mapping page: its Markdown, and its example run in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from harness.known import KnownDifferences
+from harness.mapping import Difference, MeasuredRow, measure
+from harness.results import Result
+
+__all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+EXAMPLE = TEMPLATES / "mapping_example.py.txt"
+
+MAPPING_PAGE = Path("reports/mapping/RNN.md")
+
+SIGNS = {
+    "pass": "✓",
+    "known": "≠",
+    "fail": "✗ unexpected",
+    "error": "✗ error",
+    "inconclusive": "?",
+    "unsupported": "–",
+    "untested": "! untested",
+    "not applicable": "–",
+}
+TITLES = {"torch": "torch", "mindspore": "eager", "mindspore-graph": "graph"}
+
+
+def render_mapping(
+    header: Mapping[str, Any], results: Sequence[Result], known: KnownDifferences, printed: str
+) -> str:
+    """The page as Markdown; `printed` is what the example printed."""
+    page = measure(results, known)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["oneline"] = lambda text: " ".join(text.split())
+    environment.globals |= {"measured": _measured, "links": _links, "signs": SIGNS}
+    return environment.get_template("mapping.md.j2").render(
+        page=page,
+        header=header,
+        titles={backend: TITLES.get(backend, backend) for backend in page.backends},
+        configs=len({result.config_id for result in results}),
+        comparisons=len(results),
+        example=EXAMPLE.read_text("utf-8"),
+        printed=printed,
+    )
+
+
+def run_example() -> str:
+    """Run the page's example with this interpreter. Raises CalledProcessError if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXAMPLE.read_text("utf-8")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _measured(row: MeasuredRow) -> str:
+    """One sentence, or one for each difference."""
+    if row.differences:
+        return "; ".join(f"{d.entry.statement} {_links([d])}" for d in row.differences)
+    if all(verdict == "pass" for verdict in row.verdicts.values()):
+        return f"The same, in {row.configs:,} configs."
+    return "Not concluded."
+
+
+def _links(differences: Sequence[Difference]) -> str:
+    return ", ".join(f"[{d.number}](#d{d.number})" for d in differences)
