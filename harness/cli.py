@@ -5,11 +5,12 @@ Exit 0: nothing unexpected. Exit 1: an unexpected verdict. Exit 2: the run could
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,8 @@ def main() -> None:
 @_reports_errors
 def run(backends: tuple[str, ...], examples: int, seed: int, out: Path) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
-    session = _session(backends or (*DEFAULT_BACKENDS, *MODES))
-    outcome = _execute(session, out, examples, seed)
+    with _session(backends or (*DEFAULT_BACKENDS, *MODES)) as session:
+        outcome = _execute(session, out, examples, seed)
     paths = [*write_reports(outcome, out), results_path(out)]
     print_summary(Console(), outcome, [str(path) for path in paths])
     sys.exit(outcome.exit_code)
@@ -102,8 +103,8 @@ def run(backends: tuple[str, ...], examples: int, seed: int, out: Path) -> None:
 def replay(config_id: str, backends: tuple[str, ...]) -> None:
     """Print the tolerance report of one config."""
     config = Config.parse(config_id)
-    session = _session(backends)
-    results = session.judge(config)
+    with _session(backends) as session:
+        results = session.judge(config)
     print_replay(Console(), config, results)
     sys.exit(1 if any(result.unexpected for result in results) else 0)
 
@@ -127,8 +128,11 @@ def mapping(results: Path | None, out: Path) -> None:
     """Write the mapping page again, with what was measured."""
     known = load_known()
     if results is None:
-        with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
-            outcome = _execute(_session((*DEFAULT_BACKENDS, *MODES)), Path(directory), 0, 0)
+        with (
+            tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
+            _session((*DEFAULT_BACKENDS, *MODES)) as session,
+        ):
+            outcome = _execute(session, Path(directory), 0, 0)
             header, lines = outcome.header, outcome.results
     else:
         header, read = read_results(results)
@@ -146,9 +150,11 @@ def mapping(results: Path | None, out: Path) -> None:
     sys.exit(1 if unexpected else 0)
 
 
-def _session(names: tuple[str, ...]) -> Session:
+@contextlib.contextmanager
+def _session(names: tuple[str, ...]) -> Iterator[Session]:
     chosen = dict.fromkeys(names or DEFAULT_BACKENDS)
-    return Session({name: load_backend(name) for name in chosen}, load_known(), Workers())
+    with Workers() as workers:
+        yield Session({name: load_backend(name) for name in chosen}, load_known(), workers)
 
 
 def _execute(session: Session, out: Path, examples: int, seed: int) -> Outcome:

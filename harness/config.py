@@ -210,6 +210,7 @@ class Config:
     def size(self) -> tuple[int, ...]:
         """Sort key: the smaller, the easier to read."""
         return (
+            self.aspect != FORWARD,
             self.num_layers * self.directions * self.steps * self.batch,
             self.hidden_size * self.input_size,
             len([f for f in fields(self) if getattr(self, f.name) != f.default]),

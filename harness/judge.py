@@ -146,9 +146,7 @@ def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
     observation = evidence.observation
     applying = checks_for(evidence.config)
     if observation.unsupported is not None:
-        # One line is enough for values; another aspect has requirements of its own.
-        for check in CHECKS[:1] if evidence.config.aspect == FORWARD else applying:
-            yield check, Comparison("call", "unsupported", 0, observation.unsupported)
+        yield from _unsupported(evidence.config, applying, observation.unsupported)
         return
     for check in applying:
         if check.needs_forward and observation.forward is None:
@@ -158,3 +156,12 @@ def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
         with np.errstate(all="ignore"):
             for comparison in check.run(evidence):
                 yield check, comparison
+
+
+def _unsupported(
+    config: Config, applying: Sequence[Check], reason: str
+) -> Iterator[tuple[Check, Comparison]]:
+    """One line is enough for values; another aspect has requirements of its own."""
+    for check in CHECKS[:1] if config.aspect == FORWARD else applying:
+        for requirement in check.requirements or (None,):
+            yield check, Comparison("call", "unsupported", 0, reason, requirement=requirement)

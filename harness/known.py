@@ -93,11 +93,14 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def explains(self, result: Result, config: Config) -> bool:
         return (
-            result.verdict in ("fail", "error")
+            result.verdict == "fail"
             and result.cause in self.causes
             and self.about(result, config)
             and (not self.parts or result.part in self.parts)
-            and not as_float(result.ratio) > self.parts.get(result.part, self.max_ratio)
+            and (
+                result.ratio is None
+                or as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
+            )
         )
 
 
@@ -113,7 +116,7 @@ class KnownDifferences:
 
     def mark(self, result: Result) -> Result:
         """The result with the id of the entry that explains it, if one does."""
-        if result.verdict not in ("fail", "error"):
+        if result.verdict != "fail":
             return result
         config = Config.parse(result.config_id)
         for entry in self.entries:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import execnet
 import numpy as np
@@ -30,10 +31,19 @@ TIME_LIMIT = 120.0
 
 
 class Workers:
-    """Backends by their name on the command line, each in a process of its own."""
+    """Backends by their name on the command line, each in a process of its own.
+
+    A context manager: at its end the processes are ended.
+    """
 
     def __init__(self) -> None:
         self._running: dict[str, _Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def observe(self, key: str, name: str, config: Config) -> Observation:
         """As `harness.observe.observe` of an aspect `call.*`, and it comes back in any case."""
@@ -60,9 +70,11 @@ class _Worker:
 
         self.group = execnet.Group()
         gateway = self.group.makegateway("popen")
-        self.log: IO[str] = tempfile.NamedTemporaryFile("r", prefix="rnn-parity-")  # noqa: SIM115
+        handle, log = tempfile.mkstemp(prefix="rnn-parity-")
+        os.close(handle)
+        self.log = Path(log)
         self.channel = gateway.remote_exec(workers)
-        self.channel.send((key, self.log.name))
+        self.channel.send((key, log))
 
     def ask(self, config_id: str) -> Any:
         self.channel.send(config_id)
@@ -70,13 +82,13 @@ class _Worker:
 
     def last_words(self) -> str:
         """Why the process ended, as Python's fault handler wrote it down."""
-        first = Path(self.log.name).read_text("utf-8", "replace").partition("\n")[0]
+        first = self.log.read_text("utf-8", "replace").partition("\n")[0]
         return f"the process crashed: {first or 'it ended without a word'}"
 
     def close(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             self.group.terminate(timeout=1.0)
-        self.log.close()
+        self.log.unlink(missing_ok=True)
 
 
 def serve(channel: Any) -> None:

@@ -29,7 +29,7 @@ def test_loads_from_a_file_and_from_a_module() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nosuch", "'nosuch' is not known; expected one of torch, mindspore, or"),
+        ("nosuch", "'nosuch' is not known; expected one of torch, mindspore, mindspore-graph"),
         ("nosuch.py:thing", "file nosuch.py does not exist"),
         ("nosuch.module:thing", "importing nosuch.module raised ModuleNotFoundError"),
         (f"{FAULTY}:nothing", "has no 'nothing'; it defines"),

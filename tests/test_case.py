@@ -121,7 +121,7 @@ def test_small_integers_are_integers_and_not_symmetric() -> None:
 
 
 def test_page_case_is_the_pages() -> None:
-    (page,) = [c for c in load_corpus() if c.data == "page"]
+    page = next(c for c in load_corpus() if c.data == "page")
     case = make_case(page)
     assert case.x.tolist() == [[[3.0, 4.0]]]
     assert case.h_0 is not None

@@ -47,6 +47,7 @@ class Check:
     `requirement` is a key of `harness.requirements.REQUIREMENTS`; empty where the aspect of the
     config or the comparison itself says which. `needs_forward` checks are asked only where the
     backend gave two well-formed arrays; `needs_repeat` ones only where a second call was made.
+    `also` names the other requirements that its comparisons may speak about.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Check:
     applies: Applies
     needs_forward: bool = True
     needs_repeat: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """All that it may speak about; of a call, that depends on the call."""
+        return (self.requirement, *self.also) if self.requirement else ()
 
     def requirement_of(self, config: Config, comparison: Comparison) -> str:
         if comparison.requirement is not None:
@@ -95,10 +102,15 @@ def _dropping(config: Config) -> bool:
 
 
 def _about(
-    name: str, requirement: str, difference: str, run: Run, applies: Applies = _called
+    name: str,
+    requirement: str,
+    difference: str,
+    run: Run,
+    applies: Applies = _called,
+    also: tuple[str, ...] = (),
 ) -> Check:
     """A check that looks at other things than output and h_n."""
-    return Check(name, requirement, difference, run, applies, needs_forward=False)
+    return Check(name, requirement, difference, run, applies, needs_forward=False, also=also)
 
 
 CHECKS = (
@@ -164,6 +176,7 @@ CHECKS = (
         "NaN or an infinity does not come out as the equation and IEEE 754 say",
         special_values.check,
         lambda config: _values(config) and config.data == "special",
+        also=("infinity",),
     ),
     Check(
         "forward_error",
@@ -229,6 +242,7 @@ CHECKS = (
         "gradients that backpropagation through time cannot give",
         gradient.check,
         _of("gradient"),
+        also=("gradient-x", "gradient-h-0", "gradient-signs"),
     ),
     Check(
         "gradient_padding",
@@ -258,6 +272,7 @@ CHECKS = (
         "training mode changes what no dropout applies to",
         dropout.one_layer,
         lambda config: config.aspect == "training" and not _dropping(config),
+        also=("dropout-extremes",),
     ),
     _about(
         "dropout_values",
@@ -265,6 +280,7 @@ CHECKS = (
         "elements are neither dropped nor scaled by 1 / (1 - p)",
         dropout.values,
         _dropping,
+        also=("dropout-extremes",),
     ),
     _about(
         "dropout_rate",

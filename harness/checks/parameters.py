@@ -117,7 +117,7 @@ def _repeated(facts: FreshWeights, kinds: Mapping[str, list[Array]]) -> Comparis
 def seeding(evidence: Evidence) -> Iterator[Comparison]:
     """The same seed gives the same weights; another seed others."""
     facts = _facts(evidence)
-    if facts is None or facts.seeded is None:
+    if facts is None:
         return
     one, again, other = facts.seeded
     size = sum(array.size for array in one.values())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.aspects import CALLS
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend
@@ -56,7 +58,8 @@ def observe(
         reason = unsupported_reason(backend, case.config)
         if reason is not None and case.config.aspect not in CALLS:
             return Observation(name, unsupported=printable(reason))
-        return _observe(backend, case, repeat, others)
+        with np.errstate(all="ignore"):  # overflow and NaN are meant here
+            return _observe(backend, case, repeat, others)
     except NotOffered as error:
         return Observation(name, unsupported=f"{name} {error}")
     except Malformed as error:

@@ -27,26 +27,26 @@ MOST_LAYERS = 24
 
 def observe_fresh(backend: Backend, case: Case) -> Observation:
     """Build until there are enough weights to judge a distribution by, and with seeds."""
+    if not hasattr(backend, "seed"):
+        raise NotOffered("has no method seed(value)")
     options = case.config.options
     count = sum(array.size for array in case.weights.values())
     layers = tuple(
         _read(backend.build(options)) for _ in range(min(MOST_LAYERS, max(2, -(-WANTED // count))))
     )
-    seeded, advanced = None, False
-    if hasattr(backend, "seed"):
-        full = cast(FullBackend, backend)
-        state = np.random.get_state()
-        try:
-            seeded = (
-                _seeded(full, options, 7),
-                _seeded(full, options, 7),
-                _seeded(full, options, 8),
-            )
-            before = _position()
-            backend.build(options)
-            advanced = _position() != before
-        finally:
-            np.random.set_state(state)
+    full = cast(FullBackend, backend)
+    state = np.random.get_state()
+    try:
+        seeded = (
+            _seeded(full, options, 7),
+            _seeded(full, options, 7),
+            _seeded(full, options, 8),
+        )
+        before = _position()
+        backend.build(options)
+        advanced = _position() != before
+    finally:
+        np.random.set_state(state)
     return Observation(backend.name, facts=FreshWeights(layers, seeded, advanced))
 
 

@@ -100,7 +100,7 @@ class FreshWeights:
     """
 
     layers: tuple[Mapping[str, Array], ...]
-    seeded: tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]] | None
+    seeded: tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]
     advanced: bool
 
 
