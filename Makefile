@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: parity test lint format bench corpus clean
+.PHONY: parity test lint format bench limits mapping corpus clean
 .DEFAULT_GOAL := parity
 
 parity: $(READY)
@@ -24,6 +24,12 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m harness.bench
+
+limits: $(READY)
+	$(BIN)/python -m harness.limits
+
+mapping: $(READY)
+	$(BIN)/rnn-parity mapping
 
 corpus: $(READY)
 	$(BIN)/python -m harness.build_corpus

@@ -344,7 +344,7 @@ _CALLS: dict[str, Maker] = {
     "lengths.few": _lengths(lambda n, _: n[:-1]),
     "lengths.many": _lengths(lambda n, _: np.append(n, n[0])),
     "lengths.float": _lengths(lambda n, _: n.astype(np.float32)),
-    "lengths.bool": _lengths(lambda n, _: n > 1),
+    "lengths.bool": _lengths(lambda n, _: np.ones(len(n), bool)),
     "lengths.column": _lengths(lambda n, _: n[:, None].copy()),
     "lengths.row": _lengths(lambda n, _: n[None].copy()),
     "lengths.scalar": _lengths(lambda n, _: np.array(n[0])),

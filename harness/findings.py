@@ -19,22 +19,24 @@ __all__ = ["Cell", "Finding", "Group", "find", "group", "key_of", "matrix"]
 _CHECKS = {check.name: check for check in CHECKS}
 
 CAUSES = {
-    "activation": "differs because of its activation",
-    "flush": "differs because it flushes subnormal numbers to zero",
+    "error": "could not be judged: it raised, or its weights did not arrive",
+    "unexplained": "differs, and no cause is established",
+    "crashed": "crashes the process",
     "nan": "turns NaN into a number",
     "padding": "lets the padding of x reach gradients",
-    "refused": "refuses a documented call",
-    "accepted": "answers a call that means nothing",
-    "crashed": "crashes the process",
-    "wrong": "answers a call wrongly",
-    "differs": "refuses what the other accepts, or the other way round",
-    "mode": "builds layers in another mode",
     "shared": "drops the same elements behind every layer",
+    "wrong": "answers a call wrongly",
+    "accepted": "answers a call that means nothing",
+    "activation": "differs because of its activation",
+    "flush": "differs because it flushes subnormal numbers to zero",
+    "infinity": "gives another value for an infinity",
+    "mode": "builds layers in another mode",
     "order": "has its parameters in another order",
     "numpy": "draws from NumPy's global generator",
-    "unexplained": "differs, and no cause is established",
-    "error": "could not be judged: it raised, or its weights did not arrive",
+    "refused": "refuses a documented call",
+    "differs": "refuses what the other accepts, or the other way round",
 }
+"""What a cause means of a backend, the gravest first."""
 
 Key = tuple[str, str, str, str]
 
@@ -45,9 +47,13 @@ def key_of(result: Result) -> Key:
     return (
         result.backend,
         result.check,
-        result.cause or result.verdict,
+        result.cause if result.cause in CAUSES else _uncaused(result),
         aspect if aspect in CALLS else "",
     )
+
+
+def _uncaused(result: Result) -> str:
+    return "error" if result.verdict == "error" else "unexplained"
 
 
 @dataclass(frozen=True)
@@ -131,14 +137,14 @@ class Group:
 
 
 def group(findings: Iterable[Finding]) -> list[Group]:
-    """Findings by known difference, the others by backend and cause; in the order they come."""
+    """Findings by known difference, the others by backend and cause; the gravest first."""
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.known and not finding.unexpected:
             groups[finding.known].append(finding)
         else:
             groups["", finding.backend, finding.cause, finding.requirement].append(finding)
-    return [
+    found = [
         Group(
             "" if key[0] == "" else ", ".join(key),
             tuple(dict.fromkeys(finding.backend for finding in members)),
@@ -147,6 +153,8 @@ def group(findings: Iterable[Finding]) -> list[Group]:
         )
         for key, members in groups.items()
     ]
+    worst_first = list(CAUSES)
+    return sorted(found, key=lambda one: (not one.unexpected, worst_first.index(one.cause)))
 
 
 def find(results: Sequence[Result]) -> list[Finding]:

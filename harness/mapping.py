@@ -113,13 +113,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class MeasuredRow:
-    """A row of the page: verdict by backend, configs it rests on, differences, evidence."""
+    """A row of the page: verdict by backend, configs it rests on, differences, evidence.
+
+    Verdicts are about what a valid call gives; `called` names the backends that take or refuse
+    other calls than documented.
+    """
 
     category: str
     torch: str
     mindspore: str
     said: str
     verdicts: Mapping[str, str]
+    called: tuple[str, ...]
     configs: int
     differences: tuple[Difference, ...]
     replay: str
@@ -206,19 +211,14 @@ def _measured(
     called = [r for r in results if r.known and _is_call(r, row.calls)]
     ids = {i for cell in bearing for backend in backends for i in cell[backend].known}
     ids |= {result.known for result in called if result.known}
-    verdicts = {
-        backend: _worst(
-            [cell[backend].verdict for cell in bearing]
-            + ["known" for result in called if result.backend == backend]
-        )
-        for backend in backends
-    }
+    verdicts = {backend: _starred([cell[backend] for cell in bearing]) for backend in backends}
     return MeasuredRow(
         row.category,
         row.torch,
         row.mindspore,
         row.said,
         verdicts,
+        tuple(b for b in backends if any(result.backend == b for result in called)),
         max(cell[backend].configs for cell in bearing for backend in backends),
         _numbered(ids, differences),
         _evidence(results, REQUIREMENTS[row.requirements[0]]),
@@ -235,7 +235,7 @@ def _line(
     ids = {entry for cell in row.values() for entry in cell.known}
     return Line(
         requirement,
-        {backend: cell.verdict for backend, cell in row.items()},
+        {backend: _starred([cell]) for backend, cell in row.items()},
         _numbered(ids, differences),
         _evidence(results, requirement),
     )
@@ -250,9 +250,12 @@ def _is_call(result: Result, prefixes: Sequence[str]) -> bool:
     return any(aspect.startswith(prefix) for prefix in prefixes)
 
 
-def _worst(verdicts: Sequence[str]) -> str:
+def _starred(cells: Sequence[Cell]) -> str:
+    """The worst verdict; `pass*` where something differs for a cause that counts elsewhere."""
     order = ("error", "fail", "untested", "known", "pass", "inconclusive", "unsupported")
-    return next((v for v in order if v in verdicts), "not applicable")
+    verdicts = [cell.verdict for cell in cells]
+    worst = next((verdict for verdict in order if verdict in verdicts), "not applicable")
+    return worst + "*" * (worst == "pass" and any(cell.elsewhere for cell in cells))
 
 
 def _evidence(results: Sequence[Result], requirement: Requirement) -> str:

@@ -22,6 +22,7 @@ ATTRIBUTED = {"activation": "nonlinearity", "flush": "subnormals", "nan": "nan"}
 """Established cause of a failure -> the requirement that it speaks about."""
 
 EVERY_CAUSE = frozenset(ATTRIBUTED)
+SLOPE = frozenset({"activation", "flush"})
 
 _VALUES = frozenset(
     ("transfer", "shape_dtype", "step_residual", "exact_lane", "prefix", "last_state")
@@ -187,6 +188,7 @@ _ALL = (
         ANSWERS,
         "Every state is act(W_ih x + b_ih + W_hh h + b_hh), to rounding",
         "both API pages",
+        causes=EVERY_CAUSE,
     ),
     Requirement(
         "outputs",
@@ -247,20 +249,29 @@ _ALL = (
     Requirement(
         "contained-errors", REFUSALS, "An error of one call leaves the next one alone", "both"
     ),
-    Requirement("gradient-x", GRADIENTS, "The gradient of x is that of the equation", _TORCH),
-    Requirement("gradient-h-0", GRADIENTS, "The gradient of h_0 is that of the equation", _TORCH),
+    Requirement(
+        "gradient-x", GRADIENTS, "The gradient of x is that of the equation", _TORCH, causes=SLOPE
+    ),
+    Requirement(
+        "gradient-h-0",
+        GRADIENTS,
+        "The gradient of h_0 is that of the equation",
+        _TORCH,
+        causes=SLOPE,
+    ),
     Requirement(
         "gradient-parameters",
         GRADIENTS,
         "The gradients of weights and biases are those of the equation",
         _TORCH,
+        causes=SLOPE,
     ),
     Requirement(
         "gradient-signs",
         GRADIENTS,
         "No gradient has the wrong sign",
         _TORCH,
-        causes=frozenset({"activation"}),
+        causes=SLOPE,
     ),
     Requirement(
         "gradient-padding",
@@ -306,17 +317,21 @@ _ALL = (
         "Weights survive the way to the other framework's files and back, bit for bit",
         "mapping page: 'Implement the same functions'",
     ),
-    Requirement(
-        "fp32", NUMBERS, "float32 is computed to float32 precision", "both", _dtype("fp32")
-    ),
-    Requirement(
-        "fp16", NUMBERS, "float16 is computed to float16 precision", "both", _dtype("fp16")
-    ),
-    Requirement(
-        "bf16", NUMBERS, "bfloat16 is computed to bfloat16 precision", "both", _dtype("bf16")
-    ),
-    Requirement(
-        "fp64", NUMBERS, "float64 is computed to float64 precision", "both", _dtype("fp64")
+    *(
+        Requirement(
+            key,
+            NUMBERS,
+            f"{name} is computed to {name} precision",
+            "both",
+            _dtype(key),
+            causes=frozenset({"activation"}),
+        )
+        for key, name in (
+            ("fp32", "float32"),
+            ("fp16", "float16"),
+            ("bf16", "bfloat16"),
+            ("fp64", "float64"),
+        )
     ),
     Requirement(
         "nan",

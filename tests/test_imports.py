@@ -43,6 +43,7 @@ ORDER = [
     "run",
     "report",
     "bench",
+    "limits",
     "cli",
 ]
 

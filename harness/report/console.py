@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from harness.checks import CHECKS
 from harness.config import Config
 from harness.findings import Group, group
 from harness.report.wording import (
@@ -112,7 +113,10 @@ def _indented(console: Console, text: str, columns: int, style: str = "") -> Non
 
 
 def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
-    total = f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}"
+    total = (
+        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(CHECKS), 'check')}, "
+        f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}"
+    )
     problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
     if problems:
         return f"\n[bold red]UNEXPECTED[/] {total}; {plural(problems, 'unexpected finding')}."

@@ -23,6 +23,7 @@ MAPPING_PAGE = Path("reports/mapping/RNN.md")
 
 SIGNS = {
     "pass": "✓",
+    "pass*": "✓\\*",
     "known": "≠",
     "fail": "✗ unexpected",
     "error": "✗ error",
@@ -47,7 +48,13 @@ def render_mapping(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["oneline"] = lambda text: " ".join(text.split())
-    environment.globals |= {"measured": _measured, "links": _links, "signs": SIGNS}
+    environment.filters["cell"] = lambda text: text.replace("|", "\\|")
+    environment.globals |= {
+        "measured": _measured,
+        "links": _links,
+        "sign": _sign,
+        "signs": SIGNS,
+    }
     return environment.get_template("mapping.md.j2").render(
         page=page,
         header=header,
@@ -71,12 +78,20 @@ def run_example() -> str:
 
 
 def _measured(row: MeasuredRow) -> str:
-    """One sentence, or one for each difference."""
-    if row.differences:
-        return "; ".join(f"{d.entry.statement} {_links([d])}" for d in row.differences)
-    if all(verdict == "pass" for verdict in row.verdicts.values()):
-        return f"The same, in {row.configs:,} configs."
-    return "Not concluded."
+    """What a valid call gives, and one sentence for each difference."""
+    same = all(verdict in ("pass", "pass*") for verdict in row.verdicts.values())
+    said = [f"The same, in {row.configs:,} configs."] if same else []
+    if same and row.called:
+        said = [f"Valid calls: the same, in {row.configs:,} configs. But:"]
+    said += [f"{d.entry.statement} {_links([d])}" for d in row.differences]
+    return " ".join(said)
+
+
+def _sign(row: MeasuredRow, backend: str) -> str:
+    """The verdict on valid calls, and a mark where other calls differ."""
+    other = " ≠ calls" if backend in row.called else ""
+    sign = SIGNS[row.verdicts[backend]]
+    return "≠" if sign == "≠" else sign + other
 
 
 def _links(differences: Sequence[Difference]) -> str:
