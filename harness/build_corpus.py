@@ -106,8 +106,9 @@ def build_sample() -> list[str]:
         ("covering array, strength 2, fp32", _covering(few, 2, 1)),
         (
             "other precisions",
-            _covering({**few, "num_layers": [1], "dtype": ["fp16", "fp64"]}, 1, 3),
+            _covering({**few, "num_layers": [1], "dtype": ["fp16", "fp64", "bf16"]}, 1, 2),
         ),
+        ("float64, rounding visible", _doubles()),
         ("longer", _long(100)),
         ("NaN, infinities, subnormals", itertools.islice(_special(2, ["fp32"]), 6)),
         ("the activations' derivatives alone", _sweeps(("fp32", "fp16"), "gradient")),
@@ -224,6 +225,20 @@ def _training(strength: int, dropouts: list[int]) -> Iterator[Config]:
                 data="plain",
                 **more,
             )
+
+
+def _doubles() -> Iterator[Config]:
+    """Without h_0, which MindSpore documents in float32 and float16 only."""
+    for seed, nonlinearity in enumerate(("tanh", "relu")):
+        yield Config(
+            nonlinearity=nonlinearity,
+            dtype="fp64",
+            input_size=3,
+            hidden_size=4,
+            batch=4,
+            steps=3,
+            seed=70 + seed,
+        )
 
 
 def _small_training() -> Iterator[Config]:

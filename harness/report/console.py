@@ -15,6 +15,7 @@ from harness.config import Config
 from harness.findings import Group, group
 from harness.report.wording import (
     MARKS,
+    cell_mark,
     error_text,
     finding_lines,
     group_title,
@@ -76,8 +77,7 @@ def _matrix(outcome: Outcome) -> Table:
             for backend in backends:
                 cell = row[backend]
                 judged = f" ({cell.configs:,})" if cell.configs else ""
-                apart = "*" if cell.elsewhere and cell.verdict == "pass" else ""
-                cells.append(f"[{STYLES[cell.verdict]}]{MARKS[cell.verdict]}{apart}[/]{judged}")
+                cells.append(f"[{STYLES[cell.verdict]}]{cell_mark(cell)}[/]{judged}")
             table.add_row("  " + REQUIREMENTS[key].statement, *cells)
     table.caption = (
         "In brackets: configs. * Apart from failures with an established cause (activation, "

@@ -35,7 +35,7 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
         "error": wording.error_text,
         "place": wording.place_text,
         "lines": wording.finding_lines,
-        "cell": wording.cell_text,
+        "mark": wording.cell_mark,
     }
     environment.globals |= {
         "marks": wording.MARKS,

@@ -11,7 +11,7 @@ from harness.results import Number, Place, Result, as_float, number
 
 __all__ = [
     "MARKS",
-    "cell_text",
+    "cell_mark",
     "error_text",
     "finding_lines",
     "group_title",
@@ -85,14 +85,9 @@ def tally(results: Sequence[Result]) -> str:
     return f"{plural(total, 'config')} ({where}; judged: {by or 'none'})"
 
 
-def cell_text(cell: Cell) -> str:
-    """On what a verdict rests: '241 configs; 60 results judged under their cause'."""
-    if not cell.configs and not cell.elsewhere:
-        return ""
-    said = plural(cell.configs, "config")
-    if cell.elsewhere:
-        said += f"; {plural(cell.elsewhere, 'result')} judged under the cause"
-    return said
+def cell_mark(cell: Cell) -> str:
+    """The verdict with its sign; a star where something differs for a cause judged elsewhere."""
+    return MARKS[cell.verdict] + "*" * (cell.verdict == "pass" and cell.elsewhere > 0)
 
 
 def group_title(members: Group, known: Mapping[str, KnownDifference]) -> str:
