@@ -88,6 +88,7 @@ def build() -> list[str]:
         ("NaN, infinities, subnormals", _special(2, ["fp32", "fp16", "fp64"])),
         ("the activations' derivatives alone", _sweeps(DTYPES, "gradient")),
         ("gradients, float32", _gradients(3, ["fp32"])),
+        ("gradients, longer and wider", _large_gradients()),
         ("gradients, other precisions", _gradients(2, ["fp16", "fp64", "bf16"])),
         ("dropout in training mode", _training(2, [0, 1, 10, 25, 50, 75, 90, 99])),
         ("initial weights", _parameters("fresh")),
@@ -186,6 +187,28 @@ def _gradients(strength: int, dtypes: list[str]) -> Iterator[Config]:
     plain = [_only_with(("data", "plain"), ("scale", 1))]
     for config in _covering(factors, strength, 1, plain):
         yield dataclasses.replace(config, aspect="gradient")
+
+
+def _large_gradients() -> Iterator[Config]:
+    base = Config(
+        aspect="gradient",
+        input_size=3,
+        hidden_size=5,
+        batch=3,
+        steps=40,
+        h_0=True,
+        data="plain",
+        seed=61,
+    )
+    for changes in (
+        {},
+        {"nonlinearity": "relu", "lengths": "ragged"},
+        {"bidirectional": True, "layout": "batchfirst"},
+        {"steps": 4, "hidden_size": 40, "input_size": 30},
+        {"steps": 4, "hidden_size": 40, "batch": 20, "nonlinearity": "relu", "num_layers": 2},
+    ):
+        more: dict[str, Any] = changes
+        yield dataclasses.replace(base, **more)
 
 
 def _training(strength: int, dropouts: list[int]) -> Iterator[Config]:

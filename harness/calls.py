@@ -25,8 +25,10 @@ __all__ = ["Call", "make_call"]
 class Call:
     """Arguments of a constructor, by torch's names, and of the call behind it.
 
-    `weights` are loaded where they fit. `meaning` is the case it stands for, None if nothing;
-    `empty` the exact answer, in the layout of the call, where arrays without elements come back.
+    `weights` are loaded where they fit. `undropped` asks for the same answer in training mode.
+    `meaning` is the case it stands for, None if nothing; `guess` the one that an implementation
+    may have taken an invalid call for; `empty` the exact answer, in the layout of the call,
+    where arrays without elements come back.
     """
 
     positional: tuple[Any, ...]
@@ -35,8 +37,10 @@ class Call:
     weights: Mapping[str, Array]
     named: Mapping[str, Any] = field(default_factory=dict)
     literal: bool = False
+    undropped: bool = False
     meaning: Case | None = None
     empty: tuple[Array, Array] | None = None
+    guess: Case | None = None
 
 
 def make_call(config: Config) -> Call | None:
@@ -96,7 +100,10 @@ def _keyword(name: str, value: Any, **meaning: Any) -> Maker:
         meant = _again(case, **meaning) if meaning else case
         call = _ordinary(meant)
         keywords = {**call.keywords, name: value}
-        return dataclasses.replace(call, keywords=keywords, meaning=meant if meaning else None)
+        undropped = meaning == {"dropout": 0}
+        return dataclasses.replace(
+            call, keywords=keywords, meaning=meant if meaning else None, undropped=undropped
+        )
 
     return make
 
@@ -130,22 +137,33 @@ def _left_out(*names: str, **meaning: Any) -> Maker:
     def make(case: Case) -> Call:
         call = _ordinary(_again(case, **meaning))
         keywords = {k: v for k, v in call.keywords.items() if k not in names}
-        return dataclasses.replace(call, keywords=keywords)
+        return dataclasses.replace(call, keywords=keywords, undropped="dropout" in names)
 
     return make
 
 
-def _lengths(change: Callable[[IntArray, int], Any], means: bool = False) -> Maker:
+def _lengths(
+    change: Callable[[IntArray, int], Any], *, means: bool = False, as_list: bool = False
+) -> Maker:
     """Other lengths; `means` says that the changed ones are lengths still."""
 
     def make(case: Case) -> Call:
         if case.lengths is None:
             case = _again(case, lengths="ragged")
         assert case.lengths is not None
+        # What is padding here may be none with other lengths.
+        x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0.25))
+        case = dataclasses.replace(case, x=x)
         given = change(case.lengths.copy(), case.config.steps)
         call = _ordinary(case)
-        meant = dataclasses.replace(case, lengths=np.asarray(given)) if means else None
-        return dataclasses.replace(call, inputs=(*call.inputs[:2], given), meaning=meant)
+        meant = dataclasses.replace(case, lengths=given) if means else None
+        guess = None
+        if given.dtype == np.int64 and given.shape == case.lengths.shape:
+            guess = dataclasses.replace(case, lengths=given.clip(0, case.config.steps))
+        if as_list:
+            given = given.tolist()
+        inputs = (*call.inputs[:2], given)
+        return dataclasses.replace(call, inputs=inputs, meaning=meant, guess=guess)
 
     return make
 
@@ -337,7 +355,7 @@ _CALLS: dict[str, Maker] = {
     "nonlinearity.number": _keyword("nonlinearity", 0),
     "lengths.short": _lengths(lambda n, _: n.astype(np.int16), means=True),
     "lengths.word": _lengths(lambda n, _: n.astype(np.int32), means=True),
-    "lengths.list": _lengths(lambda n, _: n.tolist(), means=True),
+    "lengths.list": _lengths(lambda n, _: n, means=True, as_list=True),
     "lengths.negative": _lengths(_first_length(lambda _: -1)),
     "lengths.zero": _lengths(_first_length(lambda _: 0), means=True),
     "lengths.beyond": _lengths(_first_length(lambda steps: steps + 1)),

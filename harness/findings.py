@@ -22,6 +22,7 @@ CAUSES = {
     "error": "could not be judged: it raised, or its weights did not arrive",
     "unexplained": "differs, and no cause is established",
     "crashed": "crashes the process",
+    "hung": "gives no answer in time",
     "nan": "turns NaN into a number",
     "padding": "lets the padding of x reach gradients",
     "shared": "drops the same elements behind every layer",
@@ -29,11 +30,11 @@ CAUSES = {
     "accepted": "answers a call that means nothing",
     "activation": "differs because of its activation",
     "flush": "differs because it flushes subnormal numbers to zero",
-    "infinity": "gives another value for an infinity",
     "mode": "builds layers in another mode",
     "order": "has its parameters in another order",
     "numpy": "draws from NumPy's global generator",
     "refused": "refuses a documented call",
+    "disagrees": "answers otherwise than the other",
     "differs": "refuses what the other accepts, or the other way round",
 }
 """What a cause means of a backend, the gravest first."""

@@ -16,7 +16,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.known import KnownDifferences
-from harness.observe import Observation, observe
+from harness.observe import Observation, observe, told
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
 from harness.workers import Workers
@@ -153,9 +153,19 @@ def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
             continue
         if check.needs_repeat and not observation.repeats:
             continue
+        yield from _guarded(check, evidence)
+
+
+def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
+    """A check's comparisons; what it cannot even look at is an error of that config alone."""
+    try:
         with np.errstate(all="ignore"):
             for comparison in check.run(evidence):
                 yield check, comparison
+    except Exception as error:
+        message = f"what came back cannot be judged: {told(error)}"
+        for requirement in check.requirements or (None,):
+            yield check, Comparison("check", "error", 0, message, requirement=requirement)
 
 
 def _unsupported(

@@ -56,7 +56,12 @@ class Workers:
             del self._running[key]
             what = f"no answer in {TIME_LIMIT:.0f} s" if hung else worker.last_words()
             worker.close()
-            return Observation(name, facts=Reply("call", what, None, {}, None, crashed=True))
+            ended = "hung" if hung else "crashed"
+            return Observation(name, facts=Reply("call", what, None, {}, None, ended=ended))
+        except execnet.RemoteError as error:
+            del self._running[key]
+            worker.close()
+            return Observation(name, trouble=f"the worker failed: {str(error).splitlines()[-1]}")
 
     def close(self) -> None:
         for worker in self._running.values():
@@ -113,7 +118,8 @@ def _encoded(observation: Observation) -> dict[str, Any]:
         sent["reply"] = {
             "stage": facts.stage,
             "error": facts.error,
-            "returned": [_sent(value) for value in facts.returned or ()],
+            "returned": _sent_pair(facts.returned),
+            "trained": _sent_pair(facts.trained),
             "weights": {name: _sent(array) for name, array in facts.weights.items()},
             "afterwards": facts.afterwards,
         }
@@ -124,16 +130,23 @@ def _decoded(name: str, sent: Mapping[str, Any]) -> Observation:
     reply = sent["reply"]
     if reply is None:
         return Observation(name, unsupported=sent["unsupported"], trouble=sent["trouble"])
-    returned = tuple(_received(value) for value in reply["returned"])
-    output, h_n = returned or (None, None)
     facts = Reply(
         reply["stage"],
         reply["error"],
-        (output, h_n) if reply["error"] is None else None,
+        _received_pair(reply["returned"]),
         {key: _received(value) for key, value in reply["weights"].items()},
         reply["afterwards"],
+        trained=_received_pair(reply["trained"]),
     )
     return Observation(name, facts=facts)
+
+
+def _sent_pair(pair: tuple[Any, Any] | None) -> list[Any] | None:
+    return None if pair is None else [_sent(value) for value in pair]
+
+
+def _received_pair(pair: list[Any] | None) -> tuple[Any, Any] | None:
+    return None if pair is None else (_received(pair[0]), _received(pair[1]))
 
 
 def _sent(value: Any) -> Any:

@@ -282,6 +282,42 @@ class GradientOfPadding(CompleteLayer):
         return found
 
 
+class WritesToCotangent(CompleteLayer):
+    def gradients(self, x: Array, h_0: Array, lengths: Array, output: Array, h_n: Array) -> Any:
+        found = super().gradients(x, h_0, lengths, output, h_n)
+        output[...] = 0
+        return found
+
+
+class Accumulates(CompleteLayer):
+    """Gradients add up from call to call, as in .grad."""
+
+    calls_of_gradients = 0
+
+    def derive(self, *given: Array) -> dict[str, Array]:
+        self.calls_of_gradients += 1
+        return {k: v * self.calls_of_gradients for k, v in super().derive(*given).items()}
+
+
+class StaysInTraining(CompleteLayer):
+    def derive(self, *given: Array) -> dict[str, Array]:
+        self.weights = {k: v * v.dtype.type(1.5) for k, v in self.weights.items()}
+        return super().derive(*given)
+
+
+class FinitePaddingLeaks(CompleteLayer):
+    def derive(
+        self, x: Array, h_0: Array, lengths: Array, output: Array, h_n: Array
+    ) -> dict[str, Array]:
+        found = super().derive(x, h_0, lengths, output, h_n)
+        if lengths is not None:
+            padding = x[np.arange(len(x))[:, None] >= lengths]
+            found["bias_hh_l0"] = (
+                found["bias_hh_l0"] + np.nan_to_num(padding, posinf=1, neginf=-1).sum()
+            )
+        return found
+
+
 # Dropout.
 
 
@@ -320,6 +356,23 @@ class ConstantInTime(CompleteLayer):
 class SameForAllRows(CompleteLayer):
     def masks(self, shape: tuple[int, ...]) -> list[Array]:
         return [np.repeat(mask[:, :1], shape[1], axis=1) for mask in super().masks(shape)]
+
+
+class NeighboursShare(CompleteLayer):
+    """Units 1 and 2, 3 and 4, ... fare alike."""
+
+    def masks(self, shape: tuple[int, ...]) -> list[Array]:
+        return [mask[..., (np.arange(shape[2]) + 1) // 2] for mask in super().masks(shape)]
+
+
+class HalvesShare(CompleteLayer):
+    def masks(self, shape: tuple[int, ...]) -> list[Array]:
+        return [mask[:, np.arange(shape[1]) % (shape[1] // 2)] for mask in super().masks(shape)]
+
+
+class DropsByDefault(CompleteBackend):
+    def construct(self, positional: Any, keywords: Any, *, literal: bool = False) -> CompleteLayer:
+        return super().construct(positional, {"dropout": 0.5, **keywords})
 
 
 class SameEveryCall(CompleteLayer):
@@ -417,7 +470,40 @@ class SwapsOnTheWay(CompleteLayer):
         self.weights["weight_hh_l0"] = self.weights["weight_hh_l0"][::-1].copy()
 
 
+class LoadsForShow(CompleteLayer):
+    """What is read back is what was loaded from the file; what is computed with is not."""
+
+    def load(self, directory: Path) -> None:
+        self.before = dict(self.weights)
+        super().load(directory)
+
+    def used_weights(self) -> Mapping[str, Array]:
+        return getattr(self, "before", self.weights)
+
+
+class SavesAndForgets(CompleteLayer):
+    def save(self, directory: Path) -> None:
+        super().save(directory)
+        self.weights = {name: array * 0 for name, array in self.weights.items()}
+
+
 # Calls.
+
+
+class ReturnsOneArray(CompleteLayer):
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        return super().call(inputs, named)[0]
+
+
+class ReturnsThree(CompleteLayer):
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        return (*super().call(inputs, named), None)
+
+
+class ShorterInTraining(CompleteLayer):
+    def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
+        output, h_n = super().forward(x, h_0, lengths)
+        return (output[:, :-1] if self.training else output), h_n
 
 
 class AcceptsEverything(CompleteLayer):

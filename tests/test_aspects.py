@@ -71,6 +71,18 @@ FAULTS = [
     ("gradient", C.FlippedSign, sweep_config("tanh", "fp32", "gradient")),
     ("gradient_padding", C.PaddingIntoGradients, PADDED),
     ("gradient_padding", C.GradientOfPadding, PADDED),
+    ("gradient_padding", C.FinitePaddingLeaks, PADDED),
+    ("inputs_unmodified", C.WritesToCotangent, GRADIENT),
+    ("inputs_unmodified", C.Accumulates, GRADIENT),
+    ("inputs_unmodified", C.StaysInTraining, GRADIENT),
+    ("dropout_independent", C.NeighboursShare, DROPPING),
+    ("dropout_independent", C.HalvesShare, DROPPING),
+    ("own_file", C.LoadsForShow, FILES),
+    ("own_file", C.SavesAndForgets, FILES),
+    ("shape_dtype", C.ShorterInTraining, DROPPING),
+    ("call", C.DropsByDefault, asked("default.dropout", num_layers=2)),
+    ("call", C.ReturnsOneArray, asked("default.dropout")),
+    ("call", C.ReturnsThree, asked("x.flat")),
     ("call", C.AcceptsEverything, asked("x.wider")),
     ("call", C.AcceptsEverything, asked("lengths.beyond")),
     ("call", C.AcceptsEverything, asked("h0.swapped")),
@@ -134,7 +146,7 @@ def test_call_parity_fails_where_answers_differ() -> None:
         {"one": CompleteBackend(), "two": CompleteBackend(C.WrongForTwoDimensions, "two")}
     )
     (result,) = judged(session, asked("x.flat"), "call_parity")
-    assert (result.verdict, result.cause) == ("fail", "differs")
+    assert (result.verdict, result.cause) == ("fail", "disagrees")
     assert result.message == "both accept, with different answers"
 
 
@@ -206,6 +218,77 @@ def test_gradient_messages_name_the_sign() -> None:
     assert "proven signs are flipped" in signs.message
     assert signs.worst is not None
     assert signs.worst.output == "gradient of x"
+
+
+@settings(max_examples=60)
+@given(configs(aspects=("gradient",), dtypes=("fp16", "fp32"), max_layers=2))
+def test_gradients_through_relu_states_that_vanish_are_not_accused(config: Config) -> None:
+    config = dataclasses.replace(config, nonlinearity="relu", data="mixed", scale=1)
+    results = judged(alone(CompleteLayer), config, "gradient")
+    assert "fail" not in {r.verdict for r in results}, config.id
+
+
+def test_finite_numbers_in_the_padding_are_another_fault() -> None:
+    results = judged(alone(C.FinitePaddingLeaks), PADDED, "gradient_padding")
+    assert {r.cause for r in results if r.verdict == "fail"} == {"unexplained"}
+
+
+def test_nan_that_becomes_another_number_than_0_is_another_fault() -> None:
+    class Seven(CompleteLayer):
+        def activation(self, a):  # type: ignore[no-untyped-def]
+            return np.where(np.isnan(a), 7.0, super().activation(a))
+
+    relu = dataclasses.replace(SPECIAL, nonlinearity="relu")
+    for fault, cause in ((C.ReluOfNan, "nan"), (Seven, "unexplained")):
+        failed = [
+            r
+            for r in judged(alone(fault), relu, "special_values")
+            if r.verdict == "fail" and r.requirement == "nan"
+        ]
+        assert {r.cause for r in failed} == {cause}
+
+
+def test_an_invalid_call_answered_otherwise_than_known_is_another_fault() -> None:
+    class Clamps(CompleteLayer):
+        def validate(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
+            pass
+
+        def forward(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
+            lengths = None if lengths is None else np.clip(lengths, 0, len(x))
+            return super().forward(x, h_0, lengths)
+
+    class Forgets(Clamps):
+        def forward(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
+            return super().forward(x, h_0, None)
+
+    for fault, cause in ((Clamps, "accepted"), (Forgets, "wrong")):
+        (result,) = judged(alone(fault), asked("lengths.beyond"), "call")
+        assert (result.verdict, result.cause) == ("fail", cause)
+
+
+def test_a_broken_backend_is_no_refusal() -> None:
+    class NoCall(CompleteBackend):
+        def construct(self, *given, **named):  # type: ignore[no-untyped-def]
+            return object.__new__(object)
+
+    class Unreadable(CompleteLayer):
+        def read_weights(self):  # type: ignore[no-untyped-def]
+            raise RuntimeError("not today")
+
+    (result, *_) = Session({"x": NoCall()}).judge(asked("x.wider"))
+    assert result.verdict == "unsupported"
+    (result,) = judged(alone(Unreadable), asked("x.wider"), "call")
+    assert (result.verdict, result.cause) == ("error", None)
+    assert "not today" in result.message
+
+
+def test_what_cannot_be_looked_at_is_an_error_of_that_config() -> None:
+    class Lists(CompleteLayer):
+        def read_weights(self):  # type: ignore[no-untyped-def]
+            return {name: array.tolist() for name, array in self.weights.items()}
+
+    results = Session({"x": CompleteBackend(Lists)}).judge(FRESH)
+    assert "error" in {r.verdict for r in results}
 
 
 def test_a_shared_mask_is_called_that() -> None:

@@ -64,17 +64,17 @@ def test_a_worker_answers_what_the_own_process_answers(workers: Workers, aspect:
 )
 def test_a_crash_costs_its_own_config_only(workers: Workers, name: str, said: str) -> None:
     crash = reply(workers, name, CONFIG)
-    assert crash.crashed
+    assert crash.ended == "crashed"
     assert crash.error == f"the process crashed: {said}"
     after = reply(workers, name, ORDINARY)
-    assert (after.crashed, after.error) == (False, None)
+    assert (after.ended, after.error) == (None, None)
 
 
 def test_a_call_that_hangs_is_given_up(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reply(workers, "hangs", ORDINARY).error is None
     monkeypatch.setattr(module, "TIME_LIMIT", 1.0)
     hung = reply(workers, "hangs", CONFIG)
-    assert (hung.crashed, hung.error) == (True, "no answer in 1 s")
+    assert (hung.ended, hung.error) == ("hung", "no answer in 1 s")
 
 
 def test_a_crash_fails_whatever_is_documented(workers: Workers) -> None:

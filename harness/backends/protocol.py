@@ -67,7 +67,11 @@ class FullLayer(Layer, Protocol):
         output_cotangent: Array,
         h_n_cotangent: Array,
     ) -> Mapping[str, Array]:
-        """Vector-Jacobian product: of `x`, of `h_0` if given, of every parameter by its name."""
+        """Vector-Jacobian product: of `x`, of `h_0` if given, of every parameter by its name.
+
+        It is judged at the states that `forward` gives for the same input: one that computes
+        other states, in another order of summation say, is not the gradient of that layer.
+        """
 
     def train(self, training: bool) -> None:
         """Switch to training mode, or back to evaluation mode."""

@@ -4,8 +4,8 @@ The forward pass was seen (`step_residual` judges it), so no error of it is char
 gradient. What remains is linear: the bound of `reference.gradient` is derived, element by
 element. The derivative of tanh is taken at the exact pre-activation of each step, and uncertain
 by what a legal state may be off, never beyond [-1, 1]; that of relu is 1 where the own state is
-positive. With small integers and relu every order of evaluation gives the same bits, and
-equality is asked.
+positive, and open where rounding decides that. With small integers and relu every order of
+evaluation gives the same bits, and equality is asked.
 
 If an element fails, it is judged again with exactly one cause forgiven: subnormal numbers taken
 as 0, if that was measured of the implementation; or the derivative 1 - h^2 of its own states.
@@ -281,7 +281,11 @@ def _slope(evidence: Evidence, steps: DirectionSteps, own: bool) -> Bounded:
     """
     states = steps.actual.astype(np.float64)
     if evidence.config.nonlinearity == "relu":
-        return Bounded((states > 0).astype(np.float64), np.zeros(states.shape))
+        # Where rounding decides the sign of a, or lets a positive state vanish, it may be either.
+        with np.errstate(all="ignore"):
+            either = np.abs(steps.a) <= steps.error
+            either |= (states == 0) & (steps.interval.high > 0)
+        return Bounded((states > 0).astype(np.float64), either.astype(np.float64))
     roundings = 4 * (evidence.case.fmt.unit_roundoff + 2.0**-52)
     with np.errstate(all="ignore"):
         if own:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.bits import differing_bits
 from harness.checks.gradient import parameter_place
 from harness.comparison import FAIL, Comparison, compare, compare_bits
 from harness.evidence import Evidence
@@ -25,19 +26,23 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     derivatives, case = evidence.observation.derivatives, evidence.case
     if derivatives is None or case.valid.all():
         return
+    zero = case.x.dtype.type(0)
     for name, clean in derivatives.clean.items():
-        found = derivatives.found[name]
+        # Adding 0 makes -0.0 and 0.0 one: the sign of a zero is no trace of the padding.
+        found, clean = derivatives.found[name] + zero, clean + zero
         result = compare_bits(name, found, clean, case.fmt, parameter_place(evidence, name), "")
         if result.verdict == FAIL:
-            unlike = int((~np.isfinite(found) & np.isfinite(clean)).sum())
-            what = f"{unlike} of them not finite" if unlike else "all finite"
-            message = f"{result.failing} elements depend on the padding of x, {what}"
-            result = replace(result, message=message, cause=PADDING)
+            spread = (~np.isfinite(found) & np.isfinite(clean)) | ~differing_bits(found, clean)
+            message = f"{result.failing} elements depend on the padding of x, " + (
+                "all of them not finite" if spread.all() else "and some of them are finite"
+            )
+            cause = PADDING if spread.all() else "unexplained"
+            result = replace(result, message=message, cause=cause)
         yield result
     padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)
     of_x = derivatives.clean["x"]
     ratio = np.where(of_x == 0, 0.0, np.inf)
-    zero = compare(
+    of_padding = compare(
         "x in the padding",
         of_x,
         np.zeros(of_x.shape),
@@ -46,7 +51,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         parameter_place(evidence, "x"),
         defined=padding,
     )
-    if zero.verdict == FAIL:
-        message = f"{zero.failing} elements of padding have a gradient"
-        zero = replace(zero, message=message, cause="unexplained")
-    yield zero
+    if of_padding.verdict == FAIL:
+        message = f"{of_padding.failing} elements of padding have a gradient"
+        of_padding = replace(of_padding, message=message, cause="unexplained")
+    yield of_padding

@@ -15,7 +15,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     given = [a for a in (case.x, case.h_0, case.lengths) if a is not None]
     compared = sum(a.size for a in given)
     if modified:
-        message = f"a call wrote to: {', '.join(sorted(set(modified)))}"
+        message = f"a call changed: {', '.join(sorted(set(modified)))}"
         yield Comparison("inputs", FAIL, compared, message, "unexplained")
     else:
         yield Comparison("inputs", PASS, compared)

@@ -23,7 +23,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     mine, theirs = evidence.observation.facts, other.facts
     if isinstance(mine, Reply) and isinstance(theirs, Reply):
         part = f"outcome against {other.backend}"
-        if (mine.error is None, mine.crashed) == (theirs.error is None, theirs.crashed):
+        if (mine.error is None, mine.ended) == (theirs.error is None, theirs.ended):
             yield Comparison(part, PASS, 1, ratio=0.0)
         else:
             words = [f"refuses ({r.error})" if r.error else "accepts" for r in (mine, theirs)]

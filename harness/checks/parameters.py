@@ -148,6 +148,12 @@ def own_file(evidence: Evidence) -> Iterator[Comparison]:
     facts = evidence.observation.facts
     if isinstance(facts, Stored):
         yield _travelled("own file", facts.given, facts.own)
+        size = evidence.case.x.size
+        if facts.computes:
+            yield Comparison("answers", PASS, size, ratio=0.0)
+        else:
+            message = "answers changed by saving, or by loading"
+            yield Comparison("answers", FAIL, size, message, UNEXPLAINED, ratio=float("inf"))
 
 
 def across(evidence: Evidence) -> Iterator[Comparison]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from harness.aspects import CALLS, INVALID, VALID
+from harness.bits import same_bits
 from harness.calls import Call, make_call
+from harness.case import Case
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, Worst, compare
 from harness.evidence import Evidence
 from harness.layout import from_layout, states_from_layout
@@ -26,25 +29,34 @@ from reference.arrays import Array, Float64Array
 __all__ = ["contained", "parity", "reply"]
 
 REFUSED, ACCEPTED, WRONG, DIFFERS = "refused", "accepted", "wrong", "differs"
-CRASHED = "crashed"
+DISAGREES = "disagrees"
 
 
 def reply(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison: what was made of the call."""
     aspect = CALLS[evidence.config.aspect]
     facts, call = evidence.observation.facts, make_call(evidence.config)
-    if not isinstance(facts, Reply) or call is None:
+    if evidence.observation.trouble is not None:
+        yield Comparison("outcome", "error", 0, evidence.observation.trouble)
+    elif not isinstance(facts, Reply) or call is None:
         message = f"with these sizes nothing is changed: {aspect.says}"
         yield Comparison("outcome", INCONCLUSIVE, 0, message)
-    elif facts.crashed:
-        yield Comparison("outcome", FAIL, 1, facts.error or "", CRASHED)
+    elif facts.ended:
+        yield Comparison("outcome", FAIL, 1, facts.error or "", facts.ended)
     elif facts.error is not None:
         yield _refusal(facts, aspect.documented)
     elif aspect.documented == INVALID:
         message = f"accepted silently, and returned {_shapes(facts)}"
-        yield Comparison("outcome", FAIL, 1, message, ACCEPTED)
+        cause = ACCEPTED if call.guess is None or _as_guessed(facts, call.guess) else WRONG
+        yield Comparison("outcome", FAIL, 1, message, cause)
     else:
         yield _answer(facts, call)
+
+
+def _as_guessed(facts: Reply, guess: Case) -> bool:
+    """Whether an invalid call was answered as if it were this one."""
+    answer = _answer(facts, Call((), {}, (), guess.weights, meaning=guess))
+    return answer.verdict == PASS
 
 
 def _refusal(facts: Reply, documented: str) -> Comparison:
@@ -90,8 +102,12 @@ def _answer(facts: Reply, call: Call) -> Comparison:
     if (_shape(actual[0]), _shape(actual[1])) != shapes:
         message = f"accepted, and returned {_shapes(facts)}, which are not the shapes it means"
         return Comparison("outcome", FAIL, 1, message, WRONG)
-    if actual[0].dtype != meaning.x.dtype or actual[1].dtype != meaning.x.dtype:
+    allowed_dtypes = {meaning.x.dtype, *(np.result_type(meaning.x, w) for w in _loaded(call))}
+    if actual[0].dtype not in allowed_dtypes or actual[1].dtype != actual[0].dtype:
         message = f"accepted, and returned {_shapes(facts)}, expected {meaning.x.dtype}"
+        return Comparison("outcome", FAIL, 1, message, WRONG)
+    if facts.trained is not None and not _same_pair(facts.returned, facts.trained):
+        message = "in training mode the answer is another one: the layer drops"
         return Comparison("outcome", FAIL, 1, message, WRONG)
     return _judged(
         "outcome", np.concatenate([a.ravel() for a in actual]), expected, allowed, meaning
@@ -101,7 +117,7 @@ def _answer(facts: Reply, call: Call) -> Comparison:
 def _judged(part, actual, expected, allowed, meaning) -> Comparison:  # type: ignore[no-untyped-def]
     with np.errstate(all="ignore"):
         ratio = np.abs(actual.astype(np.float64) - expected) / allowed
-        ratio = np.where(actual == expected, 0.0, ratio)
+        ratio = np.where((actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0.0, ratio)
     size = meaning.config.steps * meaning.config.batch * meaning.config.directions
     split = size * meaning.config.hidden_size
 
@@ -113,6 +129,14 @@ def _judged(part, actual, expected, allowed, meaning) -> Comparison:  # type: ig
         message = "accepted, and the answer is not that of the call it stands for"
         return replace(result, message=message, cause=WRONG)
     return replace(result, message="accepted, with the right answer")
+
+
+def _loaded(call: Call) -> list[Array]:
+    return list(call.weights.values())
+
+
+def _same_pair(one: tuple[Any, Any], two: tuple[Any, Any]) -> bool:
+    return all(isinstance(b, np.ndarray) and same_bits(a, b) for a, b in zip(one, two, strict=True))
 
 
 def _malformed(facts: Reply) -> str | None:
@@ -147,8 +171,8 @@ def parity(evidence: Evidence) -> Iterator[Comparison]:
     if not isinstance(mine, Reply) or not isinstance(theirs, Reply):
         return
     part = f"outcome against {peer.backend}"
-    crashed = mine.crashed or theirs.crashed
-    if (mine.error is None) == (theirs.error is None) and not crashed:
+    ended = mine.ended or theirs.ended
+    if (mine.error is None) == (theirs.error is None) and not ended:
         if mine.error is None:
             yield _agreement(part, evidence, mine, theirs)
             return
@@ -160,24 +184,24 @@ def parity(evidence: Evidence) -> Iterator[Comparison]:
         FAIL,
         1,
         f"{evidence.observation.backend} {_outcome(mine)}; {peer.backend} {_outcome(theirs)}",
-        CRASHED if crashed else DIFFERS,
+        ended or DIFFERS,
     )
 
 
 def _outcome(facts: Reply) -> str:
     if facts.error is not None:
-        return f"crashes ({facts.error})" if facts.crashed else f"refuses ({facts.error})"
+        return f"{'ends' if facts.ended else 'refuses'} ({facts.error})"
     return f"accepts ({_shapes(facts)})"
 
 
 def _agreement(part: str, evidence: Evidence, mine: Reply, theirs: Reply) -> Comparison:
     """Both accept: the same answer, to twice the tolerance of what the call means."""
     if _malformed(mine) or _malformed(theirs):
-        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DIFFERS)
+        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DISAGREES)
     assert mine.returned is not None
     assert theirs.returned is not None
     if _shapes(mine) != _shapes(theirs):
-        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DIFFERS)
+        return Comparison(part, FAIL, 1, f"{_shapes(mine)}; {_shapes(theirs)}", DISAGREES)
     if (
         any(
             a.tobytes() != b.tobytes()
@@ -200,7 +224,7 @@ def _agreement(part: str, evidence: Evidence, mine: Reply, theirs: Reply) -> Com
     )
     result = _judged(part, actual, expected, allowed, replace(meaning))
     if result.verdict == FAIL:
-        return replace(result, message="both accept, with different answers", cause=DIFFERS)
+        return replace(result, message="both accept, with different answers", cause=DISAGREES)
     return replace(result, message="both accept and agree")
 
 

@@ -54,7 +54,9 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
                     message = f"{result.failing} of {result.compared} states must be " + (
                         "NaN" if kind == "nan" else "what the activation gives of an infinity"
                     )
-                    result = replace(result, message=message, cause=kind)
+                    zeroed = (actual == 0) | same | ~elements
+                    cause = "nan" if kind == "nan" and zeroed.all() else "unexplained"
+                    result = replace(result, message=message, cause=cause)
                 if not seen:
                     message = "the stack's own hidden states were not seen"
                     result = replace(result, verdict=INCONCLUSIVE, cause=None, message=message)

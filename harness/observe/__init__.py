@@ -41,6 +41,7 @@ __all__ = [
     "Reply",
     "Stored",
     "observe",
+    "told",
 ]
 
 

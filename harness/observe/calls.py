@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any, cast
@@ -17,7 +18,7 @@ from reference.arrays import Array
 
 __all__ = ["observe_call"]
 
-CANARY = Config(
+_CANARY = Config(
     nonlinearity="relu",
     bidirectional=True,
     h_0=True,
@@ -27,7 +28,8 @@ CANARY = Config(
     steps=6,
     data="plain",
 )
-"""An ordinary call, large enough for kernels to be tuned by it."""
+CANARIES = (_CANARY, dataclasses.replace(_CANARY, nonlinearity="tanh", bidirectional=False))
+"""Ordinary calls, large enough for kernels to be tuned by them; the first that is taken serves."""
 
 WARM_UP = 24
 """Ordinary calls before the first other one: users' programs have been running for a while."""
@@ -42,25 +44,41 @@ def observe_call(backend: Backend, case: Case) -> Observation:
         return Observation(backend.name)
     before = _canary(cast(Any, backend))
     reply = _attempt(cast(FullBackend, backend), call)
-    return Observation(backend.name, facts=_with_aftermath(reply, backend, before))
+    return Observation(backend.name, facts=_with_aftermath(reply, before))
 
 
 def _attempt(backend: FullBackend, call: Call) -> Reply:
-    stage, weights = "build", call.weights
+    """Only the constructor and the call may refuse; other exceptions are faults of the backend."""
+    literal = {"literal": True} if call.literal else {}
     try:
-        layer = cast(
-            FullLayer, backend.construct(call.positional, call.keywords, literal=call.literal)
-        )
-        if hasattr(layer, "train"):
-            layer.train(False)
-        weights = _given_weights(layer, call.weights)
-        stage = "call"
-        returned = layer.call(call.inputs, call.named)
+        layer = cast(FullLayer, backend.construct(call.positional, call.keywords, **literal))
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        return Reply(stage, said(error), None, weights, None)
-    return Reply(stage, None, returned, weights, None)
+        return Reply("build", said(error), None, call.weights, None)
+    if not hasattr(layer, "call"):
+        raise NotOffered("has layers without a method call(inputs, named)")
+    if hasattr(layer, "train"):
+        layer.train(False)
+    weights = _given_weights(layer, call.weights)
+    try:
+        returned = _pair(layer.call(call.inputs, call.named))
+        trained = None
+        if call.undropped and hasattr(layer, "train"):
+            layer.train(True)
+            trained = _pair(layer.call(call.inputs, call.named))
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        return Reply("call", said(error), None, weights, None)
+    return Reply("call", None, returned, weights, None, trained=trained)
+
+
+def _pair(returned: Any) -> tuple[Any, Any]:
+    """What came back as two values; if it is not, the name of its type and nothing."""
+    if isinstance(returned, tuple) and len(returned) == 2:
+        return returned
+    return type(returned).__name__, None
 
 
 def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -73,22 +91,26 @@ def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Arr
 
 
 @functools.lru_cache(maxsize=8)
-def _canary(backend: Any) -> tuple[Any, tuple[Array, Array]]:
+def _canary(backend: Any) -> tuple[Any, tuple[Array, Array], Case]:
     """A layer that is known to work, and what it answers."""
-    case = make_case(CANARY)
-    layer = backend.build(CANARY.options)
-    layer.load_weights(case.weights)
-    for _ in range(WARM_UP):
-        answer = layer.forward(case.x, case.h_0, None)
-    return layer, answer
+    for config in CANARIES:
+        case = make_case(config)
+        try:
+            layer = backend.build(config.options)
+            layer.load_weights(case.weights)
+            for _ in range(WARM_UP):
+                answer = layer.forward(case.x, case.h_0, None)
+        except Exception:
+            if config is CANARIES[-1]:
+                raise
+            continue
+        return layer, answer, case
+    raise AssertionError("unreachable")
 
 
-def _with_aftermath(
-    reply: Reply, backend: Backend, canary: tuple[Any, tuple[Array, Array]]
-) -> Reply:
+def _with_aftermath(reply: Reply, canary: tuple[Any, tuple[Array, Array], Case]) -> Reply:
     """The reply, with what was wrong with an ordinary call right behind it."""
-    layer, expected = canary
-    case = make_case(CANARY)
+    layer, expected, case = canary
     try:
         output, h_n = layer.forward(case.x, case.h_0, None)
     except (KeyboardInterrupt, MemoryError):
@@ -102,4 +124,4 @@ def _with_aftermath(
 
 
 def _after(reply: Reply, what: str) -> Reply:
-    return Reply(reply.stage, reply.error, reply.returned, reply.weights, what)
+    return dataclasses.replace(reply, afterwards=what)

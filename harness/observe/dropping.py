@@ -15,11 +15,10 @@ import numpy as np
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
 from harness.case import Case
 from harness.config import Config
-from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
-from harness.observe.forward import loaded
+from harness.layout import states_to_layout, to_layout
+from harness.observe.forward import loaded, well_formed
 from harness.observe.records import Dropping, Forward, Observation
 from harness.observe.wording import NotOffered
-from reference.arrays import Array
 
 __all__ = ["observe_dropping"]
 
@@ -51,7 +50,9 @@ def observe_dropping(backend: Backend, case: Case) -> Observation:
     if config.dtype == "fp32":
         fresh = _as_built(cast(FullBackend, backend), config)
         fresh.load_weights(case.weights)
-        as_built = (_call(fresh, case), _call(fresh, case))
+        comes = _call(fresh, case)
+        cast(FullLayer, fresh).train(False)
+        as_built = (comes, _call(fresh, case))
     facts = Dropping(
         case.weights,
         alone,
@@ -102,6 +103,4 @@ def _call(layer: Layer, case: Case) -> Forward:
     config = case.config
     h_0 = None if case.h_0 is None else states_to_layout(case.h_0, config)
     lengths = None if case.lengths is None else case.lengths.copy()
-    output, h_n = layer.forward(to_layout(case.x, config), h_0, lengths)
-    given: tuple[Array, Array] = (output.copy(), h_n.copy())
-    return Forward(from_layout(given[0], config), states_from_layout(given[1], config))
+    return well_formed(layer.forward(to_layout(case.x, config), h_0, lengths), config)

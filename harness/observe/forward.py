@@ -21,7 +21,7 @@ from harness.observe.records import Forward, Observation, Repeat
 from harness.observe.wording import Malformed, NotTransferred
 from reference.arrays import Array
 
-__all__ = ["call", "hidden_layers", "loaded", "observe_forward"]
+__all__ = ["call", "hidden_layers", "loaded", "observe_forward", "well_formed"]
 
 
 def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
@@ -37,7 +37,7 @@ def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
         if not _same_kept(forward, repeats[0]):
             # Which of the three was it? Only now is it worth three more calls.
             repeats = [_repeat(layer, case, *what, modified) for what in _ATTRIBUTIONS]
-        kept = _well_formed(tuple(returned), config)
+        kept = well_formed(tuple(returned), config)
         if kept.output.tobytes() != forward.output.tobytes():
             modified.append("output of the call before")
         if kept.h_n.tobytes() != forward.h_n.tobytes():
@@ -92,13 +92,13 @@ def call(
     before = {name: None if v is None else v.tobytes() for name, v in given.items()}
     returned = layer.forward(given["x"], given["h_0"], given["lengths"])
     modified += [n for n, v in given.items() if v is not None and v.tobytes() != before[n]]
-    forward = _well_formed(returned, config)
+    forward = well_formed(returned, config)
     if kept is not None:
         kept += returned
     return forward
 
 
-def _well_formed(returned: Any, config: Config) -> Forward:
+def well_formed(returned: Any, config: Config) -> Forward:
     """The two arrays, copied, time first. Raises Malformed with what was expected."""
     if not isinstance(returned, tuple) or len(returned) != 2:
         kind = type(returned).__name__

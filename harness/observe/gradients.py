@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from harness.backends.protocol import Backend, FullLayer
+from harness.bits import same_bits
 from harness.case import Case, cotangents
 from harness.config import Config
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
@@ -28,11 +29,18 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     modified: list[str] = []
     forward = call(layer, case, config, case.x, case.h_0, modified)
     output, h_n = cotangents(case)
-    found = _gradients(cast(FullLayer, layer), case, case.x, output, h_n)
+    full = cast(FullLayer, layer)
+    found = _gradients(full, case, case.x, modified)
     clean = found
     if not case.valid.all():
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
-        clean = _gradients(cast(FullLayer, layer), case, x, output, h_n)
+        clean = _gradients(full, case, x, modified)
+    again = _gradients(full, case, case.x, modified)
+    if not all(same_bits(again[name], found[name]) for name in found):
+        modified.append("what gradients give the second time")
+    behind = call(layer, case, config, case.x, case.h_0, modified)
+    if not (same_bits(behind.output, forward.output) and same_bits(behind.h_n, forward.h_n)):
+        modified.append("what a call behind gives")
     return Observation(
         backend.name,
         forward=forward,
@@ -43,18 +51,24 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     )
 
 
-def _gradients(
-    layer: FullLayer, case: Case, x: Array, output: Array, h_n: Array
-) -> Mapping[str, Array]:
+def _gradients(layer: FullLayer, case: Case, x: Array, modified: list[str]) -> Mapping[str, Array]:
+    """Fresh copies of everything go in; what is written to is noted."""
     config = case.config
-    returned = layer.gradients(
+    output, h_n = cotangents(case)
+    given = (
         to_layout(x, config),
         None if case.h_0 is None else states_to_layout(case.h_0, config),
         None if case.lengths is None else case.lengths.copy(),
         to_layout(output, config),
         states_to_layout(h_n, config),
     )
-    return _well_formed(returned, case, config)
+    before = [None if array is None else array.tobytes() for array in given]
+    found = _well_formed(layer.gradients(*given), case, config)
+    names = ("x", "h_0", "lengths", "output_cotangent", "h_n_cotangent")
+    for name, array, bits in zip(names, given, before, strict=True):
+        if array is not None and array.tobytes() != bits:
+            modified.append(f"{name} of gradients")
+    return found
 
 
 def _well_formed(returned: Any, case: Case, config: Config) -> dict[str, Array]:
@@ -72,7 +86,7 @@ def _well_formed(returned: Any, case: Case, config: Config) -> dict[str, Array]:
             raise Malformed(f"gradient of {name}: {got}, expected an array of shape {shape}")
         if array.dtype != case.x.dtype:
             raise Malformed(f"gradient of {name}: dtype {array.dtype}, expected {case.x.dtype}")
-    found = dict(returned)
+    found = {name: array.copy() for name, array in returned.items()}
     found["x"] = from_layout(found["x"], config)
     if "h_0" in found:
         found["h_0"] = states_from_layout(found["h_0"], config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.bits import same_bits
 from harness.case import Case
 from harness.config import LayerOptions
+from harness.layout import states_to_layout, to_layout
 from harness.observe.forward import loaded
 from harness.observe.records import FreshWeights, Observation, Stored
 from harness.observe.wording import NotOffered
@@ -74,15 +77,36 @@ def observe_files(backend: Backend, case: Case, others: Sequence[Backend]) -> Ob
     if not (hasattr(layer, "save") and hasattr(layer, "load")):
         raise NotOffered("has no methods save(directory) and load(directory)")
     own = _through_file(backend, options, given)
+    stored = Stored(given, own, computes=_computes_what_it_reads(backend, case))
     transferred = sum(array.size for array in given.values())
     able = [other for other in others if unsupported_reason(other, case.config) is None]
     peers = [other for other in able if hasattr(other.build(options), "save")]
     if not peers:
-        return Observation(backend.name, transferred=transferred, facts=Stored(given, own))
-    there = _through_file(peers[0], options, own)
+        return Observation(backend.name, transferred=transferred, facts=stored)
+    try:
+        there = _through_file(peers[0], options, own)
+    except Exception:  # the peer's fault, and told of it where it is asked itself
+        return Observation(backend.name, transferred=transferred, facts=stored)
     back = _through_file(backend, options, there)
-    facts = Stored(given, own, peers[0].name, there, back)
-    return Observation(backend.name, transferred=transferred, facts=facts)
+    stored = replace(stored, peer=peers[0].name, there=there, back=back)
+    return Observation(backend.name, transferred=transferred, facts=stored)
+
+
+def _computes_what_it_reads(backend: Backend, case: Case) -> bool:
+    """Whether a layer answers the same before saving, behind it, and loaded from the file."""
+    options = case.config.options
+    x = to_layout(case.x, case.config)
+    h_0 = None if case.h_0 is None else states_to_layout(case.h_0, case.config)
+    first, second = (cast(FullLayer, backend.build(options)) for _ in range(2))
+    first.load_weights({name: array.copy() for name, array in case.weights.items()})
+    before = first.forward(x, h_0, None)
+    with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
+        first.save(Path(directory))
+        second.load(Path(directory))
+    answers = (first.forward(x, h_0, None), second.forward(x, h_0, None))
+    return all(
+        same_bits(one, two) for answer in answers for one, two in zip(before, answer, strict=True)
+    )
 
 
 def _through_file(

@@ -60,7 +60,8 @@ class Reply:
     "call": where it was refused, else where it ended. `returned` holds whatever came back,
     in the layout of the call. `weights` are those that the accepted layer had.
     `afterwards` says what was wrong with an ordinary call right behind it; None if nothing was.
-    `crashed` says that there was no answer at all, and `error` what is known of it.
+    `ended` says that there was no answer at all ("crashed" or "hung"), and `error` what is known
+    of it. `trained` is what the same call gave in training mode, where that must be the same.
     """
 
     stage: str
@@ -68,7 +69,8 @@ class Reply:
     returned: tuple[Any, Any] | None
     weights: Mapping[str, Array]
     afterwards: str | None
-    crashed: bool = False
+    ended: str | None = None
+    trained: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class Dropping:
 
     `first` is the first layer alone, evaluated; `evaluated` the stack in evaluation mode;
     `without` the stack built with dropout 0, in evaluation mode; `trained` two calls in training
-    mode; `again` evaluation mode after them; `fresh` two calls of a layer whose mode was left as
-    it came, with these weights (only in float32, which needs no constructor argument).
+    mode; `again` evaluation mode after them; `fresh` two calls of a layer with these weights, in
+    the mode that it comes in and in evaluation mode (only in float32, which needs no
+    constructor argument).
     """
 
     weights: Mapping[str, Array]
@@ -109,10 +112,12 @@ class Stored:
     """Parameters before, after a file of the own format, and after a round trip through a peer's.
 
     `there` is what the peer read from its own file, `back` what came back from there.
+    `computes` says whether answers were the same before saving, behind it, and when loaded.
     """
 
     given: Mapping[str, Array]
     own: Mapping[str, Array]
+    computes: bool
     peer: str | None = None
     there: Mapping[str, Array] | None = None
     back: Mapping[str, Array] | None = None
