@@ -70,7 +70,7 @@ def judge_all(session: Session, chosen: Iterable[Config]) -> None:
 
 def throughput(session: Session) -> None:
     """Configs per second at T <= 6 and up to 3 layers, in turn with the bare calls."""
-    strategy = configs(max_steps=6, dtypes=("fp32",))
+    strategy = configs(max_steps=6, dtypes=("fp32",), aspects=("forward",))
     chosen = draw_configs(strategy, CONFIGS, seed=0)
     judge_all(session, load_corpus()[1:4])  # activations measured, kernels warm
     parts = dict.fromkeys(("run", "stack", "hidden", "oracle", "mindspore"), 0.0)
@@ -145,7 +145,7 @@ def growth(session: Session) -> None:
             repeats = [seconds(lambda c=config: judge_all(session, [c])) for _ in range(5)]  # type: ignore[misc]
             cells.append(f"{value}: {1000 * statistics.median(repeats):.0f}")
         print(f"  {title:10} {',  '.join(cells)}")
-    chosen = draw_configs(configs(max_steps=6, dtypes=("fp32",)), 100, seed=1)
+    chosen = draw_configs(configs(max_steps=6, dtypes=("fp32",), aspects=("forward",)), 100, seed=1)
     cells = [
         f"{n}: {1000 * seconds(lambda n=n: judge_all(session, chosen[:n])) / n:.0f}"  # type: ignore[misc]
         for n in (25, 50, 100)

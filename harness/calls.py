@@ -150,15 +150,16 @@ def _lengths(
     def make(case: Case) -> Call:
         if case.lengths is None:
             case = _again(case, lengths="ragged")
-        assert case.lengths is not None
+        lengths = case.lengths
+        assert lengths is not None
         # What is padding here may be none with other lengths.
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0.25))
         case = dataclasses.replace(case, x=x)
-        given = change(case.lengths.copy(), case.config.steps)
+        given = change(lengths.copy(), case.config.steps)
         call = _ordinary(case)
         meant = dataclasses.replace(case, lengths=given) if means else None
         guess = None
-        if given.dtype == np.int64 and given.shape == case.lengths.shape:
+        if given.dtype == np.int64 and given.shape == lengths.shape:
             guess = dataclasses.replace(case, lengths=given.clip(0, case.config.steps))
         if as_list:
             given = given.tolist()
