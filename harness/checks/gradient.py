@@ -14,7 +14,7 @@ An element whose bound excludes 0 has a proven sign; the other sign is a failure
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +59,7 @@ def _unseen(result: Comparison) -> Comparison:
 
 
 def requirement(name: str) -> str:
+    """The requirement that a gradient, by the name of what it is of, speaks about."""
     return {"x": "gradient-x", "h_0": "gradient-h-0"}.get(name, "gradient-parameters")
 
 
@@ -179,7 +180,7 @@ def _signs(
     )
 
 
-def parameter_place(evidence: Evidence, name: str):  # type: ignore[no-untyped-def]
+def parameter_place(evidence: Evidence, name: str) -> Callable[[tuple[int, ...]], Worst]:
     """From an index into a gradient to where that is."""
     config = evidence.config
 

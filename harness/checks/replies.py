@@ -114,7 +114,10 @@ def _answer(facts: Reply, call: Call) -> Comparison:
     )
 
 
-def _judged(part, actual, expected, allowed, meaning) -> Comparison:  # type: ignore[no-untyped-def]
+def _judged(
+    part: str, actual: Array, expected: Float64Array, allowed: Float64Array, meaning: Case
+) -> Comparison:
+    """Output and h_n, flattened behind each other, against what a call means."""
     with np.errstate(all="ignore"):
         ratio = np.abs(actual.astype(np.float64) - expected) / allowed
         ratio = np.where((actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0.0, ratio)
@@ -222,7 +225,7 @@ def _agreement(part: str, evidence: Evidence, mine: Reply, theirs: Reply) -> Com
     allowed: Float64Array = np.full(
         actual.shape, 2 * max(tolerance.output.max(), tolerance.h_n.max())
     )
-    result = _judged(part, actual, expected, allowed, replace(meaning))
+    result = _judged(part, actual, expected, allowed, meaning)
     if result.verdict == FAIL:
         return replace(result, message="both accept, with different answers", cause=DISAGREES)
     return replace(result, message="both accept and agree")

@@ -1,0 +1,103 @@
+"""The matrix: what makes a verdict, what does not, and what belongs elsewhere."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.config import Config
+from harness.findings import find, group, key_of, matrix
+from harness.requirements import GROUPS, REQUIREMENTS
+from harness.results import Result
+
+CONFIG = Config(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
+PASSING = Result(
+    config_id=CONFIG.id,
+    backend="theirs",
+    check="step_residual",
+    requirement="equation",
+    verdict="pass",
+    compared=3,
+    max_abs=0.0,
+    max_rel=0.0,
+    max_ulp=0.0,
+    ratio=0.1,
+    worst=None,
+    message="",
+    replay="",
+)
+
+
+def result(**changes: object) -> Result:
+    return msgspec.structs.replace(PASSING, **changes)
+
+
+def verdict(key: str, *results: Result) -> str:
+    return matrix(results)[key]["theirs"].verdict
+
+
+def test_a_requirement_without_result_is_untested_never_fine() -> None:
+    rows = matrix([PASSING])
+    assert rows["equation"]["theirs"].verdict == "pass"
+    assert rows["bidirectional"]["theirs"].verdict == "pass"
+    assert rows["gradient-x"]["theirs"].verdict == "untested"
+    assert rows["h-n"]["theirs"].verdict == "untested"
+    assert rows["modes"]["theirs"].verdict == "not applicable"
+    assert set(rows) == set(REQUIREMENTS)
+    assert {requirement.group for requirement in REQUIREMENTS.values()} == set(GROUPS)
+
+
+def test_a_row_passes_only_by_what_could_have_failed_it() -> None:
+    """Weights that arrive and shapes that are right say nothing of two directions."""
+    shapes = result(check="shape_dtype", requirement="outputs")
+    unseen = result(verdict="inconclusive")
+    assert verdict("bidirectional", shapes) == "untested"
+    assert verdict("bidirectional", shapes, unseen) == "inconclusive"
+    assert verdict("bidirectional", shapes, PASSING) == "pass"
+    wrong = result(check="shape_dtype", requirement="outputs", verdict="fail", cause="unexplained")
+    assert verdict("bidirectional", wrong, PASSING) == "fail"
+
+
+def test_an_established_cause_counts_where_it_is_judged() -> None:
+    failing = result(verdict="fail", cause="activation", known="entry")
+    rows = matrix([PASSING, failing])
+    assert rows["nonlinearity"]["theirs"].verdict == "known"
+    assert rows["equation"]["theirs"].verdict == "known"
+    assert rows["bidirectional"]["theirs"].verdict == "pass"
+    assert rows["bidirectional"]["theirs"].elsewhere == 1
+    unexplained = result(verdict="fail", cause="unexplained")
+    assert verdict("bidirectional", PASSING, unexplained) == "fail"
+
+
+def test_the_worst_verdict_wins() -> None:
+    known = result(verdict="fail", cause="unexplained", known="entry")
+    assert verdict("h-0-absent", PASSING, known) == "known"
+    assert verdict("h-0-absent", known, result(verdict="error")) == "error"
+    assert verdict("h-0-absent", result(verdict="unsupported")) == "unsupported"
+    assert verdict("h-0-absent", result(verdict="unsupported"), PASSING) == "pass"
+
+
+def test_calls_are_findings_of_their_own() -> None:
+    calls = [
+        result(
+            config_id=Config(aspect=f"call.{name}", data="plain").id,
+            check="call",
+            requirement="refused-x",
+            verdict="fail",
+            cause="accepted",
+        )
+        for name in ("x.wider", "x.rank4")
+    ]
+    assert key_of(calls[0]) == ("theirs", "call", "accepted", "call.x.wider")
+    assert {finding.key[3] for finding in find(calls)} == {"call.x.wider", "call.x.rank4"}
+    assert "x with one feature too many" in " ".join(f.difference for f in find(calls))
+
+
+def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
+    mild = result(verdict="fail", cause="flush", known="mild")
+    grave = result(verdict="fail", cause="nan", known="grave", check="special_values")
+    again = result(verdict="fail", cause="nan", known="grave", backend="others")
+    groups = group(find([mild, grave, again]))
+    assert [members.topic for members in groups] == ["grave", "mild"]
+    assert set(groups[0].backends) == {"theirs", "others"}
+    unexpected = result(verdict="fail", cause="flush", check="prefix")
+    assert group(find([grave, unexpected]))[0].unexpected
