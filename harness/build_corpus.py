@@ -417,6 +417,7 @@ def _long(steps: int) -> Iterator[Config]:
     for changes in (
         {"h_0": True},
         {"nonlinearity": "relu", "scale": 1, "layout": "batchfirst"},
+        {"nonlinearity": "relu", "scale": 1, "h_0": True, "lengths": "ragged"},
         {"bidirectional": True, "lengths": "ragged"},
     ):
         more: dict[str, Any] = changes
