@@ -212,6 +212,7 @@ def _measured(
     ids = {i for cell in bearing for backend in backends for i in cell[backend].known}
     ids |= {result.known for result in called if result.known}
     verdicts = {backend: _starred([cell[backend] for cell in bearing]) for backend in backends}
+    shown = _numbered(ids, differences)
     return MeasuredRow(
         row.category,
         row.torch,
@@ -220,8 +221,8 @@ def _measured(
         verdicts,
         tuple(b for b in backends if any(result.backend == b for result in called)),
         max(cell[backend].configs for cell in bearing for backend in backends),
-        _numbered(ids, differences),
-        _evidence(results, REQUIREMENTS[row.requirements[0]]),
+        shown,
+        shown[0].replay if shown else _evidence(results, REQUIREMENTS[row.requirements[0]]),
     )
 
 
@@ -233,11 +234,12 @@ def _line(
 ) -> Line:
     row = cells[requirement.key]
     ids = {entry for cell in row.values() for entry in cell.known}
+    shown = _numbered(ids, differences)
     return Line(
         requirement,
         {backend: _starred([cell]) for backend, cell in row.items()},
-        _numbered(ids, differences),
-        _evidence(results, requirement),
+        shown,
+        shown[0].replay if shown else _evidence(results, requirement),
     )
 
 
