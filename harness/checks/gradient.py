@@ -206,7 +206,7 @@ def _expected(evidence: Evidence, *, own: bool, flushed: bool = False) -> Mappin
         steps = [
             direction_steps(evidence, layer, d == 1) for d in range(evidence.config.directions)
         ]
-        tapes.append([_tape(evidence, one, own) for one in steps])
+        tapes.append([_tape(evidence, one, own, flushed) for one in steps])
     return _backpropagated(evidence, tapes, dict(evidence.case.weights), flushed=flushed)
 
 
@@ -255,7 +255,7 @@ def _absolute(tape: Tape) -> Tape:
     )
 
 
-def _tape(evidence: Evidence, steps: DirectionSteps, own: bool) -> Tape:
+def _tape(evidence: Evidence, steps: DirectionSteps, own: bool, flushed: bool = False) -> Tape:
     case, config = evidence.case, evidence.config
     valid = case.valid[:, :, None]
     layer, reverse = steps.layer, steps.reverse
@@ -265,7 +265,7 @@ def _tape(evidence: Evidence, steps: DirectionSteps, own: bool) -> Tape:
     if case.h_0 is not None:
         start = case.h_0[layer * config.directions + reverse]
     previous = previous_states(steps.actual, start, case.valid, reverse).astype(np.float64)
-    derivative = _slope(evidence, steps, own)
+    derivative = _slope(evidence, steps, own, flushed)
     return Tape(
         np.where(valid, below.astype(np.float64), 0.0),
         np.where(valid, previous, 0.0),
@@ -273,7 +273,7 @@ def _tape(evidence: Evidence, steps: DirectionSteps, own: bool) -> Tape:
     )
 
 
-def _slope(evidence: Evidence, steps: DirectionSteps, own: bool) -> Bounded:
+def _slope(evidence: Evidence, steps: DirectionSteps, own: bool, flushed: bool) -> Bounded:
     """act' at every step, and how far a legal evaluation may be from it.
 
     For tanh it is computed from a state y as 1 - y^2 in some way: two roundings, and the one
@@ -286,6 +286,9 @@ def _slope(evidence: Evidence, steps: DirectionSteps, own: bool) -> Bounded:
         with np.errstate(all="ignore"):
             either = np.abs(steps.a) <= steps.error
             either |= (states == 0) & (steps.interval.high > 0)
+            if flushed:
+                tiny = evidence.case.fmt.smallest_normal * (2 * steps.terms + steps.factors)
+                either |= np.abs(steps.a) <= steps.error + tiny
         return Bounded((states > 0).astype(np.float64), either.astype(np.float64))
     roundings = 4 * (evidence.case.fmt.unit_roundoff + 2.0**-52)
     with np.errstate(all="ignore"):
