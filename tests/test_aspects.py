@@ -74,6 +74,7 @@ FAULTS = [
     ("gradient_padding", C.FinitePaddingLeaks, PADDED),
     ("inputs_unmodified", C.WritesToCotangent, GRADIENT),
     ("inputs_unmodified", C.Accumulates, GRADIENT),
+    ("inputs_unmodified", C.Drifts, GRADIENT),
     ("inputs_unmodified", C.StaysInTraining, GRADIENT),
     ("dropout_independent", C.NeighboursShare, DROPPING),
     ("dropout_independent", C.HalvesShare, DROPPING),
@@ -226,6 +227,12 @@ def test_gradients_through_relu_states_that_vanish_are_not_accused(config: Confi
     config = dataclasses.replace(config, nonlinearity="relu", data="mixed", scale=1)
     results = judged(alone(CompleteLayer), config, "gradient")
     assert "fail" not in {r.verdict for r in results}, config.id
+
+
+def test_flushing_is_no_excuse_for_what_does_not_flush() -> None:
+    (result,) = judged(alone(C.Drifts), GRADIENT, "inputs_unmodified")
+    assert (result.verdict, result.cause) == ("fail", "unexplained")
+    assert "by no more than subnormal numbers" in result.message
 
 
 def test_finite_numbers_in_the_padding_are_another_fault() -> None:

@@ -32,15 +32,16 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for name, clean in derivatives.clean.items():
         # Adding 0 makes -0.0 and 0.0 one: the sign of a zero is no trace of the padding.
         found, clean = derivatives.found[name] + zero, clean + zero
-        if flushes:  # differently from call to call, which is judged elsewhere
-            found = np.where(beyond_flushing(found, clean, case.fmt), found, clean)
         result = compare_bits(name, found, clean, case.fmt, parameter_place(evidence, name), "")
         if result.verdict == FAIL:
+            beyond = beyond_flushing(found, clean, case.fmt)
             spread = (~np.isfinite(found) & np.isfinite(clean)) | ~differing_bits(found, clean)
             message = f"{result.failing} elements depend on the padding of x, " + (
                 "all of them not finite" if spread.all() else "and some of them are finite"
             )
-            cause = PADDING if spread.all() else "unexplained"
+            cause = PADDING if (spread | (flushes & ~beyond)).all() else "unexplained"
+            if flushes and not beyond.any():
+                cause = "flush"
             result = replace(result, message=message, cause=cause)
         yield result
     padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)

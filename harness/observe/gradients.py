@@ -8,12 +8,12 @@ from typing import Any, cast
 import numpy as np
 
 from harness.backends.protocol import Backend, FullLayer
-from harness.bits import beyond_flushing
+from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents
 from harness.config import Config
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
 from harness.observe.forward import call, hidden_layers, loaded
-from harness.observe.records import Derivatives, Observation
+from harness.observe.records import BY_SUBNORMALS, Derivatives, Observation
 from harness.observe.wording import Malformed, NotOffered
 from reference.arrays import Array
 
@@ -36,11 +36,11 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
         clean = _gradients(full, case, x, modified)
     again = _gradients(full, case, case.x, modified)
-    if not all(_alike(again[name], found[name], case) for name in found):
-        modified.append("what gradients give the second time")
+    for name in found:
+        modified += _changed("what gradients give the second time", again[name], found[name], case)
     behind = call(layer, case, config, case.x, case.h_0, modified)
-    if not (_alike(behind.output, forward.output, case) and _alike(behind.h_n, forward.h_n, case)):
-        modified.append("what a call behind gives")
+    modified += _changed("what a call behind gives", behind.output, forward.output, case)
+    modified += _changed("what a call behind gives", behind.h_n, forward.h_n, case)
     return Observation(
         backend.name,
         forward=forward,
@@ -51,9 +51,11 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     )
 
 
-def _alike(one: Array, two: Array, case: Case) -> bool:
-    """The same but for flushing, which depends on what ran before and is judged elsewhere."""
-    return not beyond_flushing(one, two, case.fmt).any()
+def _changed(what: str, one: Array, two: Array, case: Case) -> list[str]:
+    """What to say of two arrays that should be the same bits; nothing if they are."""
+    if same_bits(one, two):
+        return []
+    return [what if beyond_flushing(one, two, case.fmt).any() else what + BY_SUBNORMALS]
 
 
 def _gradients(layer: FullLayer, case: Case, x: Array, modified: list[str]) -> Mapping[str, Array]:

@@ -9,6 +9,7 @@ from typing import Any
 from reference.arrays import Array, BoolArray
 
 __all__ = [
+    "BY_SUBNORMALS",
     "Derivatives",
     "Dropping",
     "Forward",
@@ -18,6 +19,10 @@ __all__ = [
     "Reply",
     "Stored",
 ]
+
+
+BY_SUBNORMALS = ", by no more than subnormal numbers"
+"""Behind a name in `Observation.modified`: flushing them to zero may explain the change."""
 
 
 @dataclass(frozen=True)
