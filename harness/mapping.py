@@ -148,15 +148,6 @@ class Page:
     rows: tuple[MeasuredRow, ...]
     lines: Mapping[str, tuple[Line, ...]]
     differences: tuple[Difference, ...]
-    untested: tuple[str, ...]
-
-    @property
-    def verdicts(self) -> dict[str, dict[str, str]]:
-        """What must not change unnoticed: row or requirement -> backend -> verdict."""
-        found = {row.torch: dict(row.verdicts) for row in self.rows}
-        for group in self.lines.values():
-            found |= {line.requirement.key: dict(line.verdicts) for line in group}
-        return found
 
 
 def measure(results: Sequence[Result], known: KnownDifferences) -> Page:
@@ -173,14 +164,8 @@ def measure(results: Sequence[Result], known: KnownDifferences) -> Page:
         for group in GROUPS
         if group != PAGE
     }
-    untested = tuple(
-        f"{key} ({backend})"
-        for key, row in cells.items()
-        for backend, cell in row.items()
-        if cell.verdict == "untested"
-    )
     rows = tuple(_measured(row, results, cells, differences) for row in _ROWS)
-    return Page(backends, rows, lines, tuple(differences.values()), untested)
+    return Page(backends, rows, lines, tuple(differences.values()))
 
 
 def _differences(results: Sequence[Result], known: KnownDifferences) -> dict[str, Difference]:

@@ -30,15 +30,15 @@ def names(evidence: Evidence) -> Iterator[Comparison]:
         return
     expected = evidence.config.options.parameter_shapes()
     dtype = evidence.case.x.dtype
-    for layer in facts.layers[:1]:
+    for layer in facts.layers:
         found = {name: array.shape for name, array in layer.items()}
         others = sorted({str(a.dtype) for a in layer.values() if a.dtype != dtype})
-        if found == expected and not others:
-            yield Comparison("names and shapes", PASS, len(found), ratio=0.0)
-            continue
-        message = f"has {found}, expected {expected}" if found != expected else ""
-        message += f"dtype {', '.join(others)}, expected {dtype}" if others else ""
-        yield Comparison("names and shapes", FAIL, len(found), message, UNEXPLAINED)
+        if found != expected or others:
+            message = f"has {found}, expected {expected}" if found != expected else ""
+            message += f"dtype {', '.join(others)}, expected {dtype}" if others else ""
+            yield Comparison("names and shapes", FAIL, len(found), message, UNEXPLAINED)
+            return
+    yield Comparison("names and shapes", PASS, len(expected) * len(facts.layers), ratio=0.0)
 
 
 def order(evidence: Evidence) -> Iterator[Comparison]:
