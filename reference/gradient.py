@@ -23,6 +23,9 @@ of act',
     e_t = |W_hh|^T eps_n(t) + (error of g_t) + gamma (|g_t| + |W_hh|^T (|delta| + eps)_n(t)) + n eta
     eps_t = |act'| e_t + (r_t + u (|act'| + r_t)) (|s_t| + e_t) + eta
 
+s_t may be a single sum, of W_ih^T delta of the layer above and of W_hh^T delta_n(t), as a matrix
+product gives it that adds to what is there; so gamma counts the terms of both.
+
 A gradient beyond its bound cannot come from these equations by rounding, at these states.
 """
 
@@ -72,8 +75,11 @@ class Tape:
 
 
 def previous_states(states: Array, start: Array, valid: BoolArray, reverse: bool) -> Array:
-    """The state before each step: states (T, B, H) of one direction, start (B, H), valid (T, B)."""
-    previous = np.empty_like(states)
+    """The state before each step: states (T, B, H) of one direction, start (B, H), valid (T, B).
+
+    Where no step comes before, in the padding, it is 0.
+    """
+    previous = np.zeros_like(states)
     if reverse:
         previous[:-1] = states[1:]
         last = valid.sum(axis=0) - 1
@@ -117,6 +123,8 @@ def backpropagate(
     with np.errstate(all="ignore"):
         for layer in reversed(range(len(tapes))):
             deltas, matrices = [], []
+            # Terms of g: a cotangent, or the deltas of all directions above.
+            terms = 1 if layer == len(tapes) - 1 else directions * hidden
             for direction, tape in enumerate(tapes[layer]):
                 names = layer_names(layer, direction == 1, bias)
                 w_ih, w_hh = (np.asarray(weights[name], np.float64) for name in names[:2])
@@ -130,6 +138,7 @@ def backpropagate(
                     valid,
                     direction == 1,
                     rounding,
+                    terms,
                 )
                 found[names[0]] = rounding.outer(delta, tape.inputs)
                 found[names[1]] = rounding.outer(delta, tape.previous)
@@ -141,7 +150,7 @@ def backpropagate(
                 np.concatenate([d.value for d in deltas], axis=2),
                 np.concatenate([d.bound for d in deltas], axis=2),
             )
-            into = rounding.times(stacked, np.concatenate(matrices))
+            into = rounding.times(stacked, np.concatenate(matrices), hidden if layer else 0)
             into = Bounded(np.where(steps, into.value, 0.0), np.where(steps, into.bound, 0.0))
     h_0 = Bounded(
         np.stack([s.value for s in at_start]),
@@ -158,18 +167,23 @@ def _through_time(
     valid: BoolArray,
     reverse: bool,
     rounding: _Rounding,
+    terms: int,
 ) -> tuple[Bounded, Bounded]:
-    """delta (T, B, H) of one direction, zero in the padding, and the gradient of its h_0 (B, H)."""
+    """delta (T, B, H) of one direction, zero in the padding, and the gradient of its h_0 (B, H).
+
+    `terms` counts those of `into`.
+    """
     delta = Bounded(np.zeros(into.value.shape), np.zeros(into.value.shape))
     carry = Bounded(at_end, np.zeros(at_end.shape))
     order = range(len(valid))
     for t in order if reverse else reversed(order):
         keep = valid[t][:, None]
-        s = rounding.plus(Bounded(into.value[t], into.bound[t]), carry)
+        above = Bounded(into.value[t], into.bound[t])
+        s = rounding.plus(above, carry, terms + len(w_hh))
         here = rounding.product(Bounded(derivative.value[t], derivative.bound[t]), s)
         delta.value[t] = np.where(keep, here.value, 0.0)
         delta.bound[t] = np.where(keep, here.bound, 0.0)
-        before = rounding.times(here, w_hh)
+        before = rounding.times(here, w_hh, terms)
         carry = Bounded(
             np.where(keep, before.value, carry.value), np.where(keep, before.bound, carry.bound)
         )
@@ -183,48 +197,67 @@ class _Rounding:
         oracle = FORMATS["fp64"]
         self.flushed = fmt.smallest_normal if flushed else 0.0
         self.units = (fmt.unit_roundoff, oracle.unit_roundoff)
+        self.largest = fmt.largest
         self.eta = fmt.smallest_subnormal + oracle.smallest_subnormal
 
     def relative(self, roundings: int) -> float:
         return sum(gamma(roundings, unit) for unit in self.units)
 
-    def plus(self, a: Bounded, b: Bounded) -> Bounded:
-        """Each may be a sum itself, whose terms may be added in any other order: two roundings."""
-        bound = a.bound + b.bound
-        bound = bound + self.relative(2) * (a.magnitude + b.magnitude) + 3 * self.flushed
-        return Bounded(a.value + b.value, bound)
+    def reached(self, value: Float64Array, bound: Float64Array, terms: Float64Array) -> Bounded:
+        """No bound where magnitudes of terms add up to overflow: partial sums may, too.
+
+        Half the largest number is the limit, since two such sums may be added as one. What
+        depends on such an element has an infinite bound, or none at all (NaN, from 0 times it).
+        """
+        return Bounded(value, np.where(2 * terms < self.largest, bound, np.inf))
+
+    def plus(self, a: Bounded, b: Bounded, terms: int) -> Bounded:
+        """One sum of that many terms; the bound of an operand that is a sum counts its own.
+
+        An operand without a bound is exact, and one term, which may come first.
+        """
+        exact = np.abs(np.where(a.bound == 0, a.value, 0.0))
+        exact = exact + np.abs(np.where(b.bound == 0, b.value, 0.0))
+        bound = a.bound + b.bound + self.relative(terms) * exact + 3 * self.flushed
+        return self.reached(a.value + b.value, bound, a.magnitude + b.magnitude)
 
     def product(self, a: Bounded, b: Bounded) -> Bounded:
         """Elementwise."""
         bound = np.abs(a.value) * b.bound + a.bound * b.magnitude
         bound = bound + self.relative(1) * a.magnitude * b.magnitude + self.eta
         bound = bound + self.flushed * (1 + a.magnitude + b.magnitude)
-        return Bounded(a.value * b.value, bound)
+        return self.reached(a.value * b.value, bound, a.magnitude * b.magnitude)
 
-    def times(self, a: Bounded, matrix: Float64Array) -> Bounded:
-        """a (..., n) times an exact matrix (n, m), as the terms of a longer sum of 2 n."""
-        terms, absolute = 2 * len(matrix), np.abs(matrix)
-        rounded = self.relative(terms + 1) * (a.magnitude @ absolute) + terms * self.eta
+    def times(self, a: Bounded, matrix: Float64Array, others: int) -> Bounded:
+        """a (..., n) times an exact matrix (n, m), in a sum that has `others` terms besides."""
+        terms, absolute = len(matrix) + others, np.abs(matrix)
+        magnitude = a.magnitude @ absolute
+        rounded = self.relative(terms + 1) * magnitude + terms * self.eta
         if self.flushed:
             operands = a.magnitude.sum(axis=-1, keepdims=True) + absolute.sum(axis=0)
             rounded = rounded + self.flushed * (2 * terms + operands)
-        return Bounded(a.value @ matrix, a.bound @ absolute + rounded)
+        return self.reached(a.value @ matrix, a.bound @ absolute + rounded, magnitude)
 
     def outer(self, a: Bounded, b: Float64Array) -> Bounded:
         """Sum over steps and rows of a_i b_j, the b as stored: (n, m)."""
         terms = a.value.shape[0] * a.value.shape[1]
         absolute = np.abs(b)
-        rounded = self.relative(terms + 2) * _over(a.magnitude, absolute) + terms * self.eta
+        magnitude = _over(a.magnitude, absolute)
+        rounded = self.relative(terms + 2) * magnitude + terms * self.eta
+        # A state that is kept in a higher precision is stored to within half of eta.
+        rounded = rounded + self.eta / 2 * a.magnitude.sum(axis=(0, 1))[:, None]
         if self.flushed:
             operands = a.magnitude.sum(axis=(0, 1))[:, None] + absolute.sum(axis=(0, 1))
             rounded = rounded + self.flushed * (2 * terms + operands)
-        return Bounded(_over(a.value, b), _over(a.bound, absolute) + rounded)
+        return self.reached(_over(a.value, b), _over(a.bound, absolute) + rounded, magnitude)
 
     def total(self, a: Bounded) -> Bounded:
         """Sum over steps and rows."""
         terms = a.value.shape[0] * a.value.shape[1]
-        rounded = self.relative(terms) * a.magnitude.sum(axis=(0, 1)) + 2 * terms * self.flushed
-        return Bounded(a.value.sum(axis=(0, 1)), a.bound.sum(axis=(0, 1)) + rounded)
+        magnitude = a.magnitude.sum(axis=(0, 1))
+        rounded = self.relative(terms) * magnitude + 2 * terms * self.flushed
+        bound = a.bound.sum(axis=(0, 1)) + rounded
+        return self.reached(a.value.sum(axis=(0, 1)), bound, magnitude)
 
 
 def _over(a: Float64Array, b: Float64Array) -> Float64Array:

@@ -160,7 +160,9 @@ def activation_interval(
 
     The interval goes through the activation (both are monotone): adding E behind it would be
     blind wherever tanh saturates. The widening is c ulp of the working precision, c = 5 for
-    tanh and 0 for relu, and the error of float64's own tanh, which only shows for fp64.
+    tanh and 0 for relu, and the error of float64's own tanh, which only shows for fp64. An ulp
+    is that of the exact value, which may lie anywhere in the interval: both ends get the
+    largest there. It is never that of 1, which no tanh reaches, though float64's may round to it.
 
     Args:
         nonlinearity: "tanh" or "relu".
@@ -173,6 +175,8 @@ def activation_interval(
     expected = exact_activation(nonlinearity, a)
     if nonlinearity == "tanh":
         oracle = FORMATS["fp64"]
-        low = low - TANH_ULPS * fmt.ulp(low) - ORACLE_TANH_ULPS * oracle.ulp(low)
-        high = high + TANH_ULPS * fmt.ulp(high) + ORACLE_TANH_ULPS * oracle.ulp(high)
+        largest = np.maximum(np.abs(low), np.abs(high))
+        ulp = fmt.ulp(np.minimum(largest, 1.0 - fmt.unit_roundoff))
+        widening = TANH_ULPS * ulp + ORACLE_TANH_ULPS * oracle.ulp(largest)
+        low, high = low - widening, high + widening
     return Interval(low, expected, high)
