@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.case import NUMPY_DTYPES, Case
+from harness.faults import faulty
 from harness.observe import Forward
 from reference import exact_activation, rnn
 from reference.arrays import Array, Float64Array
@@ -32,6 +33,11 @@ class Oracle:
     def exact(self) -> Forward:
         """Everything in float64."""
         return self.evaluate()
+
+    @functools.cached_property
+    def faulty(self) -> Mapping[str, Forward]:
+        """What the commonest faults would give in its place, see `harness.faults`."""
+        return faulty(self.case, self.exact)
 
     def evaluate(
         self,
@@ -81,8 +87,7 @@ class Oracle:
         sqrt(n) u; the legal worst case is n u. So D may be exceeded by sqrt(n), and the
         tolerance is 2 sqrt(n) D plus the error of the last activation and of storing it.
         """
-        config, fmt = self.case.config, self.case.fmt
-        moved = [self.working_precision, *(self._moved(k) for k in range(EXPERIMENTS))]
+        config, fmt, moved = self.case.config, self.case.fmt, self._experiments
         n = (
             config.hidden_size
             + 2
@@ -108,6 +113,19 @@ class Oracle:
             bound(self.exact.output, [m.output for m in moved], cumulative),
             bound(self.exact.h_n, [m.h_n for m in moved], False),
         )
+
+    @functools.cached_property
+    def surely_nan(self) -> Forward:
+        """Where the oracle is NaN, however it is moved: True in place of the numbers."""
+        every = [self.exact, *self._experiments]
+        return Forward(
+            np.all([np.isnan(one.output) for one in every], axis=0),
+            np.all([np.isnan(one.h_n) for one in every], axis=0),
+        )
+
+    @functools.cached_property
+    def _experiments(self) -> list[Forward]:
+        return [self.working_precision, *(self._moved(k) for k in range(EXPERIMENTS))]
 
     def _moved(self, experiment: int) -> Forward:
         """The oracle with inputs and weights moved by one ulp, activations by their error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.config import Config
+from harness.text import printable, shown, text_of, type_name
 
 __all__ = ["load_backend", "unsupported_reason", "versions_of"]
 
@@ -20,6 +22,10 @@ BUILT_IN = {
     "mindspore": ("harness.backends.mindspore_rnn", "MindSporeBackend"),
     "mindspore-graph": ("harness.backends.mindspore_rnn", "MindSporeGraphBackend"),
 }
+
+
+MOST_VERSIONS = 20
+"""Entries of `versions()` that are shown."""
 
 
 def load_backend(name: str) -> Backend:
@@ -36,7 +42,7 @@ def load_backend(name: str) -> Backend:
             backend = getattr(importlib.import_module(module_name), attribute)()
         except ImportError as error:
             raise BackendUnavailable(
-                f"backend {name!r} cannot be imported ({error}); install it with: "
+                f"backend {name!r} cannot be imported ({text_of(error)}); install it with: "
                 f"pip install -c constraints.txt 'rnn-parity[{name.partition('-')[0]}]'"
             ) from error
         return cast(Backend, backend)
@@ -53,13 +59,29 @@ def unsupported_reason(backend: Backend, config: Config) -> str | None:
     """Why the backend documents that it does not do what the config asks for, or None."""
     ask = getattr(backend, "unsupported", None)
     reason = None if ask is None else ask(config)
-    return None if reason is None else str(reason)
+    return None if reason is None else text_of(reason)
 
 
 def versions_of(backend: Backend) -> dict[str, str]:
-    """Name and version of everything the backend wants to see in the report's header."""
+    """Name and version of everything the backend wants to see in the report's header.
+
+    Raises:
+        BackendUnavailable: `versions` raises, or gives no mapping.
+    """
     ask = getattr(backend, "versions", None)
-    return {} if ask is None else {str(k): str(v) for k, v in ask().items()}
+    if ask is None:
+        return {}
+    try:
+        given = itertools.islice(dict(ask()).items(), MOST_VERSIONS)
+        return {text_of(name, 100): text_of(version, 100) for name, version in given}
+    except Exception as error:
+        raise BackendUnavailable(
+            f"{type_name(backend)}.versions() raised {_raised(error)}; expected a dict of texts"
+        ) from error
+
+
+def _raised(error: Exception) -> str:
+    return f"{type_name(error)}: {text_of(error, 300)}"
 
 
 def _external(name: str) -> Backend:
@@ -70,33 +92,34 @@ def _external(name: str) -> Backend:
         raise
     except Exception as error:
         raise BackendUnavailable(
-            f"backend {name!r}: importing {place} raised {type(error).__name__}: {error}"
+            f"backend {name!r}: importing {place} raised {_raised(error)}"
         ) from error
     candidate: Any = getattr(module, attribute, None)
     if candidate is None:
         public = [n for n in vars(module) if not n.startswith("_")]
         public[10:] = ["..."] * (len(public) > 10)
         raise BackendUnavailable(
-            f"backend {name!r}: {place} has no {attribute!r}; it defines {', '.join(public)}"
+            f"backend {name!r}: {place} has no {attribute!r}; it defines "
+            + printable(", ".join(public))
         )
     if isinstance(candidate, type) or (callable(candidate) and not hasattr(candidate, "build")):
         try:
             candidate = candidate()
         except Exception as error:
             raise BackendUnavailable(
-                f"backend {name!r}: {attribute}() raised {type(error).__name__}: {error}; "
+                f"backend {name!r}: {attribute}() raised {_raised(error)}; "
                 "expected an object, or a class that takes no arguments"
             ) from error
     if not callable(getattr(candidate, "build", None)):
         raise BackendUnavailable(
-            f"backend {name!r}: {type(candidate).__name__} has no method build(options); the "
+            f"backend {name!r}: {type_name(candidate)} has no method build(options); the "
             "README's section 'Your own implementation' shows a complete one"
         )
     given = getattr(candidate, "name", None)
-    if not isinstance(given, str) or not re.fullmatch("[a-z0-9_.-]+", given) or given in BUILT_IN:
+    if type(given) is not str or not re.fullmatch("[a-z0-9_.-]{1,60}", given) or given in BUILT_IN:
         raise BackendUnavailable(
-            f"backend {name!r}: {type(candidate).__name__}.name = {given!r}, expected a str of "
-            f"[a-z0-9_.-], such as name = 'mine', and none of {', '.join(BUILT_IN)}"
+            f"backend {name!r}: {type_name(candidate)}.name = {shown(given)}, expected a str of "
+            f"at most 60 [a-z0-9_.-], such as name = 'mine', and none of {', '.join(BUILT_IN)}"
         )
     return cast(Backend, candidate)
 

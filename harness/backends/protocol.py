@@ -110,6 +110,9 @@ class FullBackend(Backend, Protocol):
     def seed(self, value: int) -> None:
         """Seed what initial weights are drawn from, as the framework documents it."""
 
+    def threads(self, count: int | None) -> None:
+        """Compute with so many threads from now on; None for as many as there were at first."""
+
 
 def require_parameters(given: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:
     """Raise ValueError unless names and shapes of the given parameters are as expected."""

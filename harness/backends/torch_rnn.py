@@ -44,6 +44,9 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     return tensor.numpy().copy()
 
 
+THREADS = torch.get_num_threads()
+
+
 class TorchLayer:
     """A torch.nn.RNN on the CPU."""
 
@@ -144,6 +147,9 @@ class TorchBackend:
 
     def seed(self, value: int) -> None:
         torch.manual_seed(value)
+
+    def threads(self, count: int | None) -> None:
+        torch.set_num_threads(THREADS if count is None else count)
 
     def unsupported(self, config: Config) -> str | None:
         if config.lengths == "empties":

@@ -22,6 +22,12 @@ from harness.observe.wording import NotOffered
 
 __all__ = ["observe_dropping"]
 
+CALLS = 3
+"""Calls in training mode of which everything is kept."""
+LATER = 21
+"""Calls behind them: masks may come from a pool, and kernels may try on their first calls of a
+shape how many threads are fastest."""
+
 
 def observe_dropping(backend: Backend, case: Case) -> Observation:
     """The stack in both modes, and the mode it comes in."""
@@ -43,7 +49,8 @@ def observe_dropping(backend: Backend, case: Case) -> Observation:
     if hasattr(backend, "seed"):
         backend.seed(config.seed)  # so that a replay drops the same elements
     stack.train(True)
-    trained = (_call(stack, case), _call(stack, case))
+    trained = tuple(_call(stack, case) for _ in range(CALLS))
+    later = tuple(_call(stack, case).output != 0 for _ in range(LATER))
     stack.train(False)
     again = _call(stack, case)
     as_built = None
@@ -59,6 +66,7 @@ def observe_dropping(backend: Backend, case: Case) -> Observation:
         evaluated,
         _call(without, case),
         trained,
+        later,
         again,
         as_built,
     )

@@ -1,24 +1,29 @@
 """Values: the whole stack, the shorter stacks that show hidden layers, a second call.
 
 One case costs one call of the whole stack, one call of each shorter stack for its hidden layers,
-and, where asked for, one more call with other padding and other neighbours.
+and, where asked for, a short one with everything given before, and one more call with other padding
+and other neighbours.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, Layer, require_parameters
 from harness.bits import same_bits
-from harness.case import NUMPY_DTYPES, Case, perturb
+from harness.case import NUMPY_DTYPES, Case, make_case, perturb
 from harness.config import Config, LayerOptions
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
+from harness.observe.arrays import LARGEST, parameters, viewed
 from harness.observe.records import Forward, Observation, Repeat
 from harness.observe.wording import Malformed, NotTransferred
+from harness.text import text_of, type_name
 from reference.arrays import Array
 
 __all__ = ["call", "hidden_layers", "loaded", "observe_forward", "well_formed"]
@@ -28,6 +33,9 @@ def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
     """The stack, its shorter stacks, and, where asked for, a second call."""
     config = case.config
     layer = loaded(backend, config.options, case.weights, twice=repeat)
+    if repeat:
+        _given_more(backend, layer, config)
+        _given_other_lengths(layer, case)
     modified: list[str] = []
     returned: list[Array] = []
     forward = call(layer, case, config, case.x, case.h_0, modified, returned)
@@ -52,23 +60,58 @@ def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
     )
 
 
+def _given_more(backend: Backend, layer: Layer, config: Config) -> None:
+    """One short call with an h_0 and lengths where the case has none: they must leave no trace.
+
+    Whether it is answered, and how, is asked by other configs.
+    """
+    if config.data in ("sweep", "page") or (config.h_0 and config.lengths != "nolens"):
+        return
+    lengths = "nolens" if config.layout == "unbatched" else "alllens"
+    with_both = dataclasses.replace(config, h_0=True, lengths=lengths, steps=1)
+    for more in (with_both, dataclasses.replace(with_both, h_0=config.h_0)):
+        if unsupported_reason(backend, more) is None:
+            case = make_case(more)
+            with contextlib.suppress(Exception):
+                call(layer, case, more, case.x, case.h_0, [])
+            return
+
+
+def _given_other_lengths(layer: Layer, case: Case) -> None:
+    """One call of the same shape in which each row has the length of the row before it."""
+    if case.lengths is not None and len({*case.lengths.tolist()}) > 1:
+        other = dataclasses.replace(case, lengths=np.roll(case.lengths, 1))
+        call(layer, other, case.config, case.x, case.h_0, [])
+
+
 _ATTRIBUTIONS = ((False, False), (True, False), (False, True))
 
 
 def loaded(
     backend: Backend, options: LayerOptions, weights: Mapping[str, Array], *, twice: bool = False
 ) -> Layer:
-    """A layer with these weights; `twice` loads others first, which must leave no trace."""
+    """A layer with these weights.
+
+    `twice` loads others first, and others yet into a second layer behind it: both must leave no
+    trace.
+    """
     layer = backend.build(options)
     if twice:
-        layer.load_weights({name: array.dtype.type(0.5) - array for name, array in weights.items()})
+        layer.load_weights(_other(weights, 0.5))
     layer.load_weights({name: array.copy() for name, array in weights.items()})
-    read_back = layer.read_weights()
+    largest = LARGEST + 2 * sum(array.nbytes for array in weights.values())
+    read_back = parameters(layer.read_weights(), largest)
     require_parameters(read_back, options.parameter_shapes())
     for name, array in weights.items():
         if read_back[name].dtype != array.dtype or read_back[name].tobytes() != array.tobytes():
             raise NotTransferred(f"{name} read back differs from what was loaded, bit for bit")
+    if twice:
+        backend.build(options).load_weights(_other(weights, 0.25))
     return layer
+
+
+def _other(weights: Mapping[str, Array], offset: float) -> dict[str, Array]:
+    return {name: array.dtype.type(offset) - array for name, array in weights.items()}
 
 
 def call(
@@ -101,7 +144,7 @@ def call(
 def well_formed(returned: Any, config: Config) -> Forward:
     """The two arrays, copied, time first. Raises Malformed with what was expected."""
     if not isinstance(returned, tuple) or len(returned) != 2:
-        kind = type(returned).__name__
+        kind = type_name(returned)
         size = f" of {len(returned)}" if isinstance(returned, (tuple, list)) else ""
         raise Malformed(f"forward returned a {kind}{size}, expected the tuple (output, h_n)")
     features, rows = config.directions * config.hidden_size, config.num_layers * config.directions
@@ -109,19 +152,23 @@ def well_formed(returned: Any, config: Config) -> Forward:
         "output": to_layout(np.empty((config.steps, config.batch, features)), config).shape,
         "h_n": states_to_layout(np.empty((rows, config.batch, config.hidden_size)), config).shape,
     }
-    problems = []
+    problems, copies = [], []
+    dtype = NUMPY_DTYPES[config.dtype]
     for value, (name, shape) in zip(returned, shapes.items(), strict=True):
-        if not isinstance(value, np.ndarray):
-            problems.append(f"{name} is a {type(value).__name__}, expected a numpy.ndarray")
+        array = viewed(value)
+        if isinstance(array, str):
+            problems.append(f"{name} is {array}, expected a numpy.ndarray")
             continue
-        if value.shape != shape:
-            problems.append(f"{name}.shape = {value.shape}, expected {shape}")
-        if value.dtype != NUMPY_DTYPES[config.dtype]:
-            problems.append(f"{name}.dtype = {value.dtype}, expected {NUMPY_DTYPES[config.dtype]}")
+        if array.shape != shape:
+            problems.append(f"{name}.shape = {array.shape}, expected {shape}")
+        if array.dtype != dtype:
+            problems.append(f"{name}.dtype = {text_of(array.dtype, 100)}, expected {dtype}")
+        if not problems:
+            copies.append(array.copy())
     if problems:
         raise Malformed("; ".join(problems))
-    output, h_n = returned
-    return Forward(from_layout(output.copy(), config), states_from_layout(h_n.copy(), config))
+    output, h_n = copies
+    return Forward(from_layout(output, config), states_from_layout(h_n, config))
 
 
 def _repeat(

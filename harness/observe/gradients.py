@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,16 +13,23 @@ from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents
 from harness.config import Config
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
+from harness.observe.arrays import viewed
 from harness.observe.forward import call, hidden_layers, loaded
 from harness.observe.records import BY_SUBNORMALS, Derivatives, Observation
 from harness.observe.wording import Malformed, NotOffered
+from harness.text import shown, text_of, type_name
 from reference.arrays import Array
 
 __all__ = ["observe_gradients"]
 
+AGAIN = "what gradients give the second time"
+
 
 def observe_gradients(backend: Backend, case: Case) -> Observation:
-    """The forward call, all layers seen, and the gradients; again with zeros in the padding."""
+    """The forward call, all layers seen, and the gradients; again with zeros in the padding.
+
+    Before them, both are asked of another x of the same shape, which must leave no trace.
+    """
     config = case.config
     layer = loaded(backend, config.options, case.weights)
     if not hasattr(layer, "gradients"):
@@ -30,24 +38,30 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     forward = call(layer, case, config, case.x, case.h_0, modified)
     output, h_n = cotangents(case)
     full = cast(FullLayer, layer)
+    other = case.x.dtype.type(0.5) - case.x
+    _gradients(full, case, other, modified)
+    call(layer, case, config, other, case.h_0, modified)
     found = _gradients(full, case, case.x, modified)
     clean = found
     if not case.valid.all():
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
         clean = _gradients(full, case, x, modified)
     again = _gradients(full, case, case.x, modified)
+    changed: list[str] = []
     for name in found:
-        modified += _changed("what gradients give the second time", again[name], found[name], case)
+        changed += _changed(AGAIN, again[name], found[name], case)
+    differing = again if changed else None
     behind = call(layer, case, config, case.x, case.h_0, modified)
-    modified += _changed("what a call behind gives", behind.output, forward.output, case)
-    modified += _changed("what a call behind gives", behind.h_n, forward.h_n, case)
+    changed += _changed("what a call behind gives", behind.output, forward.output, case)
+    changed += _changed("what a call behind gives", behind.h_n, forward.h_n, case)
     return Observation(
         backend.name,
         forward=forward,
         hidden=hidden_layers(backend, case, modified),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
-        derivatives=Derivatives(output, h_n, found, clean),
+        changed=tuple(dict.fromkeys(changed)),
+        derivatives=Derivatives(output, h_n, found, clean, differing),
     )
 
 
@@ -83,17 +97,22 @@ def _well_formed(returned: Any, case: Case, config: Config) -> dict[str, Array]:
     shapes = {"x": to_layout(case.x, config).shape, **config.options.parameter_shapes()}
     if case.h_0 is not None:
         shapes["h_0"] = states_to_layout(case.h_0, config).shape
-    if not isinstance(returned, Mapping) or set(returned) != set(shapes):
-        names = sorted(map(str, returned)) if isinstance(returned, Mapping) else type(returned)
-        raise Malformed(f"gradients of {names}, expected of {sorted(shapes)}")
+    if not isinstance(returned, Mapping):
+        raise Malformed(f"gradients: a {type_name(returned)}, expected of {sorted(shapes)}")
+    names = list(itertools.islice(returned, len(shapes) + 1))
+    if any(type(name) is not str for name in names) or set(names) != set(shapes):
+        said = shown([text_of(name, 60) for name in names], 300)
+        raise Malformed(f"gradients: of {said}, expected of {sorted(shapes)}")
+    found: dict[str, Array] = {}
     for name, shape in shapes.items():
-        array = returned[name]
-        if not isinstance(array, np.ndarray) or array.shape != shape:
-            got = getattr(array, "shape", type(array).__name__)
-            raise Malformed(f"gradient of {name}: {got}, expected an array of shape {shape}")
+        array = viewed(returned[name])
+        if isinstance(array, str) or array.shape != shape:
+            what = array if isinstance(array, str) else array.shape
+            raise Malformed(f"gradient of {name}: {what}, expected an array of shape {shape}")
         if array.dtype != case.x.dtype:
-            raise Malformed(f"gradient of {name}: dtype {array.dtype}, expected {case.x.dtype}")
-    found = {name: array.copy() for name, array in returned.items()}
+            dtype = text_of(array.dtype, 100)
+            raise Malformed(f"gradient of {name}: dtype {dtype}, expected {case.x.dtype}")
+        found[name] = array.copy()
     found["x"] = from_layout(found["x"], config)
     if "h_0" in found:
         found["h_0"] = states_from_layout(found["h_0"], config)

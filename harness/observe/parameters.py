@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
 from harness.bits import same_bits
 from harness.case import Case
 from harness.config import LayerOptions
 from harness.layout import states_to_layout, to_layout
-from harness.observe.forward import loaded
-from harness.observe.records import FreshWeights, Observation, Stored
+from harness.observe.arrays import LARGEST, parameters
+from harness.observe.forward import loaded, well_formed
+from harness.observe.records import Forward, FreshWeights, Observation, Stored
 from harness.observe.wording import NotOffered
 from reference import FORMATS
 from reference.arrays import Array
 
-__all__ = ["observe_files", "observe_fresh"]
+__all__ = ["carried", "observe_files", "observe_fresh"]
 
 WANTED = 4000
 MOST_LAYERS = 24
@@ -35,7 +35,8 @@ def observe_fresh(backend: Backend, case: Case) -> Observation:
     options = case.config.options
     count = sum(array.size for array in case.weights.values())
     layers = tuple(
-        _read(backend.build(options)) for _ in range(min(MOST_LAYERS, max(2, -(-WANTED // count))))
+        _read(backend.build(options), options)
+        for _ in range(min(MOST_LAYERS, max(2, -(-WANTED // count))))
     )
     full = cast(FullBackend, backend)
     state = np.random.get_state()
@@ -62,33 +63,36 @@ def _position() -> tuple[bytes, int]:
 
 def _seeded(backend: FullBackend, options: LayerOptions, seed: int) -> Mapping[str, Array]:
     backend.seed(seed)
-    return _read(backend.build(options))
+    return _read(backend.build(options), options)
 
 
-def _read(layer: Layer) -> dict[str, Array]:
-    return {name: array.copy() for name, array in layer.read_weights().items()}
+def _read(layer: Layer, options: LayerOptions) -> dict[str, Array]:
+    """Whatever it has; no more than fits beside what it should have."""
+    wanted = sum(math.prod(shape) for shape in options.parameter_shapes().values())
+    return parameters(layer.read_weights(), LARGEST + 16 * wanted)
 
 
-def observe_files(backend: Backend, case: Case, others: Sequence[Backend]) -> Observation:
-    """Save and load; and to the first other backend and back, each time through its file."""
-    options = case.config.options
+def observe_files(backend: Backend, case: Case) -> Observation:
+    """Save and load weights of every kind, and ask whether they are computed with."""
     given = with_every_kind_of_number(case)
-    layer = loaded(backend, options, given)
+    loaded(backend, case.config.options, given)
+    return carried(backend, case, given, computes=_computes_what_it_reads)
+
+
+def carried(
+    backend: Backend,
+    case: Case,
+    weights: Mapping[str, Array],
+    computes: Callable[[Backend, Case], bool] = lambda *_: True,
+) -> Observation:
+    """These weights through the backend's own file format."""
+    options = case.config.options
+    layer = backend.build(options)
     if not (hasattr(layer, "save") and hasattr(layer, "load")):
         raise NotOffered("has no methods save(directory) and load(directory)")
-    own = _through_file(backend, options, given)
-    stored = Stored(given, own, computes=_computes_what_it_reads(backend, case))
-    transferred = sum(array.size for array in given.values())
-    able = [other for other in others if unsupported_reason(other, case.config) is None]
-    peers = [other for other in able if hasattr(other.build(options), "save")]
-    if not peers:
-        return Observation(backend.name, transferred=transferred, facts=stored)
-    try:
-        there = _through_file(peers[0], options, own)
-    except Exception:  # the peer's fault, and told of it where it is asked itself
-        return Observation(backend.name, transferred=transferred, facts=stored)
-    back = _through_file(backend, options, there)
-    stored = replace(stored, peer=peers[0].name, there=there, back=back)
+    own = _through_file(backend, options, weights)
+    stored = Stored(weights, own, computes=computes(backend, case))
+    transferred = sum(array.size for array in weights.values())
     return Observation(backend.name, transferred=transferred, facts=stored)
 
 
@@ -99,14 +103,19 @@ def _computes_what_it_reads(backend: Backend, case: Case) -> bool:
     h_0 = None if case.h_0 is None else states_to_layout(case.h_0, case.config)
     first, second = (cast(FullLayer, backend.build(options)) for _ in range(2))
     first.load_weights({name: array.copy() for name, array in case.weights.items()})
-    before = first.forward(x, h_0, None)
+    before = _answer(first, x, h_0, case)
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
         first.save(Path(directory))
         second.load(Path(directory))
-    answers = (first.forward(x, h_0, None), second.forward(x, h_0, None))
+    answers = (_answer(first, x, h_0, case), _answer(second, x, h_0, case))
     return all(
-        same_bits(one, two) for answer in answers for one, two in zip(before, answer, strict=True)
+        same_bits(before.output, answer.output) and same_bits(before.h_n, answer.h_n)
+        for answer in answers
     )
+
+
+def _answer(layer: Layer, x: Array, h_0: Array | None, case: Case) -> Forward:
+    return well_formed(layer.forward(x, h_0, None), case.config)
 
 
 def _through_file(
@@ -118,7 +127,7 @@ def _through_file(
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
         layer.save(Path(directory))
         second.load(Path(directory))
-    return _read(second)
+    return _read(second, options)
 
 
 def with_every_kind_of_number(case: Case) -> dict[str, Array]:

@@ -1,10 +1,14 @@
-"""What observations hold: everything measured of one backend on one case, nothing judged."""
+"""What observations hold: everything measured of one backend on one case, nothing judged.
+
+These records travel between processes (`harness.runners.wire`): arrays, numbers and texts only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from reference.arrays import Array, BoolArray
 
@@ -17,24 +21,24 @@ __all__ = [
     "Observation",
     "Repeat",
     "Reply",
+    "Series",
+    "Steady",
     "Stored",
 ]
 
 
 BY_SUBNORMALS = ", by no more than subnormal numbers"
-"""Behind a name in `Observation.modified`: flushing them to zero may explain the change."""
+"""Behind a name in `Observation.changed`: flushing them to zero may explain the change."""
 
 
-@dataclass(frozen=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """What one call returned, time first: output (T, B, D * H), h_n (L * D, B, H)."""
 
     output: Array
     h_n: Array
 
 
-@dataclass(frozen=True)
-class Repeat:
+class Repeat(msgspec.Struct, frozen=True):
     """A second call: what was changed, what came back, and which rows must not have moved."""
 
     padding: bool
@@ -43,22 +47,21 @@ class Repeat:
     forward: Forward
 
 
-@dataclass(frozen=True)
-class Derivatives:
+class Derivatives(msgspec.Struct, frozen=True):
     """Gradients for the cotangents given: `x` and `h_0` time first, parameters by name.
 
     `found` is with the case's own padding, `clean` with zeros in the padding (the same object
-    where there is no padding).
+    where there is no padding), `again` the second time, where that is other than `found`.
     """
 
     output_cotangent: Array
     h_n_cotangent: Array
     found: Mapping[str, Array]
     clean: Mapping[str, Array]
+    again: Mapping[str, Array] | None = None
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, tag=True):
     """What came of a call made as a user makes it.
 
     `error` tells who refused: "TypeError: ..."; None if it was accepted. `stage` is "build" or
@@ -78,13 +81,13 @@ class Reply:
     trained: tuple[Any, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Dropping:
+class Dropping(msgspec.Struct, frozen=True, tag=True):
     """A stack whose layers behind the first are identities, in both modes.
 
     `first` is the first layer alone, evaluated; `evaluated` the stack in evaluation mode;
-    `without` the stack built with dropout 0, in evaluation mode; `trained` two calls in training
-    mode; `again` evaluation mode after them; `fresh` two calls of a layer with these weights, in
+    `without` the stack built with dropout 0, in evaluation mode; `trained` three calls in training
+    mode; `later` what came through in more of them, (T, B, D * H) each; `again` evaluation mode
+    after them; `fresh` two calls of a layer with these weights, in
     the mode that it comes in and in evaluation mode (only in float32, which needs no
     constructor argument).
     """
@@ -93,13 +96,13 @@ class Dropping:
     first: Forward
     evaluated: Forward
     without: Forward
-    trained: tuple[Forward, Forward]
+    trained: tuple[Forward, ...]
+    later: tuple[Array, ...]
     again: Forward
     fresh: tuple[Forward, Forward] | None
 
 
-@dataclass(frozen=True)
-class FreshWeights:
+class FreshWeights(msgspec.Struct, frozen=True, tag=True):
     """Parameters of layers as they are built, one after the other, in the layers' own order.
 
     `seeded` are three more: two built behind the same seed, one behind another.
@@ -112,8 +115,7 @@ class FreshWeights:
     advanced: bool
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, tag=True):
     """Parameters before, after a file of the own format, and after a round trip through a peer's.
 
     `there` is what the peer read from its own file, `back` what came back from there.
@@ -128,16 +130,33 @@ class Stored:
     back: Mapping[str, Array] | None = None
 
 
-@dataclass(frozen=True)
-class Observation:
+class Series(msgspec.Struct, frozen=True):
+    """Identical calls: how many, how many gave other bits than the very first, the first such."""
+
+    title: str
+    calls: int
+    differing: int
+    other: Forward | None
+
+
+class Steady(msgspec.Struct, frozen=True, tag=True):
+    """Identical calls, made in several ways."""
+
+    series: tuple[Series, ...]
+
+
+class Observation(msgspec.Struct, frozen=True, tag=True):
     """One backend on one case.
 
     `trouble` says why there is no (usable) answer: an exception, or a return value that is
     not two arrays of the right shapes and dtype; `malformed` tells the second from the first.
     `hidden[k]` is what the first k + 1 layers alone gave, for all k but the last.
     `transferred` counts the weights that were read back and found equal, bit for bit.
-    `modified` names the inputs that a call wrote to. `facts` is what other aspects than values
-    and gradients measured.
+    `modified` names the inputs that a call wrote to, `changed` what other calls than those in
+    `repeats` gave otherwise the second time. `facts` is what other aspects than values
+    and gradients measured. `ended` says that there was no answer ("crashed" or "hung").
+    `disturbed` tells what was wrong with the floating-point environment of the calling thread
+    before, and behind.
     """
 
     backend: str
@@ -149,5 +168,8 @@ class Observation:
     repeats: tuple[Repeat, ...] = ()
     transferred: int = 0
     modified: tuple[str, ...] = ()
+    changed: tuple[str, ...] | None = None
     derivatives: Derivatives | None = None
-    facts: Reply | Dropping | FreshWeights | Stored | None = None
+    facts: Reply | Dropping | FreshWeights | Stored | Steady | None = None
+    ended: str | None = None
+    disturbed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
-__all__ = ["Malformed", "NotOffered", "NotTransferred", "printable", "said", "told"]
+from harness.text import printable, type_name
+
+__all__ = ["Malformed", "NotOffered", "NotTransferred", "said", "told"]
+
+MESSAGE_READ = 10_000
+"""Characters of an exception's message in which its first line is looked for."""
 
 
 class Malformed(Exception):
@@ -22,20 +26,27 @@ class NotOffered(Exception):
 
 def told(error: BaseException) -> str:
     """An exception in one line, with the place that raised it."""
-    place = ""
-    if error.__traceback__ is not None and not isinstance(error, NotTransferred):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f" ({Path(last.filename).name}, line {last.lineno})"
-    return f"{said(error)}{place}"
+    if isinstance(error, NotTransferred):
+        return said(error)
+    return f"{said(error)}{_place(error)}"
 
 
 def said(error: BaseException) -> str:
     """An exception in one line: its type and the first line of its message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-    text = printable(lines[0] if lines else "(no message)")[:300]
-    return f"{type(error).__name__}: {text}"
+    try:
+        text = str.__str__(str(error))[:MESSAGE_READ]
+    except Exception:  # foreign code: even this may raise
+        text = "(no message: its __str__ raises)"
+    lines = [line.strip() for line in text.splitlines() if line.strip(" -")]
+    return f"{type_name(error)}: {printable(lines[0] if lines else '(no message)', 300)}"
 
 
-def printable(text: str) -> str:
-    """Foreign text with every control character and lone surrogate written as an escape."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _place(error: BaseException) -> str:
+    """The last line that it passed; no file is looked into, its name is the raiser's choice."""
+    trace = BaseException.__dict__["__traceback__"].__get__(error)
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    name = Path(trace.tb_frame.f_code.co_filename).name
+    return f" ({printable(name, 60)}, line {trace.tb_lineno})"

@@ -1,0 +1,86 @@
+"""The same call again and again: in the same thread, with other thread counts, from other threads.
+
+A kernel that flushes subnormals, or adds in another order, in some of its threads only, or a layer
+that depends on the state of the calling thread, gives other bits now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from harness.backends.protocol import Backend
+from harness.bits import same_bits
+from harness.case import Case
+from harness.observe.forward import call, loaded
+from harness.observe.records import Forward, Observation, Series, Steady
+
+__all__ = ["CALLS_EACH", "observe_steady"]
+
+CALLS_EACH = 12
+THREAD_COUNTS = (1, 2, 4)
+
+
+def observe_steady(backend: Backend, case: Case) -> Observation:
+    """Four series of calls or more; of each, the first answer that is not the very first one."""
+    layer = loaded(backend, case.config.options, case.weights)
+    modified: list[str] = []
+
+    def answer() -> Forward:
+        return call(layer, case, case.config, case.x, case.h_0, modified)
+
+    first = answer()
+    series = tuple(_series(title, first, ask) for title, ask in _ways(backend, answer))
+    return Observation(
+        backend.name,
+        forward=first,
+        transferred=sum(array.size for array in case.weights.values()),
+        modified=tuple(modified),
+        facts=Steady(series),
+    )
+
+
+def _series(title: str, first: Forward, ask: Callable[[], Forward]) -> Series:
+    other, count = None, 0
+    for _ in range(CALLS_EACH):
+        now = ask()
+        if not (same_bits(now.output, first.output) and same_bits(now.h_n, first.h_n)):
+            other, count = other or now, count + 1
+    return Series(title, CALLS_EACH, count, other)
+
+
+def _ways(
+    backend: Backend, answer: Callable[[], Forward]
+) -> Iterator[tuple[str, Callable[[], Forward]]]:
+    yield "in the same thread", answer
+    yield "from a thread of its own each", lambda: _elsewhere(answer)
+    set_threads: Any = getattr(backend, "threads", None)
+    if set_threads is not None:
+        for count in THREAD_COUNTS:
+            set_threads(count)
+            yield f"computed by {count} thread{'s' * (count > 1)}", answer
+        set_threads(None)
+    yield "in the same thread, behind all others", answer
+
+
+def _elsewhere(answer: Callable[[], Forward]) -> Forward:
+    """The answer to a call that a new thread makes; what it raises is raised here."""
+    found: list[Forward] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with np.errstate(all="ignore"):  # each thread has its own
+                found.append(answer())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+    return found[0]

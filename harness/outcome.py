@@ -1,0 +1,136 @@
+"""What a run found, with everything that a report needs to know of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.exhibits import Exhibits
+from harness.findings import Cell, Finding, find, matrix
+from harness.journal import Recorded
+from harness.known import KnownDifference, KnownDifferences
+from harness.pinned import changed
+from harness.reproducers import Reproducer
+from harness.results import Result
+
+__all__ = ["Outcome", "conclude", "outcome_of"]
+
+
+@dataclass
+class Outcome:
+    """Everything a report needs to know of a run.
+
+    `known` maps the ids of known differences to them; `vanished` and `idle` are messages
+    about known differences that no longer show and requirements without verdict. `unfinished`
+    says how far a run came that was ended; then both are empty, for they are about whole runs.
+    `reproducers` are by the findings' slugs; `irreproducible` says of which numeric findings there
+    is none, and why. `exhibits` are what pictures are drawn from.
+    """
+
+    header: dict[str, Any]
+    results: list[Result] = field(default_factory=list)
+    known: dict[str, KnownDifference] = field(default_factory=dict)
+    vanished: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    unfinished: str = ""
+    reproducers: dict[str, Reproducer] = field(default_factory=dict)
+    irreproducible: dict[str, str] = field(default_factory=dict)
+    exhibits: Exhibits = field(default_factory=Exhibits)
+
+    @property
+    def unexpected(self) -> list[Result]:
+        return [result for result in self.results if result.unexpected]
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing unexpected; 1: an unexpected verdict; 2: the run is not finished."""
+        if self.unfinished:
+            return 2
+        return 1 if self.unexpected or self.vanished or self.idle else 0
+
+    @property
+    def headline(self) -> str:
+        """The verdict in two words."""
+        if self.unexpected or self.vanished or self.idle:
+            return "Unexpected results"
+        return "Unfinished" if self.unfinished else "As expected"
+
+    @property
+    def findings(self) -> list[Finding]:
+        return find(self.results)
+
+    @property
+    def matrix(self) -> dict[str, dict[str, Cell]]:
+        return matrix(self.results)
+
+
+def outcome_of(recorded: Recorded, known: KnownDifferences) -> Outcome:
+    """What a results file tells, of a run that may have been ended at any moment."""
+    outcome = Outcome(
+        recorded.header, recorded.results, {entry.id: entry for entry in known.entries}
+    )
+    conclude(outcome, known, complete=recorded.complete, configs=len(recorded.blocks))
+    return outcome
+
+
+def conclude(outcome: Outcome, known: KnownDifferences, *, complete: bool, configs: int) -> None:
+    """Say what only a whole run can say, or that it is none."""
+    if complete:
+        outcome.vanished = changed(known, outcome.results)
+        whole = not outcome.header.get("parameters", {}).get("corpus")
+        outcome.idle = _idle(outcome.results, whole)
+    else:
+        planned = outcome.header.get("planned", "?")
+        outcome.unfinished = f"unfinished: {configs:,} of {planned:,} planned configs were judged"
+
+
+def _idle(results: Sequence[Result], whole: bool) -> list[str]:
+    """Where nothing was concluded: a green that means nothing.
+
+    A corpus of one's own (not `whole`) may leave requirements out.
+
+    A backend of which nothing at all was judged; or a requirement, unless the backend documents
+    that it does not do what it is about, or is unexpectedly wrong anyway.
+    """
+    if not results:
+        return ["nothing was judged: there are no configs, or no results of them"]
+    judged = {r.backend for r in results if r.verdict in ("pass", "fail", "error")}
+    silent = [
+        f"{backend}: nothing was judged; every config is unsupported, or was not concluded"
+        for backend in dict.fromkeys(r.backend for r in results)
+        if backend not in judged
+    ]
+    if not whole:
+        return silent
+    wrong = {r.backend for r in results if r.unexpected}
+    return (
+        silent
+        + _mostly_inconclusive(results)
+        + [
+            f"{backend}: nothing was concluded on requirement {key!r} ({cell.verdict}); a run "
+            "without a verdict on it proves nothing about it"
+            for key, row in matrix(results).items()
+            for backend, cell in row.items()
+            if cell.verdict in ("untested", "inconclusive") and backend in judged - wrong
+        ]
+    )
+
+
+FEWEST = 10
+"""Comparisons of a check that say something of it."""
+
+
+def _mostly_inconclusive(results: Sequence[Result]) -> list[str]:
+    """Checks that conclude less than a third of the time: something hides what they look at."""
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for result in results:
+        if result.origin == "corpus" and result.verdict in ("pass", "fail", "inconclusive"):
+            counts[result.backend, result.check][result.verdict] += 1
+    return [
+        f"{backend}: {check} was inconclusive in {count['inconclusive']:,} of {total:,} "
+        "comparisons of the pinned corpus, expected at most two thirds; their messages say why"
+        for (backend, check), count in counts.items()
+        if (total := count.total()) >= FEWEST and 3 * count["inconclusive"] > 2 * total
+    ]

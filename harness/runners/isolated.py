@@ -1,0 +1,324 @@
+"""The near end: a backend in a worker process, which may crash or hang without harm.
+
+A worker that ends, or does not answer in time, costs the config it was at: the answer says what is
+known (signal, last words), and the next config gets a new worker. Only a worker that was killed by
+SIGKILL, which no program does to itself, is asked the same once more: somebody killed it, or the
+system did for want of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import execnet
+
+from harness.aspects import CALLS
+from harness.backends.protocol import BackendUnavailable
+from harness.case import Case
+from harness.config import Config
+from harness.observe import Observation, Reply
+from harness.runners.protocol import About
+from harness.runners.wire import (
+    Answer,
+    Carry,
+    Examine,
+    Failed,
+    Loaded,
+    Observe,
+    Request,
+    WireError,
+    pack,
+    unpack_answer,
+)
+from harness.text import printable
+from reference.arrays import Array
+
+__all__ = ["Isolated", "Limits"]
+
+LOADING = 300.0
+"""Seconds that a backend may take to be imported."""
+
+AHEAD = 2
+"""Requests that may wait in a worker: it goes on while the harness judges."""
+
+RETRIES = 3
+"""How often loading is begun again after a SIGKILL."""
+
+POLL = 0.5
+"""Seconds between looks at whether a silent worker still lives."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one config may take: seconds, and MiB beyond what the loaded backend holds."""
+
+    seconds: float = 120.0
+    mebibytes: int = 4096
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Why there is no answer: `how` is "crashed" or "hung"; whether a SIGKILL was the end of it."""
+
+    how: str
+    what: str
+    killed: bool = False
+
+
+class Isolated:
+    """A backend, by its name on the command line, in a worker process; loading starts at once.
+
+    Args:
+        key: as `harness.backends.load_backend` takes it.
+        spec: where the worker runs, as execnet's gateway specification; another interpreter is
+            "popen//python=...".
+    """
+
+    def __init__(self, key: str, limits: Limits | None = None, *, spec: str = "popen") -> None:
+        self.key, self.limits, self.spec = key, limits or Limits(), spec
+        self._about: About | None = None
+        self._asked: deque[Request] = deque()
+        self._answers: dict[tuple[str, bool], Observation] = {}
+        self._worker: _Worker | None = _Worker(key, self.limits, spec)
+
+    @property
+    def about(self) -> About:
+        if self._about is None:
+            self._ready()
+        assert self._about is not None
+        return self._about
+
+    def begin(self, config: Config, *, repeat: bool) -> None:
+        request = Observe(config.id, repeat)
+        if (config.id, repeat) in self._answers:  # it came while something else was waited for
+            return
+        if len(self._asked) < AHEAD and request not in self._asked:
+            self._send(request)
+
+    def observe(self, config: Config, *, repeat: bool) -> Observation:
+        return self._ask(Observe(config.id, repeat))
+
+    def examine(self, case: Case, *, repeat: bool) -> Observation:
+        return self._ask(Examine.of(case, repeat))
+
+    def carry(self, config: Config, weights: Mapping[str, Array]) -> Observation:
+        return self._ask(Carry(config.id, dict(weights)))
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        self._asked.clear()
+        self._answers.clear()
+
+    def _ask(self, wanted: Request) -> Observation:
+        if isinstance(wanted, Observe):
+            ready = self._answers.pop((wanted.config_id, wanted.repeat), None)
+            if ready is not None:
+                return ready
+        if not any(request is wanted or _same(request, wanted) for request in self._asked):
+            self._send(wanted)
+        while True:
+            request = self._asked[0]
+            observation = self._next()
+            if _same(request, wanted):
+                return observation
+            if isinstance(request, Observe):
+                self._answers[request.config_id, request.repeat] = observation
+
+    def _send(self, request: Request) -> None:
+        self._asked.append(request)
+        with contextlib.suppress(OSError, EOFError):  # told when the answer is waited for
+            self._ready().send(pack(request))
+
+    def _ready(self) -> _Worker:
+        """The running worker, or a new one; its backend loaded."""
+        if self._worker is None:
+            self._worker = _Worker(self.key, self.limits, self.spec)
+        if self._worker.loaded:
+            return self._worker
+        answer = self._worker.receive(LOADING)
+        for _ in range(RETRIES):
+            if not (isinstance(answer, _Ended) and answer.killed):
+                break
+            self._worker.close()
+            self._worker = _Worker(self.key, self.limits, self.spec)
+            answer = self._worker.receive(LOADING)
+        if isinstance(answer, Loaded):
+            self._worker.loaded = True
+            self._about = answer.about
+            return self._worker
+        self._replace()
+        if isinstance(answer, Failed):
+            raise BackendUnavailable(answer.message)
+        what = answer.what if isinstance(answer, _Ended) else "something else came than expected"
+        raise BackendUnavailable(f"backend {self.key!r} cannot be loaded: {what}")
+
+    def _next(self) -> Observation:
+        """The answer to the oldest request, in any case."""
+        for attempt in (1, 2):
+            answer = self._ready().receive(self.limits.seconds)
+            if isinstance(answer, Observation):
+                self._asked.popleft()
+                return answer
+            ended = answer if isinstance(answer, _Ended) else _Ended("crashed", "it made no sense")
+            self._replace()
+            if ended.killed and attempt == 1:
+                self._resend()
+                continue
+            break
+        request = self._asked.popleft()
+        self._resend()
+        return self._without_answer(request, ended)
+
+    def _replace(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = None
+
+    def _resend(self) -> None:
+        waiting, self._asked = self._asked, deque()
+        for request in waiting:
+            self._send(request)
+
+    def _without_answer(self, request: Request, ended: _Ended) -> Observation:
+        name = self.about.name
+        if isinstance(request, Observe) and Config.parse(request.config_id).aspect in CALLS:
+            reply = Reply("call", ended.what, None, {}, None, ended=ended.how)
+            return Observation(name, facts=reply, ended=ended.how)
+        return Observation(name, trouble=ended.what, ended=ended.how)
+
+
+def _same(one: Request, other: Request) -> bool:
+    if isinstance(one, Observe) and isinstance(other, Observe):
+        return one == other
+    return one is other
+
+
+class _Worker:
+    """One process. `loaded` is set once its backend has answered."""
+
+    def __init__(self, key: str, limits: Limits, spec: str) -> None:
+        self.loaded = False
+        handle, log = tempfile.mkstemp(prefix="rnn-parity-", suffix=".log")
+        os.close(handle)
+        self.log = Path(log)
+        self.group = execnet.Group()
+        self.gateway = self.group.makegateway(spec)
+        self.channel = self.gateway.remote_exec(
+            "from harness.runners.worker import serve\nchannel.send(__import__('os').getpid())\n"
+            "serve(channel)"
+        )
+        self.process: int | None = None
+        # The same modules are found there; another interpreter has a path of its own.
+        path = [entry for entry in sys.path if entry] if spec == "popen" else []
+        self.channel.send((key, log, limits.mebibytes, path))
+
+    def send(self, content: bytes) -> None:
+        self.channel.send(content)
+
+    def receive(self, seconds: float) -> Answer | _Ended:
+        """The next answer; or why there is none."""
+        until = time.monotonic() + seconds
+        try:
+            if self.process is None:
+                self.process = cast(int, self._received(until))
+            content = self._received(until)
+        except execnet.TimeoutError:
+            words = self._last_words()
+            said = f"; last words: {words}" if words else ""
+            return _Ended("hung", f"no answer in {seconds:g} s (--time-limit){said}")
+        except (EOFError, OSError):
+            return self._end()
+        except execnet.RemoteError as error:
+            said = (str(error).splitlines() or ["(no message)"])[-1]
+            return _Ended("crashed", f"the worker failed: {printable(said, 400)}")
+        try:
+            if not isinstance(content, bytes):
+                raise WireError(f"a {type(content).__name__}, expected bytes")
+            return unpack_answer(content)
+        except WireError as error:
+            return _Ended("crashed", f"the worker sent something else than an answer: {error}")
+
+    def _received(self, until: float) -> object:
+        """What comes next. A child of the worker may keep the line open though it has ended."""
+        while True:
+            left = until - time.monotonic()
+            try:
+                content: object = self.channel.receive(max(0.0, min(POLL, left)))
+                return content
+            except execnet.TimeoutError:
+                if left <= POLL:
+                    raise
+                if self._status() is not None:
+                    return self._last()
+
+    def _last(self) -> object:
+        """What an ended worker had still sent: its answer may have come since we looked."""
+        try:
+            content: object = self.channel.receive(POLL)
+            return content
+        except execnet.TimeoutError:
+            raise EOFError from None
+
+    def _status(self) -> os.waitid_result | None:
+        """How the process ended, without reaping it; None while it lives, or if not known."""
+        if self.process is None:
+            return None
+        try:
+            return os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return None
+
+    def _end(self) -> _Ended:
+        status = self._status()
+        for _ in range(20):  # the line may close a moment before the process is gone
+            if status is not None:
+                break
+            time.sleep(0.05)
+            status = self._status()
+        words = self._last_words()
+        said = f"; last words: {words}" if words else ""
+        if status is None:  # before it could even say its number, nothing of the backend had run
+            killed = self.process is None
+            return _Ended("crashed", f"the process ended its connection{said}", killed)
+        if status.si_code == os.CLD_EXITED:
+            return _Ended("crashed", f"the process ended with exit status {status.si_status}{said}")
+        number = status.si_status
+        try:
+            name = f"{signal.Signals(number).name} ({signal.strsignal(number)})"
+        except ValueError:
+            name = f"signal {number}"
+        killed = number == signal.SIGKILL
+        return _Ended("crashed", f"the process was ended by {name}{said}", killed)
+
+    def _last_words(self) -> str:
+        """The end of what was printed, or the first line of Python's fault handler."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - 8192))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        said = fatal[:1] or [line for line in lines if line.strip()][-3:]
+        return printable(" | ".join(line.strip() for line in said), 400)
+
+    def close(self) -> None:
+        """End it and whatever it started."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process, signal.SIGKILL)
+        with contextlib.suppress(OSError, EOFError):
+            self.group.terminate(timeout=1.0)
+        self.log.unlink(missing_ok=True)

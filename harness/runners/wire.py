@@ -1,0 +1,178 @@
+"""What goes between the harness and a worker, as MessagePack: data, never code.
+
+Arrays travel as (dtype, shape, bytes) and only as plain numbers. Whatever is read is checked
+against the types that are expected.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.case import NUMPY_DTYPES, Case
+from harness.config import Config
+from harness.observe import Observation
+from harness.observe.arrays import NUMBERS
+from harness.runners.protocol import About
+from harness.text import text_of
+from reference.arrays import Array, IntArray
+
+__all__ = [
+    "Answer",
+    "Carry",
+    "Examine",
+    "Failed",
+    "Loaded",
+    "Observe",
+    "Request",
+    "WireError",
+    "pack",
+    "unpack_answer",
+    "unpack_request",
+]
+
+ARRAY = 1
+"""MessagePack's extension type of arrays."""
+
+BFLOAT16 = "bfloat16"
+
+
+class WireError(ValueError):
+    """Something came that is not what was expected; says what."""
+
+
+class Observe(msgspec.Struct, frozen=True, tag=True):
+    """Ask for `observe` of a config."""
+
+    config_id: str
+    repeat: bool
+
+
+class Carry(msgspec.Struct, frozen=True, tag=True):
+    """Ask for `observe_carried` of a config with these weights."""
+
+    config_id: str
+    weights: dict[str, Array]
+
+
+class Examine(msgspec.Struct, frozen=True, tag=True):
+    """Ask for `observe` of a case with arrays of its own; the fields are those of `Case`."""
+
+    config_id: str
+    repeat: bool
+    weights: dict[str, Array]
+    x: Array
+    h_0: Array | None
+    lengths: IntArray | None
+    twins: tuple[int, int] | None
+    given_cotangents: tuple[Array, Array] | None
+    again: Array | None
+
+    @classmethod
+    def of(cls, case: Case, repeat: bool) -> Examine:
+        return cls(
+            case.config.id,
+            repeat,
+            dict(case.weights),
+            case.x,
+            case.h_0,
+            case.lengths,
+            case.twins,
+            case.given_cotangents,
+            case.again,
+        )
+
+    @property
+    def case(self) -> Case:
+        return Case(
+            Config.parse(self.config_id),
+            self.weights,
+            self.x,
+            self.h_0,
+            self.lengths,
+            self.twins,
+            self.given_cotangents,
+            self.again,
+        )
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """The backend is there."""
+
+    about: About
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The backend cannot be used; the message says what to do."""
+
+    message: str
+
+
+Request = Observe | Carry | Examine
+Answer = Loaded | Failed | Observation
+
+
+def pack(message: Any) -> bytes:
+    """Encode a record. Raises WireError for arrays of anything but numbers."""
+    try:
+        return msgspec.msgpack.encode(message, enc_hook=_packed)
+    except WireError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:  # such as a lone surrogate in a text
+        raise WireError(text_of(error)) from error
+
+
+def unpack_request(content: bytes) -> Request:
+    """Raises WireError."""
+    request: Request = _decoded(_REQUESTS, content)
+    return request
+
+
+def unpack_answer(content: bytes) -> Answer:
+    """Raises WireError."""
+    answer: Answer = _decoded(_ANSWERS, content)
+    return answer
+
+
+def _packed(value: Any) -> msgspec.msgpack.Ext:
+    if not isinstance(value, np.ndarray):
+        raise WireError(f"a {type(value).__name__} cannot be sent")
+    name = BFLOAT16 if value.dtype == NUMPY_DTYPES["bf16"] else value.dtype.str
+    if name != BFLOAT16 and name not in NUMBERS:
+        raise WireError(f"an array of dtype {value.dtype} cannot be sent")
+    content = (name, value.shape, np.ascontiguousarray(value).tobytes())
+    return msgspec.msgpack.Ext(ARRAY, msgspec.msgpack.encode(content))
+
+
+def _unpacked(code: int, content: memoryview) -> Array:
+    if code != ARRAY:
+        raise WireError(f"extension type {code}, expected {ARRAY}")
+    name, shape, numbers = _TRIPLES.decode(content)
+    if name != BFLOAT16 and name not in NUMBERS:
+        raise WireError(f"an array of dtype {name!r}, expected numbers")
+    array: Array = np.frombuffer(
+        numbers, NUMPY_DTYPES["bf16"] if name == BFLOAT16 else NUMBERS[name]
+    )
+    return array.reshape(shape).copy()
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise WireError(f"a {type(value).__name__}, expected an array")
+    return value
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[Any], content: bytes) -> Any:
+    try:
+        return decoder.decode(content)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise WireError(text_of(error)) from error
+
+
+_TRIPLES = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...], bytes])
+_REQUESTS = msgspec.msgpack.Decoder(Request, dec_hook=_typed, ext_hook=_unpacked)
+_ANSWERS: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
+    Answer, dec_hook=_typed, ext_hook=_unpacked
+)

@@ -1,0 +1,131 @@
+"""The far end: a worker process that holds one backend and answers one request after the other.
+
+Everything a backend does here, ends here: what it prints goes to a file, what it raises becomes an
+answer, what it forks is ended, and the memory and file size that it may take are limited by the
+operating system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.backends import BackendUnavailable, load_backend
+from harness.backends.protocol import Backend
+from harness.case import make_case
+from harness.config import Config
+from harness.observe import Observation, observe, observe_carried, told
+from harness.runners.protocol import about
+from harness.runners.wire import (
+    Carry,
+    Examine,
+    Failed,
+    Loaded,
+    Request,
+    WireError,
+    pack,
+    unpack_request,
+)
+
+__all__ = ["serve"]
+
+LARGEST_FILE = 2**28
+"""Bytes that any file, the log among them, may grow to."""
+
+PR_SET_PDEATHSIG = 1
+
+
+def serve(channel: Any) -> None:
+    """Load the backend that is asked for, then observe one config after the other."""
+    key, log, mebibytes, path = channel.receive()
+    sys.path += [entry for entry in path if entry not in sys.path]
+    _alone(log)
+    with open(log, "a", buffering=1) as words:
+        faulthandler.enable(words)
+        backend = _load(key, channel)
+        if backend is None:
+            return
+        _limit_memory(mebibytes)
+        for content in channel:
+            os.ftruncate(words.fileno(), 0)  # last words are those of this request
+            channel.send(_answer(backend, content, mebibytes))
+
+
+def _alone(log: str) -> None:
+    """A session of its own, so that Ctrl-C is for the harness; no output but into the log."""
+    os.setsid()
+    if sys.platform == "linux":  # do not outlive the harness, even if it is killed
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    os.close(handle)
+    for kind, limit in ((resource.RLIMIT_FSIZE, LARGEST_FILE), (resource.RLIMIT_CORE, 0)):
+        with contextlib.suppress(OSError, ValueError):  # a lower limit is in force already
+            resource.setrlimit(kind, (limit, limit))
+
+
+def _load(key: str, channel: Any) -> Backend | None:
+    try:
+        backend = load_backend(key)
+        channel.send(pack(Loaded(about(backend))))
+    except BackendUnavailable as error:
+        channel.send(pack(Failed(str(error))))
+        return None
+    except BaseException as error:  # foreign code, and the harness wants to hear of it
+        channel.send(pack(Failed(f"backend {key!r} cannot be loaded: {told(error)}")))
+        return None
+    return backend
+
+
+def _limit_memory(mebibytes: int) -> None:
+    """As much again as asked for, beyond what the loaded backend holds already.
+
+    The limit is on private writable memory (RLIMIT_DATA): address space that is only reserved,
+    as frameworks do in plenty, does not count.
+    """
+    held = 0
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+            if line.startswith("VmData:"):
+                held = 1024 * int(line.split()[1])
+    limit = held + mebibytes * 2**20
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
+    process = os.getpid()
+    name = backend.name
+    try:
+        answer = _asked(backend, unpack_request(content))()
+    except MemoryError:
+        answer = Observation(
+            name, trouble=f"out of memory: more than {mebibytes} MiB asked for (--memory-limit)"
+        )
+    except BaseException as error:  # KeyboardInterrupt too, if a backend raises it
+        answer = Observation(name, trouble=told(error))
+    if os.getpid() != process:
+        os._exit(0)  # a child that the backend forked, and that came back here
+    try:
+        return pack(answer)
+    except WireError as error:
+        return pack(Observation(name, trouble=f"what it returned cannot be looked at: {error}"))
+
+
+def _asked(backend: Backend, request: Request) -> Callable[[], Observation]:
+    if isinstance(request, Examine):
+        return lambda: observe(backend, request.case, repeat=request.repeat)
+    case = make_case(Config.parse(request.config_id))
+    if isinstance(request, Carry):
+        return lambda: observe_carried(backend, case, request.weights)
+    return lambda: observe(backend, case, repeat=request.repeat)
