@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.aspects import FORWARD
-from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import SWEEP_POINTS, Config
-from harness.observe import observe
+from harness.runners import Runner
 from reference import Format, exact_activation
 from reference.arrays import Array, Float64Array
 from reference.rounding import TANH_ULPS
@@ -31,10 +30,10 @@ def sweep_config(nonlinearity: str, dtype: str, aspect: str = FORWARD) -> Config
     )
 
 
-def measure_activation(backend: Backend, nonlinearity: str, dtype: str) -> OwnActivation | None:
+def measure_activation(runner: Runner, nonlinearity: str, dtype: str) -> OwnActivation | None:
     """Measure a backend's activation; None where it gives nothing usable there."""
     case = make_case(sweep_config(nonlinearity, dtype))
-    forward = observe(backend, case, repeat=False).forward
+    forward = runner.observe(case.config, repeat=False).forward
     if forward is None:
         return None
     points = case.x.ravel().astype(np.float64)

@@ -28,7 +28,10 @@ PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 @dataclass(frozen=True)
 class Worst:
-    """Where the comparison was closest to, or furthest beyond, what was allowed."""
+    """Where the comparison was closest to, or furthest beyond, what was allowed.
+
+    `pre_activation` is the exact one, of an element that was judged as a step of its own.
+    """
 
     output: str
     layer: int | None = None
@@ -39,6 +42,7 @@ class Worst:
     actual: float | None = None
     expected: float | None = None
     bound: float | None = None
+    pre_activation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Comparison:
     working precision at the expected value. `cause` names what explains a failure, once
     established. `undefined` counts elements for which no bound exists; `conditional` counts
     failing elements behind an earlier failure of the same row. `requirement` replaces the
-    check's own where a check serves several.
+    check's own where a check serves several. `power` says what could have been seen: the share of
+    the elements compared at which a fault would have shown, by fault (`harness.checks.power`).
     """
 
     part: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from harness.requirements import REQUIREMENTS
 from harness.results import Result, as_float
 from reference import FORMATS
 
-__all__ = ["Cell", "Finding", "Group", "find", "group", "key_of", "matrix"]
+__all__ = [
+    *("Cell", "Finding", "Group", "Key"),
+    *("find", "group", "judged_as", "key_of", "matrix", "members"),
+]
 
 _CHECKS = {check.name: check for check in CHECKS}
 
@@ -26,10 +30,12 @@ CAUSES = {
     "nan": "turns NaN into a number",
     "padding": "lets the padding of x reach gradients",
     "shared": "drops the same elements behind every layer",
+    "repeats": "drops some places of a tensor as it drops others",
     "wrong": "answers a call wrongly",
     "accepted": "answers a call that means nothing",
     "activation": "differs because of its activation",
     "flush": "differs because it flushes subnormal numbers to zero",
+    "rounding": "rounds otherwise",
     "mode": "builds layers in another mode",
     "order": "has its parameters in another order",
     "numpy": "draws from NumPy's global generator",
@@ -72,6 +78,11 @@ class Finding:
     depends: tuple[str, ...]
 
     @property
+    def identity(self) -> tuple[Key, str | None]:
+        """What all results of it share: the key, and the known difference, if it is one."""
+        return self.key, self.known[0] if self.known else None
+
+    @property
     def backend(self) -> str:
         return self.key[0]
 
@@ -84,11 +95,24 @@ class Finding:
         return self.key[2]
 
     @property
+    def slug(self) -> str:
+        """A name for links and files, unique in a run."""
+        parts = (*self.key, "unexpected" if self.unexpected else "-".join(self.known))
+        return re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, parts)).lower()).strip("-")
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers differ, rather than what is accepted, drawn, named or raised."""
+        place = self.worst.worst
+        return place is not None and place.actual is not None and place.expected is not None
+
+    @property
     def difference(self) -> str:
         """What failing this check means, in half a sentence; of a call, which one it is."""
         call = self.key[3]
         said = f"{CALLS[call].says}: " if call else ""
-        return said + _CHECKS[self.check].difference
+        check = _CHECKS.get(self.check)  # a results file may be of another version
+        return said + (f"fails {self.check}" if check is None else check.difference)
 
     @property
     def off_by(self) -> tuple[float, float] | None:
@@ -160,19 +184,29 @@ def group(findings: Iterable[Finding]) -> list[Group]:
 
 def find(results: Sequence[Result]) -> list[Finding]:
     """The findings of a run, unexpected ones first, then by how many configs show them."""
-    failing: dict[tuple[Key, str | None], list[Result]] = defaultdict(list)
     judged: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for result in results:
-        backend, check, _, call = key_of(result)
         if result.verdict in ("pass", "fail", "error"):
-            judged[backend, check, call].add(result.config_id)
-        if result.verdict in ("fail", "error"):
-            failing[key_of(result), result.known].append(result)
+            judged[judged_as(key_of(result))].add(result.config_id)
     findings = [
-        _finding(key, lines, judged[key[0], key[1], key[3]])
-        for (key, _), lines in sorted(failing.items(), key=lambda item: str(item[0]))
+        _finding(key, lines, judged[judged_as(key)])
+        for (key, _), lines in sorted(members(results).items(), key=lambda item: str(item[0]))
     ]
     return sorted(findings, key=lambda f: (not f.unexpected, -f.configs))
+
+
+def members(results: Iterable[Result]) -> dict[tuple[Key, str | None], list[Result]]:
+    """The failing results of every finding, by its `identity`."""
+    failing: dict[tuple[Key, str | None], list[Result]] = defaultdict(list)
+    for result in results:
+        if result.verdict in ("fail", "error"):
+            failing[key_of(result), result.known].append(result)
+    return failing
+
+
+def judged_as(key: Key) -> tuple[str, str, str]:
+    """Backend, check and call: results that share them could have shown the finding."""
+    return key[0], key[1], key[3]
 
 
 def _finding(key: Key, lines: list[Result], judged: set[str]) -> Finding:

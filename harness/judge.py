@@ -3,54 +3,78 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeGuard, cast
 
+import msgspec
 import numpy as np
 
 from harness.activation import OwnActivation, measure_activation
-from harness.aspects import CALLS, FORWARD
+from harness.aspects import FORWARD
 from harness.backends.protocol import Backend, BackendUnavailable
-from harness.case import Case, make_case
+from harness.case import make_case
 from harness.checks import CHECKS, Check, checks_for
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.floating_point import disturbances
 from harness.known import KnownDifferences
-from harness.observe import Observation, observe, told
+from harness.observe import Observation, Stored, told
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
-from harness.workers import Workers
+from harness.runners import InProcess, Runner
+from harness.text import printable
 
-__all__ = ["Session", "replay_command"]
+__all__ = ["Disturbed", "Session", "replay_command"]
+
+
+class Disturbed(RuntimeError):
+    """The process of the oracle no longer computes as IEEE 754 has it; nothing can be judged."""
 
 
 class Session:
     """The backends of a run, what was measured of each once, and the known differences.
 
     Args:
-        backends: name on the command line -> loaded backend; the first is the peer that the
-            others are compared with directly.
+        backends: name on the command line -> runner, or a loaded backend, which then runs in this
+            process; the first is the peer that the others are compared with directly.
         known: the baseline; none for judging without excuses.
-        workers: run calls that users may make, aspects `call.*`, in these processes; in this
-            one if None.
+        oracles: for sessions that share the oracle of a config; by default it is made anew.
 
     Raises:
-        BackendUnavailable: two backends carry the same name.
+        BackendUnavailable: a backend cannot be loaded, or two carry the same name.
     """
 
     def __init__(
         self,
-        backends: dict[str, Backend],
+        backends: Mapping[str, Backend | Runner],
         known: KnownDifferences | None = None,
-        workers: Workers | None = None,
+        oracles: Callable[[Config], Oracle] = lambda config: Oracle(make_case(config)),
     ) -> None:
-        names = [backend.name for backend in backends.values()]
+        self.runners: dict[str, Runner] = {
+            key: one if _is_runner(one) else InProcess(cast(Backend, one))
+            for key, one in backends.items()
+        }
+        names = [runner.about.name for runner in self.runners.values()]
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
-        self.backends = backends
-        self.known = known or KnownDifferences(())
-        self.workers = workers
+        self.known, self.oracles = known or KnownDifferences(()), oracles
         self.own_activation = functools.cache(self._own_activation)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for runner in self.runners.values():
+            runner.close()
+
+    def begin(
+        self, config: Config, *, repeat: bool = True, only: Sequence[str] | None = None
+    ) -> None:
+        """Let the backends that `judge` will ask begin; they go on while others are judged."""
+        for runner in self._needed(only):
+            runner.begin(config, repeat=repeat)
 
     def judge(
         self,
@@ -67,79 +91,137 @@ class Session:
             only: names of backends to report on; the peer is run with them where needed.
             origin: where the config came from, for the record.
         """
-        case = make_case(config)
-        oracle = Oracle(case)
-        observations: dict[str, Observation] = {}
+        self.begin(config, repeat=repeat, only=only)
         results: list[Result] = []
-        peer_key = next(iter(self.backends))
-        for key, backend in self.backends.items():
-            if not self._is_needed(backend, only, bool(observations)):
-                continue
-            observation = self._observe(key, case, repeat)
-            peer = next(iter(observations.values()), None)
-            observations[backend.name] = observation
-            if only is not None and backend.name not in only:
-                continue
-            evidence = Evidence(
-                case,
-                oracle,
-                observation,
-                self._measured(backend.name, config),
-                peer,
-                self._measured(peer.backend, config) if peer else lambda: None,
-                observations.get(getattr(backend, "mode_of", "")),
-            )
+        for runner, evidence in self._evidence(config, repeat, only):
             for check, comparison in _comparisons(evidence):
                 result = from_comparison(
                     comparison,
                     config_id=config.id,
-                    backend=backend.name,
+                    backend=runner.about.name,
                     check=check.name,
                     requirement=check.requirement_of(config, comparison),
-                    replay=replay_command(config, *self._needed(check.name, peer_key, key)),
+                    replay=replay_command(config, *self._shown_by(check.name, comparison, runner)),
                     origin=origin,
                 )
                 results.append(self.known.mark(result))
         return results
 
-    def _observe(self, key: str, case: Case, repeat: bool) -> Observation:
-        backend = self.backends[key]
-        if self.workers is not None and case.config.aspect in CALLS:
-            return self.workers.observe(key, backend.name, case.config)
-        others = [other for other in self.backends.values() if other is not backend]
-        return observe(backend, case, repeat=repeat, others=others)
+    def evidence(self, config: Config, backend: str) -> Evidence:
+        """What one backend gave for one config, for whoever wants to look closer."""
+        self.begin(config, repeat=False, only=[backend])
+        return next(
+            evidence
+            for runner, evidence in self._evidence(config, False, [backend])
+            if runner.about.name == backend
+        )
 
-    def _is_needed(self, backend: Backend, only: Sequence[str] | None, peered: bool) -> bool:
-        """Whether to run a backend: reported on, the first one, or the other mode of one."""
-        if only is None or not peered or backend.name in only:
-            return True
-        chosen = [other for other in self.backends.values() if other.name in only]
-        return any(getattr(other, "mode_of", None) == backend.name for other in chosen)
+    def _evidence(
+        self, config: Config, repeat: bool, only: Sequence[str] | None
+    ) -> Iterator[tuple[Runner, Evidence]]:
+        """For every backend that is reported on, one after the other."""
+        oracle = self.oracles(config)
+        observations: dict[str, Observation] = {}
+        for runner in self._needed(only):
+            name = runner.about.name
+            observation = self._observe(runner, config, repeat)
+            peer = next(iter(observations.values()), None)
+            observations[name] = observation
+            if only is not None and name not in only:
+                continue
+            yield (
+                runner,
+                Evidence(
+                    oracle.case,
+                    oracle,
+                    observation,
+                    self.measured(name, config),
+                    peer,
+                    self.measured(peer.backend, config) if peer else lambda: None,
+                    observations.get(runner.about.mode_of),
+                ),
+            )
 
-    def _needed(self, check: str, peer: str, key: str) -> list[str]:
+    def _needed(self, only: Sequence[str] | None) -> list[Runner]:
+        """Who has to run: reported on, the first one, or the other mode of one reported on."""
+        every = list(self.runners.values())
+        if only is None:
+            return every
+        modes = {runner.about.mode_of for runner in every if runner.about.name in only}
+        wanted = {every[0].about.name, *only, *modes}
+        return [runner for runner in every if runner.about.name in wanted]
+
+    def _observe(self, runner: Runner, config: Config, repeat: bool) -> Observation:
+        observation = self._named(runner, runner.observe(config, repeat=repeat))
+        if isinstance(observation.facts, Stored):
+            observation = self._across(runner, config, observation, observation.facts)
+        disturbed = disturbances()
+        if disturbed:
+            raise Disturbed(
+                f"{runner.about.name} changed the thread of the oracle: {', '.join(disturbed)}; "
+                "judge it in a process of its own (without --in-process)"
+            )
+        return observation
+
+    @staticmethod
+    def _named(runner: Runner, observation: Observation) -> Observation:
+        """Under the name that the backend was loaded with, whatever it calls itself since."""
+        name = runner.about.name
+        if observation.backend == name:
+            return observation
+        return msgspec.structs.replace(observation, backend=name)
+
+    def _across(
+        self, runner: Runner, config: Config, observation: Observation, own: Stored
+    ) -> Observation:
+        """The weights to the first other backend that has files, and back."""
+        for other in self.runners.values():
+            if other is runner:
+                continue
+            there = other.carry(config, own.own).facts
+            if not isinstance(there, Stored):
+                continue  # it cannot, or fails: told of it where it is asked itself
+            back = runner.carry(config, there.own)
+            if not isinstance(back.facts, Stored):
+                return back
+            peer = other.about.name
+            stored = msgspec.structs.replace(own, peer=peer, there=there.own, back=back.facts.own)
+            return msgspec.structs.replace(observation, facts=stored)
+        return observation
+
+    def _shown_by(self, check: str, comparison: Comparison, runner: Runner) -> list[str]:
         """Names on the command line of the backends that show a result again."""
-        if check in ("parity", "call_parity", "across"):
-            others = [name for name in self.backends if name != key]
-            return [peer, key] if peer != key else [key, *others[:1]]
+        keys = list(self.runners)
+        key = next(k for k, r in self.runners.items() if r is runner)
+        two = check == "forward_error" and " against " in comparison.part
+        if two or check in ("call_parity", "across"):
+            others = [name for name in keys if name != key]
+            return [keys[0], key] if keys[0] != key else [key, *others[:1]]
         if check == "modes":
-            mode_of = getattr(self.backends[key], "mode_of", "")
-            return [name for name, b in self.backends.items() if b.name == mode_of] + [key]
+            mode_of = runner.about.mode_of
+            return [k for k, r in self.runners.items() if r.about.name == mode_of] + [key]
         return [key]
 
-    def backend_named(self, name: str) -> Backend:
+    def runner_named(self, name: str) -> Runner:
         """The backend that calls itself so."""
-        return next(b for b in self.backends.values() if b.name == name)
+        return next(runner for runner in self.runners.values() if runner.about.name == name)
 
-    def _measured(self, name: str, config: Config) -> Callable[[], OwnActivation | None]:
+    def measured(self, name: str, config: Config) -> Callable[[], OwnActivation | None]:
+        """The activation of a backend alone; measured when first asked for."""
         return lambda: self.own_activation(name, config.nonlinearity, config.dtype)
 
     def _own_activation(self, name: str, nonlinearity: str, dtype: str) -> OwnActivation | None:
-        return measure_activation(self.backend_named(name), nonlinearity, dtype)
+        return measure_activation(self.runner_named(name), nonlinearity, dtype)
+
+
+def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
+    return not hasattr(one, "build")
 
 
 def replay_command(config: Config, *backends: str) -> str:
     """The command line that shows a config's tolerance report again."""
-    return f"rnn-parity replay {config.id}" + "".join(f" --backend {name}" for name in backends)
+    named = "".join(f" --backend {printable(shlex.quote(name), 5000)}" for name in backends)
+    return f"rnn-parity replay {config.id}{named}"
 
 
 def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:

@@ -16,11 +16,11 @@ from harness.checks import (
     gradient_padding,
     inputs_unmodified,
     last_state,
+    masks,
     modes,
     padding_ignored,
     padding_zero,
     parameters,
-    parity,
     prefix,
     repeatable,
     replies,
@@ -28,6 +28,7 @@ from harness.checks import (
     shape_dtype,
     special_values,
     step_residual,
+    threads,
     transfer,
 )
 from harness.comparison import Comparison
@@ -47,7 +48,9 @@ class Check:
     `requirement` is a key of `harness.requirements.REQUIREMENTS`; empty where the aspect of the
     config or the comparison itself says which. `needs_forward` checks are asked only where the
     backend gave two well-formed arrays; `needs_repeat` ones only where a second call was made.
-    `also` names the other requirements that its comparisons may speak about.
+    `also` names the other requirements that its comparisons may speak about. `sees` names the
+    probes that its comparisons state power against (`harness.checks.power`); a check without any
+    sees every difference in what it compared.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Check:
     needs_forward: bool = True
     needs_repeat: bool = False
     also: tuple[str, ...] = ()
+    sees: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -108,9 +112,12 @@ def _about(
     run: Run,
     applies: Applies = _called,
     also: tuple[str, ...] = (),
+    sees: tuple[str, ...] = (),
 ) -> Check:
     """A check that looks at other things than output and h_n."""
-    return Check(name, requirement, difference, run, applies, needs_forward=False, also=also)
+    return Check(
+        name, requirement, difference, run, applies, needs_forward=False, also=also, sees=sees
+    )
 
 
 CHECKS = (
@@ -126,14 +133,21 @@ CHECKS = (
         "outputs",
         "outputs have other shapes, types or dtypes than documented",
         shape_dtype.check,
-        lambda config: config.aspect in (FORWARD, "gradient", "training"),
+        lambda config: config.aspect in (FORWARD, "gradient", "training", "steady"),
     ),
     Check(
         "inputs_unmodified",
         "function",
         "a call writes to its inputs",
         inputs_unmodified.check,
-        lambda config: _values(config) or config.aspect == "gradient",
+        lambda config: config.aspect in (FORWARD, "gradient", "steady"),
+    ),
+    _about(
+        "float_environment",
+        "thread",
+        "a call changes how its thread computes, or finds it changed",
+        threads.environment,
+        lambda config: True,
     ),
     Check(
         "step_residual",
@@ -141,6 +155,7 @@ CHECKS = (
         "states that no legal evaluation of the equation gives",
         step_residual.check,
         _seen,
+        sees=("bias", "input", "state", "row"),
     ),
     Check(
         "exact_lane",
@@ -148,6 +163,7 @@ CHECKS = (
         "sums of small integers are not exact",
         exact_lane.check,
         lambda config: config.data == "ints",
+        sees=("bias", "input", "state", "row"),
     ),
     Check(
         "prefix",
@@ -155,6 +171,7 @@ CHECKS = (
         "a stack's hidden layers differ from the same layers as a shorter stack",
         prefix.check,
         lambda config: _seen(config) and config.num_layers > 1,
+        sees=("layer",),
     ),
     Check(
         "activation",
@@ -162,6 +179,7 @@ CHECKS = (
         "the activation alone errs more than 5 ulp, or breaks a law of it",
         activation.check,
         lambda config: config.data == "sweep" and _values(config),
+        sees=("error", "dip", "saturated"),
     ),
     Check(
         "bounded",
@@ -169,6 +187,7 @@ CHECKS = (
         "outputs of tanh exceed 1",
         bounded.check,
         lambda config: config.nonlinearity == "tanh" and _numbers(config),
+        sees=("saturated",),
     ),
     Check(
         "special_values",
@@ -177,20 +196,15 @@ CHECKS = (
         special_values.check,
         lambda config: _values(config) and config.data == "special",
         also=("infinity",),
+        sees=("zero",),
     ),
     Check(
         "forward_error",
         "same-functions",
-        "outputs are further from the oracle than the calibrated tolerance",
+        "outputs are further from the oracle, or another implementation, than calibrated",
         forward_error.check,
         _numbers,
-    ),
-    Check(
-        "parity",
-        "same-functions",
-        "two implementations differ by more than both tolerances",
-        parity.check,
-        _numbers,
+        sees=("bias", "state", "row"),
     ),
     _about(
         "modes",
@@ -198,6 +212,7 @@ CHECKS = (
         "the two execution modes of a framework differ",
         modes.check,
         lambda config: _numbers(config) or _called(config),
+        sees=("bias", "state", "row"),
     ),
     Check(
         "last_state",
@@ -205,6 +220,7 @@ CHECKS = (
         "h_n is not the last valid output",
         last_state.check,
         _numbers,
+        sees=("state", "end", "row"),
     ),
     Check(
         "padding_zero",
@@ -212,6 +228,7 @@ CHECKS = (
         "outputs in the padding are not zero",
         padding_zero.check,
         lambda config: _values(config) and _has_padding(config),
+        sees=("held",),
     ),
     Check(
         "padding_ignored",
@@ -220,6 +237,7 @@ CHECKS = (
         padding_ignored.check,
         lambda config: _values(config) and _has_padding(config),
         needs_repeat=True,
+        sees=("padding",),
     ),
     Check(
         "rows_independent",
@@ -227,14 +245,15 @@ CHECKS = (
         "one batch row changes another, or a row's place matters",
         rows_independent.check,
         lambda config: config.batch > 1 and _numbers(config),
+        sees=("neighbours", "row"),
     ),
     Check(
         "repeatable",
         "function",
         "the same input gives other bits the second time",
         repeatable.check,
-        _numbers,
-        needs_repeat=True,
+        lambda config: _numbers(config) or config.aspect == "gradient",
+        sees=("carry",),
     ),
     Check(
         "gradient",
@@ -243,6 +262,7 @@ CHECKS = (
         gradient.check,
         _of("gradient"),
         also=("gradient-x", "gradient-h-0", "gradient-signs"),
+        sees=("zero", "sign", "carry", "row", "step"),
     ),
     Check(
         "gradient_padding",
@@ -250,6 +270,7 @@ CHECKS = (
         "what stands in the padding reaches gradients",
         gradient_padding.check,
         lambda config: config.aspect == "gradient" and _has_padding(config),
+        sees=("padding",),
     ),
     _about("call", "", "a call is not accepted or refused as documented", replies.reply),
     _about("call_parity", "", "one refuses what the other accepts", replies.parity),
@@ -265,6 +286,7 @@ CHECKS = (
         "dropout matters in evaluation mode",
         dropout.inert,
         _of("training"),
+        sees=("dropped",),
     ),
     _about(
         "dropout_none",
@@ -273,6 +295,7 @@ CHECKS = (
         dropout.one_layer,
         lambda config: config.aspect == "training" and not _dropping(config),
         also=("dropout-extremes",),
+        sees=("dropped",),
     ),
     _about(
         "dropout_values",
@@ -281,20 +304,23 @@ CHECKS = (
         dropout.values,
         _dropping,
         also=("dropout-extremes",),
+        sees=("unscaled",),
     ),
     _about(
         "dropout_rate",
         "dropout-rate",
         "not as many elements are dropped as p says",
-        dropout.rate,
+        masks.rate,
         _dropping,
+        sees=("smallest_deviation",),
     ),
     _about(
         "dropout_independent",
         "dropout-independent",
         "elements are not dropped independently of each other",
-        dropout.independent,
+        masks.independent,
         _dropping,
+        sees=("smallest_deviation",),
     ),
     _about(
         "dropout_states",
@@ -302,6 +328,7 @@ CHECKS = (
         "h_n in training mode is not made of the states",
         dropout.states,
         _dropping,
+        sees=("dropped",),
     ),
     _about(
         "fresh_mode",
@@ -330,6 +357,7 @@ CHECKS = (
         "fresh weights are not uniform within 1/sqrt(hidden_size)",
         parameters.distribution,
         _of("fresh"),
+        sees=("smallest_distance",),
     ),
     _about(
         "fresh_seed",
@@ -344,6 +372,13 @@ CHECKS = (
         "building a layer moves NumPy's global generator",
         parameters.side_effects,
         _of("fresh"),
+    ),
+    Check(
+        "steady",
+        "steady",
+        "the same call gives other bits now and then",
+        threads.steady,
+        _of("steady"),
     ),
     _about(
         "own_file",

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.power import share, stated
 from harness.comparison import FAIL, Comparison, Worst, compare
 from harness.evidence import Evidence
 from reference import activation_interval
@@ -47,7 +48,7 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         return Worst("output", 0, "forward", 0, index[0], 0)
 
     def judged(
-        part: str, expected: Float64Array, ratio: Float64Array, where: BoolArray
+        part: str, expected: Float64Array, ratio: Float64Array, where: BoolArray | None = None
     ) -> Comparison:
         result = compare(part, actual, expected, ratio, fmt, locate, defined=where)
         if result.verdict != FAIL or result.worst is None or result.worst.batch is None:
@@ -57,25 +58,34 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         return replace(result, message=message)
 
     interval = activation_interval(config.nonlinearity, x, np.zeros(x.shape), fmt)
+    ulps = TANH_ULPS if config.nonlinearity == "tanh" else 0.0
+    off = interval.expected + max(2 * ulps, 1.0) * fmt.ulp(interval.expected)
+    resolved = (off > interval.high) | np.isinf(off)
     ratio = interval.ratio(y)
     subnormal = (np.abs(x) < fmt.smallest_normal) & (x != 0)
-    yield judged("subnormal", interval.expected, ratio, subnormal)
+    result = judged("subnormal", interval.expected, ratio, subnormal)
+    yield stated(result, {"error": share(resolved, subnormal)})
     low = 0.0
     for high in RANGES:
         inside = ~subnormal & (np.abs(x) >= low) & (np.abs(x) < high)
         inside |= np.isinf(x) & (high == np.inf)
         name = f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"
-        yield judged(name, interval.expected, ratio, inside)
+        result = judged(name, interval.expected, ratio, inside)
+        yield stated(result, {"error": share(resolved, inside)})
         low = high
     before = np.maximum.accumulate(np.where(np.isnan(y), -np.inf, y))
-    ulps = TANH_ULPS if config.nonlinearity == "tanh" else 0.0
     with np.errstate(all="ignore"):
         falls = np.where(y < before, (before - y) / (2 * ulps * fmt.ulp(before)), 0.0)
-    yield judged("monotone", np.maximum(y, before), falls, np.isfinite(y))
+    # A fall is measured from the point before: what is steep between two points hides it.
+    climbed = np.diff(interval.expected, prepend=-np.inf)
+    dip = climbed < max(ulps, 1.0) * fmt.ulp(interval.expected)
+    result = judged("monotone", np.maximum(y, before), falls, np.isfinite(y))
+    yield stated(result, {"dip": share(dip, np.isfinite(y))})
     if config.nonlinearity == "tanh":
         mirrored = -y[::-1]
-        yield judged("odd", mirrored, _all_or_nothing(y == mirrored), np.ones(x.shape, bool))
-        yield judged("bounded", np.clip(y, -1, 1), np.abs(y), np.ones(x.shape, bool))
+        yield judged("odd", mirrored, _all_or_nothing(y == mirrored))
+        result = judged("bounded", np.clip(y, -1, 1), np.abs(y))
+        yield stated(result, {"saturated": share(np.abs(y) >= 1 - TANH_ULPS * fmt.ulp(1.0))})
 
 
 def _all_or_nothing(holds: BoolArray) -> Float64Array:

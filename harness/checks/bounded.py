@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.power import share, stated
 from harness.comparison import FAIL, Comparison, compare
 from harness.evidence import Evidence, locate_output
+from reference.rounding import TANH_ULPS
 
 __all__ = ["check"]
 
@@ -17,6 +19,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     """Outputs only: h_n is an output of a valid step (`last_state`) or an h_0 of any size."""
     output = evidence.forward.output
     expected = np.clip(output.astype(np.float64), -1, 1)
+    defined = np.broadcast_to(evidence.case.valid[:, :, None], output.shape) & np.isfinite(output)
     result = compare(
         "output",
         output,
@@ -24,8 +27,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         np.abs(output.astype(np.float64)),
         evidence.case.fmt,
         locate_output(evidence.config),
-        defined=np.broadcast_to(evidence.case.valid[:, :, None], output.shape)
-        & np.isfinite(output),
+        defined=defined,
     )
     if result.verdict == FAIL:
         own = evidence.own_activation()
@@ -35,4 +37,6 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             message=f"{result.failing} of {result.compared} outputs of tanh exceed 1",
             cause="activation" if explained else "unexplained",
         )
-    yield result
+    # Below, a state beyond 1 is further off than a tanh may be, and the residual sees it.
+    saturated = np.abs(expected) >= 1 - TANH_ULPS * evidence.case.fmt.ulp(1.0)
+    yield stated(result, {"saturated": share(saturated, defined)})

@@ -13,14 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from harness.bits import same_bits
+from harness.checks.power import share, stated
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, compare
 from harness.evidence import Evidence, locate_output
 from harness.observe import Dropping, Forward
-from harness.significance import SIGNIFICANCE, binomial
 from reference import activation_interval, step_error
-from reference.arrays import BoolArray, Float64Array
+from reference.arrays import Float64Array
 
-__all__ = ["fresh_mode", "independent", "inert", "one_layer", "rate", "states", "values"]
+__all__ = ["fresh_mode", "inert", "one_layer", "states", "values"]
 
 UNEXPLAINED = "unexplained"
 
@@ -34,17 +34,12 @@ def _chance(evidence: Evidence) -> float:
     return evidence.config.dropout / 100
 
 
-def _keeps(evidence: Evidence) -> float:
-    """Probability that an element comes through the whole stack."""
-    kept: float = (1 - _chance(evidence)) ** (evidence.config.num_layers - 1)
-    return kept
-
-
 def _equal(part: str, one: Forward, other: Forward, message: str) -> Comparison:
     same = same_bits(one.output, other.output) and same_bits(one.h_n, other.h_n)
     count = one.output.size + one.h_n.size
     if same:
-        return Comparison(part, PASS, count, ratio=0.0)
+        result = Comparison(part, PASS, count, ratio=0.0)
+        return stated(result, {"dropped": share(other.output != 0)})
     return Comparison(part, FAIL, count, message, UNEXPLAINED, ratio=float("inf"))
 
 
@@ -76,13 +71,14 @@ def values(evidence: Evidence) -> Iterator[Comparison]:
     facts, config = _facts(evidence), evidence.config
     if facts is None or config.num_layers == 1 or config.dropout == 0:
         return
-    expected, low, high = _kept_values(evidence, facts)
+    state = facts.first.output.astype(np.float64)
+    expected, low, high = _kept_values(evidence, state, config.num_layers - 1)
     for number, trained in enumerate(facts.trained, start=1):
         actual = trained.output
         exact = actual.astype(np.float64)
         bound = np.where(exact > expected, high - expected, expected - low)
         with np.errstate(all="ignore"):
-            ratio = np.where(exact == expected, 0.0, np.abs(exact - expected) / bound)
+            ratio = np.abs(exact - expected) / bound
         dropped = actual == 0
         ratio = np.where(dropped, 0.0, ratio)
         expected_here = np.where(dropped, 0.0, expected)
@@ -100,26 +96,29 @@ def values(evidence: Evidence) -> Iterator[Comparison]:
         elif dropped.all():
             message = "everything was dropped: no kept value was seen"
             result = replace(result, verdict=INCONCLUSIVE, message=message)
+        # A layer or a stack of them that does not scale: the state of the first one comes through.
+        unscaled = facts.first.output.astype(np.float64)
+        seen = ~dropped & ((unscaled < low) | (unscaled > high))
+        result = stated(result, {"unscaled": share(seen)})
         if config.dropout >= 90:
             result = replace(result, requirement="dropout-extremes")
         yield result
 
 
 def _kept_values(
-    evidence: Evidence, facts: Dropping
+    evidence: Evidence, state: Float64Array, times: int
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Value and legal range of an element that every layer kept."""
+    """Value and legal range of a state of the first layer behind so many layers that kept it."""
     config, fmt = evidence.config, evidence.case.fmt
     scale = 1 / (1 - _chance(evidence))
-    state = facts.first.output.astype(np.float64)
     expected, low, high = state, state, state
     unit = 4 * fmt.unit_roundoff
-    for _ in range(config.num_layers - 1):
+    for _ in range(times):
         # W_ih is the identity and everything else is 0: one term. 1 / (1 - p) may be rounded,
         # or applied as a division, and the product is rounded.
         ends = []
         for value, sign in ((low, -1), (expected, 0), (high, 1)):
-            a = value * scale * (1 + sign * unit)
+            a = value * scale + sign * np.abs(value * scale) * unit
             error = step_error(np.abs(a), 1, fmt, stored=1.0) * abs(sign)
             ends.append(activation_interval(config.nonlinearity, a, error, fmt))
         low, expected, high = ends[0].low, ends[1].expected, ends[2].high
@@ -129,81 +128,10 @@ def _kept_values(
     return expected, low - fmt.ulp(low), high + fmt.ulp(high)
 
 
-def _masks(evidence: Evidence, facts: Dropping) -> tuple[BoolArray, ...]:
-    """Which elements came through, in both calls: (T, B, D * H)."""
-    return tuple(trained.output != 0 for trained in facts.trained)
-
-
-def _tested(
-    part: str, successes: int, trials: int, chance: float, shared: float, message: str
-) -> Comparison:
-    """A binomial test; `shared` is the chance if all layers drop the same elements."""
-    test = binomial(successes, trials, chance)
-    ratio = test.ratio
-    if not ratio <= 1:
-        said = f"{message}: probability {test.p_value:.1e} by chance"
-        if shared != chance and binomial(successes, trials, shared).ratio <= 1:
-            said += f"; {trials * shared:.0f} if all layers drop the same elements"
-            return Comparison(part, FAIL, trials, said, "shared", ratio=ratio)
-        return Comparison(part, FAIL, trials, said, UNEXPLAINED, ratio=ratio)
-    if not test.powerful:
-        said = f"{trials} elements are too few to notice anything at {SIGNIFICANCE:g}"
-        return Comparison(part, INCONCLUSIVE, trials, said, ratio=ratio)
-    return Comparison(part, PASS, trials, f"p = {test.p_value:.2g}", ratio=ratio)
-
-
-def rate(evidence: Evidence) -> Iterator[Comparison]:
-    """How many are kept: exact binomial test."""
-    facts, config = _facts(evidence), evidence.config
-    if facts is None or config.num_layers == 1 or config.dropout == 0:
-        return
-    masks = _masks(evidence, facts)
-    kept, trials = sum(int(m.sum()) for m in masks), sum(m.size for m in masks)
-    message = f"{kept} of {trials} kept, expected {trials * _keeps(evidence):.0f}"
-    once = 1 - _chance(evidence)
-    yield _tested("kept elements", kept, trials, _keeps(evidence), once, message)
-
-
-def independent(evidence: Evidence) -> Iterator[Comparison]:
-    """How often two elements that have nothing to do with each other fare alike, in pairs."""
-    facts, config = _facts(evidence), evidence.config
-    if facts is None or config.num_layers == 1 or config.dropout == 0:
-        return
-    one, two = _masks(evidence, facts)
-    both = np.stack([one, two])
-    pairs = {"calls": (one, two)}
-    for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
-        for distance, start in _distances(both.shape[axis]):
-            pairs[f"{name}, {distance} apart from {start}"] = _pairs(both, axis, distance, start)
-    if config.bidirectional:
-        pairs["directions"] = (
-            both[..., : config.hidden_size],
-            both[..., config.hidden_size :],
-        )
-    alike, alike_if_shared = (
-        keeps**2 + (1 - keeps) ** 2 for keeps in (_keeps(evidence), 1 - _chance(evidence))
-    )
-    for name, (a, b) in pairs.items():
-        same = int((a == b).sum())
-        message = f"{same} of {b.size} pairs of {name} fare alike, expected {b.size * alike:.0f}"
-        yield _tested(f"pairs of {name}", same, b.size, alike, alike_if_shared, message)
-
-
-def _distances(length: int) -> list[tuple[int, int]]:
-    """Neighbours, from even and from odd places; next but one; the other half."""
-    wanted = ((1, 0), (1, 1), (2, 0), (length // 2, 0))
-    return [(d, s) for d, s in dict.fromkeys(wanted) if d >= 1 and s + 2 * d <= length]
-
-
-def _pairs(masks: BoolArray, axis: int, distance: int, start: int) -> tuple[BoolArray, BoolArray]:
-    """Elements and those `distance` behind them, each element in one pair at most."""
-    places = np.arange(start, masks.shape[axis] - distance)
-    first = places[(places - start) // distance % 2 == 0]
-    return np.take(masks, first, axis), np.take(masks, first + distance, axis)
-
-
 def states(evidence: Evidence) -> Iterator[Comparison]:
-    """h_n: of the first layer what it is without dropout; of the last its last output."""
+    """h_n: of the first layer what it is without dropout; of the last its last output; of those
+    between, what comes through the dropouts below: 0 or kept by all, and 0 where one below is.
+    """
     facts, config = _facts(evidence), evidence.config
     if facts is None or config.num_layers == 1 or config.dropout == 0:
         return
@@ -219,12 +147,34 @@ def states(evidence: Evidence) -> Iterator[Comparison]:
             for side in range(sides)
         )
         part, count = f"h_n, call {number}", trained.h_n.size
-        if first and last:
-            yield Comparison(part, PASS, count, ratio=0.0)
+        between = _states_between(evidence, facts, trained)
+        if first and last and between:
+            result = Comparison(part, PASS, count, ratio=0.0)
+            yield stated(result, {"dropped": share(facts.evaluated.h_n != 0)})
         else:
             what = "last output" if first else "first layer's state"
+            if first and last:
+                what = "state of a layer between"
             message = f"h_n is not the {what}"
             yield Comparison(part, FAIL, count, message, UNEXPLAINED, ratio=float("inf"))
+
+
+def _states_between(evidence: Evidence, facts: Dropping, trained: Forward) -> bool:
+    """Whether h_n of the layers behind the first can be what the dropouts below let through."""
+    sides, hidden = evidence.config.directions, evidence.config.hidden_size
+    for side in range(sides):
+        last = facts.first.output[0 if side else -1][:, side * hidden : (side + 1) * hidden]
+        below = np.ones(last.shape, bool)
+        for layer in range(1, evidence.config.num_layers):
+            own = trained.h_n[layer * sides + side].astype(np.float64)
+            legal = below
+            if layer < evidence.config.num_layers - 1:  # the last one's are outputs: `values`
+                _, low, high = _kept_values(evidence, last.astype(np.float64), layer)
+                legal = below & (own >= low) & (own <= high)
+            if not ((own == 0) | legal).all():
+                return False
+            below = own != 0
+    return True
 
 
 def fresh_mode(evidence: Evidence) -> Iterator[Comparison]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.power import end_to_end_power, power_of, stated
 from harness.checks.steps import direction_steps
 from harness.comparison import FAIL, Comparison, compare
 from harness.evidence import Evidence, locate_output
@@ -30,21 +31,22 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             exact = steps.defined & (steps.magnitude < 2.0**fmt.precision)
             everything_exact &= bool((exact | ~valid).all())
             ratio = np.where(steps.actual == steps.interval.expected, 0.0, np.inf)
-            yield _worded(
-                compare(
-                    steps.part,
-                    steps.actual,
-                    steps.interval.expected,
-                    ratio,
-                    fmt,
-                    steps.locate,
-                    defined=exact,
-                )
+            result = compare(
+                steps.part,
+                steps.actual,
+                steps.interval.expected,
+                ratio,
+                fmt,
+                steps.locate,
+                defined=exact,
             )
+            yield stated(_worded(result), power_of(evidence, steps, exact=exact))
     if everything_exact:
         actual, expected = evidence.forward.output, evidence.oracle.exact.output
         ratio = np.where(actual == expected, 0.0, np.inf)
-        yield _worded(compare("output", actual, expected, ratio, fmt, locate_output(config)))
+        result = compare("output", actual, expected, ratio, fmt, locate_output(config))
+        power = end_to_end_power(evidence, "output", np.zeros(actual.shape))
+        yield stated(_worded(result), power)
 
 
 def _worded(result: Comparison) -> Comparison:

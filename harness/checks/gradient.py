@@ -19,6 +19,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.gradient_power import differences
+from harness.checks.power import share, stated
 from harness.checks.prefix import same_states
 from harness.checks.steps import DirectionSteps, direction_steps
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, Worst, compare
@@ -26,7 +28,7 @@ from harness.evidence import Evidence
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import Bounded, Tape, backpropagate, previous_states
 
-__all__ = ["check", "parameter_place"]
+__all__ = ["by_flushing", "check", "parameter_place"]
 
 FLUSH, ACTIVATION, UNEXPLAINED = "flush", "activation", "unexplained"
 
@@ -40,17 +42,37 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     if derivatives is None:
         return
     seen = all(same_states(evidence, layer) for layer in range(evidence.config.num_layers))
-    expected = _expected(evidence, own=False)
+    tapes = _tapes(evidence, own=False)
+    expected = _backpropagated(evidence, tapes, dict(evidence.case.weights))
+    off = differences(evidence, tapes, expected)
     excuses = _excuses(evidence)
-    terms = _terms(evidence) if evidence.config.data == "ints" else None
+    terms = _terms(evidence) if evidence.config.data == "ints" and _whole(evidence) else None
     for name, actual in derivatives.clean.items():
         gradient = expected[name]
         exact = None if terms is None else terms[name].value < 2.0**evidence.case.fmt.precision
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
-        for result in _judge(evidence, name, actual, gradient, forgiven, exact):
+        for result in _judge(evidence, name, actual, gradient, forgiven, exact, off[name]):
             yield result if seen else _unseen(result)
     result = _signs(evidence, derivatives.clean, expected, excuses)
     yield result if seen else _unseen(result)
+
+
+def _whole(evidence: Evidence) -> bool:
+    """Whether all states are integers: `exact_lane` says so where they should be, and are not."""
+    outputs = (evidence.forward.output, *(one.output for one in evidence.observation.hidden))
+    return all(bool((output == np.rint(output)).all()) for output in outputs)
+
+
+def by_flushing(evidence: Evidence, found: Mapping[str, Array]) -> bool:
+    """Whether gradients are what flushing subnormals may make of them, if that was measured.
+
+    A relu state that is flushed to 0 takes the slope with it, so the change is not a small one.
+    """
+    own = evidence.own_activation()
+    if own is None or not own.flushes:
+        return False
+    flushed = _expected(evidence, own=False, flushed=True)
+    return all(bool((_ratio(a, flushed[name]) <= 1).all()) for name, a in found.items())
 
 
 def _unseen(result: Comparison) -> Comparison:
@@ -70,13 +92,13 @@ def _judge(
     gradient: Bounded,
     forgiven: Mapping[str, Bounded],
     exact: BoolArray | None,
+    off: Mapping[str, Float64Array],
 ) -> Iterator[Comparison]:
     ratio = _ratio(actual, gradient)
     if exact is not None:
         ratio = np.where(exact, np.where(actual == gradient.value, 0.0, np.inf), ratio)
-    defined = np.isfinite(gradient.bound) & np.isfinite(gradient.value)
     with np.errstate(over="ignore"):
-        defined &= gradient.magnitude < evidence.case.fmt.largest
+        defined = gradient.magnitude < evidence.case.fmt.largest  # NaN and infinities are not
     if name == "x":
         defined &= evidence.case.valid[:, :, None]
     bad = defined & ~(ratio <= 1)
@@ -86,7 +108,8 @@ def _judge(
         causes.append((cause, elements))
         left = left & ~elements
     place = parameter_place(evidence, name)
-    shares = _power(gradient, defined)
+    bound = gradient.bound if exact is None else np.where(exact, 0.0, gradient.bound)
+    shares = _power(gradient.value, bound, defined, off)
     for cause, elements in (*causes, (UNEXPLAINED, left)):
         if elements.any():
             others = defined & ~(bad & ~elements)
@@ -94,18 +117,13 @@ def _judge(
                 name, actual, gradient.value, ratio, evidence.case.fmt, place, defined=others
             )
             message = f"{result.failing} of {result.compared} elements beyond what rounding allows"
-            yield replace(
-                result, cause=cause, message=message, requirement=requirement(name), power=shares
-            )
+            result = replace(result, cause=cause, message=message)
+            yield stated(replace(result, requirement=requirement(name)), shares)
     if not bad.any():
         result = compare(
             name, actual, gradient.value, ratio, evidence.case.fmt, place, defined=defined
         )
-        result = replace(result, requirement=requirement(name), power=shares)
-        if result.verdict == PASS and shares["zero"] == 0 and (gradient.value != 0).any():
-            message = "no element would have shown a gradient of 0"
-            result = replace(result, verdict=INCONCLUSIVE, message=message)
-        yield result
+        yield stated(replace(result, requirement=requirement(name)), shares)
 
 
 def _ratio(actual: Array, gradient: Bounded) -> Float64Array:
@@ -115,14 +133,14 @@ def _ratio(actual: Array, gradient: Bounded) -> Float64Array:
     return ratio
 
 
-def _power(gradient: Bounded, defined: BoolArray) -> dict[str, float]:
-    """Share of elements at which 0, or the other sign, would have been seen."""
-    total = max(int(defined.sum()), 1)
-    size = np.abs(gradient.value)
+def _power(
+    value: Float64Array, bound: Float64Array, defined: BoolArray, off: Mapping[str, Float64Array]
+) -> dict[str, float]:
+    """Share of elements at which 0, the other sign, or a fault of `off` would have been seen."""
     with np.errstate(invalid="ignore"):
         return {
-            "sign": float((defined & (2 * size > gradient.bound)).sum() / total),
-            "zero": float((defined & (size > gradient.bound)).sum() / total),
+            name: share(~(np.abs(change) <= bound), np.broadcast_to(defined, change.shape))
+            for name, change in {"sign": 2 * value, "zero": value, **off}.items()
         }
 
 
@@ -144,20 +162,20 @@ def _signs(
     excuses: Excuses,
 ) -> Comparison:
     """Every element whose bound excludes 0 has the sign of what is expected."""
-    compared, wrong, first, explained = 0, 0, None, True
+    compared, wrong, first, total = 0, 0, None, 0
+    explaining = dict(excuses)  # those that explain every flipped sign so far
     for name, actual in found.items():
         gradient = expected[name]
         with np.errstate(invalid="ignore"):
             proven = np.isfinite(gradient.bound) & (np.abs(gradient.value) > gradient.bound)
             opposite = proven & (actual.astype(np.float64) * np.sign(gradient.value) < 0)
-        compared += int(proven.sum())
+        compared, total = compared + int(proven.sum()), total + actual.size
         if not opposite.any():
             continue
         wrong += int(opposite.sum())
-        forgiven = excuses.get(ACTIVATION)
-        explained &= forgiven is not None and bool(
-            (_ratio(actual, forgiven[name]) <= 1)[opposite].all()
-        )
+        for cause, forgiven in excuses.items():
+            if not (_ratio(actual, forgiven[name]) <= 1)[opposite].all():
+                explaining.pop(cause, None)
         if first is None:
             at = tuple(int(i) for i in np.argwhere(opposite)[0])
             first = replace(
@@ -172,10 +190,11 @@ def _signs(
         verdict,
         compared,
         message=f"{wrong} of {compared} proven signs are flipped" if wrong else "",
-        cause=(ACTIVATION if explained else UNEXPLAINED) if wrong else None,
+        cause=next(reversed(explaining), UNEXPLAINED) if wrong else None,
         ratio=float("inf") if wrong else 0.0,
         worst=first,
         failing=wrong,
+        power={"sign": compared / total},
         requirement="gradient-signs",
     )
 
@@ -200,14 +219,18 @@ def parameter_place(evidence: Evidence, name: str) -> Callable[[tuple[int, ...]]
 
 def _expected(evidence: Evidence, *, own: bool, flushed: bool = False) -> Mapping[str, Bounded]:
     """The gradients at the implementation's states; `own`: with its own activation's slope."""
-    assert evidence.observation.derivatives is not None
+    tapes = _tapes(evidence, own=own, flushed=flushed)
+    return _backpropagated(evidence, tapes, dict(evidence.case.weights), flushed=flushed)
+
+
+def _tapes(evidence: Evidence, *, own: bool, flushed: bool = False) -> list[list[Tape]]:
     tapes = []
     for layer in range(evidence.config.num_layers):
         steps = [
             direction_steps(evidence, layer, d == 1) for d in range(evidence.config.directions)
         ]
         tapes.append([_tape(evidence, one, own, flushed) for one in steps])
-    return _backpropagated(evidence, tapes, dict(evidence.case.weights), flushed=flushed)
+    return tapes
 
 
 def _backpropagated(
@@ -289,12 +312,13 @@ def _slope(evidence: Evidence, steps: DirectionSteps, own: bool, flushed: bool) 
             if flushed:
                 tiny = evidence.case.fmt.smallest_normal * (2 * steps.terms + steps.factors)
                 either |= np.abs(steps.a) <= steps.error + tiny
-        return Bounded((states > 0).astype(np.float64), either.astype(np.float64))
+        slope = np.where(np.isnan(states), np.nan, states > 0)  # NaN is on neither side
+        return Bounded(slope, either.astype(np.float64))
     roundings = 4 * (evidence.case.fmt.unit_roundoff + 2.0**-52)
     with np.errstate(all="ignore"):
         if own:
             return Bounded(1 - states * states, np.full(states.shape, roundings))
-        low, high = np.clip(steps.interval.low, -1, 1), np.clip(steps.interval.high, -1, 1)
+        low, high = np.maximum(steps.interval.low, -1), np.minimum(steps.interval.high, 1)
         smallest = np.where((low <= 0) & (high >= 0), 0, np.minimum(np.abs(low), np.abs(high)))
         largest = np.maximum(np.abs(low), np.abs(high))
         value = 1 - steps.interval.expected**2

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.bits import beyond_flushing, differing_bits
 from harness.checks.gradient import parameter_place
+from harness.checks.power import share, stated
 from harness.comparison import FAIL, Comparison, compare, compare_bits
 from harness.evidence import Evidence
 
@@ -27,6 +28,8 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     if derivatives is None or case.valid.all():
         return
     zero = case.x.dtype.type(0)
+    padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)
+    power = {"padding": share(case.x != 0, padding)}
     own = evidence.own_activation()
     flushes = own is not None and own.flushes
     for name, clean in derivatives.clean.items():
@@ -43,8 +46,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
             if flushes and not beyond.any():
                 cause = "flush"
             result = replace(result, message=message, cause=cause)
-        yield result
-    padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)
+        yield stated(result, power)
     of_x = derivatives.clean["x"]
     ratio = np.where(of_x == 0, 0.0, np.inf)
     of_padding = compare(

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.power import differs, neighbours, share, stated
 from harness.comparison import FAIL, Comparison, compare_bits
 from harness.evidence import Evidence, locate_states
 from harness.observe import Forward
+from reference.arrays import Array
 
 __all__ = ["check"]
 
@@ -42,4 +44,35 @@ def _last_layer(evidence: Evidence, forward: Forward, layer: int) -> Comparison:
         lambda index: locate((index[0] + first_row, *index[1:])),
         "h_n is not the output at the last valid step",
     )
-    return replace(result, cause="unexplained" if result.verdict == FAIL else None)
+    result = replace(result, cause="unexplained" if result.verdict == FAIL else None)
+    return stated(result, _power(evidence, forward, first_row, expected))
+
+
+def _power(
+    evidence: Evidence, forward: Forward, first_row: int, expected: Array
+) -> dict[str, float]:
+    """Share of (row, unit) at which another state in place of the last one would have shown.
+
+    Probes: `state` (the one before), `end` (that of step T - 1, where that is another one) and
+    `row` (the neighbouring row's).
+    """
+    config, case = evidence.config, evidence.case
+    hidden, rows = config.hidden_size, np.arange(config.batch)
+    last, power = case.last_step, {}
+    several, empty = last >= 1, last < 0
+    before, end = np.zeros_like(expected), np.empty_like(expected)
+    for direction in range(config.directions):
+        own = forward.output[:, :, direction * hidden : (direction + 1) * hidden]
+        if case.h_0 is not None:
+            before[direction] = case.h_0[first_row + direction]
+        where = np.ones_like(last) if direction else last - 1
+        before[direction][several] = own[where[several], rows[several]]
+        before[direction][empty] = expected[direction][empty]
+        end[direction] = own[-1]
+    if not empty.all():
+        power["state"] = share(differs(before, expected))
+    if int(last.min()) < config.steps - 1 or (config.bidirectional and config.steps > 1):
+        power["end"] = share(differs(end, expected))
+    if config.batch > 1:
+        power["row"] = share(differs(neighbours(expected), expected))
+    return power

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.checks.forward_error import end_to_end
+from harness.checks.reach import reach_of
 from harness.checks.trajectory import excuses
 from harness.comparison import FAIL, PASS, Comparison
 from harness.evidence import Evidence
@@ -32,12 +33,14 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         return
     if other.forward is None or evidence.observation.forward is None:
         return
+    reach = reach_of(evidence)
     for part in ("output", "h_n"):
         yield from end_to_end(
             evidence,
+            reach,
             part,
             f"{part} against {other.backend}",
             getattr(other.forward, part).astype(np.float64),
-            2 * getattr(evidence.oracle.tolerance, part),
             excuses,
+            share=2,
         )

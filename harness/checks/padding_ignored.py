@@ -17,4 +17,4 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for repeat in evidence.observation.repeats:
         if repeat.padding:
             message = "other numbers in the padding of x gave other bits"
-            yield same_rows(evidence, repeat, message)
+            yield same_rows(evidence, repeat, message, "padding")

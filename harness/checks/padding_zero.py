@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.power import share, stated
 from harness.comparison import FAIL, Comparison, compare
 from harness.evidence import Evidence, locate_output
+from reference.arrays import Array
 
 __all__ = ["check"]
 
@@ -30,4 +32,11 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     if result.verdict == FAIL:
         message = f"{result.failing} of {result.compared} padded outputs are not zero"
         result = replace(result, message=message, cause="unexplained")
-    yield result
+    yield stated(result, {"held": share(_held(evidence) != 0, padding)})
+
+
+def _held(evidence: Evidence) -> Array:
+    """What would stand in the padding if the last state were carried through it, (T, B, D * H)."""
+    config = evidence.config
+    last = evidence.forward.h_n[-config.directions :]
+    return np.broadcast_to(np.concatenate(list(last), axis=1), evidence.forward.output.shape)

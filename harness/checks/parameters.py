@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from harness.checks.power import stated
+from harness.checks.unrelated import unrelated
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
 from harness.evidence import Evidence
 from harness.observe import FreshWeights, Stored
-from harness.significance import SIGNIFICANCE, uniform
+from harness.significance import SIGNIFICANCE, smallest_distance, uniform
 from reference.arrays import Array
 
 __all__ = ["across", "distribution", "names", "order", "own_file", "seeding", "side_effects"]
@@ -58,7 +60,7 @@ def order(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def distribution(evidence: Evidence) -> Iterator[Comparison]:
-    """U(-1/sqrt(H), 1/sqrt(H)) for every kind of parameter, by an exact test; none drawn twice."""
+    """U(-1/sqrt(H), 1/sqrt(H)) for every kind of parameter, by exact tests, drawn independently."""
     facts = _facts(evidence)
     if facts is None:
         return
@@ -81,7 +83,6 @@ def distribution(evidence: Evidence) -> Iterator[Comparison]:
             flat = flat + (np.random.default_rng(0).uniform(-0.5, 0.5, flat.size)) * np.asarray(
                 evidence.case.fmt.ulp(flat)
             )
-            flat = np.clip(flat, -limit, limit)
         test = uniform(flat, -limit, limit)
         part = f"distribution of {kind}"
         message = f"p = {test.p_value:.2g} by the Kolmogorov-Smirnov test"
@@ -92,11 +93,13 @@ def distribution(evidence: Evidence) -> Iterator[Comparison]:
             message = f"{flat.size} weights are too few to notice anything at {SIGNIFICANCE:g}"
             yield Comparison(part, INCONCLUSIVE, flat.size, message, ratio=test.ratio)
         else:
-            yield Comparison(part, PASS, flat.size, message, ratio=test.ratio)
-    yield _repeated(facts, kinds)
+            result = Comparison(part, PASS, flat.size, message, ratio=test.ratio)
+            yield stated(result, {"smallest_distance": smallest_distance(flat.size)})
+    yield _repeated(kinds)
+    yield from unrelated(facts.layers, limit)
 
 
-def _repeated(facts: FreshWeights, kinds: Mapping[str, list[Array]]) -> Comparison:
+def _repeated(kinds: Mapping[str, list[Array]]) -> Comparison:
     """No two parameters of more than three elements hold the same numbers."""
     seen: dict[bytes, str] = {}
     compared = 0

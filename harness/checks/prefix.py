@@ -4,7 +4,8 @@ Hidden layers are seen by running the same stack cut off behind each (`harness.o
 says something about the whole stack only if its h_n of those layers is theirs, bit for bit.
 Where the bits differ but the distance is within twice the calibrated tolerance of h_n (two
 legal evaluations may round differently) the verdict is `inconclusive`: the stack's hidden
-states were then not seen.
+states were then not seen. A NaN in one of the two, where the oracle is NaN however it is moved, is
+no rounding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.bits import same_bits
+from harness.checks.power import differs, share, stated
 from harness.checks.trajectory import flushed_extra
 from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate_states
@@ -28,7 +30,10 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     directions = evidence.config.directions
     for layers, prefix in enumerate(evidence.observation.hidden, start=1):
         part = f"first {layers} layer{'s' * (layers > 1)}"
-        yield _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
+        result = _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
+        # The stack has one layer more at least: what if its states were given in their place?
+        above = evidence.forward.h_n[directions : (layers + 1) * directions]
+        yield stated(result, {"layer": share(differs(above, prefix.h_n))})
 
 
 def same_states(evidence: Evidence, layers: int) -> bool:
@@ -51,7 +56,10 @@ def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Compa
     with np.errstate(all="ignore"):
         distance = np.abs(stack.astype(np.float64) - expected)
         ratio = distance / tolerance
-    defined = np.isfinite(tolerance)
+    nan = evidence.oracle.surely_nan.h_n[rows].astype(bool)
+    one_sided = nan & (np.isnan(stack) != np.isnan(prefix))
+    ratio = np.where(nan, np.where(one_sided, np.inf, 0.0), ratio)
+    defined = np.isfinite(tolerance) | nan
     judged = compare(part, stack, expected, ratio, fmt, locate, defined=defined)
     if judged.verdict != FAIL:
         return replace(judged, verdict=INCONCLUSIVE, message=message)

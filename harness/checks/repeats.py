@@ -1,4 +1,8 @@
-"""What a second call is compared with: the first one's rows that must not have moved."""
+"""What a second call is compared with: the first one's rows that must not have moved.
+
+Three checks rest on it, each with its own probe: `carry` (the second call starts from the states
+that the first one ended with), `padding` and `neighbours` (what was changed there counts).
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,61 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.case import perturb
+from harness.checks.power import differs, neighbours, share, stated
 from harness.checks.trajectory import flushed_extra
-from harness.comparison import FAIL, Comparison, Worst, compare_bits
+from harness.comparison import FAIL, INCONCLUSIVE, Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate_output
 from harness.observe import Repeat
 from reference.arrays import Array
 
 __all__ = ["same_rows"]
 
+UNEXPLAINED = "unexplained"
 
-def same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
+
+def same_rows(evidence: Evidence, repeat: Repeat, message: str, probe: str) -> Comparison:
+    """The kept rows of output and h_n, bit for bit; with the power against `probe`."""
+    shares = {"carry": _carry, "padding": _padding, "neighbours": _neighbours}
+    result = _attributed(evidence, repeat, _same_rows(evidence, repeat, message))
+    return stated(result, {probe: shares[probe](evidence, repeat)})
+
+
+def _attributed(evidence: Evidence, repeat: Repeat, result: Comparison) -> Comparison:
+    """Where the same input already gives other bits, that other padding does proves nothing."""
+    if result.cause != UNEXPLAINED or not (repeat.padding or repeat.neighbours):
+        return result
+    for other in evidence.observation.repeats:
+        if not (other.padding or other.neighbours):
+            alone = _same_rows(evidence, other, "")
+            if alone.cause == UNEXPLAINED:
+                message = "the same input gives other bits, too"
+                return replace(result, verdict=INCONCLUSIVE, cause=None, message=message)
+    return result
+
+
+def _carry(evidence: Evidence, repeat: Repeat) -> float:
+    """Share of kept states (row, unit) that the first call left other than it found them."""
+    h_n = evidence.forward.h_n
+    h_0 = np.zeros_like(h_n) if evidence.case.h_0 is None else evidence.case.h_0
+    return share(differs(h_n, h_0)[:, repeat.kept])
+
+
+def _padding(evidence: Evidence, repeat: Repeat) -> float:
+    """Share of kept rows whose padding of x was another one in the second call."""
+    case = evidence.case
+    x, _, _ = perturb(case, padding=True, neighbours=False)
+    changed = differs(x, case.x) & ~case.valid[:, :, None]
+    return share(changed.any(axis=(0, 2))[repeat.kept])
+
+
+def _neighbours(evidence: Evidence, repeat: Repeat) -> float:
+    """Share of the outputs beside kept rows that are others in the second call."""
+    first, second = (neighbours(f.output) for f in (evidence.forward, repeat.forward))
+    return share(differs(first, second)[:, repeat.kept])
+
+
+def _same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
     """The kept rows of output and h_n, bit for bit.
 
     The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
@@ -43,11 +92,11 @@ def same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
         return result
     extra = flushed_extra(evidence)
     if extra is None:
-        return replace(result, cause="unexplained")
+        return replace(result, cause=UNEXPLAINED)
     with np.errstate(all="ignore"):
         distance = np.abs(second.astype(np.float64) - first.astype(np.float64))
     steps = config.steps
     flushed = (distance[:steps] <= extra.output[:, kept]).all() and (
         distance[steps:] <= extra.h_n[:, kept]
     ).all()
-    return replace(result, cause="flush" if flushed else "unexplained")
+    return replace(result, cause="flush" if flushed else UNEXPLAINED)

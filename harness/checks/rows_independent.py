@@ -14,10 +14,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.case import perturb
+from harness.checks.power import differs, share, stated
 from harness.checks.repeats import same_rows
-from harness.checks.steps import direction_steps
-from harness.comparison import FAIL, Comparison, Worst, compare
+from harness.checks.steps import DirectionSteps, direction_steps
+from harness.comparison import FAIL, PASS, Comparison, Worst, compare
 from harness.evidence import Evidence
+from harness.observe import Repeat
+from reference import Format
+from reference.arrays import Float64Array
 from reference.rounding import TANH_ULPS
 
 __all__ = ["check"]
@@ -27,24 +32,48 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
     for repeat in evidence.observation.repeats:
         if repeat.neighbours and not repeat.kept.all():
             message = "other numbers in other batch rows gave other bits"
-            yield same_rows(evidence, repeat, message)
+            yield same_rows(evidence, repeat, message, "neighbours")
+            yield from _replaced(evidence, repeat)
     if evidence.case.twins is not None:
         for direction in range(evidence.config.directions):
             yield _twins(evidence, direction == 1)
+
+
+def _replaced(evidence: Evidence, repeat: Repeat) -> Iterator[Comparison]:
+    """The rows that got other numbers: where the oracle moves by four tolerances, so must they.
+
+    A layer that hands out the answer of an earlier call of these shapes keeps all rows, and would
+    pass wherever only the others are looked at.
+    """
+    case, oracle = evidence.case, evidence.oracle
+    x, h_0, kept = perturb(case, padding=repeat.padding, neighbours=True)
+    other = oracle.evaluate(replace(case, x=x, h_0=h_0))
+    moves, still = 0, 0
+    for part in ("output", "h_n"):
+        exact, tolerance = getattr(oracle.exact, part), getattr(oracle.tolerance, part)
+        with np.errstate(all="ignore"):
+            far = (np.abs(getattr(other, part) - exact) > 4 * tolerance) & ~kept[:, None]
+        same = ~differs(getattr(repeat.forward, part), getattr(evidence.forward, part))
+        moves, still = moves + int(far.sum()), still + int((far & same).sum())
+    if moves and still == moves:
+        message = "other numbers in x and h_0 give the answer of the call before"
+        yield Comparison("replaced rows", FAIL, moves, message, "unexplained", failing=still)
+    elif moves:
+        yield Comparison("replaced rows", PASS, moves, ratio=0.0)
 
 
 def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     """Twin rows of the last layer, one direction."""
     assert evidence.case.twins is not None
     one, two = evidence.case.twins
-    config, layer = evidence.config, evidence.config.num_layers - 1
+    config, fmt, layer = evidence.config, evidence.case.fmt, evidence.config.num_layers - 1
     steps = direction_steps(evidence, layer, reverse)
     actual, twin = steps.actual[:, one], steps.actual[:, two].astype(np.float64)
     ulps = TANH_ULPS if config.nonlinearity == "tanh" else 0.0
     with np.errstate(all="ignore"):
         passed_on = np.abs(steps.a[:, one] - steps.a[:, two])
         allowed = passed_on + steps.error[:, one] + steps.error[:, two]
-        allowed += 2 * ulps * evidence.case.fmt.ulp(twin)
+        allowed += ulps * (_ulp(steps, one, fmt) + _ulp(steps, two, fmt))
         ratio = np.abs(actual - twin) / allowed
         ratio = np.where(actual == twin, 0.0, ratio)
     defined = steps.defined[:, one] & steps.defined[:, two]
@@ -58,8 +87,12 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
         lambda index: Worst("output", layer, side, index[0], one, index[1]),
         defined=defined,
     )
+    # The twin's place taken by the row before it, which is another one.
+    with np.errstate(all="ignore"):
+        mixed = ~(np.abs(steps.actual[:, two - 1].astype(np.float64) - twin) <= allowed)
+    power = {"row": share(mixed, defined)}
     if result.verdict != FAIL:
-        return result
+        return stated(result, power)
     own = evidence.own_activation()
     flush = evidence.case.fmt.smallest_normal * (
         2 * steps.terms + 2 + steps.factors[:, one] + steps.factors[:, two]
@@ -69,4 +102,12 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
         within = bool((np.abs(actual - twin) <= allowed + 2 * flush)[bad].all())
     flushed = within and own is not None and own.flushes
     message = f"rows {one} and {two} have equal content and differ more than rounding allows"
-    return replace(result, message=message, cause="flush" if flushed else "unexplained")
+    result = replace(result, message=message, cause="flush" if flushed else "unexplained")
+    return stated(result, power)
+
+
+def _ulp(steps: DirectionSteps, row: int, fmt: Format) -> Float64Array:
+    """The largest ulp that the exact state of a row may have: its activation errs by such."""
+    interval = steps.interval
+    largest = np.maximum(np.abs(interval.low[:, row]), np.abs(interval.high[:, row]))
+    return fmt.ulp(np.minimum(largest, 1.0 - fmt.unit_roundoff))

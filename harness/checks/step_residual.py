@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.checks.power import power_of
+from harness.checks.power import power_of, stated
 from harness.checks.prefix import same_states
 from harness.checks.steps import DirectionSteps, direction_steps
-from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison, compare
+from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare
 from harness.evidence import Evidence
 from reference import activation_interval
 from reference.arrays import BoolArray, Float64Array
@@ -49,11 +49,7 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
     power = power_of(evidence, steps)
     if not bad.any():
         result = _compare(evidence, steps, ratio, steps.defined, power)
-        unseen = [name for name, share in power.items() if share == 0]
-        if unseen and result.verdict == PASS:
-            message = f"no element would have shown: {', '.join(unseen)}"
-            result = replace(result, verdict=INCONCLUSIVE, message=message)
-        yield result
+        yield stated(result, power)
         return
     left = bad
     for cause, explains in (

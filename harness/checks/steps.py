@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from harness.comparison import Worst
 from harness.evidence import Evidence
 from reference import Interval, activation_interval, layer_names, step_error
 from reference.arrays import Array, BoolArray, Float64Array
+from reference.gradient import previous_states
 
 __all__ = ["DirectionSteps", "direction_steps"]
 
@@ -51,7 +52,8 @@ class DirectionSteps:
 
     def locate(self, index: tuple[int, ...]) -> Worst:
         """Where an index (step, batch row, unit) is."""
-        return Worst(self.output, self.layer, self.direction, *index)
+        where = Worst(self.output, self.layer, self.direction, *index)
+        return replace(where, pre_activation=float(self.a[index]))
 
 
 def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
@@ -112,11 +114,4 @@ def _previous(evidence: Evidence, actual: Array, layer: int, reverse: bool) -> F
     start = np.zeros(actual.shape[1:], actual.dtype)
     if case.h_0 is not None:
         start = case.h_0[layer * config.directions + reverse]
-    previous = np.empty_like(actual)
-    if reverse:
-        previous[:-1] = actual[1:]
-        previous[case.last_step, np.arange(config.batch)] = start
-    else:
-        previous[1:] = actual[:-1]
-        previous[0] = start
-    return previous.astype(np.float64)
+    return previous_states(actual, start, case.valid, reverse).astype(np.float64)

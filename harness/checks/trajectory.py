@@ -57,7 +57,7 @@ def against_peer(evidence: Evidence) -> Iterator[Excuse]:
         )
 
 
-@functools.lru_cache(maxsize=4)  # output, h_n and parity ask for the same in turn
+@functools.lru_cache(maxsize=4)  # output and h_n, against both, ask for the same in turn
 def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
     """The oracle with the activation as measured, and with the measurement read a point further.
 

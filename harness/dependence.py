@@ -1,0 +1,77 @@
+"""Which option values a finding depends on, and which it does not, as far as a run can tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from harness.config import Config
+
+__all__ = ["OPTIONS", "OptionShare", "dependence"]
+
+OPTIONS = tuple(
+    field.name
+    for field in fields(Config)
+    if field.name not in ("aspect", "seed", "input_size", "hidden_size", "batch", "steps")
+)
+"""Fields of a config that are choices; sizes are not."""
+
+
+CHANCE = 0.01
+"""A dependence that would come about by chance as often as this is not stated."""
+
+
+@dataclass(frozen=True)
+class OptionShare:
+    """Of the configs judged with each value of an option, how many show a finding.
+
+    `values` are (value, showing, judged), the option's values in order.
+    """
+
+    option: str
+    values: Sequence[tuple[str, int, int]]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The values it shows with, if that it never shows with the others is no chance."""
+        shown = tuple(value for value, showing, _ in self.values if showing)
+        return shown if self.chance < CHANCE else ()
+
+    @property
+    def chance(self) -> float:
+        """How likely its absence elsewhere is, if it were as frequent there; 1 if not absent."""
+        showing = sum(hits for _, hits, _ in self.values)
+        judged = sum(total for _, hits, total in self.values if hits)
+        return (1 - showing / judged) ** self.elsewhere if judged and self.elsewhere else 1.0
+
+    @property
+    def elsewhere(self) -> int:
+        """Configs that were judged with a value that it never shows with."""
+        return sum(judged for _, showing, judged in self.values if not showing)
+
+    @property
+    def indifferent(self) -> bool:
+        """Whether it shows with every value that was judged, of at least two."""
+        return len(self.values) > 1 and not self.elsewhere
+
+
+def dependence(shown: Iterable[str], judged: Iterable[str]) -> list[OptionShare]:
+    """By option, for the ids of configs that show a finding and of all that could have.
+
+    An option of which only one value was judged says nothing, and is left out.
+    """
+    showing = set(shown)
+    configs = [(Config.parse(one), one in showing) for one in {*judged, *showing}]
+    shares = []
+    for option in OPTIONS:
+        total = Counter(getattr(config, option) for config, _ in configs)
+        hits = Counter(getattr(config, option) for config, hit in configs if hit)
+        if len(total) > 1:
+            values = [(_word(value), hits[value], total[value]) for value in sorted(total)]
+            shares.append(OptionShare(option, values))
+    return shares
+
+
+def _word(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

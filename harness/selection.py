@@ -1,0 +1,93 @@
+"""The configs that a self-test asks: a small part of the pinned corpus, everything in it asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from harness.aspects import CALLS, FORWARD
+from harness.config import Config
+from harness.corpus import load_corpus
+
+__all__ = ["is_slow", "selection"]
+
+CRASHES = ("call.x.nosteps", "call.x.norows")
+"""Calls that end the process of one real framework: not for trials, which share a process."""
+
+_Kind = tuple[int, Callable[[Config], bool]]
+
+
+def _asks(aspect: str, config: Config) -> bool:
+    return config.aspect == aspect
+
+
+def _plain_values(config: Config) -> bool:
+    return config.aspect == FORWARD and config.data in ("mixed", "page") and config.dtype == "fp32"
+
+
+KINDS: tuple[_Kind, ...] = (
+    (1, lambda c: _is_long(c) and c.nonlinearity == "relu" and c.lengths == "ragged"),
+    (1, lambda c: _is_long(c) and c.nonlinearity == "tanh" and c.lengths == "nolens"),
+    (0, lambda c: _is_long(c)),
+    (10, lambda c: c.aspect == FORWARD and c.data == "mixed" and _is_large(c)),
+    (5, lambda c: _plain_values(c) and c.steps == c.batch > 1),
+    (8, lambda c: _plain_values(c) and c.seed in range(7, 11)),
+    (26, _plain_values),
+    (8, lambda c: c.aspect == FORWARD and c.data == "ints" and c.dtype == "fp32"),
+    (4, lambda c: _is_deep_nan(c) and c.layout != "unbatched"),
+    (6, lambda c: c.aspect == FORWARD and c.data == "special"),
+    (4, lambda c: c.aspect == FORWARD and c.dtype == "fp16" and c.data == "mixed"),
+    (4, lambda c: c.aspect == FORWARD and c.dtype == "fp64" and c.data == "mixed"),
+    (2, lambda c: c.aspect == FORWARD and c.data == "sweep" and c.dtype == "fp32"),
+    (2, lambda c: c.aspect == "gradient" and c.data == "sweep" and c.dtype == "fp32"),
+    (12, lambda c: c.aspect == "gradient" and c.data != "sweep" and c.dtype == "fp32"),
+    (2, lambda c: c.aspect == "gradient" and c.dtype == "fp64"),
+    (2, lambda c: c.aspect == "training" and c.lengths == "ragged"),
+    (3, lambda c: _drops(c) and c.dropout == 50 and c.num_layers > 1),
+    (6, lambda c: _drops(c)),
+    (4, lambda c: c.aspect == "fresh" and c.dtype == "fp32"),
+    (1, lambda c: c.aspect == "fresh" and c.dtype == "fp16"),
+    (4, lambda c: c.aspect == "steady" and c.hidden_size < 65 and c.dtype == "fp32"),
+    (3, lambda c: c.aspect == "files" and c.dtype == "fp32"),
+    *((1, functools.partial(_asks, aspect)) for aspect in CALLS if aspect not in CRASHES),
+)
+
+
+def _drops(config: Config) -> bool:
+    return config.aspect == "training" and config.dtype == "fp32"
+
+
+def _is_deep_nan(config: Config) -> bool:
+    return config.data == "special" and config.nonlinearity == "tanh" and config.num_layers > 1
+
+
+def _is_long(config: Config) -> bool:
+    return config.aspect == FORWARD and config.steps >= 1000
+
+
+def _is_large(config: Config) -> bool:
+    return (
+        config.steps >= 100
+        or config.hidden_size >= 65
+        or config.num_layers >= 6
+        or config.batch >= 17
+    )
+
+
+def is_slow(config: Config) -> bool:
+    return config.data == "sweep" or config.steps >= 100
+
+
+@functools.cache
+def selection() -> tuple[Config, ...]:
+    """Evenly spaced configs of each kind, the kinds interleaved, the slow ones last."""
+    left, chosen = load_corpus(), []
+    for count, is_of_kind in KINDS:
+        kind = [config for config in left if is_of_kind(config)]
+        left = [config for config in left if not is_of_kind(config)]
+        count = min(count, len(kind))
+        for number in range(count):
+            place = (number + 0.5) / count
+            chosen.append((place + is_slow(kind[0]), kind[int(place * len(kind))]))
+    chosen.sort(key=lambda one: (one[0] + is_slow(one[1]), one[1].id))
+    return tuple(config for _, config in chosen)
