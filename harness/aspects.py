@@ -145,5 +145,6 @@ CALLS = {
     for name, documented, says in rows
 }
 
-ASPECTS = (FORWARD, "gradient", "training", "fresh", "files", *CALLS)
-"""Values; gradients; dropout in training mode; initial weights; weights through files; calls."""
+ASPECTS = (FORWARD, "gradient", "training", "fresh", "files", "steady", *CALLS)
+"""Values; gradients; dropout in training mode; initial weights; weights through files; the same
+call again and again; calls."""

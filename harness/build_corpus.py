@@ -21,7 +21,14 @@ from harness.aspects import CALLS, FORWARD
 from harness.config import DTYPES, LAYOUTS, LENGTHS, Config
 from harness.corpus import CORPUS, SAMPLE
 
-__all__ = ["FACTORS", "allowed", "build"]
+__all__ = ["FACTORS", "RESEEDED", "allowed", "build", "build_sample"]
+
+RESEEDED = {
+    config_id: int(seed)
+    for config_id, seed in map(str.split, CORPUS.with_name("reseeded.txt").read_text().splitlines())
+}
+"""Configs that would see nothing of a common fault with the seed that their place gives them (dead
+relu units, saturated ones, NaN), and the seed that they have instead; `make power` shows such."""
 
 FACTORS: dict[str, list[Any]] = {
     "nonlinearity": ["tanh", "relu"],
@@ -94,6 +101,7 @@ def build() -> list[str]:
         ("initial weights", _parameters("fresh")),
         ("weights through files", _parameters("files")),
         ("calls", _calls(CALL_BASES)),
+        ("the same call again and again", _steady()),
     )
 
 
@@ -118,6 +126,7 @@ def build_sample() -> list[str]:
         ("initial weights", itertools.islice(_parameters("fresh"), 4)),
         ("weights through files", itertools.islice(_parameters("files"), 3)),
         ("calls", _calls({**base, **small} for base in CALL_BASES[:2])),
+        ("the same call again and again", itertools.islice(_steady(), 2)),
     )
 
 
@@ -125,11 +134,15 @@ def _lines(*parts: tuple[str, Iterable[Config]]) -> list[str]:
     lines, seen = [], set()
     for title, configs in parts:
         lines.append(f"# {title}")
-        for config in configs:
+        for config in map(_reseeded, configs):
             if config.id not in seen:
                 seen.add(config.id)
                 lines.append(config.id)
     return lines
+
+
+def _reseeded(config: Config) -> Config:
+    return dataclasses.replace(config, seed=RESEEDED.get(config.id, config.seed))
 
 
 CALL_BASES = (
@@ -206,6 +219,8 @@ def _large_gradients() -> Iterator[Config]:
         {"bidirectional": True, "layout": "batchfirst"},
         {"steps": 4, "hidden_size": 40, "input_size": 30},
         {"steps": 4, "hidden_size": 40, "batch": 20, "nonlinearity": "relu", "num_layers": 2},
+        {"steps": 100},
+        {"steps": 4, "hidden_size": 16, "batch": 40, "nonlinearity": "relu"},
     ):
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)
@@ -248,6 +263,46 @@ def _training(strength: int, dropouts: list[int]) -> Iterator[Config]:
                 data="plain",
                 **more,
             )
+    yield from _shared_out()
+    yield from _padded_training()
+
+
+def _padded_training() -> Iterator[Config]:
+    """Nothing drops: training mode is evaluation mode, padding and all."""
+    for seed, (layers, dropout, nonlinearity) in enumerate(((1, 50, "tanh"), (2, 0, "relu"))):
+        yield Config(
+            aspect="training",
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            bidirectional=layers == 2,
+            layout=("timefirst", "batchfirst")[seed],
+            lengths="ragged",
+            dropout=dropout,
+            h_0=seed == 1,
+            input_size=2,
+            hidden_size=5,
+            batch=6,
+            steps=4,
+            data="plain",
+            seed=40960 + seed,
+        )
+
+
+def _shared_out() -> Iterator[Config]:
+    """So many elements that threads share them out."""
+    for seed, (layout, dropout) in enumerate((("timefirst", 50), ("batchfirst", 25))):
+        yield Config(
+            aspect="training",
+            num_layers=2,
+            layout=layout,
+            dropout=dropout,
+            input_size=2,
+            hidden_size=128,
+            batch=64,
+            steps=8,
+            data="plain",
+            seed=40950 + seed,
+        )
 
 
 def _doubles() -> Iterator[Config]:
@@ -296,6 +351,8 @@ def _small_training() -> Iterator[Config]:
             data="plain",
             seed=41000 + count,
         )
+    yield from _shared_out()
+    yield from _padded_training()
 
 
 def _parameters(aspect: str) -> Iterator[Config]:
@@ -312,6 +369,35 @@ def _parameters(aspect: str) -> Iterator[Config]:
     )
     for count, changes in enumerate(options):
         yield Config(aspect=aspect, data="plain", batch=2, steps=2, seed=50000 + count, **changes)
+
+
+def _steady() -> Iterator[Config]:
+    """Ordinary, subnormal and special numbers; small, and large enough for several threads."""
+    base = Config(aspect="steady", h_0=True, lengths="ragged", seed=17)
+    small = {"input_size": 3, "hidden_size": 5, "batch": 6, "steps": 3}
+    large = {"input_size": 70, "hidden_size": 130, "batch": 90, "steps": 3}
+    for number, (sizes, nonlinearity, data) in enumerate(
+        itertools.product((small, large), ("tanh", "relu"), ("plain", "mixed", "special"))
+    ):
+        more: dict[str, Any] = {
+            **sizes,
+            "nonlinearity": nonlinearity,
+            "data": data,
+            "num_layers": 1 + number % 2,
+            "bidirectional": number % 3 == 0,
+            "layout": ("timefirst", "batchfirst")[number // 2 % 2],
+        }
+        yield dataclasses.replace(base, **more)
+    of_large: dict[str, Any] = {**large, "dtype": "fp64", "lengths": "nolens", "data": "plain"}
+    of_small: dict[str, Any] = {**small, "dtype": "fp16"}
+    yield dataclasses.replace(base, **of_large)
+    yield dataclasses.replace(base, **of_small)
+    # Few rows and many: a product may be shared out among threads by rows, or by units.
+    for number, (batch, hidden) in enumerate(((6, 64), (90, 33))):
+        of_few: dict[str, Any] = {"input_size": 6, "hidden_size": hidden, "batch": batch}
+        more = {**of_few, "lengths": "nolens", "data": "plain", "steps": 3}
+        more["nonlinearity"] = ("tanh", "relu")[number]
+        yield dataclasses.replace(base, **more)
 
 
 def _page() -> Iterator[Config]:
@@ -406,6 +492,11 @@ def _large() -> Iterator[Config]:
         {"steps": 60, "layout": "batchfirst", "bias": False, "dtype": "fp16"},
         {"steps": 2, "hidden_size": 150, "layout": "batchfirst", "lengths": "ragged"},
         {"steps": 2, "hidden_size": 150, "dtype": "fp16", "scale": 1},
+        {"steps": 3, "batch": 130, "scale": 1},
+        {"steps": 4, "hidden_size": 16, "nonlinearity": "relu", "scale": 1, "lengths": "ragged"},
+        {"steps": 4, "hidden_size": 32, "scale": 1, "bidirectional": True, "layout": "batchfirst"},
+        {"steps": 3, "hidden_size": 64, "nonlinearity": "relu", "scale": 1, "bias": False},
+        {"steps": 4, "scale": 1, "bias": False, "layout": "batchfirst"},
     ):
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)

@@ -47,7 +47,9 @@ class Case:
     """Arrays of one config, time first: x (T, B, I), h_0 (L * D, B, H) or None, lengths (B,).
 
     `twins` are two batch rows with the same valid content, different padding and different
-    neighbours; None where the batch is smaller than 3.
+    neighbours; None where the batch is smaller than 3. Where a case is no config's own, but was
+    made smaller by hand or by `harness.minimise`, `given_cotangents` and `again` (x of a second
+    call) stand in place of what `cotangents` and `perturb` draw.
     """
 
     config: Config
@@ -56,6 +58,8 @@ class Case:
     h_0: Array | None
     lengths: IntArray | None
     twins: tuple[int, int] | None
+    given_cotangents: tuple[Array, Array] | None = None
+    again: Array | None = None
 
     @property
     def fmt(self) -> Format:
@@ -109,18 +113,37 @@ def perturb(
 ) -> tuple[Array, Array | None, BoolArray]:
     """x and h_0 with other rubbish in the padding and other numbers in every second row.
 
-    Returns x, h_0, and (B,) which rows were kept; kept rows must give the same bits again.
+    Returns x, h_0, and (B,) which rows were kept; kept rows must give the same bits again. A row
+    that is alone has no neighbours, and is kept.
     """
     config = case.config
     x, h_0 = case.x.copy(), None if case.h_0 is None else case.h_0.copy()
+    if case.again is not None:
+        return _as_given(case, case.again, x, padding, neighbours)
     kept = np.ones(config.batch, bool)
-    if neighbours:
+    if neighbours and config.batch > 1:
         kept[1 - config.seed % 2 :: 2] = False
+        padded = ~case.valid.all(axis=0)
+        if padded.any() and not padded[kept].any():
+            kept = ~kept  # else no row that is compared would have padding
         x[:, ~kept] = _uniform(config, "other x", x.shape)[:, ~kept]
         if h_0 is not None:
             h_0[:, ~kept] = _uniform(config, "other h_0", h_0.shape)[:, ~kept]
     _fill_padding(case, x, "other padding" if padding else "padding")
     return x, h_0, kept
+
+
+def _as_given(
+    case: Case, again: Array, x: Array, padding: bool, neighbours: bool
+) -> tuple[Array, Array | None, BoolArray]:
+    """What `perturb` returns where x of the second call was given."""
+    valid = case.valid[:, :, None]
+    moved: BoolArray = ((x != again) & ((x == x) | (again == again)) & valid).any(axis=(0, 2))
+    if neighbours:
+        x[:, moved] = again[:, moved]
+    if padding:
+        x = np.where(valid, x, again)
+    return x, case.h_0, ~moved if neighbours else np.ones_like(moved)
 
 
 def cotangents(case: Case) -> tuple[Array, Array]:
@@ -129,6 +152,8 @@ def cotangents(case: Case) -> tuple[Array, Array]:
     Within 1; integers within 2 for data of integers. The padding has some too, which must not
     matter: an output that is always 0 depends on nothing.
     """
+    if case.given_cotangents is not None:
+        return case.given_cotangents
     config, dtype = case.config, NUMPY_DTYPES[case.config.dtype]
     hidden, rows = config.hidden_size, config.num_layers * config.directions
     shapes = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from harness.aspects import ASPECTS, CALLS, FORWARD
+from harness.text import shown
 from harness.tokens import number, words
 
 __all__ = [
@@ -32,6 +34,12 @@ DATA = ("mixed", "ints", "page", "sweep", "plain", "special")
 
 SWEEP_POINTS = 65536
 MAX_INTS_STEPS = 12
+
+MOST_NUMBERS = 2**25
+"""Largest case: numbers in x, in the states of all layers, and in the weights, together.
+
+Judging takes up to 140 bytes of memory for each, in the process of the harness too: 4.7 GB.
+"""
 
 
 class ConfigError(ValueError):
@@ -108,7 +116,7 @@ class Config:
             value = getattr(self, field.name)
             token = _TOKENS[field.name]
             if type(value) is not token.kind or not token.accepts(value):
-                raise ConfigError(f"{field.name} = {value!r}, expected {token.expected}")
+                raise ConfigError(f"{field.name} = {shown(value)}, expected {token.expected}")
         for wrong, message in _CONTRADICTIONS:
             if wrong(self):
                 raise ConfigError(f"{message}; config id: {self.id}")
@@ -123,12 +131,13 @@ class Config:
     def parse(cls, config_id: str) -> Config:
         """The config that a given id stands for. Raises ConfigError naming the bad token."""
         names = [field.name for field in fields(cls)]
-        tokens = config_id.split("-")
+        tokens = config_id.split("-", len(names))
         if len(tokens) == len(names) - 1:
             tokens.insert(0, FORWARD)
         if len(tokens) != len(names):
+            count = config_id.count("-") + 1
             raise ConfigError(
-                f"config id {config_id!r} has {len(tokens)} tokens, expected {len(names) - 1} "
+                f"config id {shown(config_id, 200)} has {count} tokens, expected {len(names) - 1} "
                 f"joined by '-', for example {cls().id}; or one more in front, such as gradient"
             )
         values = {}
@@ -137,7 +146,7 @@ class Config:
                 values[name] = _TOKENS[name].read(token)
             except KeyError:
                 raise ConfigError(
-                    f"config id {config_id!r}: token {token!r}, expected {name} as "
+                    f"config id {shown(config_id, 200)}: token {shown(token)}, expected {name} as "
                     f"{_TOKENS[name].example}"
                 ) from None
         return cls(**values)
@@ -183,6 +192,7 @@ class Config:
             "training": "dropout in training mode of ",
             "fresh": "initial weights of ",
             "files": "weights through files of ",
+            "steady": "many identical calls of ",
         }
         if self.aspect in CALLS:
             asked[self.aspect] = f"{CALLS[self.aspect].says}; otherwise "
@@ -205,6 +215,13 @@ class Config:
                 f"seed {self.seed}",
             )
         )
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers x, the states of all layers, and the weights are, together."""
+        features = self.input_size + self.num_layers * self.directions * self.hidden_size
+        weights = sum(math.prod(shape) for shape in self.options.parameter_shapes().values())
+        return self.steps * self.batch * features + weights
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -241,6 +258,11 @@ _TOKENS = {
 
 _CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
     (
+        lambda c: c.numbers > MOST_NUMBERS,
+        f"too large, expected at most {MOST_NUMBERS:,} numbers in x, all states and all weights "
+        "together",
+    ),
+    (
         lambda c: c.aspect in CALLS and (c.data != "plain" or c.dtype != "fp32"),
         "an aspect call.* compares answers, expected data = 'plain' and dtype = 'fp32'",
     ),
@@ -258,8 +280,18 @@ _CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
         "aspects training, fresh and files make their own numbers, expected data = 'plain'",
     ),
     (
-        lambda c: c.aspect == "training" and c.lengths in ("ragged", "empties"),
-        "aspect training, expected lengths = 'nolens' or 'alllens' (padding is no dropout)",
+        lambda c: c.aspect == "steady" and c.data not in ("plain", "mixed", "special"),
+        "aspect steady, expected data = 'plain', 'mixed' or 'special'",
+    ),
+    (
+        lambda c: (
+            c.aspect == "training"
+            and c.lengths in ("ragged", "empties")
+            and c.num_layers > 1
+            and c.dropout > 0
+        ),
+        "aspect training, expected lengths = 'nolens' or 'alllens' where anything is dropped "
+        "(padding is no dropout)",
     ),
     (lambda c: c.layout == "unbatched" and c.batch != 1, "unbatched x, expected batch = 1"),
     (

@@ -20,8 +20,12 @@ def load_corpus(path: Path = CORPUS) -> list[Config]:
     Raises:
         ConfigError: a line is not a config id; names file and line.
     """
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {error}, expected a config id a line, in UTF-8") from None
     configs = []
-    for count, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for count, line in enumerate(text.splitlines(), start=1):
         config_id = line.partition("#")[0].strip()
         if config_id:
             try:

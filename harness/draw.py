@@ -28,7 +28,10 @@ def _settings(examples: int, *phases: Phase) -> hypothesis.settings:
 
 
 def draw_configs(strategy: SearchStrategy[Config], count: int, seed: int) -> list[Config]:
-    """`count` different configs; the same ones for the same seed and Hypothesis version."""
+    """`count` different configs; the same ones for the same seed, Hypothesis and source code.
+
+    (Hypothesis also draws the constants that it finds in the code under test.)
+    """
     found: dict[str, Config] = {}
     for attempt in range(100):
         if len(found) >= count:

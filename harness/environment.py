@@ -5,25 +5,25 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.backends.loading import versions_of
-from harness.backends.protocol import Backend
 from harness.results import FORMAT_VERSION
+from harness.runners import Runner
 
 __all__ = ["describe"]
 
 
-def describe(backends: dict[str, Backend], **parameters: Any) -> dict[str, Any]:
+def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]:
     """The header of a results file; `parameters` are those of the run."""
     versions = {"rnn-parity": __version__, "python": platform.python_version()}
     for name in ("numpy", "hypothesis"):
         versions[name] = metadata.version(name)
-    for backend in backends.values():
-        versions.update(versions_of(backend))
+    for runner in runners.values():
+        versions.update(runner.about.versions)
     return {
         "kind": "run",
         "format_version": FORMAT_VERSION,
@@ -32,7 +32,7 @@ def describe(backends: dict[str, Backend], **parameters: Any) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
-        "backends": {name: backend.name for name, backend in backends.items()},
+        "backends": {key: runner.about.name for key, runner in runners.items()},
         "parameters": parameters,
     }
 

@@ -3,24 +3,28 @@
 An entry excuses a failing result of its backends (in the versions it names) by one of its
 checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
 In the other direction, `shown_by` lists pinned configs that must show the difference; without it
-every pinned config that the entry is about must. Where one no longer does, the entry is out of
-date, and that is as loud as a new failure.
+every pinned config that the entry is about must. Where one no longer does, or shows it smaller or
+larger than `ratio` says, the entry is out of date, and that is as loud as a new failure
+(`harness.pinned`).
 """
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from harness.checks import CHECKS
-from harness.config import Config, ConfigError
-from harness.results import Result, as_float
+from harness.config import Config
+from harness.results import LONGEST_FIELD, NAME, Result, as_float
+from harness.text import shown, text_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,6 +38,7 @@ __all__ = [
     "KnownDifference",
     "KnownDifferences",
     "load_known",
+    "this_platform",
 ]
 
 CAUSES = {
@@ -47,8 +52,10 @@ CAUSES = {
     "hung": "there is no answer in time",
     "wrong": "an accepted call is answered wrongly",
     "differs": "one refuses what the other accepts",
+    "rounding": "as far apart as two orders of summation may be, and no further",
     "mode": "a fresh layer is in another mode",
     "shared": "all dropouts of a stack drop the same elements",
+    "repeats": "a call drops some places of a tensor as it drops others",
     "order": "parameters come in another order",
     "numpy": "NumPy's global generator is drawn from",
 }
@@ -67,7 +74,12 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `statement` says the difference in one sentence that a user can act on. `when` restricts it
     to configs with these field values (a list: one of them). `parts`, where given, restricts it
     to these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest
-    ratio elsewhere. What is larger is more than is known, and unexpected. `versions` names
+    ratio elsewhere. What is larger is more than is known, and unexpected. `intermittent` names
+    the parts of which the configs of `shown_by` show it in some runs only; such an entry cannot
+    vanish, and those configs count as showing it in any run. `ratio` is the range within which
+    the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement, and
+    as loud as the contrary. `platforms` are patterns of which one must match `this_platform()`,
+    where a difference is not everywhere. `versions` names
     every package whose behaviour it is, with a version range (PEP 440).
     """
 
@@ -83,6 +95,9 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: dict[str, float] = {}
     max_ratio: float = float("inf")
     when: Mapping[str, Any] = {}
+    intermittent: tuple[str, ...] = ()
+    ratio: tuple[float, float] | None = None
+    platforms: tuple[str, ...] = ()
 
     def about(self, result: Result, config: Config) -> bool:
         """Whether the entry says anything of such a result, whatever its verdict."""
@@ -104,6 +119,15 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         )
 
+    def hides(self, result: Result, config: Config) -> bool:
+        """Whether a pass is where the difference shows in some runs."""
+        return (
+            result.verdict == "pass"
+            and result.part in self.intermittent
+            and result.config_id in self.shown_by
+            and self.about(result, config)
+        )
+
 
 def _matches(value: Any, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, list) else bool(value == wanted)
@@ -116,53 +140,17 @@ class KnownDifferences:
         self.entries = tuple(entries)
 
     def mark(self, result: Result) -> Result:
-        """The result with the id of the entry that explains it, if one does."""
-        if result.verdict != "fail":
+        """The result with the id of the entry that explains it, if one does.
+
+        Or, of a pass, the intermittent one that it would show in another run.
+        """
+        if result.verdict not in ("pass", "fail"):
             return result
         config = Config.parse(result.config_id)
         for entry in self.entries:
-            if entry.explains(result, config):
+            if entry.explains(result, config) or entry.hides(result, config):
                 return msgspec.structs.replace(result, known=entry.id)
         return result
-
-    def vanished(self, results: Iterable[Result]) -> list[str]:
-        """What to say of entries whose pinned configs were run and did not show them."""
-        results = list(results)
-        seen = {(result.backend, result.config_id) for result in results}
-        shown = {(result.known, result.backend, result.config_id) for result in results}
-        messages = []
-        for entry in self.entries:
-            pinned = {
-                (backend, config_id)
-                for backend in entry.backends
-                for config_id in entry.shown_by
-                if (backend, config_id) in seen
-            } or _pinned(entry, results)
-            missing = [
-                (backend, config_id)
-                for backend, config_id in sorted(pinned)
-                if (entry.id, backend, config_id) not in shown
-            ]
-            messages += [
-                f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
-                f"{backend}. If it was repaired, narrow `versions` or `when` of the entry, or "
-                f"delete it, in {BASELINE.name}"
-                for backend, config_id in missing
-            ]
-        return messages
-
-
-def _pinned(entry: KnownDifference, results: list[Result]) -> set[tuple[str, str]]:
-    """Without `shown_by`: every pinned config that it is about and that came to a verdict."""
-    if entry.shown_by:
-        return set()
-    return {
-        (result.backend, result.config_id)
-        for result in results
-        if result.origin == "corpus"
-        and result.verdict in ("pass", "fail")
-        and entry.about(result, Config.parse(result.config_id))
-    }
 
 
 def load_known(path: Path = BASELINE) -> KnownDifferences:
@@ -175,15 +163,27 @@ def load_known(path: Path = BASELINE) -> KnownDifferences:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
         entries = msgspec.convert(data.get("difference", []), list[KnownDifference])
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise BaselineError(f"baseline {path}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
+        raise BaselineError(f"baseline {path}: {text_of(error)}") from error
+    others = sorted(set(data) - {"difference"})
+    if others:
+        raise BaselineError(f"baseline {path}: {shown(others)}, expected [[difference]] only")
     for entry in entries:
         _validate(path, entry)
     return KnownDifferences(entry for entry in entries if _installed(entry))
 
 
 def _validate(path: Path, entry: KnownDifference) -> None:
-    where = f"baseline {path}, entry {entry.id!r}"
+    where = f"baseline {path}, entry {shown(entry.id)}"
+    if NAME.fullmatch(entry.id) is None:
+        raise BaselineError(f"{where}: id, expected a name of {NAME.pattern}")
+    for name in ("statement", "reason", "reference"):
+        words = " ".join(getattr(entry, name).split())
+        if not words.isprintable() or len(words) > LONGEST_FIELD:
+            raise BaselineError(
+                f"{where}: {name} = {shown(words)}, expected at most {LONGEST_FIELD} printable "
+                "characters"
+            )
     if not entry.reason.strip():
         raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
     if not entry.statement.strip():
@@ -194,29 +194,47 @@ def _validate(path: Path, entry: KnownDifference) -> None:
         raise BaselineError(
             f"{where}: neither shown_by nor when, expected pinned config ids, or what it is about"
         )
+    if entry.ratio is not None and not (0 <= entry.ratio[0] <= entry.ratio[1] and entry.shown_by):
+        raise BaselineError(
+            f"{where}: ratio = {list(entry.ratio)}, expected [smallest, largest] of the configs of "
+            "shown_by"
+        )
+    if entry.intermittent and not entry.shown_by:
+        raise BaselineError(f"{where}: intermittent without shown_by, expected pinned config ids")
     names = [check.name for check in CHECKS]
     for check in entry.checks:
         if check not in names:
-            raise BaselineError(f"{where}: checks: {check!r}, expected one of {', '.join(names)}")
+            raise BaselineError(
+                f"{where}: checks: {shown(check)}, expected one of {', '.join(names)}"
+            )
     for cause in entry.causes:
         if cause not in CAUSES:
-            raise BaselineError(f"{where}: causes: {cause!r}, expected of {', '.join(CAUSES)}")
+            raise BaselineError(f"{where}: causes: {shown(cause)}, expected of {', '.join(CAUSES)}")
     if not entry.versions:
         raise BaselineError(f"{where}: versions is empty, expected package = a version range")
     for name in entry.when:
         if name not in Config.__dataclass_fields__:
-            raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
+            raise BaselineError(f"{where}: when: {shown(name)}, expected a field of a config")
     try:
-        for versions in entry.versions.values():
-            SpecifierSet(versions)
+        for package, versions in entry.versions.items():
+            if NAME.fullmatch(package) is None:
+                raise ValueError(f"versions: {shown(package)}, expected the name of a package")
+            SpecifierSet(versions).contains("1")
         for config_id in entry.shown_by:
             Config.parse(config_id)
-    except (InvalidSpecifier, ConfigError) as error:
-        raise BaselineError(f"{where}: {error}") from error
+    except ValueError as error:  # ConfigError and InvalidSpecifier are such
+        raise BaselineError(f"{where}: {text_of(error)}") from error
+
+
+def this_platform() -> str:
+    """System and machine, as an entry's `platforms` name them: 'linux-x86_64'."""
+    return f"{sys.platform}-{platform.machine()}".lower()
 
 
 def _installed(entry: KnownDifference) -> bool:
-    """Whether every package that the entry names is there in a version that it names."""
+    """Whether every package that the entry names is there in a version that it names, here."""
+    if entry.platforms and not any(fnmatch(this_platform(), one) for one in entry.platforms):
+        return False
     for package, versions in entry.versions.items():
         try:
             version = metadata.version(package)

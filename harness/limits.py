@@ -29,7 +29,8 @@ def replay(backend: str, steps: int) -> str:
     config = Config(
         nonlinearity="relu", h_0=True, input_size=3, hidden_size=5, batch=3, steps=steps
     )
-    command = [sys.executable, "-m", "harness.cli", "replay", config.id, "--backend", backend]
+    replay = [sys.executable, "-m", "harness.cli", "replay", config.id]
+    command = [*replay, "--backend", backend, "--time-limit", str(LIMIT)]
     start = time.perf_counter()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)

@@ -182,7 +182,7 @@ def _differences(results: Sequence[Result], known: KnownDifferences) -> dict[str
 
 def _own(result: Result) -> bool:
     """Whether it takes more than one backend to show it."""
-    return result.check in ("call_parity", "parity", "modes")
+    return result.compares_two
 
 
 def _measured(
@@ -229,7 +229,9 @@ def _line(
 
 
 def _numbered(ids: set[str], differences: Mapping[str, Difference]) -> tuple[Difference, ...]:
-    return tuple(sorted((differences[i] for i in ids), key=lambda d: d.number))
+    """In their order; an id that the baseline of here does not have has no number."""
+    shown = (differences[entry] for entry in ids if entry in differences)
+    return tuple(sorted(shown, key=lambda difference: difference.number))
 
 
 def _is_call(result: Result, prefixes: Sequence[str]) -> bool:

@@ -29,6 +29,10 @@ _VALUES = frozenset(
 )
 
 
+def _against_another(result: Result) -> bool:
+    return result.check == "forward_error" and result.compares_two
+
+
 _POWERFUL = frozenset(("step_residual", "exact_lane", "gradient", "activation"))
 _DROPS = frozenset(("dropout_values", "dropout_rate", "dropout_independent"))
 
@@ -189,7 +193,9 @@ _ALL = (
         "Code Example 1 prints the same for both, once the weights are copied",
         "mapping page, Code Example 1",
         lambda result, config: (
-            config.data == "page" and result.check in (*_VALUES, "parity") and _concludes(result)
+            config.data == "page"
+            and (result.check in _VALUES or _against_another(result))
+            and _concludes(result)
         ),
         "Code Example 1",
     ),
@@ -371,6 +377,19 @@ _ALL = (
                 and config.data in ("mixed", "sweep")
             )
         ),
+    ),
+    Requirement(
+        "steady",
+        NUMBERS,
+        "The same call gives the same bits, whichever and how many threads compute it",
+        "both",
+        causes=frozenset({"flush"}),
+    ),
+    Requirement(
+        "thread",
+        NUMBERS,
+        "A call leaves its thread's rounding and underflow as IEEE 754 has them",
+        "IEEE 754",
     ),
     Requirement(
         "long",

@@ -1,17 +1,28 @@
-"""A result line: the record, its JSON, and reading it back; the contract of results.jsonl."""
+"""A result line: the record and its JSON; the contract of results.jsonl."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from harness.comparison import Comparison, Worst
+from harness.config import Config
+from harness.text import LONGEST, printable, shown
 
-__all__ = ["FORMAT_VERSION", "Number", "Place", "Result", "ResultsError", "number", "read_results"]
+__all__ = [
+    "FORMAT_VERSION",
+    "LONGEST_FIELD",
+    "NAME",
+    "Number",
+    "Place",
+    "Result",
+    "ResultsError",
+    "number",
+]
 
 FORMAT_VERSION = 1
 
@@ -21,12 +32,22 @@ Number = float | Literal["nan", "inf", "-inf"]
 VERDICTS = ("pass", "fail", "inconclusive", "unsupported", "error")
 
 
+NAME = re.compile("[A-Za-z0-9_.-]{1,60}")
+"""What names of backends, checks, requirements, causes and origins are made of."""
+
+LONGEST_FIELD = 20_000
+"""Characters of a text in a result line; a replay command names files."""
+
+
 class ResultsError(ValueError):
     """A results file that cannot be read; names the line and what was expected."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where in the outputs; null where not applicable."""
+    """Where in the outputs; null where not applicable.
+
+    `pre_activation` is the exact one, of an element that was judged as a step of its own.
+    """
 
     output: str
     layer: int | None = None
@@ -37,10 +58,18 @@ class Place(msgspec.Struct, frozen=True):
     actual: Number | None = None
     expected: Number | None = None
     bound: Number | None = None
+    pre_activation: Number | None = None
 
 
 class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
-    """One check's verdict on one part of one config for one backend."""
+    """One check's verdict on one part of one config for one backend.
+
+    `last` marks the last line of a config: with it the config is complete.
+
+    Raises:
+        ValueError: a config id that is none, a name that is none, or a text that cannot be
+            printed; so whoever shows a result need not ask whether it can be shown.
+    """
 
     config_id: str
     backend: str
@@ -65,6 +94,35 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     undefined: int = 0
     assert_close: str | None = None
     power: dict[str, float] = {}
+    last: bool = False
+
+    def __post_init__(self) -> None:
+        Config.parse(self.config_id)
+        for name in ("backend", "check", "requirement", "origin", "cause"):
+            value = getattr(self, name)
+            if value is not None and NAME.fullmatch(value) is None:
+                raise ValueError(f"{name} = {shown(value)}, expected a name of {NAME.pattern}")
+        for name, value in self._texts():
+            if len(value) > LONGEST_FIELD or not value.isprintable():
+                raise ValueError(
+                    f"{name} = {shown(value)}, expected at most {LONGEST_FIELD} printable "
+                    "characters in one line"
+                )
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        for name in ("message", "part", "replay", "known", "assert_close"):
+            yield name, getattr(self, name) or ""
+        for name in self.power:
+            yield "power", name
+        for where in (self.worst, self.first):
+            if where is not None:
+                yield "output", where.output
+                yield "direction", where.direction or ""
+
+    @property
+    def compares_two(self) -> bool:
+        """Whether it takes two implementations to show it."""
+        return self.check in ("call_parity", "across", "modes") or " against " in self.part
 
     @property
     def unexpected(self) -> bool:
@@ -100,6 +158,7 @@ def place(worst: Worst | None) -> Place | None:
         number(worst.actual),
         number(worst.expected),
         number(worst.bound),
+        number(worst.pre_activation),
     )
 
 
@@ -113,8 +172,8 @@ def from_comparison(comparison: Comparison, **context: Any) -> Result:
         max_ulp=number(comparison.max_ulp),
         ratio=number(comparison.ratio),
         worst=place(comparison.worst),
-        message=comparison.message,
-        part=comparison.part,
+        message=printable(comparison.message, 2 * LONGEST),
+        part=printable(comparison.part, 200),
         cause=comparison.cause,
         first=place(comparison.first),
         failing=comparison.failing,
@@ -124,33 +183,3 @@ def from_comparison(comparison: Comparison, **context: Any) -> Result:
         power=comparison.power,
         **context,
     )
-
-
-def read_results(path: Path) -> tuple[dict[str, Any], Iterator[Result]]:
-    """Header and results of a file that `rnn-parity run` wrote.
-
-    Raises:
-        ResultsError: not such a file, another format version, or a broken line.
-    """
-    lines = path.read_bytes().splitlines()
-    try:
-        header = msgspec.json.decode(lines[0] if lines else b"", type=dict)
-    except msgspec.MsgspecError as error:
-        raise ResultsError(
-            f"{path}: line 1, expected a JSON object with kind 'run': {error}"
-        ) from error
-    if header.get("kind") != "run" or header.get("format_version") != FORMAT_VERSION:
-        raise ResultsError(
-            f"{path}: line 1 has kind {header.get('kind')!r} and format_version "
-            f"{header.get('format_version')!r}, expected 'run' and {FORMAT_VERSION}"
-        )
-
-    def results() -> Iterator[Result]:
-        decoder = msgspec.json.Decoder(Result)
-        for count, line in enumerate(lines[1:], start=2):
-            try:
-                yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
-                raise ResultsError(f"{path}: line {count}: {error}") from error
-
-    return header, results()

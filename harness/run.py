@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from harness.config import Config
-from harness.corpus import SAMPLE, load_corpus
+from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.draw import draw_configs, shrink_config
 from harness.environment import describe
-from harness.findings import Cell, Finding, Key, find, key_of, matrix
+from harness.findings import Key, find, key_of
+from harness.journal import COMPLETE, Block, Journal, locked, read_run
 from harness.judge import Session
-from harness.known import KnownDifference
-from harness.results import Result
+from harness.minimise.finish import finish
+from harness.outcome import Outcome, conclude
+from harness.results import ResultsError
 from harness.strategies import configs
+from harness.text import shown
 
-__all__ = ["Outcome", "execute", "results_path"]
+__all__ = ["execute", "results_path"]
 
 Progress = Callable[[str, int, int, int], None]
 """Told the stage, how many of how many configs are done, and unexpected results so far."""
@@ -28,38 +32,6 @@ SHRINK_BUDGET = 60
 
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
-
-
-@dataclass
-class Outcome:
-    """Everything a report needs to know of a run.
-
-    `known` maps the ids of known differences to them; `vanished` and `idle` are messages
-    about known differences that no longer show and requirements without verdict.
-    """
-
-    header: dict[str, Any]
-    results: list[Result] = field(default_factory=list)
-    known: dict[str, KnownDifference] = field(default_factory=dict)
-    vanished: list[str] = field(default_factory=list)
-    idle: list[str] = field(default_factory=list)
-
-    @property
-    def unexpected(self) -> list[Result]:
-        return [result for result in self.results if result.unexpected]
-
-    @property
-    def exit_code(self) -> int:
-        """0: nothing unexpected; 1: an unexpected verdict."""
-        return 1 if self.unexpected or self.vanished or self.idle else 0
-
-    @property
-    def findings(self) -> list[Finding]:
-        return find(self.results)
-
-    @property
-    def matrix(self) -> dict[str, dict[str, Cell]]:
-        return matrix(self.results)
 
 
 def results_path(out: Path) -> Path:
@@ -74,37 +46,145 @@ def execute(
     examples: int,
     seed: int,
     progress: Progress = lambda *_: None,
-    corpus: Sequence[Config] | None = None,
+    corpus: Path | None = None,
+    resume: bool = False,
+    reproducing: float = 0.0,
 ) -> Outcome:
     """Judge corpus and drawn configs with all backends of the session; shrink what failed.
 
-    Differences never stop it. Raises OSError if `out` cannot be written.
+    Differences never stop it. Ctrl-C (KeyboardInterrupt) ends it with what is there.
+
+    Args:
+        corpus: a file of config ids in place of the pinned corpus.
+        resume: go on with what stands in `out`, where there is something, else begin.
+        reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
+
+    Raises:
+        ResultsError: what stands there is no run that can be gone on with here, another run is
+            writing it, or it can no longer be written; all results up to there are kept.
+        OSError: `out` cannot be written.
     """
-    outcome = Outcome(
-        describe(session.backends, examples=examples, seed=seed),
-        known={entry.id: entry for entry in session.known.entries},
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    encode = msgspec.json.Encoder().encode
-    with results_path(out).open("wb") as file:
-        file.write(encode(outcome.header) + b"\n")
-
-        def judge(config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
-            results = session.judge(config, repeat=repeat, origin=origin, only=only)
-            outcome.results.extend(results)
-            file.write(b"".join(encode(result) + b"\n" for result in results))
-            file.flush()
-
-        for stage in _stages(session, examples, seed, corpus):
-            for count, config in enumerate(stage.configs):
-                progress(stage.title, count, len(stage.configs), len(outcome.unexpected))
-                judge(config, stage.origin, _repeats(stage.origin, config), stage.backends)
-            progress(stage.title, len(stage.configs), len(stage.configs), len(outcome.unexpected))
-        for config, backend in _shrunk(session, outcome, examples, seed, progress):
-            judge(config, "shrunk", True, [backend])
-    outcome.vanished = session.known.vanished(outcome.results)
-    outcome.idle = _idle(outcome.results)
+    stages = _stages(session, examples, seed, corpus)
+    parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
+    header = describe(session.runners, **parameters) | _plan(stages)
+    path = results_path(out)
+    with locked(out), _journal(path, header, resume) as journal:
+        outcome = Outcome(
+            journal.header, known={entry.id: entry for entry in session.known.entries}
+        )
+        complete = False
+        try:
+            _Run(session, journal, outcome, progress).work(stages, examples, seed)
+            journal.finish()
+            complete = True
+        except KeyboardInterrupt:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise
+            count = len({result.config_id for result in outcome.results})
+            raise ResultsError(
+                f"{path} cannot be written any more ({error.strerror}); {count:,} configs are in "
+                f"it. Make room and go on with: rnn-parity run --resume --out {out}"
+            ) from error
+        outcome.header = journal.header
+        conclude(outcome, session.known, complete=complete, configs=journal.count)
+        unexpected = len(outcome.unexpected)
+        finish(
+            session,
+            outcome,
+            out,
+            reproducing if complete else 0.0,
+            lambda done, total: progress("reproducing", done, total, unexpected),
+        )
     return outcome
+
+
+def _plan(stages: Sequence[_Stage]) -> dict[str, Any]:
+    """How many configs are to be judged, and a digest of which."""
+    lines = [
+        f"{stage.title} {stage.origin} {' '.join(stage.backends)} {config.id}"
+        for stage in stages
+        for config in stage.configs
+    ]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return {"planned": len(lines), "plan": digest}
+
+
+def _journal(path: Path, header: dict[str, Any], resume: bool) -> Journal:
+    if not (resume and path.is_file() and b"\n" in path.read_bytes()):
+        return Journal.begin(path, header)
+    recorded = read_run(path)
+    for name, value in header.items():
+        if name != "date" and recorded.header.get(name) != value:
+            raise ResultsError(
+                f"{path} cannot be gone on with: its run had {name} = "
+                f"{shown(recorded.header.get(name), 300)}, this one has {shown(value, 300)}; "
+                "begin anew, without --resume"
+            )
+    return Journal.resume(path, recorded)
+
+
+@dataclass
+class _Run:
+    """A run under way: what is recorded already is taken from there, the rest is judged."""
+
+    session: Session
+    journal: Journal
+    outcome: Outcome
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.recorded: deque[Block] = deque(self.journal.recorded)
+        self.unexpected = 0
+
+    def work(self, stages: Sequence[_Stage], examples: int, seed: int) -> None:
+        """All stages, then the shrunk configs, which depend on what the drawn ones showed."""
+        finished = self.journal.header["state"] == COMPLETE
+        for stage in stages:
+            self._stage(stage)
+        shrunk = {(block[0].config_id, block[0].backend) for block in self.recorded}
+        while self.recorded:
+            self._keep(self.recorded.popleft())
+        if finished:
+            return
+        for config, backend in _shrunk(self.session, self.outcome, examples, seed, self._progress):
+            if (config.id, backend) not in shrunk:
+                self._judge(config, "shrunk", True, [backend])
+
+    def _stage(self, stage: _Stage) -> None:
+        total = len(stage.configs)
+        for count, config in enumerate(stage.configs):
+            self._progress(stage.title, count, total)
+            if self.recorded:
+                self._keep(self._of(config))
+                continue
+            for ahead in stage.configs[count : count + 2]:
+                repeat = _repeats(stage.origin, ahead)
+                self.session.begin(ahead, repeat=repeat, only=stage.backends)
+            self._judge(config, stage.origin, _repeats(stage.origin, config), stage.backends)
+        self._progress(stage.title, total, total)
+
+    def _of(self, config: Config) -> Block:
+        """The next block, which is this config's: all that are recorded stand in this order."""
+        block = self.recorded.popleft()
+        if block[0].config_id != config.id:
+            raise ResultsError(
+                f"the results have {block[0].config_id} where {config.id} was judged; "
+                "lines are missing or stand in another place. Begin anew, without --resume"
+            )
+        return block
+
+    def _judge(self, config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
+        results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
+        self._keep(self.journal.append(results))
+
+    def _keep(self, block: Block) -> None:
+        self.outcome.results.extend(block)
+        self.unexpected += sum(result.unexpected for result in block)
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        self.progress(stage, done, total, self.unexpected)
 
 
 @dataclass(frozen=True)
@@ -117,21 +197,20 @@ class _Stage:
     backends: Sequence[str]
 
 
-def _stages(
-    session: Session, examples: int, seed: int, corpus: Sequence[Config] | None
-) -> list[_Stage]:
-    sampled = [b.name for b in session.backends.values() if getattr(b, "sampled", False)]
-    others = [b.name for b in session.backends.values() if b.name not in sampled]
+def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[_Stage]:
+    every = [runner.about for runner in session.runners.values()]
+    sampled = [about.name for about in every if about.sampled]
+    others = [about.name for about in every if not about.sampled]
     stages = []
     if others:
-        pinned = load_corpus() if corpus is None else corpus
+        pinned = load_corpus(corpus or CORPUS)
         drawn = draw_configs(configs(), examples, seed) if examples else []
         stages += [
             _Stage("corpus", "corpus", pinned, others),
             _Stage("drawn", "drawn", drawn, others),
         ]
     if sampled:
-        pinned = load_corpus(SAMPLE) if corpus is None else corpus
+        pinned = load_corpus(corpus or SAMPLE)
         small = configs(max_steps=4, max_layers=2)
         few = examples // SAMPLED_SHARE
         drawn = draw_configs(small, few, seed) if few else []
@@ -149,17 +228,21 @@ def _repeats(stage: str, config: Config) -> bool:
 
 
 def _shrunk(
-    session: Session, outcome: Outcome, examples: int, seed: int, progress: Progress
+    session: Session,
+    outcome: Outcome,
+    examples: int,
+    seed: int,
+    progress: Callable[[str, int, int], None],
 ) -> list[tuple[Config, str]]:
     """For every finding that drawn configs showed: the smallest config found to show it."""
-    sampled = {b.name for b in session.backends.values() if getattr(b, "sampled", False)}
+    sampled = {r.about.name for r in session.runners.values() if r.about.sampled}
     drawn = [r for r in outcome.results if r.origin == "drawn" and r.backend not in sampled]
     judged = {result.config_id for result in drawn}
     # The pinned corpus shows every call at sizes that are small already.
     found = [finding for finding in find(drawn) if not finding.key[3]]
     smallest: dict[tuple[str, str], tuple[Config, str]] = {}
     for count, finding in enumerate(found):
-        progress("shrinking", count, len(found), len(outcome.unexpected))
+        progress("shrinking", count, len(found))
 
         def shows(config: Config, key: Key = finding.key) -> bool:
             results = session.judge(config, only=[key[0]])
@@ -175,27 +258,5 @@ def _shrunk(
         )
         if config is not None and config.id not in judged:
             smallest[config.id, finding.backend] = (config, finding.backend)
-    progress("shrinking", len(found), len(found), len(outcome.unexpected))
+    progress("shrinking", len(found), len(found))
     return list(smallest.values())
-
-
-def _idle(results: Sequence[Result]) -> list[str]:
-    """Where nothing was concluded: a green that means nothing.
-
-    A backend of which nothing at all was judged; or a requirement, unless the backend documents
-    that it does not do what it is about, or is unexpectedly wrong anyway.
-    """
-    judged = {r.backend for r in results if r.verdict in ("pass", "fail", "error")}
-    silent = [
-        f"{backend}: nothing was judged; every config is unsupported, or was not concluded"
-        for backend in dict.fromkeys(r.backend for r in results)
-        if backend not in judged
-    ]
-    wrong = {r.backend for r in results if r.unexpected}
-    return silent + [
-        f"{backend}: nothing was concluded on requirement {key!r} ({cell.verdict}); a run "
-        "without a verdict on it proves nothing about it"
-        for key, row in matrix(results).items()
-        for backend, cell in row.items()
-        if cell.verdict in ("untested", "inconclusive") and backend in judged - wrong
-    ]

@@ -70,7 +70,7 @@ def configs(
         lengths = "ragged"
     if aspect == "training":  # enough elements to count
         batch, hidden_size = 6 * batch, 3 * hidden_size
-        lengths = lengths if lengths == "nolens" else "alllens"
+        lengths = lengths if lengths == "nolens" else "alllens"  # masks are read everywhere
     else:
         dropout = 50 * (dropout > 0)
     if aspect == "gradient":

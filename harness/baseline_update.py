@@ -1,0 +1,226 @@
+"""`rnn-parity baseline update`: the baseline as a run says it should be, for a person to review.
+
+Comments, order and wording stay. What is no longer shown goes; ranges of ratios follow what was
+measured; what is new and has an established cause comes in without statement and reason, which
+only a person can give, and without which the baseline is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import tomlkit
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+from tomlkit.items import AoT, Table
+
+from harness.findings import Finding, find
+from harness.known import CAUSES, KnownDifference, KnownDifferences
+from harness.pinned import missing, peak
+from harness.results import Result, as_float
+
+__all__ = ["Update", "updated"]
+
+ROOM = 1.25
+"""How much larger or smaller than measured a ratio may be on another machine."""
+
+
+@dataclass
+class Update:
+    """The new text, and a line for each change; `open` says what a person has to do."""
+
+    text: str
+    changes: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+
+def updated(
+    text: str, known: KnownDifferences, results: Iterable[Result], versions: Mapping[str, str]
+) -> Update:
+    """The text of a baseline file after the results of a complete run.
+
+    Args:
+        known: the entries of `text` for what is installed; others are left alone.
+        versions: of the packages of the run, by name.
+    """
+    lines = [msgspec.structs.replace(result, known=None) for result in results]
+    document = tomlkit.parse(text)
+    tables = document.get("difference")
+    if not isinstance(tables, AoT):
+        tables = tomlkit.aot()
+        document["difference"] = tables
+    update = Update(text)
+    here = {entry.id for entry in known.entries}
+    others = [e for e in _entries(tables) if e.id not in here]
+    carried = _carried(tables, others, [known.mark(line) for line in lines], versions, update)
+    known = KnownDifferences((*known.entries, *carried))
+    lines = [known.mark(line) for line in lines]
+    by_id = {entry.id: entry for entry in known.entries}
+    lines = [line for line in lines if not _raised(line, tables, by_id, update)]
+    for place in reversed(range(len(tables))):
+        entry = by_id.get(str(tables[place].get("id")))
+        if entry is not None and not _kept(tables[place], entry, lines, update):
+            del tables[place]
+    for finding in find(lines):
+        if finding.unexpected:
+            _enter(tables, finding, versions, update)
+    # A blank line before each entry, new ones included.
+    update.text = re.sub(
+        r"(?<!\n)\n\[\[difference\]\]", "\n\n[[difference]]", tomlkit.dumps(document)
+    )
+    return update
+
+
+def _entries(tables: AoT) -> list[KnownDifference]:
+    return msgspec.convert(tables.unwrap(), list[KnownDifference])
+
+
+def _carried(
+    tables: AoT,
+    others: Sequence[KnownDifference],
+    lines: Sequence[Result],
+    versions: Mapping[str, str],
+    update: Update,
+) -> list[KnownDifference]:
+    """Entries of other versions that explain what is unexpected with these: they hold on."""
+    unexpected = [line for line in lines if line.unexpected]
+    carried = []
+    for entry in others:
+        alone = KnownDifferences([entry])
+        if not {*entry.versions} <= {*versions} or not any(
+            alone.mark(line).known for line in unexpected
+        ):
+            continue
+        wider = {name: _widened(spec, versions[name]) for name, spec in entry.versions.items()}
+        table = next(table for table in tables if table.get("id") == entry.id)
+        for name, spec in wider.items():
+            table["versions"][name] = spec
+        said = ", ".join(f"{name} {spec}" for name, spec in wider.items())
+        update.changes.append(f"{entry.id}: shows with these versions too, now {said}")
+        carried.append(msgspec.structs.replace(entry, versions=wider))
+    return carried
+
+
+def _widened(specifier: str, version: str) -> str:
+    """The range with this version in it: '>=2.10,<2.11' and 2.12.1 give '>=2.10,<2.13'."""
+    low, high = _compatible(version).split(",")
+    if Version(version) >= max(
+        (Version(s.version) for s in SpecifierSet(specifier)), default=Version("0")
+    ):
+        low = next((str(s) for s in SpecifierSet(specifier) if s.operator == ">="), low)
+    else:
+        high = next((str(s) for s in SpecifierSet(specifier) if s.operator == "<"), high)
+    return f"{low},{high}"
+
+
+def _raised(
+    line: Result, tables: AoT, by_id: Mapping[str, KnownDifference], update: Update
+) -> bool:
+    """Whether a result is unexpected for its size alone; then the entry's limit is raised."""
+    if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
+        return False
+    for table in tables:
+        entry = by_id.get(str(table.get("id")))
+        smaller = msgspec.structs.replace(line, ratio=1.0)
+        if entry is None or not KnownDifferences([entry]).mark(smaller).known:
+            continue
+        limit = rounded(as_float(line.ratio) * ROOM)
+        parts = table.get("parts")
+        where, name = (parts, line.part) if line.part in entry.parts else (table, "max_ratio")
+        assert where is not None
+        if as_float(where.get(name, 0)) < limit:
+            where[name] = limit
+            update.changes.append(f"{entry.id}: {name} is {limit:g} now")
+        return True
+    return False
+
+
+def _kept(table: Table, entry: KnownDifference, lines: Sequence[Result], update: Update) -> bool:
+    """Bring an entry up to date; False if nothing shows it any more."""
+    gone = missing(entry, lines)
+    asked = {(line.backend, line.config_id) for line in lines}
+    silent = [
+        backend
+        for backend in entry.backends
+        if any(one == backend for one, _ in gone)
+        and not any(line.known == entry.id and line.backend == backend for line in lines)
+    ]
+    backends = [backend for backend in entry.backends if backend not in silent]
+    if not backends:
+        update.changes.append(f"{entry.id}: deleted, for nothing shows it any more")
+        return False
+    if silent:
+        table["backends"] = backends
+        update.changes.append(f"{entry.id}: {', '.join(silent)} shows it no more")
+    lost = {config_id for backend, config_id in gone if backend in backends}
+    if lost and entry.shown_by:
+        left = [config_id for config_id in entry.shown_by if config_id not in lost]
+        table["shown_by"] = left or [_another(entry, lines, asked)]
+        update.changes.append(f"{entry.id}: no longer shown by {', '.join(sorted(lost))}")
+    elif lost:
+        update.open.append(f"{entry.id}: narrow `when`; not shown by {', '.join(sorted(lost))}")
+    largest = peak(entry, lines)
+    low, high = entry.ratio or (math.inf, -math.inf)
+    if largest is not None and not low <= largest <= high:
+        table["ratio"] = [rounded(largest / ROOM), rounded(largest * ROOM)]
+        update.changes.append(f"{entry.id}: ratio is {largest:.4g}, {_before(entry)}")
+    return True
+
+
+def _another(entry: KnownDifference, lines: Sequence[Result], asked: set[tuple[str, str]]) -> str:
+    """A pinned config that shows it with every backend of the entry that was asked it."""
+    shown = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
+    every = sorted({config_id for _, config_id in shown})
+    for config_id in every:
+        backends = {backend for backend, one in asked if one == config_id} & {*entry.backends}
+        if all((backend, config_id) in shown for backend in backends):
+            return config_id
+    return every[0]
+
+
+def _before(entry: KnownDifference) -> str:
+    return "without a range before" if entry.ratio is None else f"was {list(entry.ratio)}"
+
+
+def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: Update) -> None:
+    """A new entry, with everything but what only a person knows."""
+    package = next((name for name in versions if name == finding.backend.split("-")[0]), None)
+    if finding.cause not in CAUSES or package is None:
+        why = "no cause is established" if package else "no package's version to pin it to"
+        update.open.append(f"{finding.backend}, {finding.check}: not entered, {why}")
+        return
+    smallest, largest = finding.smallest, as_float(finding.worst.ratio)
+    fields: dict[str, Any] = {
+        "id": finding.slug.removesuffix("-unexpected"),
+        "statement": "",
+        "backends": [finding.backend],
+        "versions": {package: _compatible(versions[package])},
+        "checks": [finding.check],
+        "causes": [finding.cause],
+        "reason": "",
+        "shown_by": [smallest.config_id],
+    }
+    if math.isfinite(largest) and largest > 0:
+        fields["max_ratio"] = rounded(largest * ROOM)
+    table = tomlkit.table()
+    for name, value in fields.items():
+        table[name] = tomlkit.inline_table() | value if name == "versions" else value
+    tables.append(table)
+    update.changes.append(f"{fields['id']}: entered")
+    update.open.append(f"{fields['id']}: give it a statement and a reason")
+
+
+def _compatible(version: str) -> str:
+    """The same minor version: '>=2.10,<2.11' of '2.10.0'."""
+    major, minor = (int(part) for part in version.split(".")[:2])
+    return f">={major}.{minor},<{major}.{minor + 1}"
+
+
+def rounded(value: float) -> float:
+    """To three significant digits."""
+    return float(f"{value:.3g}")
