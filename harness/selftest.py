@@ -1,0 +1,318 @@
+"""Does the harness see? Every planted fault against a fixed selection of the pinned corpus.
+
+A fault is caught on a base by a result that is unexpected on a config on which the same base,
+wrapped by nothing, has no unexpected result. Real frameworks are slow: there the first config
+that catches ends the trial. On the oracle all configs are judged, so that it is known which
+checks see a fault, and which faults a check alone sees.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from harness.aspects import CALLS
+from harness.backends import load_backend
+from harness.backends.protocol import Backend
+from harness.case import make_case
+from harness.checks import CHECKS
+from harness.config import Config
+from harness.judge import Session
+from harness.known import KnownDifferences, load_known
+from harness.observe import Observation
+from harness.oracle import Oracle
+from harness.planted import BASES, CATALOGUE, LEGAL, Fault
+from harness.planted.right import CompleteBackend
+from harness.planted.wrapping import WrappedBackend
+from harness.runners import InProcess
+from harness.selection import is_slow, selection
+
+__all__ = ["SelfTest", "Trial", "examine", "run_selftest"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One implementation on one base.
+
+    `caught` holds for each check that accused it the first config that did, and how many had been
+    judged by then.
+    """
+
+    name: str
+    base: str
+    configs: int
+    caught: dict[str, tuple[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def first(self) -> tuple[str, str, int] | None:
+        """The check, the config and the count of the earliest accusation."""
+        found = [(count, check, config) for check, (config, count) in self.caught.items()]
+        if not found:
+            return None
+        count, check, config = min(found, key=lambda one: one[0])
+        return check, config, count
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """All trials: of faults, and of implementations without any.
+
+    `checks` are those that must have a fault which they alone see; none where only some faults
+    were tried, or none on the oracle.
+    """
+
+    faults: tuple[Trial, ...]
+    legal: tuple[Trial, ...]
+    checks: tuple[str, ...]
+
+    @property
+    def missed(self) -> list[Trial]:
+        return [trial for trial in self.faults if not trial.caught]
+
+    @property
+    def accused(self) -> list[Trial]:
+        return [trial for trial in self.legal if trial.caught]
+
+    def alone(self) -> dict[str, list[str]]:
+        """Check -> the faults that no other check sees, on the oracle."""
+        found: dict[str, list[str]] = {check: [] for check in self.checks}
+        for trial in self.faults:
+            if trial.base == "oracle" and len(trial.caught) == 1:
+                found.setdefault(next(iter(trial.caught)), []).append(trial.name)
+        return found
+
+    @property
+    def idle(self) -> list[str]:
+        """Checks without a fault that only they see."""
+        alone = self.alone()
+        return [check for check in self.checks if not alone[check]]
+
+    @property
+    def passed(self) -> bool:
+        return not (self.missed or self.accused or self.idle)
+
+
+ASPECTS = {
+    "dropout": ("training", "forward", "call"),
+    "gradients": ("gradient",),
+    "calls": ("call",),
+    "parameters": ("fresh", "files", "training", "forward", "gradient", "call"),
+    "threads": ("steady", "forward", "gradient", "training", "files", "call"),
+    "legal": ("forward", "gradient", "training", "fresh", "files", "call"),
+}
+VALUES = ("forward", "gradient", "training", "files", "call")
+"""Aspects that a fault of an area can touch, the likeliest first; of other areas, `VALUES`."""
+
+
+def _kind(config: Config) -> str:
+    return "call" if config.aspect in CALLS else config.aspect
+
+
+EVERY_EIGHTH = tuple(CALLS)[::8]
+
+
+def _asked(fault: Fault, config: Config) -> bool:
+    """What is dear is asked where it is to the point: calls, long sequences, sweeps, dropout."""
+    if fault.area == "legal":
+        return True
+    if config.aspect in CALLS:
+        return fault.area == "calls" or config.aspect in EVERY_EIGHTH
+    if config.aspect == "training":
+        if config.lengths == "ragged":  # a layer that is wrapped is itself in evaluation mode only
+            return fault.area == "dropout"
+        return fault.area in ("dropout", "parameters") or config.dropout == 50
+    if config.data == "sweep":
+        return fault.area in ("activations", "precision")
+    return config.steps < 1000 or fault.area == "states" or fault.shows is not None
+
+
+def _touched(fault: Fault, configs: Sequence[Config]) -> list[Config]:
+    aspects = ASPECTS.get(fault.area, VALUES)
+    touched = [c for c in configs if _kind(c) in aspects and _asked(fault, c)]
+    if fault.shows is not None:
+        shows = fault.shows
+        return sorted(touched, key=lambda c: not shows(c))
+    return (
+        sorted(touched, key=lambda c: _kind(c) != aspects[0]) if fault.area in ASPECTS else touched
+    )
+
+
+ORACLES = functools.lru_cache(maxsize=None)(lambda config: Oracle(make_case(config)))
+
+
+@functools.cache
+def _known() -> KnownDifferences:
+    return load_known()
+
+
+@functools.cache
+def _base(name: str) -> Backend:
+    """The right backend that faults are planted in."""
+    if name == "oracle":
+        return cast(Backend, CompleteBackend(name="oracle"))
+    return load_backend(name)
+
+
+def _session(backend: Backend, peers: Sequence[Backend]) -> Session:
+    before = {peer.name: REMEMBERED if peer is PEER else peer for peer in peers}
+    return Session({**before, backend.name: backend}, _known(), oracles=ORACLES)
+
+
+PEER = cast(Backend, CompleteBackend(name="peer"))
+
+
+class _Remembered:
+    """The peer, which is right, asked once for each config."""
+
+    def __init__(self) -> None:
+        self.runner = InProcess(PEER)
+        self.about, self.begin = self.runner.about, self.runner.begin
+        self.carry, self.close = self.runner.carry, self.runner.close
+        self.examine = self.runner.examine
+        self.once = functools.cache(lambda config: self.runner.observe(config, repeat=True))
+
+    def observe(self, config: Config, *, repeat: bool) -> Observation:
+        return self.once(config)
+
+
+REMEMBERED = _Remembered()
+
+
+def _peers(fault: Fault, base: str) -> tuple[Backend, ...]:
+    if fault.peers is not None:
+        return fault.peers()
+    # A right implementation need not accept the same open calls as another right one does.
+    return (PEER,) if fault.name not in LEGAL or base == "oracle" else ()
+
+
+ERRING = ("read-back-rounded", "refuses-one-row")
+"""Faults that show as the verdict `error`; of others that would be a fault of the plant itself."""
+
+
+def _accusing(session: Session, backend: Backend, config: Config, *, errs: bool = True) -> set[str]:
+    """The checks that give an unexpected result; without `errs`, the verdict `error` is none."""
+    results = session.judge(config, only=[backend.name], origin="corpus")
+    return {
+        result.check
+        for result in results
+        if result.unexpected and (result.verdict == "fail" or errs)
+    }
+
+
+@functools.cache
+def _accepted(base: str, config: Config) -> bool:
+    """Whether the base itself has no unexpected result there."""
+    backend = cast(Backend, WrappedBackend(_base(base)))
+    return not _accusing(_session(backend, (PEER,)), backend, config)
+
+
+def examine(fault: Fault, base: str, configs: Sequence[Config], *, everything: bool) -> Trial:
+    """Plant a fault and judge it; `everything`: until a second check sees it too.
+
+    A right implementation is judged to the end.
+    """
+    backend = fault.plant(_base(base))
+    session = _session(backend, _peers(fault, base))
+    caught: dict[str, tuple[str, int]] = {}
+    errs = fault.name in ERRING or fault.name in LEGAL
+    judged, began = 0, time.perf_counter()
+    for config in _touched(fault, configs):
+        judged += 1
+        checks = _accusing(session, backend, config, errs=errs)
+        new = not checks <= set(caught)
+        if new and (fault.name in LEGAL or _accepted(base, config)):
+            for check in checks:
+                caught.setdefault(check, (config.id, judged))
+        if len(caught) > everything and fault.name not in LEGAL:
+            break
+    return Trial(fault.name, base, judged, caught, time.perf_counter() - began)
+
+
+_FREE: dict[str, Any] = {}
+
+
+def _started(free: Any) -> None:
+    """In a new process: a core of its own until its task is done.
+
+    On two cores MindSpore's threads would spend more time on waiting for work than on work.
+    """
+    _FREE["cores"] = free
+
+
+def _task(task: tuple[str, tuple[str, ...]]) -> list[Trial]:
+    """One process, one base, some implementations."""
+    core = _FREE["cores"].get() if _FREE else None
+    try:
+        if core is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {core})
+        return _trials(*task)
+    finally:
+        if core is not None:
+            _FREE["cores"].put(core)
+
+
+def _trials(base: str, names: Sequence[str]) -> list[Trial]:
+    trials = [
+        examine(CATALOGUE[name], base, selection(), everything=base == "oracle")
+        for name in names
+        if name in CATALOGUE
+    ]
+    # A run judges the slow framework itself on the whole corpus: here, what takes half a minute.
+    slow = base == "mindspore"
+    quick = [config for config in selection() if not (slow and is_slow(config))][
+        :: 3 if slow else 1
+    ]
+    legal = [name for name in names if name in LEGAL]
+    return trials + [examine(LEGAL[name], base, quick, everything=True) for name in legal]
+
+
+def run_selftest(
+    bases: Sequence[str] = (),
+    names: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SelfTest:
+    """Run the faults named (all, if none is) on these bases (all), in two processes."""
+    bases = bases or BASES
+    tasks = list(_tasks(bases, names))
+    trials: dict[tuple[str, str], Trial] = {}
+    total = sum(len(task[1]) for task in tasks)
+    # A process for each task: what one framework does to its process (it flushes subnormals, say)
+    # must not be seen with another one. One thread each: two processes share two cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("spawn")
+    free = context.Queue()
+    for number in range(PROCESSES):
+        free.put(CORES[number % len(CORES)])
+    with context.Pool(PROCESSES, _started, (free,), maxtasksperchild=1) as pool:
+        for done in pool.imap_unordered(_task, tasks, chunksize=1):
+            trials |= {(trial.name, trial.base): trial for trial in done}
+            progress(len(trials), total)
+
+    def sorted_trials(catalogue: dict[str, Fault]) -> tuple[Trial, ...]:
+        return tuple(trials[n, b] for n in catalogue for b in bases if (n, b) in trials)
+
+    whole = not names and "oracle" in bases
+    checks = tuple(check.name for check in CHECKS) if whole else ()
+    return SelfTest(sorted_trials(CATALOGUE), sorted_trials(LEGAL), checks)
+
+
+PROCESSES = 2
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+
+SHARES = {"torch": 200, "oracle": 72, "mindspore": 48}
+"""Implementations a task: of equal time, about; those of a task share what is right."""
+
+
+def _tasks(bases: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    every = {**LEGAL, **CATALOGUE}
+    wanted = names or tuple(every)
+    for base in sorted(bases, key=list(SHARES).index, reverse=True):
+        here = [name for name in wanted if base in every[name].bases]
+        for start in range(0, len(here), SHARES[base]):
+            yield base, tuple(here[start : start + SHARES[base]])

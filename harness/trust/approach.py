@@ -1,0 +1,212 @@
+"""How close legal evaluations come to the bounds that judge implementations.
+
+Every case is evaluated in every order of `harness.trust.legal`, and judged by the checks
+themselves. A ratio above 1 proves a bound wrong; how far below 1 the largest stays is the room
+that an implementation has to be wrong in. Cases are drawn ones, wide ones (up to several hundred
+terms), and such as are made to err as much as they can:
+
+    swamped       1 and many terms of half an ulp: added to 1 one by one, each is lost, upwards
+    cancelling    terms that come in pairs of nearly opposite value
+    subnormal     products that underflow
+    edges         tanh just above a power of two, where an ulp halves below
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
+from harness.checks import gradient, step_residual
+from harness.comparison import Comparison
+from harness.config import Config
+from harness.trust.evidence import evidence_of
+from harness.trust.legal import GROUPINGS, ORDERS, Legal, states
+from harness.trust.legal_gradients import gradients
+from reference import FORMATS
+from reference.arrays import Array
+
+__all__ = ["ADVERSE", "WIDTHS", "Approach", "adverse", "judge_legal", "survey"]
+
+ADVERSE = ("swamped", "cancelling", "subnormal", "edges")
+
+FORMATS_OF_NUMPY = ("fp32", "fp16", "fp64")
+
+WIDTHS = ((1, 1), (2, 3), (7, 8), (16, 16), (64, 60), (200, 300))
+"""(input_size, hidden_size); up to 502 terms."""
+
+
+@dataclass
+class Approach:
+    """Closest approaches: (check, format, nonlinearity, kind of order) -> (ratio, terms, config).
+
+    `beyond` lists what exceeded its bound; `compared` and `undefined` count elements. `clipped`
+    counts comparisons whose largest ratio is the 1 of a relu state that rounded to 0, the very end
+    of its interval whatever the bound; those say nothing of how tight it is.
+    """
+
+    closest: dict[tuple[str, str, str, str], tuple[float, int, str]] = field(default_factory=dict)
+    by_terms: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    beyond: list[str] = field(default_factory=list)
+    compared: int = 0
+    undefined: int = 0
+    clipped: int = 0
+
+    def take(self, check: str, case: Case, legal: Legal, comparison: Comparison) -> None:
+        """Note one comparison of one legal evaluation."""
+        config = case.config
+        self.compared += comparison.compared
+        self.undefined += comparison.undefined
+        if comparison.ratio is None:
+            return
+        at = comparison.worst
+        if comparison.ratio == 1 and at is not None and at.actual == 0 < (at.expected or 0):
+            self.clipped += 1
+            return
+        terms = config.input_size + config.hidden_size + 2 * config.bias
+        key = (check, config.dtype, config.nonlinearity, legal.kind)
+        here = (comparison.ratio, terms, config.id)
+        self.closest[key] = max(self.closest.get(key, (-1.0, 0, "")), here)
+        if not legal.erring:
+            by = (check, config.dtype, terms)
+            self.by_terms[by] = max(self.by_terms.get(by, 0.0), comparison.ratio)
+        if not comparison.ratio <= 1:
+            self.beyond.append(
+                f"{check}, {comparison.part}: ratio {comparison.ratio} by {legal}: {config.id}"
+            )
+
+
+def legal_ways(config: Config, rng: np.random.Generator) -> Iterator[Legal]:
+    """Each order once, with a grouping at random, and with an erring tanh."""
+    for order in ORDERS:
+        grouping = str(rng.choice(GROUPINGS))
+        yield Legal(order, grouping)
+        # Bounds on float64 grant its tanh 4 ulp more, which a test in float64 cannot use up.
+        if config.nonlinearity == "tanh" and config.dtype != "fp64":
+            yield Legal(order, grouping, erring=int(rng.choice([-4, 4])))
+    yield Legal("wide", kept=True)
+
+
+def judge_legal(
+    approach: Approach,
+    case: Case,
+    rng: np.random.Generator,
+    of: tuple[Array, Array] | None = None,
+) -> None:
+    """All ways of one case; gradients too where the config asks for them.
+
+    `of` replaces the case's own cotangents.
+    """
+    with np.errstate(all="ignore"):
+        for legal in legal_ways(case.config, rng):
+            trajectory = states(case, legal, rng)
+            found = None
+            of = of or cotangents(case)
+            if case.config.aspect == "gradient":
+                found = gradients(case, trajectory, of, legal, rng)
+            evidence = evidence_of(case, trajectory.outputs, trajectory.h_n, found, of)
+            for comparison in step_residual.check(evidence):
+                approach.take("step_residual", case, legal, comparison)
+            for comparison in gradient.check(evidence):
+                approach.take("gradient", case, legal, comparison)
+
+
+def survey(drawn: Sequence[Config], seed: int, widths: Sequence[tuple[int, int]]) -> Approach:
+    """Drawn configs of formats that NumPy computes in, wide ones, and adverse ones of each format.
+
+    `widths` are (input_size, hidden_size) of the last two.
+    """
+    approach, rng = Approach(), np.random.default_rng(seed)
+    for config in drawn:
+        if config.dtype in FORMATS_OF_NUMPY:
+            judge_legal(approach, make_case(config), rng)
+    for dtype in FORMATS_OF_NUMPY:
+        for config in wide_configs(dtype, widths):
+            judge_legal(approach, make_case(config), rng)
+            for kind in ADVERSE:
+                judge_legal(approach, adverse(kind, config, rng), rng)
+        for config in deep_configs(dtype, widths):
+            case = adverse("swamped", config, rng)
+            one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
+            judge_legal(approach, case, rng, (one, two))
+    return approach
+
+
+def deep_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Config]:
+    """Gradients through stacks of one and two directions: sums over both and over the next step."""
+    sizes = [hidden_size for _, hidden_size in widths if 4 < hidden_size < 100]
+    for bidirectional in (False, True):
+        for hidden_size in sizes:
+            yield Config(
+                aspect="gradient",
+                nonlinearity="relu",
+                num_layers=2,
+                bidirectional=bidirectional,
+                h_0=True,
+                dtype=dtype,
+                input_size=4,
+                hidden_size=hidden_size,
+                steps=2,
+                data="plain",
+            )
+
+
+def wide_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Config]:
+    """Every width, both nonlinearities, with and without biases."""
+    for seed, (input_size, hidden_size) in enumerate(widths):
+        for nonlinearity in ("tanh", "relu"):
+            yield Config(
+                nonlinearity=nonlinearity,
+                bias=seed % 2 == 1,
+                h_0=True,
+                dtype=dtype,
+                input_size=input_size,
+                hidden_size=hidden_size,
+                batch=4,
+                steps=3,
+                seed=seed,
+            )
+
+
+def adverse(kind: str, config: Config, rng: np.random.Generator) -> Case:
+    """The case of a config with numbers that are made to err."""
+    case = make_case(config)
+    fmt, dtype = FORMATS[config.dtype], NUMPY_DTYPES[config.dtype]
+
+    def changed(array: Array, name: str) -> Array:
+        if kind == "swamped":
+            new = np.ones(array.shape)
+            if name not in ("x", "h_0"):
+                new[:] = fmt.unit_roundoff
+            if name.startswith("weight_ih"):
+                new[:, 0] = 1.0
+        elif kind == "cancelling":
+            new = array.astype(np.float64)
+            odd = new[..., 1::2]
+            odd[:] = -new[..., : 2 * odd.shape[-1] : 2] * (1 + rng.normal(0, 1e-3, odd.shape))
+            if name in ("x", "h_0"):
+                new = np.abs(array.astype(np.float64))
+        elif kind == "subnormal":
+            half = 2.0 ** ((fmt.emin - fmt.precision) // 2 + int(rng.integers(0, 5)))
+            new = rng.uniform(-4, 4, array.shape) * half
+        else:
+            new = array.astype(np.float64)
+            if name.startswith("weight_ih"):
+                steps = rng.integers(0, 6, array.shape) * 2 * fmt.unit_roundoff
+                power = 2.0 ** -rng.integers(1, 4, array.shape)
+                new = np.arctanh(power * (1 + steps))
+            elif name == "x":
+                new = np.sign(new) + (new == 0)
+            else:
+                new = np.zeros(array.shape)
+        return new.astype(dtype)
+
+    return dataclasses.replace(
+        case,
+        x=changed(case.x, "x"),
+        h_0=None if case.h_0 is None else changed(case.h_0, "h_0"),
+        weights={name: changed(array, name) for name, array in case.weights.items()},
+    )

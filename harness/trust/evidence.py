@@ -1,0 +1,42 @@
+"""Evidence as the checks want it, from states that something other than a backend left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.case import Case
+from harness.evidence import Evidence
+from harness.observe import Derivatives, Forward, Observation
+from harness.oracle import Oracle
+from reference.arrays import Array
+
+__all__ = ["evidence_of"]
+
+
+def evidence_of(
+    case: Case,
+    outputs: Sequence[Array],
+    h_n: Array,
+    gradients: Mapping[str, Array] | None = None,
+    cotangents: tuple[Array, Array] | None = None,
+) -> Evidence:
+    """An evaluation of a case, its hidden layers all seen.
+
+    Args:
+        outputs: (T, B, D * H) for each layer; h_n: (L * D, B, H).
+        gradients: time first, for these cotangents of output and h_n.
+    """
+    hidden = tuple(
+        Forward(output, h_n[: (k + 1) * case.config.directions])
+        for k, output in enumerate(outputs[:-1])
+    )
+    derivatives = None
+    if gradients is not None and cotangents is not None:
+        derivatives = Derivatives(*cotangents, gradients, gradients)
+    observation = Observation(
+        "given",
+        forward=Forward(outputs[-1], h_n),
+        hidden=hidden,
+        derivatives=derivatives,
+    )
+    return Evidence(case, Oracle(case), observation, lambda: None)

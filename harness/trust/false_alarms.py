@@ -1,0 +1,205 @@
+"""How often the harness alarms on an implementation that is right: `make false-alarms`.
+
+torch is judged on tens of thousands of drawn configs with the baseline that every run has. A
+result that no known difference explains is an alarm: a finding about torch, or a false alarm,
+which is a fault of the harness. What was inconclusive is counted beside it, because a harness
+that concludes nothing never alarms either. It takes some ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import multiprocessing
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+from harness.aspects import CALLS, FORWARD
+from harness.backends import load_backend
+from harness.config import Config
+from harness.draw import draw_configs
+from harness.judge import Session
+from harness.known import load_known
+from harness.results import Result, as_float
+from harness.strategies import configs
+
+__all__ = ["Chunk", "Tally", "chunks", "judge_chunk", "main", "report"]
+
+BACKEND = "torch"
+
+CHUNK = 250
+"""Configs that a process draws and judges at a time."""
+
+MAX_STEPS = 200
+
+SCALES = (1, 16, 8, 4, 2)
+"""All of 1 to 16; the second is what the strategy lets gradients have at most."""
+
+ASPECTS = {
+    "fp32": (FORWARD,) * 12 + ("gradient",) * 5 + ("call", "training", "fresh", "files"),
+    "fp64": (FORWARD,) * 12 + ("gradient",) * 5 + ("training", "fresh", "files"),
+    "fp16": (FORWARD,) * 12 + ("gradient",) * 5 + ("training", "fresh", "files"),
+}
+
+SHARES = {"fp32": 1.0, "fp64": 0.15, "fp16": 0.15}
+"""Configs of each format, as a share of the number asked for."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Configs that one process draws and judges: format, how many, and the seed of the draw."""
+
+    dtype: str
+    count: int
+    seed: int
+
+
+@dataclass
+class Tally:
+    """What came of some configs; tallies add up.
+
+    `configs` by (format, aspect), `verdicts` by verdict, `compared` counts elements, `largest`
+    maps (check, format, nonlinearity) to the largest finite ratio and its config, `asked` counts
+    comparisons by check, `open` the inconclusive ones by (check, reason).
+    """
+
+    configs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ids: set[str] = field(default_factory=set)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    known: Counter[str] = field(default_factory=Counter)
+    alarms: list[str] = field(default_factory=list)
+    largest: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    open: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, config: Config, results: Sequence[Result]) -> None:
+        """Add the results of one config, unless this tally has it; two that are added may share."""
+        if config.id in self.ids:
+            return
+        self.ids.add(config.id)
+        aspect = "call" if config.aspect in CALLS else config.aspect
+        self.configs[config.dtype, aspect] += 1
+        for result in results:
+            self.verdicts[result.verdict] += 1
+            self.asked[result.check] += 1
+            self.compared += result.compared
+            if result.unexpected:
+                cause = f", cause {result.cause}" if result.cause else ""
+                self.alarms.append(
+                    f"{result.check}, {result.part}: {result.message}{cause}; {result.replay}"
+                )
+            elif result.known:
+                self.known[result.known] += 1
+            if result.verdict == "inconclusive":
+                self.open[result.check, re.sub(r"\d+", "N", result.message)] += 1
+            if result.verdict == "pass" and result.ratio is not None:
+                self._raise((result.check, config.dtype, config.nonlinearity), result)
+
+    def _raise(self, key: tuple[str, str, str], result: Result) -> None:
+        ratio = as_float(result.ratio)
+        self.largest[key] = max(self.largest.get(key, (-1.0, "")), (ratio, result.config_id))
+
+    def add(self, other: Tally) -> None:
+        """Take another tally in."""
+        self.configs += other.configs
+        self.ids |= other.ids
+        self.verdicts += other.verdicts
+        self.compared += other.compared
+        self.known += other.known
+        self.alarms += other.alarms
+        for key, value in other.largest.items():
+            self.largest[key] = max(self.largest.get(key, (-1.0, "")), value)
+        self.asked += other.asked
+        self.open += other.open
+
+    @property
+    def sound(self) -> bool:
+        """No alarm, and something was concluded at all."""
+        return not self.alarms and self.verdicts["pass"] > 0
+
+
+def chunks(count: int, seed: int) -> Iterator[Chunk]:
+    """`count` float32 configs and their share of the other formats, in chunks of their own seed."""
+    number = 0
+    for dtype, share in SHARES.items():
+        left = max(1, round(count * share))
+        while left > 0:
+            yield Chunk(dtype, min(CHUNK, left), 100_000 * seed + number)
+            left -= CHUNK
+            number += 1
+
+
+@functools.cache
+def _session() -> Session:
+    return Session({BACKEND: load_backend(BACKEND)}, load_known())
+
+
+def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
+    """Draw and judge; in the process that is asked, with a session that it keeps."""
+    session = session or _session()
+    strategy = configs(
+        max_steps=MAX_STEPS, dtypes=(chunk.dtype,), scales=SCALES, aspects=ASPECTS[chunk.dtype]
+    )
+    tally = Tally()
+    for config in draw_configs(strategy, chunk.count, chunk.seed):
+        tally.count(config, session.judge(config))
+    return tally
+
+
+def report(tally: Tally) -> str:
+    """The tally as text: counts, alarms, largest ratios, what was left open."""
+    judged = sum(tally.configs.values())
+    lines = [f"{judged} configs of {BACKEND}, {len(tally.ids)} of them different:"]
+    formats = sorted({dtype for dtype, _ in tally.configs})
+    for dtype in formats:
+        cells = sorted((a, n) for (d, a), n in tally.configs.items() if d == dtype)
+        lines.append(f"  {dtype}  " + ", ".join(f"{aspect} {n}" for aspect, n in cells))
+    total = sum(tally.verdicts.values())
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in tally.verdicts.most_common())
+    lines.append(f"{total} comparisons ({tally.compared} elements): {verdicts}")
+    known = ", ".join(f"{name} {n}" for name, n in tally.known.most_common())
+    lines.append(f"known differences shown: {known or 'none'}")
+    lines.append("largest ratio among what passed, by check, format, nonlinearity:")
+    for (check, dtype, nonlinearity), (ratio, config_id) in sorted(tally.largest.items()):
+        if ratio > 0:
+            lines.append(f"  {check:14} {dtype} {nonlinearity}  {ratio:.4f}  {config_id}")
+    lines.append("inconclusive, share of the check's comparisons:")
+    for (check, reason), n in tally.open.most_common():
+        lines.append(f"  {check:16} {n:6} of {tally.asked[check]:7} ({n / tally.asked[check]:.2%})")
+        lines.append(f"    {reason}")
+    lines.append(f"{len(tally.alarms)} alarms" + "".join(f"\n  {a}" for a in tally.alarms))
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit 0: no alarm. Exit 1: an alarm, or nothing concluded."""
+    parser = argparse.ArgumentParser(prog="harness.trust.false_alarms", description=__doc__)
+    parser.add_argument("--configs", type=int, default=20_000, help="float32 configs to draw")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    # Read by the numeric libraries when a process loads them.
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    tally = Tally()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        pending = [pool.submit(judge_chunk, c) for c in chunks(options.configs, options.seed)]
+        for done, future in enumerate(as_completed(pending), start=1):
+            tally.add(future.result())
+            if sys.stderr.isatty():
+                print(f"\r{done} of {len(pending)}", end="", file=sys.stderr, flush=True)
+    print(report(tally))
+    print(f"{time.perf_counter() - start:.0f} s in {options.jobs} processes")
+    return 0 if tally.sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Legal backpropagation through time in a format, in every order that `harness.trust.legal` has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.case import Case
+from harness.trust.legal import Legal, Trajectory, sum_of, wider
+from reference import layer_names
+from reference.arrays import Array, BoolArray
+
+__all__ = ["gradients"]
+
+Terms = tuple[Array, Array]
+"""Factors whose products, over the last axis, are the terms of a sum."""
+
+
+def gradients(
+    case: Case,
+    trajectory: Trajectory,
+    cotangents: tuple[Array, Array],
+    legal: Legal,
+    rng: np.random.Generator,
+) -> dict[str, Array]:
+    """Of x, h_0 (where given) and every parameter; cotangents of output and h_n, time first.
+
+    With grouping "one sum" what comes from the layer above and from the next step is added in
+    one sum, as one matrix product of both gives it; else each is a sum of its own. With `kept`
+    nothing is rounded before the end, and the states are those that were kept.
+    """
+    config, dtype = case.config, case.x.dtype
+    inner = wider(dtype) if legal.kept else dtype
+    of_output, of_h_n = (c.astype(inner) for c in cotangents)
+    weights = {name: array.astype(inner) for name, array in case.weights.items()}
+    steps = case.valid[:, :, None]
+    walk = _Backwards(case.valid, config.nonlinearity, legal, rng)
+    found: dict[str, Array] = {}
+    at_start: dict[int, Array] = {}
+    ones = np.ones((1, 1, of_output.shape[2], 1), inner)
+    into: Terms = (np.where(steps, of_output, inner.type(0))[..., None], ones)
+    for layer in reversed(range(config.num_layers)):
+        below = case.x if layer == 0 else trajectory.inside[layer - 1]
+        below = np.where(steps, below.astype(inner), inner.type(0))
+        deltas, w_ih = [], []
+        for side in range(config.directions):
+            names = layer_names(layer, side == 1, config.bias)
+            index = layer * config.directions + side
+            own = slice(side * config.hidden_size, (side + 1) * config.hidden_size)
+            states = trajectory.inside[layer][..., own].astype(inner)
+            h_0 = None if case.h_0 is None else case.h_0[index]
+            start = np.zeros(states.shape[1:], inner) if h_0 is None else h_0.astype(inner)
+            terms = (into[0][:, :, own], into[1][:, :, own])
+            order = range(config.steps)[:: 1 if side else -1]
+            delta, at_start[index] = walk.through_time(
+                states, terms, of_h_n[index], weights[names[1]], order
+            )
+            previous = _previous(states, start, case, side == 1)
+            found[names[0]] = walk.over_steps(delta, below)
+            found[names[1]] = walk.over_steps(delta, previous)
+            for name in names[2:]:
+                found[name] = walk.over_steps(delta, np.ones_like(delta[..., :1]))[:, 0]
+            deltas.append(delta)
+            w_ih.append(weights[names[0]])
+        left = np.concatenate(deltas, axis=2)[:, :, None, :]
+        right = np.concatenate(w_ih).T[None, None]
+        into = (np.broadcast_to(left, (*left.shape[:2], right.shape[2], left.shape[3])), right)
+    found["x"] = np.where(steps, walk.sum([into]), inner.type(0))
+    if case.h_0 is not None:
+        found["h_0"] = np.stack([at_start[index] for index in sorted(at_start)])
+    return {name: np.asarray(array.astype(dtype)) for name, array in found.items()}
+
+
+@dataclass(frozen=True)
+class _Backwards:
+    """One way to evaluate, for all layers and directions of a case."""
+
+    valid: BoolArray
+    nonlinearity: str
+    legal: Legal
+    rng: np.random.Generator
+
+    def sum(self, pairs: Sequence[Terms]) -> Array:
+        """Everything in one sum."""
+        if self.legal.kept:
+            return np.asarray(sum((a * b).sum(axis=-1) for a, b in pairs))
+        return sum_of(pairs, self.legal.order, self.rng)
+
+    def through_time(
+        self, states: Array, into: Terms, at_end: Array, w_hh: Array, order: Sequence[int]
+    ) -> tuple[Array, Array]:
+        """delta (T, B, H) of one direction, zero in the padding, and the gradient of its h_0."""
+        delta, end = np.zeros_like(states), at_end
+        behind = np.zeros_like(at_end)
+        one = np.ones((1, 1, 1), states.dtype)
+        for t in order:
+            # A row's last step takes the cotangent of its final state, its others the next delta.
+            carried = [(behind[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
+            here = (into[0][t], into[1][0])
+            if self.legal.grouping == "one sum":
+                s = self.sum([here, *carried])
+            else:
+                s = self.sum([here]) + self.sum(carried)
+            keep = self.valid[t][:, None]
+            delta[t] = np.where(keep, self._slope(states[t]) * s, 0)
+            behind, end = np.where(keep, delta[t], behind), np.where(keep, 0, end)
+        carried = [(behind[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
+        return delta, self.sum(carried)
+
+    def over_steps(self, delta: Array, factors: Array) -> Array:
+        """Sum of delta_i factor_j over steps and rows: (H, n)."""
+        left = delta.reshape(-1, delta.shape[2]).T[:, None, :]
+        right = factors.reshape(-1, factors.shape[2]).T[None, :, :]
+        return self.sum([(left, right)])
+
+    def _slope(self, h: Array) -> Array:
+        if self.nonlinearity == "relu":
+            return np.asarray((h > 0).astype(h.dtype))
+        one = h.dtype.type(1)
+        return one - h * h if self.rng.integers(2) else (one - h) * (one + h)
+
+
+def _previous(states: Array, start: Array, case: Case, reverse: bool) -> Array:
+    """(T, B, H): the state before each valid step, zero in the padding."""
+    found = np.zeros_like(states)
+    for row, length in enumerate(case.valid.sum(axis=0)):
+        in_order = range(length)[:: -1 if reverse else 1]
+        before = start[row]
+        for t in in_order:
+            found[t, row] = before
+            before = states[t, row]
+    return found

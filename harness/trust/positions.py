@@ -1,0 +1,281 @@
+"""Where the oracle lies in the balls, widened by the error bounds that it states of itself.
+
+The oracle evaluates in float64. Its own share of the bounds of `reference.rounding` and
+`reference.gradient` is therefore a claim that can be checked, element by element, against balls
+that are 10^60 times narrower:
+
+states     Each step from the oracle's own previous state. The pre-activation errs by at most
+           gamma_n m + n eta / 2, NumPy's tanh by 4 ulp; so the state lies within
+           [act(a - E), act(a + E)] widened by that. Nothing accumulates, so this is
+           asked at any length.
+intervals  The interval that judges implementations is computed in float64, too. Every number of
+           the format that lies in the exact one, evaluated in balls, must lie in the computed one.
+gradients  At the oracle's own states the gradients are sums, and `backpropagate` bounds what
+           rounding does to them: for fp64 twice, an implementation's and its own; half of that is
+           the oracle's. The derivative 1 - h^2 errs by one u in float64.
+
+A position is a distance over its bound, so 1 is the end. From start to end no bound is claimed;
+those distances are only measured, in ulp of float64 at the largest element of an array.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from flint import arb
+
+from harness.case import NUMPY_DTYPES, Case, cotangents
+from harness.checks.steps import direction_steps
+from harness.trust import balls
+from harness.trust.evidence import evidence_of
+from harness.trust.sensitivities import gradients
+from reference import FORMATS, Format, gamma, rnn
+from reference.arrays import Array, Float64Array
+from reference.gradient import Bounded, Tape, backpropagate, previous_states, rnn_gradients
+from reference.rounding import ORACLE_TANH_ULPS, TANH_ULPS
+
+__all__ = ["Positions", "enclose"]
+
+FP64 = FORMATS["fp64"]
+
+
+@dataclass
+class Positions:
+    """Of many cases: what was asked of how many elements, and how far out the furthest lies.
+
+    All by question: `states`, `intervals`, `gradients`. `left_out` counts by question and reason;
+    `outside` lists what lies outside; `ulps` holds distances from start to end.
+    """
+
+    compared: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    furthest: dict[str, tuple[float, str]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    ulps: dict[str, list[Float64Array]] = field(default_factory=dict)
+
+    def take(self, question: str, position: float, where: str) -> None:
+        """Note the position of one element."""
+        self.compared[question] += 1
+        if position > self.furthest.get(question, (-1.0, ""))[0]:
+            self.furthest[question] = (position, where)
+        if not position <= 1:
+            self.outside.append(f"{question}: position {position:.3g} at {where}")
+
+
+def enclose(case: Case, positions: Positions) -> None:
+    """Ask everything of one case; gradients where its config asks for them."""
+    config = case.config
+    equation = balls.Equation(
+        case.weights, config.num_layers, config.nonlinearity, config.bias, config.bidirectional
+    )
+    outputs, h_n = _oracle(case)
+    _states(case, equation, outputs, h_n, positions)
+    _ends(case, outputs, h_n, positions)
+    layers, last = balls.states(equation, case.x, case.h_0, case.lengths)
+    _distances("output", outputs[-1], layers[-1], positions)
+    _distances("h_n", h_n, last, positions)
+    if config.aspect == "gradient":
+        _gradients(case, equation, outputs, positions)
+        left = balls.undecided(config.nonlinearity, layers)
+        if left:
+            positions.left_out["start to end", "slope of relu undecided"] += left
+
+
+def _oracle(case: Case) -> tuple[list[Array], Array]:
+    """The output of every layer, and h_n, by the reference in float64."""
+    config = case.config
+    outputs = []
+    for layers in range(1, config.num_layers + 1):
+        names = (n for n in case.weights if int(n.split("_l")[1].split("_")[0]) < layers)
+        output, h_n = rnn(
+            case.x,
+            None if case.h_0 is None else case.h_0[: layers * config.directions],
+            {name: case.weights[name] for name in names},
+            num_layers=layers,
+            nonlinearity=config.nonlinearity,
+            bias=config.bias,
+            bidirectional=config.bidirectional,
+            lengths=case.lengths,
+        )
+        outputs.append(output)
+    return outputs, h_n
+
+
+def _states(
+    case: Case, equation: balls.Equation, outputs: list[Array], h_n: Array, positions: Positions
+) -> None:
+    config = case.config
+    evidence = evidence_of(case, outputs, h_n)
+    computed = {
+        (layer, side): direction_steps(evidence, layer, side == 1)
+        for layer in range(config.num_layers)
+        for side in range(config.directions)
+    }
+    for step in balls.steps_from(equation, case.x, case.h_0, case.lengths, outputs):
+        at = computed[step.layer, step.side]
+        place = (step.t, step.row)
+        for unit, (a, m, stored) in enumerate(zip(step.a, step.m, step.stored, strict=True)):
+            where = f"layer {step.layer}.{step.side}, step {step.t}, row {step.row}, {config.id}"
+            if not m.is_finite():
+                positions.left_out["states", "operands not finite"] += 1
+                continue
+            actual = arb(float(at.actual[(*place, unit)]))
+            error = _upper(gamma(at.terms, FP64.unit_roundoff), m, at.terms, FP64)
+            if m + error >= FP64.largest:
+                positions.left_out["states", "sums may overflow float64"] += 1
+                continue
+            ends = _interval(config.nonlinearity, a, error, ORACLE_TANH_ULPS, FP64)
+            exact = balls.activation(config.nonlinearity, a)
+            positions.take("states", _position(actual, exact, *ends), where)
+            if not at.defined[(*place, unit)]:
+                positions.left_out["intervals", f"sums may overflow {config.dtype}"] += 1
+                continue
+            error = _upper(
+                gamma(at.terms + 1, case.fmt.unit_roundoff), m, at.terms + stored, case.fmt
+            )
+            low, high = _interval(config.nonlinearity, a, error, TANH_ULPS, case.fmt)
+            interval = at.interval
+            for end, limit, sign in (
+                (low, float(interval.low[(*place, unit)]), -1),
+                (high, float(interval.high[(*place, unit)]), 1),
+            ):
+                position = _position(end, exact, arb(limit), arb(limit))
+                if _refused(end, limit, sign, config.dtype):
+                    positions.take("intervals", max(position, np.nextafter(1.0, 2.0)), where)
+                else:
+                    positions.take("intervals", min(position, 1.0), where)
+
+
+def _ends(case: Case, outputs: list[Array], h_n: Array, positions: Positions) -> None:
+    """What no step asks about, exactly: h_n is the last valid state, or h_0; the padding is 0."""
+    config, sides = case.config, case.config.directions
+    for layer, output in enumerate(outputs):
+        if output[~case.valid].any():
+            positions.outside.append(f"padding: layer {layer} is not 0 there, {config.id}")
+        for side, states in enumerate(np.split(output, sides, axis=2)):
+            index = layer * sides + side
+            start = np.zeros(h_n.shape[1:]) if case.h_0 is None else case.h_0[index]
+            for row, last in enumerate(case.last_step):
+                expected = start[row] if last < 0 else states[0 if side else last, row]
+                if not np.array_equal(h_n[index, row], expected, equal_nan=True):
+                    positions.outside.append(f"h_n: layer {layer}.{side}, row {row}, {config.id}")
+
+
+def _upper(relative: float, m: arb, terms: arb | int, fmt: Format) -> arb:
+    """gamma m + terms eta / 2, rounded up."""
+    return (relative * m + terms * arb(fmt.smallest_subnormal) / 2).upper()
+
+
+def _interval(nonlinearity: str, a: arb, error: arb, ulps: float, fmt: Format) -> tuple[arb, arb]:
+    """[act(a - E), act(a + E)], a tanh widened by so many of the largest ulp in it."""
+    low, high = (balls.activation(nonlinearity, a + e) for e in (-error, error))
+    if nonlinearity == "tanh":
+        largest = max(float(abs(end).upper()) for end in (low, high))
+        widening = ulps * float(fmt.ulp(min(largest, 1 - fmt.unit_roundoff)))
+        low, high = low - widening, high + widening
+    return low, high
+
+
+def _position(actual: arb, exact: arb, low: arb, high: arb) -> float:
+    """Distance from the exact value over that of the interval's end, 0 at the value itself."""
+    distance = actual - exact
+    if not distance.is_finite():
+        return float("inf")  # a NaN "contains" every number
+    if distance.contains(0):
+        return 0.0
+    width = high - exact if distance > 0 else exact - low
+    ratio = (abs(distance) / width).upper()
+    return float(ratio) if ratio.is_finite() and width > 0 else float("inf")
+
+
+def _refused(end: arb, limit: float, sign: int, dtype: str) -> bool:
+    """Whether some number of the format lies within the exact end, and beyond the computed one."""
+    nearest = float(end.mid())
+    if sign * (nearest - limit) <= 0:
+        return False
+    with np.errstate(over="ignore"):
+        number = NUMPY_DTYPES[dtype].type(nearest)
+    if sign * (arb(float(number)) - end) > 0:
+        number = np.nextafter(number, NUMPY_DTYPES[dtype].type(-sign * np.inf))
+    return bool(sign * (float(number) - limit) > 0)
+
+
+def _gradients(
+    case: Case, equation: balls.Equation, outputs: list[Array], positions: Positions
+) -> None:
+    """Against balls at the oracle's own states; the distance from start to end beside it."""
+    config, of = case.config, cotangents(case)
+    found = rnn_gradients(
+        case.x,
+        case.h_0,
+        case.weights,
+        *of,
+        num_layers=config.num_layers,
+        nonlinearity=config.nonlinearity,
+        bias=config.bias,
+        bidirectional=config.bidirectional,
+        lengths=case.lengths,
+    )
+    bounded = backpropagate(
+        _tapes(case, outputs),
+        case.weights,
+        *(c.astype(np.float64) for c in of),
+        bias=config.bias,
+        valid=case.valid,
+        fmt=FP64,
+    )
+    given = (equation, case.x, case.h_0, case.lengths, *of)
+    here, true = gradients(*given, outputs), gradients(*given)
+    for name, gradient in found.items():
+        if not np.array_equal(gradient, bounded[name].value, equal_nan=True):
+            positions.outside.append(f"gradients: {name} has no bound, {config.id}")
+            continue
+        share = bounded[name].bound / 2
+        for index in np.ndindex(gradient.shape):
+            if not np.isfinite(share[index]):
+                positions.left_out["gradients", "no bound: sums may overflow float64"] += 1
+                continue
+            exact, actual = here[name][index], arb(float(gradient[index]))
+            ends = exact - arb(float(share[index])), exact + arb(float(share[index]))
+            where = f"{name}{list(index)}, {config.id}"
+            positions.take("gradients", _position(actual, exact, *ends), where)
+        _distances("gradients", gradient, true[name], positions)
+
+
+def _tapes(case: Case, outputs: list[Array]) -> list[list[Tape]]:
+    """What the oracle's forward pass leaves, its derivatives with what float64 does to them."""
+    config, valid = case.config, case.valid[:, :, None]
+    tapes: list[list[Tape]] = []
+    below = np.where(valid, case.x.astype(np.float64), 0.0)
+    for layer, output in enumerate(outputs):
+        tapes.append([])
+        for side, states in enumerate(np.split(output, config.directions, axis=2)):
+            start = np.zeros(states.shape[1:])
+            if case.h_0 is not None:
+                start = case.h_0[layer * config.directions + side].astype(np.float64)
+            if config.nonlinearity == "tanh":
+                # Two roundings, each at most u; twice that, as all bounds for fp64 are.
+                slope = Bounded(1 - states * states, np.full(states.shape, 2.01 * 2.0**-53 * 2))
+            else:
+                slope = Bounded((states > 0).astype(np.float64), np.zeros(states.shape))
+            previous = previous_states(states, start, case.valid, side == 1)
+            tapes[-1].append(Tape(below, previous, slope))
+        below = output
+    return tapes
+
+
+def _distances(name: str, actual: Array, exact: Array, positions: Positions) -> None:
+    """In ulp of float64 at the largest element, where both are finite."""
+    pairs = [
+        (value, ball)
+        for value, ball in zip(actual.ravel(), exact.ravel(), strict=True)
+        if np.isfinite(value) and ball.is_finite()
+    ]
+    if len(pairs) < actual.size:
+        positions.left_out["start to end", "not finite"] += actual.size - len(pairs)
+    largest = max((abs(float(ball.mid())) for _, ball in pairs), default=0.0)
+    ulp = float(FP64.ulp(largest))
+    found = [float(abs(arb(float(value)) - ball).upper()) / ulp for value, ball in pairs]
+    positions.ulps.setdefault(name, []).append(np.array(found))
