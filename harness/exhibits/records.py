@@ -1,0 +1,111 @@
+"""Exhibits as they lie beside a run's results: the records, and `exhibits.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.results import Number, ResultsError
+
+__all__ = ["ActivationError", "ErrorMap", "Exhibits", "load_exhibits", "store_exhibits"]
+
+NAME = "exhibits.json"
+
+MOST_STEPS, MOST_UNITS, MOST_BINS = 96, 48, 400
+"""Cells of a map, and bins of an activation; what is longer shares them."""
+
+Row = list[Number | None]
+
+
+class ErrorMap(msgspec.Struct, frozen=True):
+    """One batch row of one direction of one layer, over steps and units.
+
+    `ratio` and `ulps` are by unit, then by step: the largest |actual - expected| over its bound,
+    and in ulp of the expected value; null for padding and where no bound exists. `steps` and
+    `units` are how many there were, of which several may share a cell. `local` says that each
+    state is judged from the implementation's own previous one, not from start to end.
+
+    Raises:
+        ValueError: not a rectangle of a size that can be drawn.
+    """
+
+    finding: str
+    config_id: str
+    local: bool
+    layer: int
+    direction: str
+    batch: int
+    steps: int
+    units: int
+    ratio: list[Row]
+    ulps: list[Row]
+
+    def __post_init__(self) -> None:
+        for rows in (self.ratio, self.ulps):
+            widths = {len(row) for row in rows}
+            if not (1 <= len(rows) <= MOST_UNITS and len(widths) == 1 and min(widths) >= 1):
+                raise ValueError(f"expected 1 to {MOST_UNITS} rows of one width")
+            if max(widths) > MOST_STEPS or len(rows) != len(self.ratio):
+                raise ValueError(f"expected rows of at most {MOST_STEPS} cells")
+        if {len(row) for row in self.ratio} != {len(row) for row in self.ulps}:
+            raise ValueError("expected ratio and ulps of one shape")
+
+
+class ActivationError(msgspec.Struct, frozen=True):
+    """An activation alone, float32: least and largest error in ulp, in equal bins of [low, high].
+
+    Null where nothing was measured.
+
+    Raises:
+        ValueError: bins that cannot be drawn.
+    """
+
+    backend: str
+    nonlinearity: str
+    low: float
+    high: float
+    least: Row
+    most: Row
+
+    def __post_init__(self) -> None:
+        if not (1 <= len(self.least) == len(self.most) <= MOST_BINS):
+            raise ValueError(f"expected 1 to {MOST_BINS} bins, each with its least and most")
+        if not -1e6 < self.low < self.high < 1e6:
+            raise ValueError("low and high, expected a range")
+
+
+class Exhibits(msgspec.Struct, frozen=True):
+    """All of a run, which its `date` names: results of another run are not illustrated by them."""
+
+    date: str = ""
+    maps: list[ErrorMap] = []
+    activations: list[ActivationError] = []
+
+    def map_of(self, finding: str) -> ErrorMap | None:
+        """By the finding's slug."""
+        return next((one for one in self.maps if one.finding == finding), None)
+
+
+def store_exhibits(out: Path, exhibits: Exhibits) -> Path:
+    """Write them into a run's directory. Raises OSError."""
+    path = out / NAME
+    path.write_bytes(msgspec.json.encode(exhibits))
+    return path
+
+
+def load_exhibits(out: Path, header: dict[str, Any]) -> Exhibits:
+    """Those of the run with this header; none where none were made.
+
+    Raises:
+        ResultsError: the file is not one of ours.
+    """
+    path = out / NAME
+    if not path.exists():
+        return Exhibits()
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Exhibits)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}; delete it, or run again") from error
+    return found if found.date == header.get("date") else Exhibits()

@@ -1,0 +1,52 @@
+"""Delta debugging: the part of a list that a failure needs.
+
+A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE Transactions
+on Software Engineering 28 (2002), algorithm ddmin.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+__all__ = ["ddmin"]
+
+T = TypeVar("T")
+
+
+def ddmin(items: Sequence[T], holds: Callable[[list[T]], bool]) -> list[T]:
+    """A sublist that holds and is 1-minimal: without any one of its items it does not hold.
+
+    Args:
+        items: a list that holds; not asked again.
+        holds: asked of sublists, in their order; must give the same answer each time.
+    """
+    kept = list(items)
+    if kept and holds([]):
+        return []
+    parts = 2
+    while len(kept) > 1:
+        chunks = _split(kept, parts)
+        smaller = next((chunk for chunk in chunks if holds(chunk)), None)
+        if smaller is not None:
+            kept, parts = smaller, 2
+            continue
+        others = [
+            [one for chunk in (*chunks[:k], *chunks[k + 1 :]) for one in chunk]
+            for k in range(len(chunks))
+        ]
+        smaller = next((rest for rest in others if parts > 2 and holds(rest)), None)
+        if smaller is not None:
+            kept, parts = smaller, max(parts - 1, 2)
+        elif parts < len(kept):
+            parts = min(len(kept), 2 * parts)
+        else:
+            break
+    return kept
+
+
+def _split(items: list[T], parts: int) -> list[list[T]]:
+    """As many parts, as equal as can be; none is empty while there are as many items."""
+    ends = [len(items) * k // parts for k in range(parts + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(ends)]
