@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from harness.draw import draw_configs
 from harness.judge import Session
 from harness.layout import states_to_layout, to_layout
 from harness.oracle import Oracle
+from harness.runners import InProcess, Isolated
 from harness.strategies import configs
 
 __all__ = ["main"]
@@ -60,23 +61,26 @@ def supported(backend: Backend, config: Config) -> bool:
     return unsupported_reason(backend, config) is None
 
 
-def judge_all(session: Session, chosen: Iterable[Config]) -> None:
+def judge_all(session: Session, chosen: Sequence[Config]) -> None:
     """As a run does it: judge, with an eighth of the second calls, and encode every result."""
     encode = msgspec.json.Encoder().encode
-    for config in chosen:
+    for count, config in enumerate(chosen):
+        for ahead in chosen[count : count + 2]:
+            session.begin(ahead, repeat=ahead.seed % 8 == 0)
         for result in session.judge(config, repeat=config.seed % 8 == 0):
             encode(result)
 
 
-def throughput(session: Session) -> None:
+def throughput(backends: Mapping[str, Backend], here: Session, isolated: Session) -> None:
     """Configs per second at T <= 6 and up to 3 layers, in turn with the bare calls."""
     strategy = configs(max_steps=6, dtypes=("fp32",), aspects=("forward",))
     chosen = draw_configs(strategy, CONFIGS, seed=0)
-    judge_all(session, load_corpus()[1:4])  # activations measured, kernels warm
-    parts = dict.fromkeys(("run", "stack", "hidden", "oracle", "mindspore"), 0.0)
+    for session in (here, isolated):
+        judge_all(session, load_corpus()[1:4])  # activations measured, kernels warm
+    parts = dict.fromkeys(("here", "worker", "stack", "hidden", "oracle", "mindspore"), 0.0)
     for config in chosen:
         case = make_case(config)
-        for name, backend in session.backends.items():
+        for name, backend in backends.items():
             if supported(backend, config):
                 spent = seconds(lambda b=backend, c=case: bare_call(b, c))  # type: ignore[misc]
                 parts["stack"] += spent
@@ -84,22 +88,37 @@ def throughput(session: Session) -> None:
                 for shorter in prefixes(config):
                     parts["hidden"] += seconds(lambda b=backend, c=shorter: bare_call(b, c))  # type: ignore[misc]
         parts["oracle"] += seconds(lambda c=case: Oracle(c).exact)  # type: ignore[misc]
-        parts["run"] += seconds(lambda c=config: judge_all(session, [c]))  # type: ignore[misc]
+        parts["here"] += seconds(lambda c=config: judge_all(here, [c]))  # type: ignore[misc]
+        parts["worker"] += seconds(lambda c=config: judge_all(isolated, [c]))  # type: ignore[misc]
+    run = seconds(lambda: judge_all(isolated, chosen))
     floor = parts["stack"] + parts["oracle"]
-    needed = floor + parts["hidden"]
     per = 1000 / len(chosen)
-    print(f"throughput, {len(chosen)} drawn configs, T <= 6, up to 3 layers, both frameworks:")
-    print(f"  everything (all checks, results encoded)  {parts['run'] * per:7.1f} ms per config")
-    print(f"  = {len(chosen) / parts['run']:.1f} configs per second")
-    print(
-        f"  floor: one call of each and the oracle    {floor * per:7.1f} ms  "
-        f"({parts['run'] / floor:.2f} times the floor)"
+
+    def say(title: str, spent: float, more: str = "") -> None:
+        print(f"  {title:47} {spent * per:7.1f} ms  {more}")
+
+    print(f"per config, {len(chosen)} drawn configs, T <= 6, up to 3 layers, both frameworks:")
+    say("floor: one call of each and the oracle", floor)
+    say("of it MindSpore", parts["mindspore"])
+    say("with the calls that show hidden layers", floor + parts["hidden"])
+    say(
+        "everything, in this process", parts["here"], f"{parts['here'] / floor:.2f} times the floor"
     )
-    print(f"  of it MindSpore                           {parts['mindspore'] * per:7.1f} ms")
-    print(
-        f"  with the calls that show hidden layers    {needed * per:7.1f} ms  "
-        f"({parts['run'] / needed:.2f} times that)"
-    )
+    say("everything, in workers, one config at a time", parts["worker"])
+    say("everything, in workers, as a run does it", run, f"{run / floor:.2f} times the floor")
+    print(f"  = {len(chosen) / run:.1f} configs per second")
+
+
+def way_to_a_worker(isolated: Session) -> None:
+    """What the way there and back takes: a config that the backend answers at once."""
+    config = Config(lengths="empties", batch=2, steps=3)  # torch documents that it refuses these
+    runner = isolated.runners["torch"]
+    assert runner.observe(config, repeat=False).unsupported
+    times = [seconds(lambda: runner.observe(config, repeat=False)) for _ in range(300)]
+    here = InProcess(load_backend("torch"))
+    bare = [seconds(lambda: here.observe(config, repeat=False)) for _ in range(300)]
+    gap = 1000 * (statistics.median(times) - statistics.median(bare))
+    print(f"isolation: {gap:.2f} ms for a config there and back, and for what it returns")
 
 
 def one_test() -> None:
@@ -154,10 +173,12 @@ def growth(session: Session) -> None:
 
 
 def main() -> None:
-    session = Session({name: load_backend(name) for name in BACKENDS})
-    throughput(session)
     one_test()
-    growth(session)
+    backends = {name: load_backend(name) for name in BACKENDS}
+    with Session({name: Isolated(name) for name in BACKENDS}) as isolated:
+        throughput(backends, Session(backends), isolated)
+        way_to_a_worker(isolated)
+        growth(isolated)
 
 
 if __name__ == "__main__":

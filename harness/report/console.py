@@ -10,9 +10,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from harness.baseline_update import Update
 from harness.checks import CHECKS
 from harness.config import Config
-from harness.findings import Group, group
+from harness.findings import Finding, Group, group
+from harness.outcome import Outcome
 from harness.report.wording import (
     MARKS,
     cell_mark,
@@ -21,14 +23,16 @@ from harness.report.wording import (
     group_title,
     place_text,
     plural,
+    power_text,
     ratio_text,
     tally,
 )
+from harness.reproducers import FOLDER
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Result, as_float
-from harness.run import Outcome
+from harness.text import printable
 
-__all__ = ["print_replay", "print_summary"]
+__all__ = ["print_replay", "print_summary", "print_update"]
 
 STYLES = {
     "pass": "green",
@@ -46,8 +50,10 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
     """Matrix, findings, what is unexpected, where the files are, and the verdict last."""
     versions = outcome.header["versions"]
     console.print()
-    console.print(", ".join(f"{name} {version}" for name, version in versions.items()), style="dim")
-    console.print(_matrix(outcome))
+    said = ", ".join(f"{name} {version}" for name, version in versions.items())
+    console.print(said, style="dim", markup=False)
+    if outcome.results:
+        console.print(_matrix(outcome))
     groups = group(outcome.findings)
     if groups:
         console.print("[bold]Differences found[/bold]")
@@ -55,9 +61,13 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
         _print_group(console, number, members, outcome)
     for message in (*outcome.vanished, *outcome.idle):
         console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
+    for slug, why in outcome.irreproducible.items():
+        console.print(
+            f"no script shows {slug} alone: {printable(why, 500)}", markup=False, soft_wrap=True
+        )
     console.print("\n[bold]Files[/bold]")
     for name in files:
-        console.print(f"  {name}", highlight=False, soft_wrap=True)
+        console.print(f"  {printable(name, 5000)}", markup=False, highlight=False, soft_wrap=True)
     console.print(_verdict(outcome, groups))
 
 
@@ -94,8 +104,12 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
     if not members.unexpected:
         count = plural(members.configs, "config")
         _indented(console, f"{', '.join(members.backends)}; shown by {count}", 3, style="dim")
-        replay = members.smallest.replay
+        replay = escape(members.smallest.replay)
         console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
+        for finding in _shown_alone(members, outcome)[:1]:
+            console.print(
+                f"   [cyan]{FOLDER}/{finding.slug}.py[/]", highlight=False, soft_wrap=True
+            )
         return
     for finding in members.findings:
         mark = "[bold red]✗[/]" if finding.unexpected else "[yellow]≠[/]"
@@ -103,8 +117,21 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         for line in finding_lines(finding):
             _indented(console, escape(line), 7)
         console.print(
-            f"       smallest: [cyan]{finding.smallest.replay}[/]", highlight=False, soft_wrap=True
+            f"       smallest: [cyan]{escape(finding.smallest.replay)}[/]",
+            highlight=False,
+            soft_wrap=True,
         )
+        if finding.slug in outcome.reproducers:
+            console.print(
+                f"       alone: [cyan]{FOLDER}/{finding.slug}.py[/]",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _shown_alone(members: Group, outcome: Outcome) -> list[Finding]:
+    """Those with a script that shows them without this project."""
+    return [finding for finding in members.findings if finding.slug in outcome.reproducers]
 
 
 def _indented(console: Console, text: str, columns: int, style: str = "") -> None:
@@ -120,6 +147,8 @@ def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
     problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
     if problems:
         return f"\n[bold red]UNEXPECTED[/] {total}; {plural(problems, 'unexpected finding')}."
+    if outcome.unfinished:
+        return f"\n[bold yellow]UNFINISHED[/] {total}; nothing unexpected so far."
     known = f"{plural(len(groups), 'known difference')}, " if groups else "no difference, "
     return f"\n[bold green]AS EXPECTED[/] {total}; {known}nothing unexpected."
 
@@ -152,12 +181,16 @@ def print_replay(console: Console, config: Config, results: Sequence[Result]) ->
 def _detail(result: Result) -> Iterable[str]:
     if result.message:
         yield result.message
+    if result.known and result.verdict == "pass":
+        yield f"known difference {result.known}, which shows in some runs only, and not in this"
     if result.cause and result.verdict == "fail":
         known = f"; known difference {result.known}" if result.known else ""
         yield f"cause: {result.cause}{known}"
     yield f"{plural(result.compared, 'element')} compared" + (
         f", {result.undefined} without a bound" if result.undefined else ""
     )
+    if result.power:
+        yield f"would have seen (share of elements): {power_text(result.power)}"
     if result.max_abs is None:
         return
     if result.max_abs == 0 and result.ratio == 0:
@@ -182,6 +215,17 @@ def _detail(result: Result) -> Iterable[str]:
             f"expected {as_float(result.first.expected)!r}; {result.failing} fail, "
             f"{result.conditional} of them behind an earlier one of their row"
         )
-    if result.power:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in result.power.items())
-        yield f"would have seen (share of elements): {shares}"
+
+
+def print_update(console: Console, update: Update, path: object) -> None:
+    """What was changed in a baseline, and what a person has to do."""
+    for line in update.changes:
+        console.print(f"[yellow]changed[/] {escape(line)}", highlight=False, soft_wrap=True)
+    for line in update.open:
+        console.print(f"[bold red]for you[/] {escape(line)}", highlight=False, soft_wrap=True)
+    name = escape(printable(str(path), 5000))
+    if update.changes:
+        said = f"Review {name} (git diff), and commit it with your reasons."
+    else:
+        said = f"{name} says what the run shows; nothing was changed."
+    console.print(f"[bold]{said}[/]", highlight=False, soft_wrap=True)

@@ -2,93 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import functools
+import hashlib
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from markupsafe import Markup
 
-from harness.config import Config
-from harness.findings import group
+from harness.outcome import Outcome
 from harness.report import wording
-from harness.requirements import GROUPS, REQUIREMENTS
+from harness.report.markdown import markdown_templates
+from harness.report.page import html_page, page
 from harness.results import Result
-from harness.run import Outcome
+from harness.text import printable
 
-__all__ = ["write_reports"]
+__all__ = ["page_script", "write_reports"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+SCRIPTS = ("report_table.js", "report_config.js", "report_list.js", "report_page.js")
 
 
 def write_reports(outcome: Outcome, out: Path) -> list[Path]:
     """Write the three reports into a directory that exists; returns their paths."""
-    pages = {"report.html": "report.html.j2", "summary.md": "summary.md.j2"}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=jinja2.select_autoescape(("html.j2",)),
+    both = page(outcome)
+    kinds = (
+        (_html_templates(), "report.html", html_page(outcome, both) | _embedded()),
+        (markdown_templates(TEMPLATES), "summary.md", both),
+    )
+    for environment, name, data in kinds:
+        _furnish(environment)
+        text = environment.get_template(f"{name}.j2").render(data)
+        (out / name).write_text(text, "utf-8")
+    _junit(outcome).write(str(out / "junit.xml"), pretty=False)
+    return [out / "report.html", out / "summary.md", out / "junit.xml"]
+
+
+@functools.cache
+def page_script() -> str:
+    """The script of report.html: a file for each of its parts, all in one closed scope."""
+    parts = "".join((TEMPLATES / name).read_text("utf-8") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _embedded() -> dict[str, str]:
+    """The page's script and style, and the digest by which a browser runs this script only."""
+    script = page_script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    return {"script": Markup(script), "style": Markup(style), "digest": digest}
+
+
+@functools.cache
+def _html_templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+
+
+def _furnish(environment: jinja2.Environment) -> None:
+    """What both templates call."""
     environment.filters |= {
         "ratio": wording.ratio_text,
         "error": wording.error_text,
         "place": wording.place_text,
         "lines": wording.finding_lines,
         "mark": wording.cell_mark,
+        "power": wording.power_text,
     }
     environment.globals |= {
         "marks": wording.MARKS,
         "plural": wording.plural,
         "tally": wording.tally,
         "title": wording.group_title,
+        "reason": wording.reason,
     }
-    page = _page(outcome)
-    for name, template in pages.items():
-        text = environment.get_template(template).render(page)
-        (out / name).write_text(text, "utf-8")
-    _junit(outcome).write(str(out / "junit.xml"), pretty=False)
-    return [out / "report.html", out / "summary.md", out / "junit.xml"]
-
-
-def _page(outcome: Outcome) -> dict[str, Any]:
-    """The data of the pages, apart from how they are rendered."""
-    by_config: dict[str, list[Result]] = {}
-    for result in outcome.results:
-        by_config.setdefault(result.config_id, []).append(result)
-    return {
-        "header": outcome.header,
-        "requirements": REQUIREMENTS,
-        "requirement_groups": GROUPS,
-        "matrix": outcome.matrix,
-        "backends": list(next(iter(outcome.matrix.values()))),
-        "groups": group(outcome.findings),
-        "known": outcome.known,
-        "vanished": outcome.vanished,
-        "idle": outcome.idle,
-        "exit_code": outcome.exit_code,
-        "results": outcome.results,
-        "configs": [
-            {
-                "id": config_id,
-                "origin": results[0].origin,
-                "verdicts": {
-                    backend: _overall(list(lines))
-                    for backend, lines in groupby(results, lambda r: r.backend)
-                },
-                "results": results,
-                "tokens": Config.parse(config_id),
-            }
-            for config_id, results in by_config.items()
-        ],
-    }
-
-
-def _overall(results: Sequence[Result]) -> str:
-    """One verdict for a config and a backend: the worst."""
-    verdicts = {"known" if result.known else result.verdict for result in results}
-    order = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
-    return next(verdict for verdict in order if verdict in verdicts)
 
 
 def _junit(outcome: Outcome) -> JUnitXml:
@@ -100,6 +94,7 @@ def _junit(outcome: Outcome) -> JUnitXml:
         case.result = [entry for line in lines if (entry := _junit_entry(line)) is not None]
         cases.setdefault(backend, []).append(case)
     for message in (*outcome.vanished, *outcome.idle):
+        message = printable(message)
         case = TestCase(message.partition(":")[0][:80], "rnn_parity.baseline")
         case.result = [Failure(message)]
         cases.setdefault("baseline", []).append(case)

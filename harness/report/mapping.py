@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from harness.known import KnownDifferences
 from harness.mapping import Difference, MeasuredRow, measure
+from harness.report.markdown import Markdown, as_text, markdown_templates
 from harness.results import Result
 
 __all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
@@ -23,7 +22,7 @@ MAPPING_PAGE = Path("reports/mapping/RNN.md")
 
 SIGNS = {
     "pass": "✓",
-    "pass*": "✓\\*",
+    "pass*": "✓*",
     "known": "≠",
     "fail": "✗ unexpected",
     "error": "✗ error",
@@ -40,15 +39,7 @@ def render_mapping(
 ) -> str:
     """The page as Markdown; `printed` is what the example printed."""
     page = measure(results, known)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["oneline"] = lambda text: " ".join(text.split())
-    environment.filters["cell"] = lambda text: text.replace("|", "\\|")
+    environment = markdown_templates(TEMPLATES)
     environment.globals |= {
         "measured": _measured,
         "links": _links,
@@ -77,14 +68,14 @@ def run_example() -> str:
     return done.stdout
 
 
-def _measured(row: MeasuredRow) -> str:
+def _measured(row: MeasuredRow) -> Markdown:
     """What a valid call gives, and one sentence for each difference."""
     same = all(verdict in ("pass", "pass*") for verdict in row.verdicts.values())
     said = [f"The same, in {row.configs:,} configs."] if same else []
     if same and row.called:
         said = [f"Valid calls: the same, in {row.configs:,} configs. But:"]
-    said += [f"{d.entry.statement} {_links([d])}" for d in row.differences]
-    return " ".join(said)
+    said += [f"{as_text(d.entry.statement)} {_links([d])}" for d in row.differences]
+    return Markdown(" ".join(said))
 
 
 def _sign(row: MeasuredRow, backend: str) -> str:
@@ -94,5 +85,5 @@ def _sign(row: MeasuredRow, backend: str) -> str:
     return "≠" if sign == "≠" else sign + other
 
 
-def _links(differences: Sequence[Difference]) -> str:
-    return ", ".join(f"[{d.number}](#d{d.number})" for d in differences)
+def _links(differences: Sequence[Difference]) -> Markdown:
+    return Markdown(", ".join(f"[{d.number}](#d{d.number})" for d in differences))

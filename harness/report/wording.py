@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from harness.checks.power import is_size
+from harness.consequence import consequence
 from harness.findings import Cell, Finding, Group
 from harness.known import KnownDifference
 from harness.results import Number, Place, Result, as_float, number
@@ -17,7 +19,9 @@ __all__ = [
     "group_title",
     "place_text",
     "plural",
+    "power_text",
     "ratio_text",
+    "reason",
     "tally",
 ]
 
@@ -63,12 +67,27 @@ def place_text(place: Place | None) -> str:
     for name, value in (("step", place.step), ("row", place.batch), ("unit", place.unit)):
         if value is not None:
             parts.append(f"{name} {value}")
+    if place.pre_activation is not None:
+        parts.append(f"pre-activation {as_float(place.pre_activation):.6g}")
     return ", ".join(parts)
 
 
 def plural(count: int, noun: str) -> str:
     """'1 config', '2 configs', '1,000 configs'."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def power_text(power: Mapping[str, float]) -> str:
+    """'bias 40%, state 62%'; of a size what it is: 'smallest deviation 0.0142'."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.3g}" if is_size(name) else f"{name} {_percent(value)}"
+        for name, value in power.items()
+    )
+
+
+def _percent(share: float) -> str:
+    """A share that is not 0 must not read as 0, nor one that is not 1 as 1."""
+    return f"{share:.0%}" if 0.005 <= share <= 0.995 or share in (0, 1) else f"{share:.2%}"
 
 
 def tally(results: Sequence[Result]) -> str:
@@ -80,6 +99,8 @@ def tally(results: Sequence[Result]) -> str:
         if result.verdict != "unsupported":
             judged.setdefault(result.backend, set()).add(result.config_id)
     total = len(set().union(*origins.values()))
+    if not total:
+        return "0 configs"
     where = ", ".join(f"{len(ids):,} {origin}" for origin, ids in origins.items())
     by = ", ".join(f"{len(ids):,} {backend}" for backend, ids in judged.items())
     return f"{plural(total, 'config')} ({where}; judged: {by or 'none'})"
@@ -96,9 +117,17 @@ def group_title(members: Group, known: Mapping[str, KnownDifference]) -> str:
     return members.title if entry is None else entry.statement
 
 
+def reason(entry: str, known: Mapping[str, KnownDifference]) -> str:
+    """Why a known difference is accepted; a results file may name one of another baseline."""
+    return known[entry].reason if entry in known else "not in the baseline that is installed here"
+
+
 def finding_lines(finding: Finding) -> list[str]:
     """How many configs show a finding, which options they share, and how large it gets."""
-    shown = f"in {finding.configs} of {plural(finding.judged, 'config')} that could show it"
+    shown = (
+        f"{consequence(finding)}, in {finding.configs} of {plural(finding.judged, 'config')} "
+        "that could show it"
+    )
     if finding.depends and finding.configs > 1:
         shown += f", all with {', '.join(finding.depends)}"
     lines = [shown]
@@ -111,6 +140,9 @@ def finding_lines(finding: Finding) -> list[str]:
             if math.isfinite(absolute)
             else f"worst: not a number, or infinite, at {place_text(finding.worst.worst)}"
         )
+    first = place_text(finding.worst.first)
+    if first not in ("", place_text(finding.worst.worst)):
+        lines.append(f"the first there: {first}")
     if finding.worst.message:
         lines.append(f"there, {finding.worst.message}")
     if finding.configs > 1:

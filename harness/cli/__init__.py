@@ -1,0 +1,9 @@
+"""The command line, `rnn-parity`; a file for each kind of command.
+
+Exit 0: nothing unexpected. Exit 1: an unexpected verdict. Exit 2: the run could not be done.
+"""
+
+from harness.cli import pages, proving, running, single
+from harness.cli.options import main
+
+__all__ = ["main", "pages", "proving", "running", "single"]

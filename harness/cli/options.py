@@ -1,0 +1,188 @@
+"""What commands share: options, how errors are told, backends in workers, the group itself."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+
+from harness import __version__
+from harness.backends import BackendUnavailable, load_backend
+from harness.config import ConfigError
+from harness.journal import Recorded, read_run
+from harness.judge import Disturbed, Session
+from harness.known import BASELINE, BaselineError, load_known
+from harness.results import ResultsError
+from harness.run import results_path
+from harness.runners import InProcess, Isolated, Limits, Runner
+from harness.text import printable
+
+__all__ = [
+    "DEFAULT_BACKENDS",
+    "MODES",
+    "backend_option",
+    "baseline_option",
+    "console_for",
+    "isolation_options",
+    "main",
+    "out_option",
+    "reports_errors",
+    "session_of",
+    "whole_run",
+]
+
+DEFAULT_BACKENDS = ("torch", "mindspore")
+MODES = ("mindspore-graph",)
+USAGE_ERRORS = (
+    BackendUnavailable,
+    BaselineError,
+    ConfigError,
+    Disturbed,
+    ResultsError,
+    OSError,
+)
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """Texts are shown as they are: no word between colons becomes a picture.
+
+    A pipe or a file has no width; there tables are as wide as a config id.
+    """
+    console = Console(stderr=stderr, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 120
+    return console
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Exit 2 with a message for what a user can mend, and with a traceback for our own faults."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except USAGE_ERRORS as error:
+            said = printable(" ".join(str(error).splitlines()), 5000)
+            console_for(stderr=True).print(
+                f"error: {said}", style="red", markup=False, soft_wrap=True
+            )
+            sys.exit(2)
+        except Exception:
+            for line in traceback.format_exc().splitlines():
+                print(printable(line, 5000), file=sys.stderr)
+            message = "error: the harness itself failed (traceback above); this is a fault of it"
+            console_for(stderr=True).print(message, style="red")
+            sys.exit(2)
+
+    return wrapped
+
+
+backend_option = click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME",
+    help="torch, mindspore, mindspore-graph, path/to/file.py:OBJECT or package.module:OBJECT; "
+    "repeat for several. Default: torch and mindspore; for run mindspore-graph too.",
+)
+
+
+baseline_option = click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=BASELINE,
+    show_default="the one that is installed",
+    help="File of known differences.",
+)
+
+
+def isolation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where backends run and what one config may take; the command gets them as `isolation`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, in_process: bool, time_limit: float, memory_limit: int, **kwargs: Any
+    ) -> None:
+        source = click.get_current_context().get_parameter_source
+        for name in ("time_limit", "memory_limit"):
+            if in_process and source(name) == ParameterSource.COMMANDLINE:
+                option = f"--{name.replace('_', '-')}"
+                raise click.UsageError(
+                    f"{option} has no effect with --in-process, which cannot end a backend; leave "
+                    "one of them away"
+                )
+        limits = None if in_process else Limits(time_limit, memory_limit)
+        command(*args, limits=limits, **kwargs)
+
+    for option in (
+        click.option(
+            "--in-process",
+            is_flag=True,
+            help="Run backends in this process, for debugging: a crash of theirs ends all.",
+        ),
+        click.option(
+            "--memory-limit",
+            type=click.IntRange(1),
+            default=Limits().mebibytes,
+            show_default=True,
+            metavar="MIB",
+            help="What a backend may take for one config, beyond what it holds when loaded.",
+        ),
+        click.option(
+            "--time-limit",
+            type=click.FloatRange(0, min_open=True),
+            default=Limits().seconds,
+            show_default=True,
+            metavar="SECONDS",
+            help="What a backend may take for one config, before it is ended.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Directory for results.jsonl, report.html, junit.xml and summary.md.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rnn-parity")
+def main() -> None:
+    """Do two frameworks compute the same recurrent layer? Measured, with derived bounds."""
+
+
+def session_of(names: tuple[str, ...], limits: Limits | None, baseline: Path = BASELINE) -> Session:
+    """Backends in workers with these limits; in this process if None."""
+    chosen = dict.fromkeys(names or DEFAULT_BACKENDS)
+    runners: dict[str, Runner] = {}
+    try:
+        for name in chosen:  # all begin to load, side by side
+            runners[name] = Isolated(name, limits) if limits else InProcess(load_backend(name))
+        return Session(runners, load_known(baseline))
+    except BaseException:
+        for runner in runners.values():
+            runner.close()
+        raise
+
+
+def whole_run(path: Path) -> Recorded:
+    path = results_path(path) if path.is_dir() else path
+    recorded = read_run(path)
+    if not recorded.complete:
+        raise ResultsError(f"{path} is of an unfinished run; go on with it first")
+    if not recorded.blocks:
+        raise ResultsError(f"{path} holds no results, expected those of a whole run")
+    return recorded

@@ -1,0 +1,156 @@
+"""`mapping`, `baseline update` and `diff`: what is made of the results of whole runs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import msgspec
+
+from harness.baseline_update import updated
+from harness.cli.options import (
+    DEFAULT_BACKENDS,
+    MODES,
+    baseline_option,
+    console_for,
+    main,
+    reports_errors,
+    session_of,
+    whole_run,
+)
+from harness.cli.running import execute_told
+from harness.comparing import compare_runs
+from harness.config import ConfigError
+from harness.known import load_known
+from harness.report.console import print_update
+from harness.report.difference import print_difference, write_difference
+from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
+from harness.report.wording import plural
+from harness.results import ResultsError
+from harness.runners import Limits
+from harness.text import printable, shown
+
+__all__ = ["diff", "mapping", "update"]
+
+
+@main.command()
+@click.option(
+    "--results",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="results.jsonl of a run with torch, mindspore and mindspore-graph. Default: a new run of "
+    "the pinned corpus.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=MAPPING_PAGE,
+    show_default=True,
+    help="The page to write.",
+)
+@reports_errors
+def mapping(results: Path | None, out: Path) -> None:
+    """Write the mapping page again, with what was measured."""
+    known = load_known()
+    if results is None:
+        with (
+            tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
+            session_of((*DEFAULT_BACKENDS, *MODES), Limits()) as session,
+        ):
+            outcome = execute_told(session, Path(directory), 0, 0)
+            header, lines = outcome.header, outcome.results
+            if outcome.unfinished:
+                sys.exit(outcome.exit_code)
+    else:
+        recorded = whole_run(results)
+        header, lines = recorded.header, recorded.results
+        missing = {*DEFAULT_BACKENDS, *MODES} - {line.backend for line in lines}
+        if missing:
+            raise ResultsError(
+                f"{results} has no results of {', '.join(sorted(missing))}, which the page is about"
+            )
+    text = render_mapping(header, lines, known, run_example())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, "utf-8")
+    console_for().print(
+        f"wrote {printable(str(out))}", markup=False, highlight=False, soft_wrap=True
+    )
+    unexpected = [line for line in lines if line.unexpected]
+    if unexpected:
+        console_for(stderr=True).print(
+            f"{plural(len(unexpected), 'unexpected result')} among them; see: rnn-parity run",
+            style="red",
+        )
+    sys.exit(1 if unexpected else 0)
+
+
+@main.group(name="baseline")
+def baseline_group() -> None:
+    """The file of known differences."""
+
+
+@baseline_group.command()
+@click.option(
+    "--results",
+    type=click.Path(exists=True, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="results.jsonl of a whole run, or its directory.",
+)
+@baseline_option
+@reports_errors
+def update(results: Path, baseline: Path) -> None:
+    """Rewrite the baseline as a run says it should be, for you to review; comments stay."""
+    recorded = whole_run(results)
+    text = baseline.read_text("utf-8")
+    known, versions = load_known(baseline), recorded.header["versions"]
+    found = updated(text, known, recorded.results, versions)
+    if found.text != text:
+        baseline.write_text(found.text, "utf-8")
+    print_update(console_for(), found, baseline)
+
+
+@main.command()
+@click.argument("old", type=click.Path(exists=True, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, path_type=Path))
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="The same as a page.")
+@click.option(
+    "--as",
+    "names",
+    multiple=True,
+    metavar="NAME=OTHER",
+    help="Compare the backend NAME of NEW with OTHER of OLD.",
+)
+@reports_errors
+def diff(old: Path, new: Path, html: Path | None, names: tuple[str, ...]) -> None:
+    """Say what changed from one run to another: results.jsonl files, or their directories.
+
+    Exit 0: nothing; 1: a finding appeared, disappeared, grew or shrank, or less was concluded.
+    """
+    before, after = (whole_run(path) for path in (old, new))
+    headers = (before.header, after.header)
+    versions = [header["versions"] for header in headers]
+    called = dict(_two_names(name) for name in names)
+    results = [
+        msgspec.structs.replace(r, backend=called.get(r.backend, r.backend)) for r in after.results
+    ]
+    difference = compare_runs(before.results, results, versions)
+    if not difference.common:
+        raise ResultsError(
+            f"no config was judged with a backend that is in both runs: {old} has "
+            f"{', '.join(sorted(difference.only_old))}, {new} has "
+            f"{', '.join(sorted(difference.only_new))}; "
+            "name those to compare, such as --as mine=torch"
+        )
+    print_difference(console_for(), difference)
+    if html is not None:
+        write_difference(html, difference, headers)
+    sys.exit(difference.exit_code)
+
+
+def _two_names(text: str) -> tuple[str, str]:
+    name, sign, other = text.partition("=")
+    if not (name and sign and other):
+        raise ConfigError(f"--as {shown(text)}: expected NAME=OTHER, such as mine=torch")
+    return name, other

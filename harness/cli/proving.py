@@ -1,0 +1,63 @@
+"""`selftest`: what the harness itself is worth."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from harness.cli.options import (
+    console_for,
+    main,
+    reports_errors,
+)
+from harness.config import ConfigError
+from harness.planted import BASES, CATALOGUE, LEGAL
+from harness.report.selftest import print_selftest, write_selftest
+from harness.selftest import run_selftest
+from harness.text import shown
+
+__all__ = ["selftest"]
+
+
+def _no_fault(name: str) -> str:
+    known = (*CATALOGUE, *LEGAL)
+    near = difflib.get_close_matches(name, known, 3, 0.4)
+    mend = f"did you mean {' or '.join(near)}?" if near else "rnn-parity selftest --list names all"
+    return f"--fault {shown(name)}: not in the catalogue; {mend}"
+
+
+@main.command()
+@click.option("--list", "listed", is_flag=True, help="Name the faults and what each does, and end.")
+@click.option("--base", "bases", multiple=True, type=click.Choice(BASES), help="Default: all.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME", help="Of the catalogue. Default: all."
+)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."
+)
+@reports_errors
+def selftest(
+    listed: bool, bases: tuple[str, ...], faults: tuple[str, ...], out: Path | None
+) -> None:
+    """Plant wrong implementations and say which check catches each."""
+    if listed:
+        for name, fault in {**CATALOGUE, **LEGAL}.items():
+            click.echo(f"{name:45} {fault.mistake}")
+        return
+    unknown = sorted({*faults} - {*CATALOGUE, *LEGAL})
+    if unknown:
+        raise ConfigError(_no_fault(unknown[0]))
+    console = console_for(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("selftest", total=None)
+        result = run_selftest(
+            bases, faults, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print_selftest(console_for(), result)
+    if out is not None:
+        write_selftest(out, result)
+    sys.exit(0 if result.passed else 1)

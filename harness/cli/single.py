@@ -1,0 +1,59 @@
+"""`replay` and `reproduce`: one config."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import (
+    backend_option,
+    baseline_option,
+    console_for,
+    isolation_options,
+    main,
+    reports_errors,
+    session_of,
+)
+from harness.config import Config
+from harness.findings import find
+from harness.minimise import reproduce as reproduce_findings
+from harness.report.console import print_replay
+from harness.runners import Limits
+
+__all__ = ["replay", "reproduce"]
+
+
+@main.command()
+@click.argument("config_id")
+@backend_option
+@baseline_option
+@isolation_options
+@reports_errors
+def replay(
+    config_id: str, backends: tuple[str, ...], baseline: Path, limits: Limits | None
+) -> None:
+    """Print the tolerance report of one config."""
+    config = Config.parse(config_id)
+    with session_of(backends, limits, baseline) as session:
+        results = session.judge(config)
+    print_replay(console_for(), config, results)
+    sys.exit(1 if any(result.unexpected for result in results) else 0)
+
+
+@main.command()
+@click.argument("config_id")
+@backend_option
+@isolation_options
+@reports_errors
+def reproduce(config_id: str, backends: tuple[str, ...], limits: Limits | None) -> None:
+    """Print the smallest script for each numeric difference that one config shows."""
+    config = Config.parse(config_id)
+    console, missing = console_for(), 0
+    with session_of(backends, limits) as session:
+        for made in reproduce_findings(session, find(session.judge(config))):
+            missing += made.reproducer is None
+            said = made.reproducer.script if made.reproducer else f"# none: {made.why_not}\n"
+            console.print(f"# {made.finding.slug}\n{said}", markup=False, soft_wrap=True)
+    sys.exit(1 if missing else 0)

@@ -1,0 +1,113 @@
+"""`pytest --parity-report DIR`: the reports of a run, from whatever tests were selected.
+
+A test hands what it judged to the fixture `parity_report`; with pytest-xdist too, where the
+results travel with the tests' own reports. Whole configs are recorded, whichever of their checks
+were selected: what the baseline expects of a config is known only of all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # a test session that does not ask for reports loads nothing for them
+    from harness.outcome import Outcome
+    from harness.results import Result
+    from harness.runners import Runner
+
+__all__ = ["Record", "parity_report"]
+
+PROPERTY = "rnn-parity"
+
+Record = Callable[["Sequence[Result]", "Mapping[str, Runner]"], None]
+"""Takes the results of one config, and the backends that were asked."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("rnn-parity").addoption(
+        "--parity-report",
+        metavar="DIR",
+        type=Path,
+        help="Write results.jsonl, report.html, junit.xml and summary.md of the selected tests.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    out = config.getoption("--parity-report")
+    if out is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Collected(out), "rnn-parity-report")
+
+
+@pytest.fixture
+def parity_report(request: pytest.FixtureRequest) -> Record:
+    """Records results for `--parity-report`; without it, does nothing."""
+    if request.config.getoption("--parity-report") is None:
+        return lambda results, runners: None
+    properties = request.node.user_properties
+
+    def record(results: Sequence[Result], runners: Mapping[str, Runner]) -> None:
+        import msgspec
+
+        from harness.environment import describe
+
+        lines = msgspec.json.encode(list(results)).decode()
+        if results and (PROPERTY, lines) not in properties:
+            header = describe(runners, examples=0, seed=0, corpus="the tests that pytest selected")
+            properties.append((f"{PROPERTY}-header", msgspec.json.encode(header).decode()))
+            properties.append((PROPERTY, lines))
+
+    return record
+
+
+class _Collected:
+    """What all tests recorded, on the process that reports on them; written at the end."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.header: dict[str, Any] = {}
+        self.blocks: dict[tuple[str, str], str] = {}
+        self.outcome: Outcome | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        import msgspec
+
+        for name, value in report.user_properties:
+            if name == f"{PROPERTY}-header":
+                header = msgspec.json.decode(str(value))
+                for field in ("versions", "backends"):
+                    header[field] = {**self.header.get(field, {}), **header[field]}
+                self.header = {**header, "date": self.header.get("date", header["date"])}
+            elif name == PROPERTY:
+                first = msgspec.json.decode(str(value))[0]
+                self.blocks[first["config_id"], first["backend"]] = str(value)
+
+    def pytest_sessionfinish(self) -> None:
+        import msgspec
+
+        from harness.journal import Journal, locked, read_run
+        from harness.known import load_known
+        from harness.outcome import outcome_of
+        from harness.report.files import write_reports
+        from harness.results import Result
+        from harness.run import results_path
+
+        if not self.blocks:
+            return
+        path = results_path(self.out)
+        planned = {"planned": len(self.blocks), "plan": "pytest"}
+        with locked(self.out), Journal.begin(path, self.header | planned) as journal:
+            for block in self.blocks.values():
+                journal.append(msgspec.json.decode(block, type=list[Result]))
+            journal.finish()
+        self.outcome = outcome_of(read_run(path), load_known())
+        write_reports(self.outcome, self.out)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminalreporter.section("rnn-parity")
+        if self.outcome is None:
+            terminalreporter.line("no report: none of the tests judged a config")
+            return
+        terminalreporter.line(f"{self.outcome.headline}: {self.out / 'report.html'}")

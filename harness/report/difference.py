@@ -1,0 +1,111 @@
+"""What `rnn-parity diff` prints, and the same as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+from rich.console import Console
+from rich.markup import escape
+
+from harness.comparing import KINDS, Change, Difference
+from harness.findings import Finding
+from harness.report.wording import plural, ratio_text
+from harness.text import printable
+
+__all__ = ["print_difference", "write_difference"]
+
+STYLES = {"appeared": "bold red", "grew": "bold red", "shrank": "yellow", "disappeared": "green"}
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def print_difference(console: Console, difference: Difference) -> None:
+    """The changes, the most alarming first; what was compared; the verdict last."""
+    for name, (old, new) in difference.versions.items():
+        console.print(f"[dim]{escape(f'{name} {old} -> {new}')}[/]", highlight=False)
+    console.print(f"[dim]{escape(covered(difference))}[/]", highlight=False)
+    for change in difference.changes:
+        console.print(
+            f"\n[{STYLES[change.kind]}]{change.kind}[/] [bold]{escape(change.title)}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for line in detail(change):
+            console.print(f"   {escape(printable(line, 2000))}", highlight=False, soft_wrap=True)
+    for line in weaker(difference):
+        console.print(f"\n[bold red]weaker[/] {escape(line)}", highlight=False, soft_wrap=True)
+    counts = ", ".join(
+        f"{sum(c.kind == kind for c in difference.changes)} {kind}" for kind in KINDS
+    )
+    style, word = ("bold red", "CHANGED") if difference.exit_code else ("bold green", "UNCHANGED")
+    console.print(f"\n[{style}]{word}[/] findings: {counts}.", highlight=False)
+
+
+def covered(difference: Difference) -> str:
+    """What could be compared: '120 configs of torch (3 more in the older run only), ...'."""
+    said = []
+    backends = {**difference.common, **difference.only_old, **difference.only_new}
+    for backend in sorted(backends):
+        one = f"{plural(difference.common.get(backend, 0), 'config')} of {backend} in both runs"
+        alone = [
+            f"{counts[backend]:,} in the {which} only"
+            for which, counts in (("older", difference.only_old), ("newer", difference.only_new))
+            if counts.get(backend)
+        ]
+        said.append(one + (f" ({', '.join(alone)}: not compared)" if alone else ""))
+    return "; ".join(said) or "nothing to compare"
+
+
+def detail(change: Change) -> list[str]:
+    """Sizes before and after, and where to look."""
+    before, after = _size(change.old), _size(change.new)
+    if change.old and change.new:
+        lines = [f"was {before}, is {after}"]
+    else:
+        lines = [after if change.new else before]
+    if change.finding.worst.message and change.kind in ("appeared", "grew"):
+        lines.append(change.finding.worst.message)
+    return [*lines, change.finding.smallest.replay]
+
+
+def _size(finding: Finding | None) -> str:
+    if finding is None:
+        return ""
+    ratio = finding.worst.ratio
+    size = "" if ratio is None else f"{ratio_text(ratio)} times the bound, "
+    return f"{size}in {finding.configs} of {plural(finding.judged, 'config')}"
+
+
+def weaker(difference: Difference) -> list[str]:
+    return [
+        f"{backend}, {check}: {plural(count, 'comparison')} {_past(old)} and are {new} now"
+        for (backend, check, old, new), count in difference.weaker.items()
+    ]
+
+
+def _past(verdict: str) -> str:
+    return {"pass": "passed", "fail": "failed"}[verdict]
+
+
+def write_difference(
+    path: Path, difference: Difference, headers: tuple[Mapping[str, object], ...]
+) -> None:
+    """The same as a page of its own."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("difference.html.j2").render(
+        difference=difference,
+        kinds=KINDS,
+        covered=covered(difference),
+        weaker=weaker(difference),
+        detail=detail,
+        headers=headers,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, "utf-8")

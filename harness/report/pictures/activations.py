@@ -1,0 +1,80 @@
+"""One activation of every backend, side by side on one axis: its error in ulp over its range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from harness.exhibits import ActivationError
+from harness.report.pictures.svg import ACCENT, BAND, LINE, Picture, figure, inline, styled
+from harness.results import as_float
+from reference.rounding import TANH_ULPS
+
+__all__ = ["activation_picture"]
+
+
+@styled
+def activation_picture(nonlinearity: str, measured: Sequence[ActivationError]) -> Picture:
+    """The least and the largest error in each bin, on a scale that is linear up to 1 ulp.
+
+    No drawing where nobody errs: there is nothing to see.
+    """
+    allowed = TANH_ULPS if nonlinearity == "tanh" else 0.0
+    largest = [_largest(one) for one in measured]
+    said = [
+        f"{one.backend} {f'errs by at most {_ulps(most)} ulp' if most else 'is exact'}"
+        for one, most in zip(measured, largest, strict=True)
+    ]
+    caption = (
+        f"{nonlinearity} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(said)}. "
+        + (f"The band is what is allowed, {allowed:g} ulp." if allowed else "Nothing is allowed.")
+    )
+    if not any(largest):
+        return Picture(Markup(""), caption)
+    drawn = figure(2.3, left=0.7)
+    every = drawn.subplots(1, len(measured), sharey=True, squeeze=False)[0]
+    drawn.subplots_adjust(wspace=0.08)
+    for axes, one in zip(every, measured, strict=True):
+        _draw(axes, one, allowed)
+    _scale(every[0], max((one for one in largest if math.isfinite(one)), default=10.0))
+    every[0].set_ylabel("error, ulp (float32)")
+    return Picture(inline(drawn, f"Error of the activation. {caption}"), caption)
+
+
+def _largest(one: ActivationError) -> float:
+    """NaN where nothing was measured."""
+    return max(
+        (abs(as_float(v)) for v in (*one.least, *one.most) if v is not None), default=math.nan
+    )
+
+
+def _ulps(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _draw(axes: Axes, one: ActivationError, allowed: float) -> None:
+    least, most = (np.array([as_float(value) for value in row]) for row in (one.least, one.most))
+    edges = np.linspace(one.low, one.high, len(least) + 1)
+    if allowed:
+        axes.axhspan(-allowed, allowed, facecolor=BAND, edgecolor="none")
+    axes.axhline(0, color=LINE, linewidth=0.6)
+    line = {"facecolor": ACCENT, "edgecolor": ACCENT, "linewidth": 0.8}
+    axes.stairs(most, edges, baseline=least, fill=True, **line)  # type: ignore[arg-type]
+    axes.set_yscale("symlog", linthresh=1, linscale=0.6)
+    axes.set(title=one.backend, xlabel="x", xlim=(one.low, one.high))
+    axes.set_xticks([one.low + (one.high - one.low) * n / 10 for n in (1, 3, 5, 7, 9)])
+    axes.spines["bottom"].set_visible(False)
+
+
+def _scale(axes: Axes, largest: float) -> None:
+    """Symmetric; 0, 1, and the powers of ten that it takes."""
+    top = math.ceil(math.log10(max(largest, 10.0)))
+    powers = [10**n for n in range(1, top + 1)][:: 1 if top < 4 else 2]
+    ticks = [*(-n for n in reversed(powers)), -1, 0, 1, *powers]
+    axes.set_ylim(-(10.0**top), 10.0**top)
+    axes.set_yticks(ticks, [f"{n:,}".replace("-", "−") for n in ticks])
+    axes.minorticks_off()

@@ -1,0 +1,137 @@
+"""The error over steps and units of one batch row: against the bound, and in ulp."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+
+from harness.exhibits import ErrorMap
+from harness.exhibits.records import Row
+from harness.report.pictures.svg import HEAT, ON_HEAT, Picture, figure, inline, styled
+from harness.report.wording import error_text, plural, ratio_text
+from harness.results import Number, as_float
+
+__all__ = ["map_picture"]
+
+RATIO_STEPS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
+ULP_STEPS = (0.0, 0.5, 1.0, 10.0, 100.0, 1000.0)
+"""Upper ends of the first six of the seven colours; the last one is for everything beyond."""
+
+MOST_NUMBERS = 64
+"""Cells of a map in which the numbers themselves are written."""
+
+NOT_AGAIN = (
+    "Called again, on its own, it does not show: what a process computed before matters to it."
+)
+
+Cells = Mapping[int, Sequence[tuple[int, int, Number]]]
+"""Colour -> (step, unit, value)."""
+
+
+@styled
+def map_picture(exhibit: ErrorMap) -> Picture:
+    rows = len(exhibit.ratio)
+    height = min(3.2, max(0.7, 0.22 * rows))
+    drawn = figure(height + 1.1, bottom=0.8)
+    left, right = drawn.subplots(1, 2, sharey=True)
+    drawn.subplots_adjust(wspace=0.06)
+    for axes, values, ends, title in (
+        (left, exhibit.ratio, RATIO_STEPS, "|actual − expected| / bound"),
+        (right, exhibit.ulps, ULP_STEPS, "error, ulp of expected"),
+    ):
+        cells = _by_colour(values, ends)
+        _fill(axes, cells, numbers=rows * len(values[0]) <= MOST_NUMBERS)
+        _frame(axes, exhibit, rows, len(values[0]))
+        axes.set_title(title)
+        _key(axes, cells, ends, below=0.42 / height)
+    left.set_ylabel("unit")
+    caption = _caption(exhibit)
+    return Picture(inline(drawn, f"Heat map of errors. {caption}"), caption)
+
+
+def _caption(exhibit: ErrorMap) -> str:
+    ratios = [one for row in exhibit.ratio for one in row if one is not None]
+    ulps = [one for row in exhibit.ulps for one in row if one is not None]
+    beyond = sum(not as_float(one) <= 1 for one in ratios)
+    return (
+        f"{'Each state from the own previous one' if exhibit.local else 'From start to end'}: "
+        f"layer {exhibit.layer} {exhibit.direction}, batch row {exhibit.batch}, "
+        f"{plural(exhibit.steps, 'step')}, {plural(exhibit.units, 'unit')}. "
+        f"{beyond} of {plural(len(ratios), 'cell')} beyond the bound; largest ratio "
+        f"{ratio_text(_largest(ratios))}, largest error {error_text(_largest(ulps))} ulp. "
+        f"{'Blank is padding.' if beyond else NOT_AGAIN} Of {exhibit.config_id}"
+    )
+
+
+def _largest(values: Sequence[Number]) -> Number | None:
+    return max(values, key=as_float, default=None)
+
+
+def _by_colour(rows: Sequence[Row], ends: Sequence[float]) -> Cells:
+    cells: dict[int, list[tuple[int, int, Number]]] = {}
+    for unit, row in enumerate(rows):
+        for step, value in enumerate(row):
+            if value is not None:
+                level = sum(not as_float(value) <= end for end in ends)
+                cells.setdefault(level, []).append((step, unit, value))
+    return dict(sorted(cells.items()))
+
+
+def _fill(axes: Axes, cells: Cells, *, numbers: bool) -> None:
+    """One path for all cells of a colour: small, and the page can recolour it."""
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5}
+    for level, members in cells.items():
+        whole = Path.make_compound_path(*(_square(step, unit) for step, unit, _ in members))
+        axes.add_patch(PathPatch(whole, facecolor=HEAT[level], edgecolor="none"))
+        for step, unit, value in members if numbers else ():
+            axes.text(step + 0.5, unit + 0.5, _brief(value), color=ON_HEAT[level], **middle)
+
+
+def _brief(value: Number) -> str:
+    """What fits into a cell: two digits."""
+    size = as_float(value)
+    if 0 < size < 1e-3:
+        return "<.001"
+    if 100 <= size < 1e4:
+        return f"{float(f'{size:.2g}'):.0f}"
+    return ratio_text(float(f"{size:.2g}")).replace("e+0", "e") if size < math.inf else "∞"
+
+
+def _square(step: int, unit: int) -> Path:
+    gap = 0.03
+    low, left = unit + gap, step + gap
+    high, right = unit + 1 - gap, step + 1 - gap
+    return Path([(left, low), (right, low), (right, high), (left, high), (left, low)], closed=True)
+
+
+def _frame(axes: Axes, exhibit: ErrorMap, rows: int, columns: int) -> None:
+    """Ticks at the middle of cells, named by the first step or unit in them."""
+    axes.set(xlim=(0, columns), ylim=(rows, 0), xlabel="step")
+    for axis, cells, count in (
+        (axes.xaxis, columns, exhibit.steps),
+        (axes.yaxis, rows, exhibit.units),
+    ):
+        at = range(0, cells, max(1, math.ceil(cells / 10)))
+        shared = math.ceil(count / cells)
+        axis.set_ticks([n + 0.5 for n in at], [str(n * shared) for n in at])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _key(axes: Axes, cells: Cells, ends: Sequence[float], *, below: float) -> None:
+    names = ["0", *(f"≤ {end:g}" for end in ends[1:]), f"> {ends[-1]:g}"]
+    axes.legend(
+        handles=[Patch(facecolor=HEAT[level], label=names[level]) for level in cells],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -below),
+        ncols=len(names),
+        handlelength=0.9,
+        columnspacing=0.9,
+        handletextpad=0.35,
+    )

@@ -1,0 +1,151 @@
+"""What `rnn-parity selftest` prints, and the same for machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.planted import CATALOGUE, LEGAL
+from harness.report.wording import plural
+from harness.selftest import SelfTest, Trial
+
+__all__ = ["print_selftest", "write_selftest"]
+
+
+def print_selftest(console: Console, result: SelfTest) -> None:
+    """Which check caught what, at which config; what each check sees alone; the score last."""
+    bases = tuple(dict.fromkeys(trial.base for trial in (*result.faults, *result.legal)))
+    if result.faults:
+        console.print(_faults(result, bases))
+    if result.checks:
+        console.print(_alone(result))
+    if result.legal:
+        console.print(_legal(result, bases))
+    for trial in result.missed:
+        mistake = escape(CATALOGUE[trial.name].mistake)
+        console.print(f"[bold red]not caught[/] on {trial.base}: {trial.name}. {mistake}")
+    for check in result.idle:
+        console.print(f"[bold red]idle[/] {check}: no fault is seen by it alone")
+    for trial in result.accused:
+        for check, (config, _) in trial.caught.items():
+            console.print(
+                f"[bold red]accused[/] on {trial.base}: {trial.name}, by {check} at {config}",
+                soft_wrap=True,
+            )
+    console.print(score(result), style="bold green" if result.passed else "bold red")
+
+
+def score(result: SelfTest) -> str:
+    """The last line."""
+    names = {trial.name for trial in result.faults}
+    planted = Counter(trial.base for trial in result.faults)
+    missed = Counter(trial.base for trial in result.missed)
+    caught = [f"{n - missed[base]} of {n} caught on {base}" for base, n in planted.items()]
+    said = [plural(len(names), "fault"), *caught]
+    if result.checks:
+        working = len(result.checks) - len(result.idle)
+        said.append(f"{working} of {len(result.checks)} checks have one that only they see")
+    said.append(f"{len(result.accused)} of {len(result.legal)} right implementations accused")
+    return ", ".join(said)
+
+
+def write_selftest(path: Path, result: SelfTest) -> None:
+    """All trials as JSON: `passed`, `faults`, `legal`, `alone`, `missed`, `idle`, `accused`."""
+    document = {
+        "passed": result.passed,
+        "score": score(result),
+        "faults": [
+            {**_trial(trial), "mistake": CATALOGUE[trial.name].mistake} for trial in result.faults
+        ],
+        "legal": [_trial(trial) for trial in result.legal],
+        "alone": result.alone(),
+        "missed": [[trial.name, trial.base] for trial in result.missed],
+        "idle": result.idle,
+        "accused": [[trial.name, trial.base] for trial in result.accused],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+def _trial(trial: Trial) -> dict[str, object]:
+    caught = {
+        check: {"config_id": config, "after": count}
+        for check, (config, count) in trial.caught.items()
+    }
+    return {
+        "name": trial.name,
+        "base": trial.base,
+        "configs": trial.configs,
+        "seconds": round(trial.seconds, 2),
+        "caught": caught,
+    }
+
+
+def _faults(result: SelfTest, bases: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Planted faults", title_justify="left")
+    table.add_column("fault", no_wrap=True)
+    for base in bases:
+        table.add_column(f"{base}: check, after configs", overflow="fold")
+    table.add_column("first config")
+    trials = {(trial.name, trial.base): trial for trial in result.faults}
+    area = ""
+    for name in dict.fromkeys(trial.name for trial in result.faults):
+        if CATALOGUE[name].area != area:
+            area = CATALOGUE[name].area
+            table.add_row(f"[bold]{area}[/]")
+        here = [trials.get((name, base)) for base in bases]
+        firsts = [trial.first for trial in here if trial is not None and trial.first is not None]
+        table.add_row(name, *map(_cell, here), _shortened(firsts[0][1]) if firsts else "")
+    return table
+
+
+def _cell(trial: Trial | None) -> str:
+    """The first check with its count, and the others that saw it too."""
+    if trial is None:
+        return "[dim]-[/]"
+    if trial.first is None:
+        return f"[bold red]not caught in {trial.configs}[/]"
+    check, _, count = trial.first
+    others = [other for other in trial.caught if other != check]
+    return f"{check} {count}" + (f" [dim]{', '.join(others)}[/]" if others else "")
+
+
+def _shortened(config_id: str) -> str:
+    """Enough of an id to know what it is about: aspect and first options, data and seed."""
+    tokens = config_id.split("-")
+    shown = tokens if len(tokens) < 9 else [*tokens[:4], "…", *tokens[-2:]]
+    return "-".join(shown)
+
+
+def _alone(result: SelfTest) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="What only one check sees", title_justify="left")
+    table.add_column("check")
+    table.add_column("faults that no other check sees (on the oracle)", overflow="fold")
+    for check, faults in result.alone().items():
+        table.add_row(check, ", ".join(faults) or "[bold red]none[/]")
+    return table
+
+
+def _legal(result: SelfTest, bases: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Right implementations", title_justify="left")
+    table.add_column("implementation")
+    for base in bases:
+        table.add_column(f"{base}: accused by")
+    trials = {(trial.name, trial.base): trial for trial in result.legal}
+    for name in dict.fromkeys(trial.name for trial in result.legal):
+        cells = []
+        for base in bases:
+            trial = trials.get((name, base))
+            said = "-" if trial is None else f"none of {trial.configs} configs"
+            if trial is not None and trial.caught:
+                said = f"[bold red]{', '.join(trial.caught)}[/]"
+            cells.append(said)
+        table.add_row(f"{name}: {escape(LEGAL[name].mistake)}", *cells)
+    return table
