@@ -1,49 +1,164 @@
-"""Backends whose calls really end the process, or never come back."""
+"""Backends whose calls really end the process, never come back, or take everything.
+
+`BACKENDS` has one for each kind; each misbehaves where x has the width `TRIGGER`, and is right
+elsewhere.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+import numpy as np
 
-from complete import CompleteBackend, CompleteLayer
+from harness.planted.right import CompleteBackend, CompleteLayer
+
+TRIGGER = 7
 
 
-class Crashes(CompleteLayer):
-    """Only where x is not what everybody hands over."""
+class Exotic(BaseException):
+    """No Exception, and without a message that could be had."""
 
-    def end(self) -> None:
-        os.kill(os.getpid(), signal.SIGSEGV)
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+def segfaults() -> None:
+    ctypes.string_at(0)
+
+
+def aborts() -> None:
+    print("terminate called after throwing an instance of 'std::bad_thing'", file=sys.stderr)
+    sys.stderr.flush()
+    os.abort()
+
+
+def divides() -> None:
+    os.kill(os.getpid(), signal.SIGFPE)
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves() -> None:
+    os._exit(7)
+
+
+def hangs() -> None:
+    print("still waiting", flush=True)
+    time.sleep(1000)
+
+
+def hangs_with_the_lock() -> None:
+    """In C, and nothing else in the process can run."""
+    re.match("(a+)+$", "a" * 50 + "b")
+
+
+def stops() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def eats_memory() -> None:
+    kept = []
+    while True:
+        kept.append(np.ones(2**22))
+
+
+def fills_the_disk() -> None:
+    while True:
+        os.write(1, b"x" * 2**20)
+
+
+def prints() -> None:
+    """What would ruin a protocol that is spoken on standard output."""
+    print("hello\x1b[31m", "x" * 100_000, flush=True)
+    os.write(1, bytes(range(256)))
+    os.write(2, bytes(range(256)))
+
+
+def forks() -> None:
+    """The child comes back from the call, too."""
+    os.fork()
+
+
+def forks_and_crashes() -> None:
+    """The child keeps every line open that its parent had."""
+    if os.fork() == 0:
+        time.sleep(1000)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def closes_everything() -> None:
+    os.closerange(0, 256)
+
+
+def recurses() -> None:
+    recurses()
+
+
+def raises_exotic() -> None:
+    raise Exotic
+
+
+def raises_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def raises_much() -> None:
+    raise RuntimeError("\x1b[31m<script>" + "\ud800" + "x" * 10_000_000)
+
+
+class Misbehaves(CompleteLayer):
+    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+        if x.shape[-1] == TRIGGER:
+            self.misbehave()
+        return super().forward(x, h_0, lengths)
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
-        if inputs[0].shape[-1] != self.options.input_size:
-            self.end()
+        if inputs[0].shape[-1] == TRIGGER:
+            self.misbehave()
         return super().call(inputs, named)
 
 
-class DividesByZero(Crashes):
-    def end(self) -> None:
-        os.kill(os.getpid(), signal.SIGFPE)
+def misbehaving(act: Callable[[], None]) -> CompleteBackend:
+    layer = type(act.__name__, (Misbehaves,), {"misbehave": staticmethod(act)})
+    return CompleteBackend(layer, "crashing")
 
 
-class Leaves(Crashes):
-    def end(self) -> None:
-        os._exit(7)
-
-
-class Hangs(Crashes):
-    def end(self) -> None:
-        time.sleep(1000)
-
-
+BACKENDS = {
+    act.__name__: misbehaving(act)
+    for act in (
+        segfaults,
+        aborts,
+        divides,
+        killed,
+        leaves,
+        hangs,
+        hangs_with_the_lock,
+        stops,
+        eats_memory,
+        fills_the_disk,
+        prints,
+        forks,
+        forks_and_crashes,
+        closes_everything,
+        recurses,
+        raises_exotic,
+        raises_interrupt,
+        raises_much,
+    )
+}
+globals().update({f"{name}_backend": made for name, made in BACKENDS.items()})
 complete = CompleteBackend()
-crashes = CompleteBackend(Crashes, "crashing")
-divides = CompleteBackend(DividesByZero, "crashing")
-leaves = CompleteBackend(Leaves, "crashing")
-hangs = CompleteBackend(Hangs, "crashing")
+
+
+class CrashesWhenLoaded(CompleteBackend):
+    def __init__(self) -> None:
+        os.abort()

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from faulty import (
-    DropsBias,
-    IgnoresLengths,
-    OracleBackend,
-    OracleLayer,
-    RationalTanh,
-    ScaledOutput,
-    backend,
-)
+from faulty import OracleBackend, OracleLayer, backend, planted
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
-from harness.config import Config, LayerOptions
+from harness.config import Config
 from harness.judge import Session
 from harness.known import load_known
+from harness.planted import CATALOGUE
+from harness.planted.activations import RationalTanh
+from harness.planted.right import CompleteBackend
+from harness.runners import InProcess, Isolated
 from reference import FORMATS
 
 CONFIG = Config(
@@ -31,29 +26,11 @@ CONFIG = Config(
 )
 
 
-class DropsBiasOf:
+def mindspore_without_bias(name: str) -> Any:
     """A real framework's layer whose b_hh are set to zero behind its back."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        self.weights = weights
-        zeroed = {k: v * (not k.startswith("bias_hh")) for k, v in weights.items()}
-        self.inner.load_weights(zeroed)
-
-    def read_weights(self) -> Mapping[str, np.ndarray]:
-        return self.weights
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.inner.forward(*inputs)
-
-
-class MindSporeWithoutBias:
-    name = "mindspore-without-b-hh"
-
-    def build(self, options: LayerOptions) -> Any:
-        return DropsBiasOf(load_backend("mindspore").build(options))
+    faulty = CATALOGUE["b-hh-dropped"].plant(load_backend("mindspore"))
+    faulty.name = name
+    return faulty
 
 
 def causes(session: Session, config: Config, check: str) -> dict[str | None, set[str]]:
@@ -66,12 +43,12 @@ def causes(session: Session, config: Config, check: str) -> dict[str | None, set
 
 @pytest.mark.parametrize("check", ["step_residual", "forward_error"])
 def test_real_activation_error_alone_is_called_that(check: str) -> None:
-    session = Session({"mindspore": load_backend("mindspore")})
-    assert set(causes(session, CONFIG, check)) == {"activation"}
+    with Session({"mindspore": Isolated("mindspore")}) as session:  # whatever ran before here
+        assert set(causes(session, CONFIG, check)) == {"activation"}
 
 
 def test_real_activation_error_does_not_hide_a_dropped_bias() -> None:
-    session = Session({"m": MindSporeWithoutBias()})
+    session = Session({"m": mindspore_without_bias("another")})
     found = causes(session, CONFIG, "step_residual")
     assert set(found) == {"activation", "unexplained"}
     assert found["unexplained"] == {"layer 0 forward", "layer 1 forward"}
@@ -79,8 +56,7 @@ def test_real_activation_error_does_not_hide_a_dropped_bias() -> None:
 
 def test_the_baseline_excuses_the_activation_and_not_the_dropped_bias() -> None:
     """The same faulty layer under the real one's name: only what is known is marked known."""
-    faulty = MindSporeWithoutBias()
-    faulty.name = "mindspore"  # type: ignore[misc]
+    faulty = mindspore_without_bias("mindspore")
     results = Session({"mindspore": faulty}, load_known()).judge(CONFIG)
     marked = {(r.cause, r.known is not None) for r in results if r.verdict == "fail"}
     assert ("activation", True) in marked
@@ -89,22 +65,20 @@ def test_the_baseline_excuses_the_activation_and_not_the_dropped_bias() -> None:
 
 
 def test_a_rational_tanh_of_ones_own_is_called_the_activation() -> None:
-    session = Session({"x": backend(RationalTanh)})
+    session = Session({"x": planted("rational-tanh")})
     assert set(causes(session, CONFIG, "step_residual")) == {"activation"}
 
 
 @pytest.mark.parametrize("check", ["step_residual", "forward_error"])
-@pytest.mark.parametrize("fault", [DropsBias, ScaledOutput, IgnoresLengths])
-def test_a_cause_that_was_not_measured_explains_nothing(
-    fault: type[OracleLayer], check: str
-) -> None:
+@pytest.mark.parametrize("fault", ["b-hh-dropped", "output-off-by-2-15", "lengths-ignored"])
+def test_a_cause_that_was_not_measured_explains_nothing(fault: str, check: str) -> None:
     """Small errors would fit a flush or a tanh gone wrong; this layer has neither."""
-    session = Session({"x": backend(fault)})
+    session = Session({"x": planted(fault)})
     for nonlinearity, seed in itertools.product(("tanh", "relu"), range(12)):
         config = dataclasses.replace(CONFIG, nonlinearity=nonlinearity, seed=seed, scale=1)
         found = set(causes(session, config, check))
         assert found <= (
-            {"unexplained"} if fault is not ScaledOutput else {"unexplained", "activation"}
+            {"unexplained"} if fault != "output-off-by-2-15" else {"unexplained", "activation"}
         )
 
 
@@ -143,9 +117,18 @@ def test_flushing_excuses_nothing_larger() -> None:
 @pytest.mark.parametrize("check", ["repeatable", "padding_ignored", "rows_independent"])
 def test_flushing_excuses_no_other_second_call(check: str) -> None:
     class FlushesAndCarries(FlushesSubnormals):
+        """Off wherever x is another one than at first; for `repeatable` behind the judged call.
+
+        One call precedes that.
+        """
+
         def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+            if not hasattr(self, "first"):
+                self.first, self.seen = x.tobytes(), 0
+            other = x.tobytes() != self.first or (check == "repeatable" and self.seen > 1)
+            self.seen += 1
             output, h_n = super().forward(x, h_0, lengths)
-            return output + np.float32(2.0**-20) * (self.calls > 1), h_n
+            return output + np.float32(2.0**-20) * other, h_n
 
     found = causes(Session({"x": backend(FlushesAndCarries)}), CONFIG, check)
     assert set(found) == {"unexplained"}
@@ -162,7 +145,7 @@ def test_an_activation_is_excused_only_where_it_was_seen_to_err() -> None:
             small = (np.abs(output) < 0.9) & (output != 0)
             return output + np.float32(3e-5) * small, h_n
 
-    session = Session({"x": backend(AndSomethingElse)})
+    session = Session({"x": CompleteBackend(AndSomethingElse)})
     assert set(causes(session, CONFIG, "step_residual")) == {"activation", "unexplained"}
 
 
@@ -197,7 +180,7 @@ def test_measuring_needs_a_backend_that_answers() -> None:
         def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
             raise RuntimeError("no")
 
-    assert measure_activation(backend(Silent), "tanh", "fp32") is None
-    own = measure_activation(OracleBackend(), "tanh", "fp32")
+    assert measure_activation(InProcess(backend(Silent)), "tanh", "fp32") is None
+    own = measure_activation(InProcess(OracleBackend()), "tanh", "fp32")
     assert own is not None
     assert own.largest == 1

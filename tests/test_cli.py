@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import gzip
 import json
+import os
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +18,12 @@ from junitparser import JUnitXml
 
 from harness.checks import CHECKS
 from harness.cli import main
+from harness.cli.running import _Interruption
 from harness.config import Config
+from harness.journal import read_run
+from harness.outcome import Outcome
+from harness.planted import CATALOGUE, LEGAL
 from harness.requirements import REQUIREMENTS
-from harness.results import read_results
-from harness.run import Outcome
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CONFIG = Config(
@@ -89,9 +97,11 @@ def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
 
 
 def test_results_file_reads_back(wrong_run: tuple[Result, Path]) -> None:
-    header, results = read_results(wrong_run[1] / "results.jsonl")
-    assert header["parameters"] == {"examples": 30, "seed": 0}
-    assert len(list(results)) == len(lines(wrong_run[1])) - 1
+    recorded = read_run(wrong_run[1] / "results.jsonl")
+    assert recorded.complete
+    assert recorded.header["parameters"] == {"examples": 30, "seed": 0, "corpus": None}
+    assert len(recorded.results) == len(lines(wrong_run[1])) - 1
+    assert len(recorded.blocks) >= recorded.header["planned"]
 
 
 def test_a_wrong_implementation_exits_1_and_names_the_smallest_config(
@@ -124,9 +134,47 @@ def test_reports_say_what_was_found(wrong_run: tuple[Result, Path]) -> None:
         assert "faulty" in text
         assert "states that no legal evaluation of the equation gives" in text
     assert "Unexpected results" in html
+    assert "What could have been seen" in html
+    assert re.search(r"a wrong previous state \d+\.\d%", html)
     assert "://" not in html.replace("https://", "http://").split("<body>")[0]
-    for config_id in {line["config_id"] for line in lines(wrong_run[1])[1:]}:
-        assert f'id="{config_id}"' in html
+
+
+def packed_table(out: Path) -> dict[str, Any]:
+    """The table of configs and comparisons in report.html."""
+    html = (out / "report.html").read_text("utf-8")
+    text = re.search(r'id="table">([^<]*)<', html)
+    assert text is not None
+    table: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(text[1])))
+    for name in table["sparse"]:
+        kept = dict(zip(*table[name], strict=True))
+        table[name] = [kept.get(number, 0) for number in range(len(table["verdict"]))]
+    return table
+
+
+def test_the_report_holds_every_comparison(wrong_run: tuple[Result, Path]) -> None:
+    table, results = packed_table(wrong_run[1]), lines(wrong_run[1])[1:]
+    columns = zip(table["tokens"], table["ids"], strict=True)
+    tokens = zip(*([words[i] for i in column] for words, column in columns), strict=True)
+    ids = ["-".join(filter(None, row)) for row in tokens]
+    counted = [one for one, count in zip(ids, table["count"], strict=True) for _ in range(count)]
+    by_config = {one: [r for r in results if r["config_id"] == one] for one in ids}
+    ordered = [line for one in ids for line in by_config[one]]
+    assert counted == [line["config_id"] for line in ordered]
+    assert len(ordered) == len(results)
+    for number, line in enumerate(ordered):
+        subject = table["subjects"][table["subject"][number]]
+        assert subject == [line["backend"], line["check"], line["part"]]
+        assert table["verdicts"][table["verdict"][number]] == line["verdict"]
+        assert table["compared"][number] == line["compared"]
+        assert table["texts"][table["message"][number]] == line["message"]
+        command = table["texts"][table["replay"][number]]
+        assert command.replace("\0", line["config_id"]) == line["replay"]
+        assert table["powers"][table["power"][number]] == list(line["power"])
+        for name, kept in (("ratio", "ratio"), ("max_abs", "abs"), ("max_ulp", "ulp")):
+            if isinstance(line[name], float):
+                assert table[kept][number] == pytest.approx(line[name], rel=0.006)
+            else:
+                assert table[kept][number] == line[name]
 
 
 @pytest.mark.parametrize(
@@ -232,3 +280,34 @@ def test_a_known_difference_that_vanished_fails_the_run() -> None:
     outcome = Outcome({}, vanished=["known difference 'x' vanished"])
     assert outcome.exit_code == 1
     assert Outcome({}).exit_code == 0
+
+
+def test_an_interruption_that_a_library_swallows_still_ends_a_run() -> None:
+    # A shell's background job comes with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with _Interruption().awaited() as interruption:
+        interruption.check()
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_the_selftest_names_its_faults_and_what_was_meant() -> None:
+    done = CliRunner().invoke(main, ["selftest", "--list"])
+    assert done.exit_code == 0
+    names = [line.split()[0] for line in done.output.splitlines()]
+    assert names == [*CATALOGUE, *LEGAL]
+    done = CliRunner().invoke(main, ["selftest", "--fault", "b-hh-droped"])
+    assert done.exit_code == 2
+    assert "'b-hh-droped': not in the catalogue; did you mean b-hh-dropped" in done.output
+    done = CliRunner().invoke(main, ["selftest", "--fault", "§"])
+    assert "rnn-parity selftest --list names all" in done.output
+
+
+@pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])
+def test_limits_that_would_have_no_effect_are_refused(option: str) -> None:
+    done = CliRunner().invoke(main, ["replay", CONFIG.id, "--in-process", option, "9"])
+    assert done.exit_code == 2
+    assert f"{option} has no effect with --in-process" in done.output

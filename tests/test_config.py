@@ -77,7 +77,8 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
         ({"aspect": "gradient", "data": "special"}, "expected data = 'plain', 'mixed', 'ints'"),
         ({"aspect": "fresh"}, "aspects training, fresh and files make their own numbers"),
         (
-            {"aspect": "training", "data": "plain", "lengths": "ragged"},
+            {"aspect": "training", "data": "plain", "lengths": "ragged"}
+            | {"num_layers": 2, "dropout": 50},
             "expected lengths = 'nolens' or 'alllens'",
         ),
     ],

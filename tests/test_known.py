@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.config import Config
-from harness.known import BaselineError, KnownDifference, KnownDifferences, load_known
+from harness.known import (
+    BaselineError,
+    KnownDifference,
+    KnownDifferences,
+    load_known,
+    this_platform,
+)
+from harness.pinned import changed, peak
 from harness.results import Result
 
 CONFIG = Config(nonlinearity="tanh")
@@ -74,16 +82,16 @@ def test_excuses_nothing_else(changes: dict[str, object]) -> None:
 def test_a_difference_that_vanished_is_loud() -> None:
     known = KnownDifferences([ENTRY])
     passing = msgspec.structs.replace(FAILING, verdict="pass", cause=None)
-    (message,) = known.vanished([passing])
+    (message,) = changed(known, [passing])
     assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
     assert "narrow `versions`" in message
-    assert known.vanished([known.mark(FAILING)]) == []
+    assert changed(known, [known.mark(FAILING)]) == []
 
 
 def test_a_difference_that_was_not_looked_for_did_not_vanish() -> None:
-    assert KnownDifferences([ENTRY]).vanished([]) == []
+    assert changed(KnownDifferences([ENTRY]), []) == []
     elsewhere = msgspec.structs.replace(FAILING, backend="torch")
-    assert KnownDifferences([ENTRY]).vanished([elsewhere]) == []
+    assert changed(KnownDifferences([ENTRY]), [elsewhere]) == []
 
 
 EVERY = msgspec.structs.replace(ENTRY, shown_by=(), when={"nonlinearity": ["tanh"]})
@@ -93,8 +101,8 @@ def test_without_named_configs_every_pinned_one_must_show_it() -> None:
     known = KnownDifferences([EVERY])
     pinned = msgspec.structs.replace(FAILING, origin="corpus")
     passing = msgspec.structs.replace(pinned, verdict="pass", cause=None)
-    assert known.vanished([known.mark(pinned)]) == []
-    (message,) = known.vanished([passing])
+    assert changed(known, [known.mark(pinned)]) == []
+    (message,) = changed(known, [passing])
     assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
     for other in (
         {"origin": "drawn"},
@@ -103,13 +111,67 @@ def test_without_named_configs_every_pinned_one_must_show_it() -> None:
         {"backend": "torch"},
         {"config_id": Config(nonlinearity="relu").id},
     ):
-        assert known.vanished([msgspec.structs.replace(passing, **other)]) == [], other
+        assert changed(known, [msgspec.structs.replace(passing, **other)]) == [], other
+
+
+def test_an_intermittent_difference_counts_as_shown_where_it_is_pinned_and_cannot_vanish() -> None:
+    part = msgspec.structs.replace(FAILING, part="now and then")
+    passing = msgspec.structs.replace(part, verdict="pass", cause=None, origin="corpus")
+    known = KnownDifferences([msgspec.structs.replace(ENTRY, intermittent=("now and then",))])
+    assert known.mark(part).known == known.mark(passing).known == "theirs"
+    assert not known.mark(passing).unexpected
+    assert changed(known, [passing]) == []
+    for other in (
+        {"part": "always"},
+        {"backend": "torch"},
+        {"check": "prefix"},
+        {"verdict": "inconclusive"},
+        {"config_id": Config(nonlinearity="tanh", seed=1).id},
+    ):
+        assert known.mark(msgspec.structs.replace(passing, **other)).known is None, other
+
+
+RANGED = msgspec.structs.replace(ENTRY, ratio=(40.0, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(39.9, "shrank"), (40.0, None), (60.0, None), (60.1, "grew")]
+)
+def test_a_difference_that_shrank_or_grew_is_loud(ratio: float, said: str | None) -> None:
+    known = KnownDifferences([RANGED])
+    results = [known.mark(msgspec.structs.replace(FAILING, ratio=r)) for r in (1.5, ratio)]
+    messages = changed(known, results)
+    if said is None:
+        assert messages == []
+    else:
+        (message,) = messages
+        assert message.startswith(f"known difference 'theirs' {said}: the largest ratio of its")
+        assert f"is {ratio:g}, expected 40 to 60" in message
+        assert "rnn-parity baseline update" in message
+
+
+def test_the_size_of_what_was_not_asked_of_all_pinned_configs_is_unknown() -> None:
+    other = Config(nonlinearity="tanh", seed=2)
+    entry = msgspec.structs.replace(RANGED, shown_by=(CONFIG.id, other.id))
+    known = KnownDifferences([entry])
+    small = known.mark(msgspec.structs.replace(FAILING, ratio=1.5))
+    assert changed(known, [small]) == []
+    both = [small, known.mark(msgspec.structs.replace(small, config_id=other.id))]
+    assert "shrank" in changed(known, both)[0]
+    infinite = [known.mark(msgspec.structs.replace(one, ratio="inf", known=None)) for one in both]
+    assert peak(entry, infinite) is None
+
+
+def test_a_difference_of_another_platform_is_not_known_here(tmp_path: Path) -> None:
+    for platforms, count in (([this_platform()], 1), (["*-other"], 0), (["linux-*", "win*"], 1)):
+        text = GOOD.replace('reference = ""', f"platforms = {json.dumps(platforms)}")
+        assert len(load(tmp_path, text).entries) == count
 
 
 def test_one_backend_cannot_show_it_for_another() -> None:
     known = KnownDifferences([ENTRY])
     graph = msgspec.structs.replace(FAILING, backend="mindspore-graph", verdict="pass", cause=None)
-    (message,) = known.vanished([known.mark(FAILING), graph])
+    (message,) = changed(known, [known.mark(FAILING), graph])
     assert "with mindspore-graph" in message
 
 
@@ -157,6 +219,12 @@ def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
         ('["activation"]', '["weather"]', "causes: 'weather', expected of activation"),
         ('reference = ""', 'reference = ""\nwhen = { nonlinear = "tanh" }', "when: 'nonlinear'"),
         ('reference = ""', 'reference = ""\ntypo = 1', "unknown field `typo`"),
+        (
+            'reference = ""',
+            "ratio = [3.0, 2.0]",
+            "entry 'a': ratio = .*, expected .smallest, largest",
+        ),
+        (f'shown_by = ["{CONFIG.id}"]', 'when = {dtype = "fp32"}\nintermittent = ["x"]', "pinned"),
     ],
 )
 def test_a_bad_baseline_says_what_is_wrong(

@@ -221,6 +221,10 @@ def test_evaluates_in_the_dtype_asked_for(dtype: type) -> None:
 
 
 ONE = [[[1.0]], [[2.0]]]
+TWO_LAYERS = {
+    "num_layers": 2,
+    "weights": WEIGHTS_1 | {name.replace("l0", "l1"): w for name, w in WEIGHTS_1.items()},
+}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"x": [1.0]}, r"x.shape = \(1,\), expected \(T, B, input_size\)"),
     ({"h_0": [[1.0]]}, r"h_0.shape = \(1, 1\), expected \(1, 1, 1\)"),
@@ -237,14 +241,99 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dropout_masks": [np.ones((2, 1, 1))]}, "expected num_layers - 1"),
     ({"dtype": np.int64}, "dtype = int64, expected a floating type"),
     ({"weights": WEIGHTS_1 | {"weight_hh_l0": [[1.0, 2.0]]}}, r"weight_hh_l0.shape = \(1, 2\)"),
+    ({"weights": WEIGHTS_1 | {"weight_ih_l0": [[1.0, 2.0]]}}, r"weight_ih_l0.shape = \(1, 2\)"),
+    ({"weights": WEIGHTS_1 | {"weight_ih_l0": [1.0]}}, r"weight_ih_l0.shape = \(1,\), expected"),
+    (
+        {"weights": WEIGHTS_1 | {"bias_hh_l0": [[1.0]]}},
+        r"bias_hh_l0.shape = \(1, 1\), expected \(1,\)",
+    ),
+    ({"dropout_masks": []} | TWO_LAYERS, "dropout_masks: 0 given"),
+    (
+        {"dropout_masks": [np.ones((2, 1, 2))]} | TWO_LAYERS,
+        r"shape \(2, 1, 2\), expected \(2, 1, 1\)",
+    ),
+    ({"x": [[1.0]], "h_0": [[[1.0]]]}, r"h_0.shape = \(1, 1, 1\), expected \(1, 1\)"),
+    ({"dtype": np.complex128}, "dtype = complex128"),
+    ({"x": [[[[1.0]]]]}, "expected .T, B, input_size."),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), REFUSED, ids=[m[:30] for _, m in REFUSED])
+@pytest.mark.parametrize(
+    ("change", "message"), REFUSED, ids=[m[:30].replace("\\", "") for _, m in REFUSED]
+)
 def test_inconsistent_arguments_are_refused(change: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"x": ONE, "h_0": None, "weights": WEIGHTS_1} | change
     with pytest.raises(ValueError, match=message):
         rnn(arguments.pop("x"), arguments.pop("h_0"), arguments.pop("weights"), **arguments)
+
+
+def test_states_and_masks_are_rounded_to_the_dtype() -> None:
+    third = np.full((2, 1, 1), 1 / 3)
+    options: dict[str, Any] = {"num_layers": 2, "dtype": np.float16}
+    weights = TWO_LAYERS["weights"]
+    output, h_n = rnn(ONE, third, weights, dropout_masks=[third], **options)
+    half = third.astype(np.float16)
+    expected, h_expected = rnn(ONE, half, weights, dropout_masks=[half], **options)
+    assert output.dtype == h_n.dtype == np.float16
+    np.testing.assert_array_equal(output, expected)
+    np.testing.assert_array_equal(h_n, h_expected)
+
+
+def test_a_mask_for_each_layer_but_the_last_is_taken() -> None:
+    output, _ = rnn(
+        ONE, None, TWO_LAYERS["weights"], num_layers=2, dropout_masks=[np.zeros((2, 1, 1))]
+    )
+    first = math.tanh(0.25 - 0.5)
+    np.testing.assert_allclose(output[:, 0, 0], [first, math.tanh(-0.25 + 3 * first)], rtol=1e-15)
+
+
+def test_each_layer_has_its_own_shapes() -> None:
+    """Of ten layers, both directions: I columns below, 2 H above; any other is refused."""
+    weights: dict[str, Any] = {}
+    for k in range(10):
+        for end in ("", "_reverse"):
+            weights[f"weight_ih_l{k}{end}"] = np.zeros((3, 6 if k else 2))
+            weights[f"weight_hh_l{k}{end}"] = np.zeros((3, 3))
+    options: dict[str, Any] = {"num_layers": 10, "bidirectional": True, "bias": False}
+    output, h_n = rnn(np.zeros((4, 5, 2)), None, weights, **options)
+    assert (output.shape, h_n.shape) == ((4, 5, 6), (20, 5, 3))
+    for name in weights:
+        wrong = weights | {name: np.zeros((3, weights[name].shape[1] + 1))}
+        with pytest.raises(ValueError, match=rf"{name}.shape"):
+            rnn(np.zeros((4, 5, 2)), None, wrong, **options)
+
+
+def test_unbatched_states_are_flat_both_ways() -> None:
+    forward = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]}
+    weights = forward | {f"{name}_reverse": w for name, w in forward.items()}
+    output, h_n = rnn(
+        [[1.0], [2.0]], [[10.0], [20.0]], weights, nonlinearity="relu", bias=False,
+        bidirectional=True, batch_first=True,
+    )  # fmt: skip
+    assert output.tolist() == [[11, 23], [13, 22]]
+    assert h_n.tolist() == [[13], [23]]
+
+
+def test_an_activation_of_ones_own_is_applied_to_every_pre_activation() -> None:
+    output, h_n = rnn(ONE, [[[1.0]]], WEIGHTS_1, nonlinearity=lambda a: a + 1)
+    # 2 + 3 - 1/4 + 1, then 4 + 3 * 5.75 - 1/4 + 1
+    assert output.ravel().tolist() == [5.75, 22.0]
+    assert h_n.ravel().tolist() == [22.0]
+
+
+def test_arguments_are_never_written_to() -> None:
+    x, h_0, lengths = np.ones((2, 3, 1)), np.ones((1, 3, 1)), np.array([2, 1, 0])
+    output, h_n = rnn(x, h_0, WEIGHTS_1, lengths=lengths)
+    h_n += 1
+    output += 1
+    assert (x == 1).all()
+    assert (h_0 == 1).all()
+    assert lengths.tolist() == [2, 1, 0]
+
+
+def test_an_empty_batch_has_no_lengths_out_of_range() -> None:
+    output, h_n = rnn(np.zeros((2, 0, 1)), None, WEIGHTS_1, lengths=np.zeros(0, int))
+    assert (output.shape, h_n.shape) == ((2, 0, 1), (1, 0, 1))
 
 
 @given(configs(dtypes=("fp64",), max_steps=40, aspects=("forward",)))

@@ -1,0 +1,102 @@
+"""Which checks apply to which configs, and about what they speak."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from harness.activation import sweep_config
+from harness.aspects import CALLS
+from harness.checks import (
+    CHECKS,
+    checks_for,
+)
+from harness.comparison import Comparison
+from harness.config import Config
+
+VALUES = {"step_residual", "forward_error", "last_state", "repeatable"}
+PADDING = {"padding_zero", "padding_ignored"}
+DROPPED = {"dropout_values", "dropout_rate", "dropout_independent", "dropout_states"}
+FRESH = {"fresh_names", "fresh_order", "fresh_distribution", "fresh_seed", "fresh_side_effects"}
+OF_CALLS = {"call", "call_parity", "call_contained"}
+ALWAYS = {"transfer", "shape_dtype", "inputs_unmodified", "modes", "float_environment"}
+GRADIENT = {"gradient", "repeatable"} | ALWAYS - {"modes"}
+TRAINING = {"transfer", "shape_dtype", "dropout_inert", "float_environment"}
+VALUED = {"forward", "gradient"}
+SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "apply"),
+    [
+        ({}, VALUES | {"bounded"} | ALWAYS),
+        ({"nonlinearity": "relu"}, VALUES | ALWAYS),
+        ({"data": "ints", "nonlinearity": "relu"}, VALUES | {"exact_lane"} | ALWAYS),
+        ({"data": "special"}, VALUES | {"bounded", "special_values"} | ALWAYS),
+        (SWEPT, {"activation"} | ALWAYS - {"modes"}),
+        (
+            {"num_layers": 2, "batch": 2},
+            VALUES | {"bounded", "prefix", "rows_independent"} | ALWAYS,
+        ),
+        ({"lengths": "ragged"}, VALUES | {"bounded"} | ALWAYS),
+        ({"lengths": "ragged", "steps": 2}, VALUES | {"bounded"} | PADDING | ALWAYS),
+        ({"lengths": "alllens", "steps": 2}, VALUES | {"bounded"} | ALWAYS),
+        ({"lengths": "empties"}, VALUES | {"bounded"} | PADDING | ALWAYS),
+        ({"aspect": "gradient"}, {"step_residual"} | GRADIENT),
+        (SWEPT | {"aspect": "gradient"}, GRADIENT),
+        (
+            {"aspect": "gradient", "num_layers": 2, "batch": 2, "lengths": "ragged", "steps": 2},
+            {"gradient_padding", "step_residual", "prefix"} | GRADIENT,
+        ),
+        (
+            {"aspect": "training", "dropout": 50},
+            {"dropout_none"} | TRAINING,
+        ),
+        (
+            {"aspect": "training", "num_layers": 2},
+            {"dropout_none"} | TRAINING,
+        ),
+        (
+            {"aspect": "training", "num_layers": 2, "dropout": 10},
+            {"fresh_mode"} | TRAINING | DROPPED,
+        ),
+        (
+            {"aspect": "training", "num_layers": 2, "dropout": 9},
+            TRAINING | DROPPED,
+        ),
+        (
+            {"aspect": "training", "num_layers": 2, "dropout": 1},
+            TRAINING | DROPPED,
+        ),
+        (
+            {"aspect": "training", "num_layers": 2, "dropout": 10, "dtype": "fp16"},
+            TRAINING | DROPPED,
+        ),
+        ({"aspect": "fresh"}, {"transfer", "float_environment"} | FRESH),
+        ({"aspect": "files"}, {"transfer", "float_environment", "own_file", "across"}),
+        ({"aspect": "steady"}, {"steady"} | ALWAYS - {"modes"}),
+        ({"aspect": "call.x.flat"}, OF_CALLS | {"modes", "float_environment"}),
+    ],
+)
+def test_checks_apply_where_they_say_something(changes: dict[str, Any], apply: set[str]) -> None:
+    plain = {"data": "plain"} if changes.get("aspect", "forward") not in VALUED else {}
+    assert {check.name for check in checks_for(Config(**plain | changes))} == apply
+
+
+def test_a_check_speaks_about_its_requirements() -> None:
+    by_name = {check.name: check for check in CHECKS}
+    special, call = by_name["special_values"], by_name["call"]
+    assert special.requirements == ("nan", "infinity")
+    assert call.requirements == ()
+    said = Comparison("part", "pass", 1)
+    assert special.requirement_of(Config(), said) == "nan"
+    of_infinity = dataclasses.replace(said, requirement="infinity")
+    assert special.requirement_of(Config(), of_infinity) == "infinity"
+    flat = Config(aspect="call.x.flat", data="plain")
+    assert call.requirement_of(flat, said) == CALLS["call.x.flat"].requirement
+    assert special.needs_forward
+    assert not call.needs_forward
+    needs = {check.name for check in CHECKS if check.needs_repeat}
+    assert needs == {"padding_ignored"}  # repeatable asks for gradients, too, which need none

@@ -1,0 +1,286 @@
+"""Dropout, from answers made up by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_dropping import BOTH, DROPPING, ONE_LAYER, answer, dropping, said
+
+from harness.checks import dropout
+from harness.checks.masks import independent, rate
+from harness.comparison import Comparison
+from harness.config import Config
+from harness.observe import Forward
+
+
+def test_evaluation_mode_is_without_dropout() -> None:
+    assert [said(r) for r in dropout.inert(dropping())] == [
+        ("evaluation mode", "pass", 24, "", None, 0.0),
+        ("evaluation mode again", "pass", 24, "", None, 0.0),
+    ]
+    for other in (answer(3), answer(1, 3)):
+        one, two = dropout.inert(dropping(without=other))
+        message = "in evaluation mode the answer is not that of the same layer with dropout 0"
+        assert said(one) == ("evaluation mode", "fail", 24, message, "unexplained", math.inf)
+        assert two.verdict == "pass"
+        one, two = dropout.inert(dropping(again=other))
+        message = "evaluation mode behind training mode is not what it was before"
+        assert said(two) == ("evaluation mode again", "fail", 24, message, "unexplained", math.inf)
+        assert one.verdict == "pass"
+
+
+def test_training_mode_of_one_layer_or_without_dropout() -> None:
+    found = list(dropout.one_layer(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
+    message = "training mode changes an answer that no dropout applies to"
+    assert [said(r) for r in found] == [
+        ("training mode, call 1", "pass", 24, "", None, 0.0),
+        ("training mode, call 2", "fail", 24, message, "unexplained", math.inf),
+    ]
+    assert {r.requirement for r in found} == {"dropout-one-layer"}
+    none = dataclasses.replace(DROPPING, dropout=0)
+    assert {r.requirement for r in dropout.one_layer(dropping(none))} == {"dropout-extremes"}
+    for share in (1, 50):
+        some = dataclasses.replace(DROPPING, dropout=share)
+        assert list(dropout.one_layer(dropping(some))) == []
+    for check in (dropout.values, rate, independent, dropout.states):
+        assert list(check(dropping(ONE_LAYER))) == list(check(dropping(none))) == []
+
+
+RELU = dataclasses.replace(DROPPING, nonlinearity="relu", hidden_size=4, batch=1, steps=1)
+
+
+def kept(values: list[float], config: Config = RELU) -> Comparison:
+    first = Forward(np.full((1, 1, 4), 3.0, "f"), np.zeros((1, 1, 4), "f"))
+    trained = Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f"))
+    result, other = dropout.values(dropping(config, first=first, trained=(trained, first)))
+    assert (result.part, other.part) == ("kept values, call 1", "kept values, call 2")
+    return result
+
+
+def test_kept_values_are_scaled() -> None:
+    """3 / (1 - 1/2) = 6, up to some ulp of 2^-21."""
+    near = 6 + 4 * 2.0**-21
+    result = kept([0, 6, near, 0])
+    assert (result.verdict, result.compared, result.message, result.cause) == ("pass", 4, "", None)
+    assert result.requirement is None
+    result = kept([0, 6, 3, 12])
+    assert (result.verdict, result.failing, result.cause) == ("fail", 2, "unexplained")
+    assert result.message == "2 elements are neither 0 nor the value over 1 - p"
+    result = kept([0, 0, 0, 0])
+    assert (result.verdict, result.ratio) == ("inconclusive", 0)
+    assert result.message == "everything was dropped: no kept value was seen"
+    for share, requirement in ((89, None), (90, "dropout-extremes")):
+        assert kept([0] * 4, dataclasses.replace(RELU, dropout=share)).requirement == requirement
+
+
+def test_kept_values_in_all_their_numbers() -> None:
+    """4 becomes 8: an ulp above is 2^-20, below 2^-21; dropped ones are 0, as they should be."""
+    u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
+    config = dataclasses.replace(RELU, hidden_size=4)
+    first = Forward(np.full((1, 1, 4), 4.0, "f"), np.zeros((1, 1, 4), "f"))
+
+    def found(values: list[float]) -> Comparison:
+        trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
+        (result,) = dropout.values(dropping(config, first=first, trained=trained))
+        return result
+
+    assert (found([0, 8, 0, 8]).ratio, found([0, 8, 0, 8]).max_abs) == (0, 0)
+    above = 8 * (1 + 4 * u) * (1 + gamma) - 8 + 2.0**-20
+    below = 8 - 8 * (1 - 4 * u) * (1 - gamma) + 2.0**-21
+    for value, bound in ((8 + 2.0**-20, above), (8 - 2.0**-21, below)):
+        result = found([0, 8, value, 0])
+        assert (result.verdict, result.max_abs) == ("pass", abs(value - 8))
+        assert result.ratio == pytest.approx(abs(value - 8) / bound, rel=1e-6, abs=0)
+
+
+def test_that_nothing_was_scaled_shows_where_the_state_itself_is_no_kept_value(
+    monkeypatch: Any,
+) -> None:
+    """Of states 1, 2, 3 and 4, where all from 2 to 3 is legal; dropped elements show nothing."""
+    state = np.array([[[1, 2, 3, 4]]], "f")
+    first = Forward(state, np.zeros((1, 1, 4), "f"))
+
+    def legal(evidence: Any, of: Any, times: int) -> Any:
+        assert (of.tolist(), of.dtype, times) == (state.tolist(), np.float64, 1)
+        return np.full(of.shape, 2.5), np.full(of.shape, 2.0), np.full(of.shape, 3.0)
+
+    monkeypatch.setattr(dropout, "_kept_values", legal)
+    for values, share in (([2.5] * 4, 0.5), ([0, 2.5, 2.5, 2.5], 0.25), ([0, 2.5, 2.5, 0], 0)):
+        trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
+        (result,) = dropout.values(dropping(RELU, first=first, trained=trained))
+        assert result.power == {"unscaled": share}
+        assert result.verdict == ("pass" if share else "inconclusive")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
+    """tanh of twice the state is 1/4 + 2^-20, or the opposite; its slope is 15/16.
+
+    Away from 0 by 4 u of a and gamma_2, about 2 u, and by 5 ulp, 2^-25 each, and once more one.
+    Towards 0 by as much. As a number of twice the size is legal, so is its opposite.
+    """
+    u, value = 2.0**-24, 0.25 + 2.0**-20
+    a = math.atanh(value)
+    config = dataclasses.replace(RELU, nonlinearity="tanh")
+    expected, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
+    assert expected.item() == pytest.approx(sign * value, rel=1e-15, abs=0)
+    off = 6 * u * a * 15 / 16 + 6 * 2.0**-25
+    assert low.item() == pytest.approx(sign * value - off, rel=0, abs=2.0**-40)
+    assert high.item() == pytest.approx(sign * value + off, rel=0, abs=2.0**-40)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -> None:
+    """Just above 1/2 five ulp are 5 * 2^-24; below, where a product rounded down lies, half.
+
+    From 1/2 they reach further than from there: by 5 * 2^-24, and one ulp of 2^-25 once more.
+    """
+    a = math.atanh(0.5) * (1 + 2.0**-46)
+    config = dataclasses.replace(RELU, nonlinearity="tanh")
+    _, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
+    inner = low if sign > 0 else high
+    least = sign * (0.5 - 5 * 2.0**-24 - 2.0**-25)
+    assert inner.item() == pytest.approx(least, rel=0, abs=2.0**-44)
+
+
+def test_kept_values_of_the_smallest_numbers() -> None:
+    """4 eta become 8: a term may lose eta / 2, as much for its weight of 1, and one ulp of eta."""
+    eta = 2.0**-149
+    expected, low, high = dropout._kept_values(dropping(RELU), np.array([4 * eta]), 1)
+    found = [array.item() / eta for array in (low, expected, high)]
+    assert found == pytest.approx([6, 8, 10], rel=1e-5, abs=0)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_kept_values_by_hand(layers: int) -> None:
+    """relu: each layer doubles; 1 / (1 - p) may be off by 4 u, the sum of one term by gamma_2 and
+    half a smallest number and a half for W, and the end is stored once more."""
+    config = dataclasses.replace(RELU, num_layers=layers)
+    evidence = dropping(config, first=Forward(np.full((1, 1, 4), 3.0), np.zeros(1)))
+    state = evidence.observation.facts.first.output
+    expected, low, high = dropout._kept_values(evidence, state, layers - 1)
+    u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
+    bottom = top = 3.0
+    for _ in range(layers - 1):
+        bottom *= 2 * (1 - 4 * u)
+        bottom -= gamma * bottom
+        top *= 2 * (1 + 4 * u)
+        top += gamma * top
+    value = 3.0 * 2 ** (layers - 1)
+    ulp = {6.0: 2.0**-21, 12.0: 2.0**-20}[value]
+    below = {6.0: 2.0**-21, 12.0: 2.0**-20}[value]
+    assert set(expected.ravel()) == {value}
+    assert low.ravel() == pytest.approx([bottom - below] * 4, rel=1e-15, abs=0)
+    assert high.ravel() == pytest.approx([top + ulp] * 4, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("config", [DROPPING, BOTH], ids=lambda config: config.id[9:25])
+def test_states_are_not_dropped(config: Config) -> None:
+    """relu: behind a dropout of 1/2 the first layer's output is doubled, or 0."""
+    config = dataclasses.replace(config, nonlinearity="relu", steps=3)
+    sides = config.directions
+    output = np.arange(18.0 * sides).reshape(3, 3, 2 * sides).astype("f")
+    first = np.arange(6.0 * sides).reshape(sides, 3, 2).astype("f")
+    ends = [output[-1][:, :2], output[0][:, 2:]][:sides]
+    h_n = np.concatenate([first, np.stack(ends)])
+
+    def found(h_n: np.ndarray) -> list[tuple[Any, ...]]:
+        trained = Forward(output, h_n), Forward(output, np.concatenate([first, np.stack(ends)]))
+        facts = {"first": Forward(output / 2, first), "trained": trained}
+        return [said(r) for r in dropout.states(dropping(config, **facts))]
+
+    right = [(f"h_n, call {k}", "pass", h_n.size, "", None, 0.0) for k in (1, 2)]
+    assert found(h_n) == right
+    for row, what in enumerate(["first layer's state"] * sides + ["last output"] * sides):
+        wrong = h_n.copy()
+        wrong[row, 2, 1] += 1
+        message = f"h_n is not the {what}"
+        said_here = ("h_n, call 1", "fail", h_n.size, message, "unexplained", math.inf)
+        assert found(wrong) == [said_here, right[1]]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> None:
+    """relu, three layers: 3 behind the first, 6 behind the second, 12 behind the third."""
+    config = dataclasses.replace(BOTH, nonlinearity="relu", num_layers=3, steps=3)
+
+    def verdict(between: float, last: float) -> tuple[str, str]:
+        h_n = np.zeros((6, 3, 2), "f")
+        h_n[side], h_n[2 + side, 1, 1], h_n[4 + side, 1, 1] = 3, between, last
+        output = np.zeros((3, 3, 4), "f")
+        output[0 if side else -1, 1, 2 * side + 1] = last
+        of_first = np.zeros((3, 3, 4), "f")
+        of_first[0 if side else -1, :, 2 * side : 2 * side + 2] = 3
+        first = Forward(of_first, h_n[:2])
+        trained = (Forward(output, h_n),)
+        (result,) = dropout.states(dropping(config, first=first, trained=trained))
+        return result.verdict, result.message
+
+    fails = "fail", "h_n is not the state of a layer between"
+    for right in ((6, 12), (6, 0), (0, 0)):
+        assert verdict(*right) == ("pass", "")
+    for wrong in ((0, 12), (3, 12), (12, 12)):
+        assert verdict(*wrong) == fails
+    for of_outputs in ((6, 6), (6, 13)):  # the last layer's states are outputs: `values` asks
+        assert verdict(*of_outputs) == ("pass", "")
+
+
+@pytest.mark.parametrize(("between", "right"), [(1.75, False), (2, True), (3, True), (3.25, False)])
+def test_states_between_may_be_the_least_and_the_largest_that_is_legal(
+    monkeypatch: Any, between: float, right: bool
+) -> None:
+    """From 2 to 3 is legal, of one dropout in front of the second of three layers."""
+    config = dataclasses.replace(DROPPING, num_layers=3)
+    of_first = answer(h_n=1)
+
+    def legal(evidence: Any, state: Any, times: int) -> Any:
+        assert (state.shape, times) == ((3, 2), 1)
+        return state, np.full((3, 2), 2.0), np.full((3, 2), 3.0)
+
+    monkeypatch.setattr(dropout, "_kept_values", legal)
+    h_n = np.concatenate([of_first.h_n[:1], np.full((1, 3, 2), between), of_first.output[-1:]])
+    trained = Forward(of_first.output, h_n.astype("f"))
+    first = Forward(of_first.output, of_first.h_n[:1])
+    (result,) = dropout.states(dropping(config, first=first, trained=(trained,)))
+    assert result.verdict == ("pass" if right else "fail")
+
+
+def test_that_nothing_was_dropped_shows_only_in_what_is_not_zero() -> None:
+    """h_n where it is evaluated, of 12 numbers; the output, of 12."""
+    some, config = answer(), dataclasses.replace(DROPPING, nonlinearity="relu")
+    some.output[0, 0, 0] = some.h_n[:, 0] = 0
+    one, two = dropout.inert(dropping(evaluated=some, without=some, again=some))
+    assert one.power == two.power == {"dropped": 11 / 12}
+    nothing = answer(0, 0)
+    one, _ = dropout.inert(dropping(evaluated=nothing, without=nothing, again=nothing))
+    assert (one.verdict, one.message) == ("inconclusive", "no element would have shown: dropped")
+    facts = {"first": Forward(nothing.output, nothing.h_n[:1]), "trained": (nothing,)}
+    (result,) = dropout.states(dropping(config, evaluated=some, **facts))
+    assert (result.verdict, result.power) == ("pass", {"dropped": 8 / 12})
+
+
+def test_the_mode_of_a_fresh_layer() -> None:
+    config = dataclasses.replace(DROPPING, dropout=10)
+
+    def found(comes: Forward, config: Config = config) -> list[tuple[Any, ...]]:
+        return [said(r) for r in dropout.fresh_mode(dropping(config, fresh=(comes, answer())))]
+
+    some = answer()
+    some.output[0, 0, 0] = 0
+    assert found(some) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
+    half = answer(2)
+    half.output[1, 2, 1] = 0
+    assert found(half) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
+    message = "a fresh layer does not drop until it is switched to training mode"
+    assert found(answer()) == [("a fresh layer", "fail", 12, message, "mode", None)]
+    assert found(answer(2)) == [("a fresh layer", "fail", 12, message, "unexplained", None)]
+    zero = (Forward(some.output, some.h_n), Forward(some.output, some.h_n))
+    (result,) = dropout.fresh_mode(dropping(config, fresh=zero))
+    assert result.cause == "mode"
+    for other in (dataclasses.replace(DROPPING, dropout=9), ONE_LAYER):
+        assert found(some, other) == []
+    assert list(dropout.fresh_mode(dropping(config))) == []

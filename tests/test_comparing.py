@@ -1,0 +1,143 @@
+"""Two runs compared: what changed is said, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from made_up_lines import line
+
+from harness.cli import main
+from harness.comparing import Difference, compare_runs
+from harness.config import Config
+from harness.journal import read_run
+from harness.results import Result
+
+FAULTY = Path(__file__).with_name("faulty.py")
+PASSING = {"verdict": "pass", "cause": None, "ratio": 0.5}
+
+
+def passing(seed: int, **changes: object) -> Result:
+    return msgspec.structs.replace(line(seed, 0.5), **{**PASSING, **changes})
+
+
+def compare(old: list[Result], new: list[Result]) -> Difference:
+    return compare_runs(old, new, ({"torch": "1", "numpy": "1"}, {"torch": "2", "numpy": "1"}))
+
+
+def kinds(difference: Difference) -> list[tuple[str, str]]:
+    return [(change.kind, change.finding.check) for change in difference.changes]
+
+
+def test_a_run_is_as_itself() -> None:
+    results = [line(1, 3.0), passing(2)]
+    difference = compare(results, results)
+    assert (kinds(difference), difference.exit_code) == ([], 0)
+    assert difference.versions == {"torch": ("1", "2")}
+    assert difference.common == {"torch": 2}
+
+
+def test_what_appears_and_disappears() -> None:
+    old, new = [line(1, 3.0), passing(2)], [passing(1), passing(2)]
+    assert kinds(compare(old, new)) == [("disappeared", "step_residual")]
+    assert kinds(compare(new, old)) == [("appeared", "step_residual")]
+    assert compare(new, old).exit_code == 1
+    # Another cause is another finding.
+    other = [line(1, 3.0, cause="unexplained"), passing(2)]
+    assert [change.key[2] for change in compare(old, other).changes] == ["unexplained"]
+
+
+@pytest.mark.parametrize(("ratio", "kind"), [(3.7, []), (3.8, ["grew"]), (2.3, ["shrank"])])
+def test_what_grows_and_shrinks(ratio: float, kind: list[str]) -> None:
+    difference = compare([line(1, 3.0)], [line(1, ratio)])
+    assert [kind for kind, _ in kinds(difference)] == kind
+
+
+def test_that_more_configs_show_it_is_growth() -> None:
+    def shown_by(count: int) -> list[Result]:
+        return [line(seed, 3.0) if seed < count else passing(seed) for seed in range(30)]
+
+    assert kinds(compare(shown_by(8), shown_by(12))) == []
+    assert kinds(compare(shown_by(8), shown_by(13))) == [("grew", "step_residual")]
+    assert kinds(compare(shown_by(13), shown_by(8))) == [("shrank", "step_residual")]
+
+
+def test_what_one_run_did_not_judge_is_no_change() -> None:
+    old, new = [line(1, 3.0), passing(2)], [passing(2), line(3, 9.0)]
+    difference = compare(old, new)
+    assert kinds(difference) == []
+    assert difference.only_old == difference.only_new == difference.common == {"torch": 1}
+    assert kinds(compare([line(1, 3.0)], [line(1, 3.0, backend="other")])) == []
+
+
+def test_what_a_graver_change_displaced_is_no_change_of_its_own() -> None:
+    old = [line(1, 3.0), line(2, 9.0)]
+    wrong = line(2, 50.0, cause="unexplained")
+    assert kinds(compare(old, [line(1, 3.0), wrong])) == [("appeared", "step_residual")]
+    both = [("appeared", "step_residual"), ("disappeared", "step_residual")]
+    assert kinds(compare(old, [passing(1), wrong])) == both
+    assert kinds(compare([line(1, 3.0), wrong], old)) == [("disappeared", "step_residual")]
+
+
+def test_less_concluded_is_a_change() -> None:
+    silent = passing(1, verdict="inconclusive", ratio=None)
+    difference = compare([passing(1)], [silent])
+    assert difference.weaker == {("torch", "step_residual", "pass", "inconclusive"): 1}
+    assert difference.exit_code == 1
+    assert compare([silent], [passing(1)]).exit_code == 0
+    assert compare([passing(1), passing(1, part="x")], [passing(1)]).weaker == {
+        ("torch", "step_residual", "pass", "gone"): 1
+    }
+
+
+def test_a_planted_fault_is_exactly_what_changed(tmp_path: Path) -> None:
+    """MindSpore as it is, tanh and all, and with b_hh dropped."""
+    corpus = tmp_path / "corpus.txt"
+    ids = [Config(num_layers=2, nonlinearity=n, batch=6, steps=4).id for n in ("tanh", "relu")]
+    corpus.write_text("\n".join(ids), "utf-8")
+    for name, backend in (
+        ("old", "mindspore"),
+        ("again", "mindspore"),
+        ("new", f"{FAULTY}:mindspore_without_b_hh"),
+    ):
+        options = ["--backend", backend, "--corpus", str(corpus), "--examples", "0"]
+        done = CliRunner().invoke(main, ["run", *options, "--out", str(tmp_path / name)])
+        assert done.exit_code == (name == "new"), done.output
+    page = tmp_path / "page.html"
+    command = ["diff", str(tmp_path / "old")]
+    assert CliRunner().invoke(main, [*command, str(tmp_path / "again")]).exit_code == 0
+    command += [str(tmp_path / "new"), "--html", str(page)]
+    done = CliRunner().invoke(main, command)
+    assert "judged with a backend that is in both runs" in done.output
+    assert done.exit_code == 2
+    done = CliRunner().invoke(main, [*command, "--as", "mindspore-faulty=mindspore"])
+    assert done.exit_code == 1, done.output
+    old, new = (read_run(tmp_path / name / "results.jsonl").results for name in ("old", "new"))
+    renamed = [msgspec.structs.replace(result, backend="mindspore") for result in new]
+    difference = compare_runs(old, renamed, ({}, {}))
+    assert {change.kind for change in difference.changes} == {"appeared"}
+    assert {change.key[2] for change in difference.changes} == {"unexplained"}
+    assert "step_residual" in {change.finding.check for change in difference.changes}
+    assert not difference.weaker
+    for change in difference.changes:
+        assert change.title in " ".join(done.output.split())
+        assert change.finding.smallest.config_id in page.read_text("utf-8")
+
+
+def test_a_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
+    from harness.report.difference import write_difference
+
+    bad = "<script>alert(1)</script>"
+    difference = compare([passing(1)], [line(1, 3.0, message=bad)])
+    header = {"date": bad, "platform": bad}
+    write_difference(tmp_path / "page.html", difference, (header, header))
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_runs_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["diff", str(tmp_path), str(tmp_path)])
+    assert done.exit_code == 2

@@ -1,0 +1,285 @@
+"""The oracle lies in the balls, legal evaluations within the bounds; and neither is by chance."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.case import cotangents, make_case
+from harness.checks import steps
+from harness.config import Config
+from harness.trust import enclosure, positions
+from harness.trust.approach import ADVERSE, Approach, adverse, judge_legal, survey
+from harness.trust.balls import Equation, states
+from harness.trust.legal import ORDERS, dot, fused
+from harness.trust.positions import Positions, enclose
+from reference import FORMATS, Interval
+from reference.gradient import Bounded
+from reference.rounding import activation_interval
+
+DRAWN = enclosure.drawn_configs(60, seed=2)
+SMALL = [config for config in DRAWN if config.num_layers * config.steps * config.batch < 60]
+
+
+def enclosed(configs: list[Config]) -> Positions:
+    found = Positions()
+    with np.errstate(all="ignore"):
+        for config in configs:
+            enclose(make_case(config), found)
+    return found
+
+
+def test_the_oracle_lies_in_the_balls_widened_by_its_own_bound() -> None:
+    found = enclosed(DRAWN)
+    assert found.outside == []
+    assert min(found.compared[q] for q in ("states", "intervals", "gradients")) > 3000
+    assert {question for question, _ in found.left_out} <= {"states", "intervals", "start to end"}
+    assert 0.1 < found.furthest["states"][0] <= 1
+
+
+def scaled(function: Callable[..., Any], factor: float) -> Callable[..., Any]:
+    def wrong(*arguments: Any, **named: Any) -> Any:
+        output, h_n = function(*arguments, **named)
+        return output * factor, h_n * factor
+
+    return wrong
+
+
+def test_an_oracle_off_by_a_part_in_ten_trillion_is_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(positions, "rnn", scaled(positions.rnn, 1 + 1e-13))
+    assert any(line.startswith("states") for line in enclosed(SMALL[:12]).outside)
+
+
+def nan(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return output * np.nan, h_n * np.nan
+
+
+def other_h_n(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return output, 2 * h_n + 1
+
+
+def padded(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.where(output == 0, 7.0, output), h_n
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(nan, "states"), (other_h_n, "h_n"), (padded, "padding")]
+)
+def test_an_oracle_that_is_wrong_beside_its_steps_is_outside(
+    monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., Any], said: str
+) -> None:
+    right = positions.rnn
+    monkeypatch.setattr(positions, "rnn", lambda *a, **named: wrong(*right(*a, **named)))
+    config = Config(bidirectional=True, h_0=True, lengths="empties", batch=3, steps=3)
+    assert any(line.startswith(said) for line in enclosed([config]).outside)
+
+
+def test_gradients_off_by_a_part_in_a_trillion_are_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, bounded, off = positions.rnn_gradients, positions.backpropagate, 1 + 1e-12
+
+    def gradients(*arguments: Any, **named: Any) -> Any:
+        return {name: g * off for name, g in right(*arguments, **named).items()}
+
+    def with_bounds(*arguments: Any, **named: Any) -> Any:
+        found = bounded(*arguments, **named)
+        return {name: Bounded(g.value * off, g.bound) for name, g in found.items()}
+
+    monkeypatch.setattr(positions, "rnn_gradients", gradients)
+    monkeypatch.setattr(positions, "backpropagate", with_bounds)
+    outside = enclosed([c for c in SMALL if c.aspect == "gradient"][:6]).outside
+    assert any(line.startswith("gradients: ") and "position" in line for line in outside)
+
+
+def test_an_interval_too_narrow_refuses_numbers_that_are_legal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def narrow(*arguments: Any) -> Interval:
+        interval = activation_interval(*arguments)
+        towards = [interval.expected + 0.9 * (e - interval.expected) for e in _ends(interval)]
+        return Interval(towards[0], interval.expected, towards[1])
+
+    monkeypatch.setattr(steps, "activation_interval", narrow)
+    assert any(line.startswith("intervals") for line in enclosed(SMALL[:12]).outside)
+
+
+def _ends(interval: Interval) -> tuple[np.ndarray, np.ndarray]:
+    return interval.low, interval.high
+
+
+def test_a_row_is_a_sequence_of_its_own_length() -> None:
+    """Padding is 0 and never read, reverse starts at the last valid step, 0 steps keep h_0."""
+    config = Config(bidirectional=True, h_0=True, lengths="empties", batch=3, steps=3)
+    case = make_case(config)
+    assert case.lengths is not None
+    assert case.h_0 is not None
+    empty, short = int(np.argmin(case.lengths)), 0
+    assert case.lengths[empty] == 0 < case.lengths[short] < 3
+    layers, h_n = states(
+        Equation(case.weights, 1, "tanh", True, True), case.x, case.h_0, case.lengths
+    )
+    assert all(v.is_zero() for v in layers[0][int(case.lengths[short]) :, short].ravel())
+    assert [float(v) for v in h_n[:, empty, 0]] == case.h_0[:, empty, 0].tolist()
+    last = int(case.lengths[short]) - 1
+    w = {name: float(array.ravel()[0]) for name, array in case.weights.items()}
+    a = w["weight_ih_l0_reverse"] * float(case.x[last, short, 0]) + w["bias_ih_l0_reverse"]
+    a += w["weight_hh_l0_reverse"] * float(case.h_0[1, short, 0]) + w["bias_hh_l0_reverse"]
+    assert float(layers[0][last, short, 1]) == pytest.approx(np.tanh(a), rel=1e-14)
+
+
+def test_no_legal_evaluation_exceeds_a_bound() -> None:
+    approach = survey(SMALL[:8], seed=1, widths=((1, 1), (7, 8), (16, 20)))
+    assert approach.beyond == []
+    kinds = {kind for *_, kind in approach.closest}
+    assert kinds == {*ORDERS, "wide, kept"}
+    assert {check for check, *_ in approach.closest} == {"step_residual", "gradient"}
+
+
+def legal_ratios(case_of: Callable[[np.random.Generator], list[Any]]) -> list[str]:
+    """What exceeds its bound among all orders of some cases."""
+    approach, rng = Approach(), np.random.default_rng(0)
+    for case, of in case_of(rng):
+        judge_legal(approach, case, rng, of)
+    return approach.beyond
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
+def test_half_the_bound_of_a_step_would_be_exceeded(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(nonlinearity="relu", dtype=dtype, h_0=True, input_size=16, hidden_size=16)
+
+    def swamped(rng: np.random.Generator) -> list[Any]:
+        return [(adverse("swamped", config, rng), None)]
+
+    assert legal_ratios(swamped) == []
+    right = steps.step_error
+    monkeypatch.setattr(steps, "step_error", lambda *a, **k: 0.5 * right(*a, **k))
+    assert legal_ratios(swamped) != []
+
+
+def test_an_erring_tanh_just_above_a_power_of_two_is_within_the_interval() -> None:
+    """There the ulp of the interval's lower end is half of that of the value."""
+
+    def edges(rng: np.random.Generator) -> list[Any]:
+        configs = [Config(bias=False, batch=8, seed=seed) for seed in range(20)]
+        return [(adverse("edges", config, rng), None) for config in configs]
+
+    assert legal_ratios(edges) == []
+
+
+def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
+    """W_ih^T delta of both directions above, and W_hh^T delta, in one sum of 3 H terms."""
+    config = Config(
+        aspect="gradient",
+        nonlinearity="relu",
+        num_layers=2,
+        bidirectional=True,
+        h_0=True,
+        input_size=4,
+        hidden_size=20,
+        steps=2,
+        data="plain",
+    )
+
+    def swamped(rng: np.random.Generator) -> list[Any]:
+        case = adverse("swamped", config, rng)
+        one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
+        return [(case, (one, two))] * 5
+
+    assert legal_ratios(swamped) == []
+
+
+def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gradients() -> None:
+    """Storing one errs by half of the smallest subnormal, times the delta that it meets."""
+    config = Config.parse(
+        "gradient-tanh-l2-bidir-biasless-batchfirst-drop50-noh0-empties-fp32-i004-h006-b00006-"
+        "t0002-w08-mixed-s002525"
+    )
+    assert legal_ratios(lambda _: [(make_case(config), None)]) == []
+
+
+@pytest.mark.parametrize("kind", ADVERSE)
+def test_adverse_cases_are_of_the_configs_shapes(kind: str) -> None:
+    config = Config(num_layers=2, h_0=True, input_size=3, hidden_size=4, batch=2, dtype="fp16")
+    ordinary, case = make_case(config), adverse(kind, config, np.random.default_rng(0))
+    assert case.x.shape == ordinary.x.shape
+    assert {n: (w.shape, w.dtype) for n, w in case.weights.items()} == {
+        n: (w.shape, w.dtype) for n, w in ordinary.weights.items()
+    }
+    assert not np.array_equal(case.weights["weight_ih_l0"], ordinary.weights["weight_ih_l0"])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_every_order_is_a_sum(order: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(-3, 4, (5, 1, 23)).astype(dtype)
+    b = rng.integers(-3, 4, (1, 4, 23)).astype(dtype)
+    total = dot(*np.broadcast_arrays(a, b), order, rng)
+    assert total.dtype == dtype
+    assert np.array_equal(total, (a * b).sum(axis=-1))
+    with pytest.raises(ValueError, match="order = 'backwards'"):
+        dot(a, a, "backwards", rng)
+
+
+@pytest.mark.parametrize(("dtype", "width"), [(np.float32, 32), (np.float16, 16)])
+@given(data=st.data())
+def test_a_fused_multiply_add_rounds_once(dtype: type, width: int, data: st.DataObject) -> None:
+    numbers = st.floats(width=width, allow_nan=False, allow_infinity=False)
+    a, b, c = (dtype(data.draw(numbers, label=name)) for name in "abc")
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    with np.errstate(all="ignore"):
+        got = fused(*(np.array([v]) for v in (a, b, c)))[0]
+        near = [got, np.nextafter(got, dtype(np.inf)), np.nextafter(got, dtype(-np.inf))]
+    if abs(exact) >= FORMATS["fp32" if width == 32 else "fp16"].largest:
+        return
+    distances = [abs(Fraction(float(v)) - exact) for v in near if np.isfinite(v)]
+    assert distances[0] == min(distances)
+    if distances.count(distances[0]) > 1:  # a tie goes to the even one
+        assert got.view(f"i{width // 8}") % 2 == 0
+
+
+def test_a_fused_multiply_add_rounds_once_where_float64_has_a_tie() -> None:
+    a, b = np.float32([2.0**-24 * (1 + 2.0**-15)]), np.float32([1 - 2.0**-15])
+    assert fused(a, b, np.float32([1 + 2.0**-23])) == 1 + 2.0**-23
+
+
+def test_what_lies_outside_is_told_and_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(enclosure, "WIDTHS", ())
+    few = [c for c in SMALL if c.aspect == "forward" and c.data == "mixed"][:2]
+    few.append(next(c for c in SMALL if c.aspect == "gradient"))
+    monkeypatch.setattr(enclosure, "drawn_configs", lambda *_: few)
+    assert enclosure.main([]) == 0
+    assert "0 outside" in capsys.readouterr().out
+    monkeypatch.setattr(positions, "rnn", scaled(positions.rnn, 1 + 1e-9))
+    assert enclosure.main([]) == 1
+    assert few[0].id in capsys.readouterr().out
+
+
+def test_a_slope_at_nan_and_a_sum_near_overflow_have_no_bound() -> None:
+    """What follows from either is left open, not judged."""
+    config = Config(
+        aspect="gradient", nonlinearity="relu", hidden_size=2, steps=2, dtype="fp16", data="plain"
+    )
+    case = make_case(config)
+    huge = {name: np.full_like(w, 6e4) for name, w in case.weights.items()}
+    assert gradients_without_bound(dataclasses.replace(case, weights=huge)) > 0
+    assert gradients_without_bound(case) == 0
+
+
+def gradients_without_bound(case: Any) -> int:
+    approach = Approach()
+    judge_legal(approach, case, np.random.default_rng(0))
+    assert approach.beyond == []
+    return approach.undefined

@@ -1,0 +1,77 @@
+"""Judging many configs of torch: what is counted, what is an alarm, and alarms that were false."""
+
+from __future__ import annotations
+
+import faulty
+import pytest
+
+from harness.config import Config
+from harness.judge import Session
+from harness.known import load_known
+from harness.trust.false_alarms import CHUNK, Chunk, Tally, _session, chunks, judge_chunk, report
+
+SMALL = Chunk("fp32", 25, seed=5)
+
+
+def test_torch_gives_no_alarm() -> None:
+    tally = judge_chunk(SMALL)
+    assert tally.alarms == []
+    assert tally.sound
+    assert sum(tally.configs.values()) == 25
+    assert tally.largest["step_residual", "fp32", "tanh"][0] < 1
+    assert "\n0 alarms" in report(tally)
+
+
+def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
+    session = Session({"x": faulty.planted("b-hh-dropped", "x")}, load_known())
+    tally = judge_chunk(SMALL, session)
+    assert not tally.sound
+    shown = [alarm for alarm in tally.alarms if alarm.startswith("step_residual")]
+    assert shown
+    assert all("rnn-parity replay " in alarm for alarm in shown)
+    assert shown[0] in report(tally)
+
+
+def test_nothing_concluded_is_not_sound() -> None:
+    session = Session({"x": faulty.RefusesEverything()}, load_known())
+    assert not judge_chunk(SMALL, session).sound
+    assert not Tally().sound
+
+
+def test_a_config_counts_once_and_tallies_add_up() -> None:
+    one, two = judge_chunk(SMALL), judge_chunk(Chunk("fp16", 10, seed=5))
+    total = Tally()
+    for tally in (one, two):
+        total.add(tally)
+    assert len(total.ids) == 35
+    assert total.verdicts == one.verdicts + two.verdicts
+    config = Config.parse(next(iter(one.ids)))
+    before = total.verdicts.copy()
+    total.count(config, _session().judge(config))
+    assert total.verdicts == before
+
+
+def test_chunks_are_of_every_format_and_have_seeds_of_their_own() -> None:
+    found = list(chunks(2 * CHUNK + 1, seed=3))
+    assert [c.count for c in found if c.dtype == "fp32"] == [CHUNK, CHUNK, 1]
+    assert {c.dtype for c in found} == {"fp32", "fp64", "fp16"}
+    assert len({c.seed for c in found}) == len(found)
+
+
+WERE_FALSE = {
+    "gradients behind an overflow": "gradient-relu-l3-bidir-biased-batchfirst-drop00-noh0-alllens-"
+    "fp16-i003-h002-b00001-t0008-w08-mixed-s000449",
+    "gradients whose sums overflow": "gradient-tanh-l2-bidir-biasless-timefirst-drop00-noh0-nolens-"
+    "fp16-i006-h005-b00008-t0007-w08-mixed-s000000",
+    "a state that overflows at the edge": "relu-l1-unidir-biasless-batchfirst-drop00-noh0-ragged-"
+    "fp32-i006-h005-b00007-t0149-w16-mixed-s001527",
+    "few elements to calibrate by": "relu-l1-bidir-biased-batchfirst-drop50-withh0-nolens-"
+    "fp64-i005-h003-b00008-t0007-w08-mixed-s000103",
+}
+
+
+@pytest.mark.parametrize("config_id", WERE_FALSE.values(), ids=WERE_FALSE)
+def test_what_was_a_false_alarm_is_none(config_id: str) -> None:
+    results = _session().judge(Config.parse(config_id))
+    assert [result.message for result in results if result.unexpected] == []
+    assert any(result.verdict == "pass" for result in results)

@@ -1,0 +1,442 @@
+"""From findings to scripts: what is made smaller still shows the finding, and scripts are run."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import harness.minimise.finish as finishing
+from harness.backends.protocol import Backend
+from harness.case import Case, cotangents, make_case, perturb
+from harness.cli import main
+from harness.config import Config
+from harness.findings import Finding, find
+from harness.judge import Session
+from harness.known import load_known
+from harness.minimise import Made, Question, Script, ddmin, minimised, reproduce, shown_by
+from harness.minimise.arrays import arrays_of
+from harness.minimise.literals import literal, numbers_in
+from harness.minimise.numbers import short_decimals, spots
+from harness.minimise.question import Answer
+from harness.minimise.script import MOST_LINES, MOST_NUMBERS, write_script
+from harness.minimise.shape import features, rows, steps, units
+from harness.minimise.stack import activation_alone, first_layers, last_layers, one_direction
+from harness.minimise.verify import printed_by
+from harness.minimise.workshop import start
+from harness.observe import Observation, observe
+from harness.oracle import Oracle
+from harness.outcome import Outcome
+from harness.planted import CATALOGUE
+from harness.planted.right import CompleteBackend
+from harness.reproducers import Reproducer, load_reproducers, store_reproducers
+from harness.results import Result
+from harness.runners import InProcess, Isolated
+
+STACK = Config(
+    num_layers=2,
+    bidirectional=True,
+    h_0=True,
+    input_size=3,
+    hidden_size=4,
+    batch=5,
+    steps=6,
+    scale=2,
+    data="mixed",
+    seed=7,
+)
+FAULTY = str(Path(__file__).with_name("faulty.py"))
+
+
+def oracle_backend() -> Backend:
+    return cast(Backend, CompleteBackend(name="oracle"))
+
+
+def planted(fault: str) -> Session:
+    return Session({"oracle": CATALOGUE[fault].plant(oracle_backend())})
+
+
+def first_finding(session: Session, config: Config, check: str) -> Finding:
+    return next(f for f in find(session.judge(config)) if f.check == check)
+
+
+class TestDdmin:
+    @given(st.lists(st.integers(), unique=True, max_size=40), st.data())
+    def test_finds_what_is_needed(self, items: list[int], data: st.DataObject) -> None:
+        needed = data.draw(st.sets(st.sampled_from(items))) if items else set()
+        found = ddmin(items, lambda kept: needed <= set(kept))
+        assert set(found) == needed
+
+    @given(st.integers(1, 30), st.integers(0, 2**32))
+    def test_holds_and_is_1_minimal_whatever_is_asked(self, count: int, seed: int) -> None:
+        items = list(range(count))
+
+        def holds(kept: list[int]) -> bool:
+            return len(kept) == count or hash((seed, *kept)) % 3 == 0
+
+        found = ddmin(items, holds)
+        assert holds(found)
+        assert found == sorted(found)
+        for k in range(len(found)):
+            assert not holds(found[:k] + found[k + 1 :])
+
+    def test_asks_few_times(self) -> None:
+        asked: list[int] = []
+
+        def holds(kept: list[int]) -> bool:
+            asked.append(len(kept))
+            return 4711 in kept
+
+        assert ddmin(range(65536), holds) == [4711]
+        assert len(asked) < 50
+
+
+def states(case: Case) -> tuple[Any, Any]:
+    exact = Oracle(case).exact
+    return exact.output, exact.h_n
+
+
+class TestSmallerCases:
+    """What is cut away changes nothing of what is left."""
+
+    def test_rows(self) -> None:
+        case = make_case(dataclasses.replace(STACK, lengths="ragged"))
+        output, h_n = states(case)
+        small = rows(case, [3, 1])
+        np.testing.assert_array_equal(states(small)[0], output[:, [3, 1]])
+        np.testing.assert_array_equal(states(small)[1], h_n[:, [3, 1]])
+        assert small.config.batch == 2
+
+    def test_steps_from_the_start(self) -> None:
+        case = make_case(dataclasses.replace(STACK, bidirectional=False))
+        np.testing.assert_array_equal(states(steps(case, range(4)))[0], states(case)[0][:4])
+
+    def test_steps_count_what_is_valid_of_a_row(self) -> None:
+        case = make_case(dataclasses.replace(STACK, lengths="alllens"))
+        assert case.lengths is not None
+        case.lengths[:] = (1, 6, 2, 3, 1)
+        lengths = steps(case, [0, 2, 5]).lengths
+        assert lengths is not None
+        assert lengths.tolist() == [1, 3, 1, 2, 1]
+
+    def test_units_that_nothing_else_depends_on(self) -> None:
+        case = make_case(STACK)
+        for name, array in case.weights.items():
+            if name.startswith(("weight_hh", "weight_ih_l1")):
+                array[:] = 0
+                np.fill_diagonal(array, 0.5)
+        keep = [0, 2]
+        np.testing.assert_array_equal(states(units(case, keep))[1], states(case)[1][..., keep])
+
+    def test_features_that_are_0(self) -> None:
+        case = make_case(STACK)
+        case.x[..., 1] = 0
+        np.testing.assert_array_equal(states(features(case, [0, 2]))[0], states(case)[0])
+
+    def test_layers(self) -> None:
+        case = make_case(STACK)
+        observation = observe(oracle_backend(), case, repeat=False)
+        below = first_layers(case, 1)
+        np.testing.assert_array_equal(states(below)[1], states(case)[1][:2])
+        above = last_layers(case, 1, observation)
+        np.testing.assert_allclose(states(above)[0], states(case)[0], rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+    def test_directions(self, reverse: bool) -> None:
+        case = make_case(dataclasses.replace(STACK, num_layers=1))
+        side = one_direction(case, reverse=reverse)
+        own = states(case)[0][..., 4:][::-1] if reverse else states(case)[0][..., :4]
+        np.testing.assert_array_equal(states(side)[0], own)
+        np.testing.assert_array_equal(states(side)[1][0], states(case)[1][int(reverse)])
+
+    def test_the_activation_alone(self) -> None:
+        case = make_case(dataclasses.replace(STACK, num_layers=1, bidirectional=False, scale=1))
+        alone = activation_alone(case, observe(oracle_backend(), case, repeat=False))
+        assert alone.config.bias is alone.config.h_0 is False
+        np.testing.assert_allclose(states(alone)[0], states(case)[0], rtol=1e-5, atol=1e-6)
+
+    def test_cotangents_and_a_second_call_are_cut_with_the_rest(self) -> None:
+        case = make_case(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"))
+        case = dataclasses.replace(
+            case,
+            given_cotangents=cotangents(case),
+            again=perturb(case, padding=True, neighbours=False)[0],
+        )
+        small = units(rows(case, [1, 2]), [0, 3])
+        assert {name: array.shape for name, array in arrays_of(small).items()} == {
+            "x": (6, 2, 3),
+            "h_0": (4, 2, 2),
+            **small.config.options.parameter_shapes(),
+            "cotangent of output": (6, 2, 4),
+            "cotangent of h_n": (4, 2, 2),
+            "x of the second call": (6, 2, 3),
+        }
+
+
+def test_a_second_call_is_what_was_given() -> None:
+    case = make_case(dataclasses.replace(STACK, lengths="alllens"))
+    assert case.lengths is not None
+    case.lengths[0] = 2
+    again = case.x.copy()
+    again[3, 0], again[:, 2] = 9, 8
+    case = dataclasses.replace(case, again=again)
+    x, h_0, kept = perturb(case, padding=True, neighbours=False)
+    assert (x[3, 0] == 9).all()
+    assert (x[:, 2] == case.x[:, 2]).all()
+    assert kept.all()
+    x, h_0, kept = perturb(case, padding=True, neighbours=True)
+    assert (x == again).all()
+    assert kept.tolist() == [True, True, False, True, True]
+    assert h_0 is case.h_0
+
+
+@given(
+    st.sampled_from(["f2", "f4", "f8"]).flatmap(
+        lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3, max_side=4))
+    )
+)
+def test_a_literal_gives_the_array_again(array: Any) -> None:
+    again = eval(literal(array), {"np": np})
+    assert again.dtype == array.dtype
+    np.testing.assert_array_equal(again, array)
+    assert numbers_in(array) <= array.size
+
+
+@pytest.mark.parametrize("value", [0.012345, -7.6e30, 1e-45, 9.96])
+def test_short_decimals_are_near(value: float) -> None:
+    for digits in (1, 2, 3):
+        near = short_decimals(value, digits)
+        assert all(abs(one - value) <= 1.5 * abs(value) * 10 ** (1 - digits) for one in near)
+        assert all(len(f"{one:.{digits - 1}e}") >= len(f"{one:g}") - 8 for one in near)
+
+
+class TestMinimised:
+    @pytest.mark.parametrize(
+        ("fault", "check", "most"),
+        [("b-hh-dropped", "step_residual", 1), ("w-hh-transposed", "step_residual", 3)],
+    )
+    def test_a_planted_fault_is_left_with_few_numbers(
+        self, fault: str, check: str, most: int
+    ) -> None:
+        session = planted(fault)
+        config = dataclasses.replace(STACK, num_layers=3, lengths="ragged", dropout=50)
+        finding = first_finding(session, config, check)
+        answer = minimised(Question.about(session, finding), config)
+        assert answer is not None
+        small = answer.case.config
+        assert (small.num_layers, small.bidirectional, small.batch) == (1, False, 1)
+        assert small.hidden_size <= 2
+        assert len(spots(answer.case)) <= most
+        assert set(np.concatenate([a.ravel() for a in arrays_of(answer.case).values()])) <= {0, 1}
+        assert answer.result.verdict == "fail"
+
+    def test_gradients_too(self) -> None:
+        session = planted("no-gradient-of-b-hh")
+        config = dataclasses.replace(STACK, aspect="gradient", steps=3)
+        finding = first_finding(session, config, "gradient")
+        answer = minimised(Question.about(session, finding), config)
+        assert answer is not None
+        assert (answer.case.config.num_layers, answer.case.config.steps) == (1, 1)
+        assert len(spots(answer.case)) <= 1  # a plain sum's cotangents
+
+    def test_the_right_implementation_shows_nothing(self) -> None:
+        session = planted("b-hh-dropped")
+        finding = first_finding(session, STACK, "step_residual")
+        right = Session({"oracle": oracle_backend()})
+        assert minimised(Question.about(right, finding), STACK) is None
+
+    def test_no_time_is_no_answer(self) -> None:
+        session = planted("b-hh-dropped")
+        finding = first_finding(session, STACK, "step_residual")
+        question = Question.about(session, finding, until=0.0)
+        assert minimised(question, STACK) is None
+        assert question.asked == 0
+
+    def test_an_activation_is_not_asked_of_other_weights(self) -> None:
+        """Else weights of 0 would look like an activation that gives 0."""
+        session = planted("tanh-not-odd")
+        config = Config(bias=False, batch=65536, data="sweep")
+        question = Question(session, ("oracle", "activation", "activation", ""), None)
+        case = start(config, "activation")
+        assert not question.holds(
+            dataclasses.replace(case, weights={n: 0 * a for n, a in case.weights.items()})
+        )
+        assert question.asked == 0
+
+
+def test_a_worker_answers_for_arrays_as_this_process_does() -> None:
+    case = start(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"), "gradient")
+    case = dataclasses.replace(case, x=np.round(case.x, 2))
+    runner = Isolated("torch")
+    try:
+        there = runner.examine(case, repeat=False)
+    finally:
+        runner.close()
+    from harness.backends import load_backend
+
+    here = InProcess(load_backend("torch")).examine(case, repeat=False)
+    assert there.derivatives is not None
+    assert here.derivatives is not None
+    for name, array in here.derivatives.found.items():
+        np.testing.assert_array_equal(there.derivatives.found[name], array)
+
+
+def answered(actual: float, expected: float, bound: float | None = 1e-6) -> Answer:
+    """A layer of one unit that takes x = 0.5, and what is claimed of its output."""
+    case = make_case(Config(bias=False, data="plain"))
+    weights = {"weight_ih_l0": np.ones((1, 1), "f"), "weight_hh_l0": np.zeros((1, 1), "f")}
+    case = dataclasses.replace(case, x=np.full((1, 1, 1), 0.5, "f"), weights=weights)
+    result = first_finding(planted("b-hh-dropped"), STACK, "step_residual").worst
+    place = {"output": "output", "layer": 0, "direction": "forward", "step": 0, "batch": 0}
+    worst = type(result.worst)(**place, unit=0, actual=actual, expected=expected, bound=bound)  # type: ignore[misc]
+    changed: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
+    fields = {name: getattr(result, name) for name in result.__struct_fields__}
+    observation = Observation("torch")
+    return Answer(case, Result(**{**fields, **changed}), observation, Oracle(case))
+
+
+TANH = float(np.tanh(0.5))
+
+
+@pytest.mark.parametrize(
+    ("printed", "shows"),
+    [
+        (f"actual   0.5\nexpected {TANH}\n", True),
+        (f"actual   {TANH}\nexpected {TANH}\n", False),
+        (f"actual   {TANH + 5e-7}\nexpected {TANH}\n", False),
+        (f"actual   nan\nexpected {TANH}\n", True),
+        ("actual   0.5\nexpected 0.7\n", False),  # the script expects something else
+        (f"actual   0.5\nexpected {TANH - 1e-3}\n", False),
+        (f"expected {TANH}\n", False),
+        (f"actual   much\nexpected {TANH}\n", False),
+        ("", False),
+    ],
+    ids=["apart", "same", "within", "nan", "wrong", "near", "alone", "word", "nothing"],
+)
+def test_only_the_difference_itself_is_shown(printed: str, shows: bool) -> None:
+    assert shown_by(printed, answered(0.5, TANH)) is shows
+
+
+def test_a_script_of_a_right_layer_is_not_kept() -> None:
+    """Though somebody claims that it gives 0.5."""
+    answer = answered(0.5, TANH)
+    script = write_script(answer, "torch", "differs", {"torch": "0", "numpy": "0"})
+    printed = printed_by(script.text)
+    assert printed is not None
+    assert printed.split()[0] == "actual"
+    assert not shown_by(printed, answer)
+
+
+def test_what_raises_or_hangs_prints_nothing() -> None:
+    assert printed_by("print('actual 1'); raise ValueError") is None
+    assert printed_by("import time; time.sleep(60)", seconds=0.5) is None
+
+
+def test_scripts_get_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    said = printed_by("import os, sys; print(sys.flags.isolated, 'PYTHONPATH' in os.environ)")
+    assert said == "1 False\n"
+
+
+def test_nobody_elses_code_is_written_as_a_script() -> None:
+    script = write_script(answered(0.5, TANH), "mine", "differs", {})
+    assert script == Script(refused=script.refused)
+    assert "mine" in script.refused
+
+
+@pytest.fixture(scope="module")
+def tanh_made() -> list[Made]:
+    """What comes of the tanh of MindSpore's layer, in two checks."""
+    config = Config(bias=False, batch=4, scale=4, num_layers=2, steps=2, hidden_size=3, seed=1)
+    with Session({"mindspore": Isolated("mindspore")}, load_known()) as session:
+        findings = [f for f in find(session.judge(config)) if f.cause == "activation"]
+        return list(reproduce(session, findings, budget=120))
+
+
+def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Made]) -> None:
+    assert len(tanh_made) >= 2
+    for made in tanh_made:
+        assert made.reproducer is not None, made.why_not
+        text = made.reproducer.script
+        assert len(text.splitlines()) <= MOST_LINES
+        assert max(map(len, text.splitlines())) <= 100
+        assert text.startswith("# mindspore ")
+        assert "harness" not in text
+        assert made.reproducer.finding == made.finding.slug
+        assert made.reproducer.printed.startswith("actual")
+
+
+def test_one_program_is_run_once(tanh_made: list[Made]) -> None:
+    assert len({m.reproducer.printed for m in tanh_made if m.reproducer}) == 1
+    assert min(made.seconds for made in tanh_made) < 2
+
+
+def test_too_many_numbers_are_no_reproducer() -> None:
+    answer = answered(0.5, TANH)
+    many = np.arange(1, MOST_NUMBERS + 1, dtype="f").reshape(-1, 1, 1)
+    config = dataclasses.replace(answer.case.config, steps=MOST_NUMBERS)
+    case = dataclasses.replace(answer.case, config=config, x=many)
+    script = write_script(dataclasses.replace(answer, case=case), "torch", "differs", {})
+    assert script.refused == f"it takes {MOST_NUMBERS + 1} numbers"
+
+
+class TestTheEndOfARun:
+    def outcome(self) -> Outcome:
+        session = planted("b-hh-dropped")
+        return Outcome({}, session.judge(STACK))
+
+    def made(self, outcome: Outcome) -> Made:
+        finding = next(f for f in outcome.findings if f.numeric)
+        return Made(finding, Reproducer(finding.slug, STACK.id, "print(1)\n", "1\n"))
+
+    @pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError("no room")])
+    def test_whatever_ends_it_leaves_what_was_made(
+        self, end: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outcome = self.outcome()
+        made = self.made(outcome)
+
+        def broken(*_: object, **__: object) -> Any:
+            yield made
+            raise end
+
+        monkeypatch.setattr(finishing, "reproduce", broken)
+        before = list(outcome.results)
+        finishing.finish(cast(Session, None), outcome, tmp_path, 10, lambda *_: None)
+        assert outcome.results == before
+        assert (
+            load_reproducers(tmp_path)
+            == outcome.reproducers
+            == {made.finding.slug: made.reproducer}
+        )
+        assert made.finding.slug not in outcome.irreproducible
+        assert all(outcome.irreproducible.values())
+
+    def test_scripts_of_a_run_before_do_not_stay(self, tmp_path: Path) -> None:
+        store_reproducers(tmp_path, [Reproducer("old", STACK.id, "print(1)\n", "1\n")])
+        outcome = self.outcome()
+        finishing.finish(cast(Session, None), outcome, tmp_path, 0.0, lambda *_: None)
+        assert load_reproducers(tmp_path) == {}
+        assert list((tmp_path / "reproducers").iterdir()) == []
+        assert outcome.irreproducible == {}
+
+    def test_of_somebodys_own_code_it_says_so(self, tmp_path: Path) -> None:
+        outcome = self.outcome()
+        with planted("b-hh-dropped") as session:
+            finishing.finish(session, outcome, tmp_path, 10, lambda *_: None)
+        assert outcome.irreproducible
+        assert all("oracle" in why for why in outcome.irreproducible.values())
+
+
+def test_the_command_says_what_it_cannot_write() -> None:
+    command = ["reproduce", STACK.id, "--in-process", "--backend", f"{FAULTY}:scaled"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1, result.output
+    assert "# none: no script calls" in result.output

@@ -1,0 +1,25 @@
+"""What a whole run must have concluded, or it is no green."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_lines import line
+
+from harness.outcome import _mostly_inconclusive
+from harness.results import Result
+
+
+def lines(inconclusive: int, others: int, **changes: object) -> list[Result]:
+    silent = [line(k, 0.5, verdict="inconclusive", **changes) for k in range(inconclusive)]
+    return silent + [line(99 + k, 0.5, verdict="pass", **changes) for k in range(others)]
+
+
+@pytest.mark.parametrize(("inconclusive", "others", "said"), [(8, 4, 0), (9, 4, 1), (7, 2, 0)])
+def test_a_check_that_mostly_concludes_nothing_is_loud(
+    inconclusive: int, others: int, said: int
+) -> None:
+    messages = _mostly_inconclusive(lines(inconclusive, others))
+    assert len(messages) == said
+    if said:
+        assert messages[0].startswith("torch: step_residual was inconclusive in 9 of 13 compar")
+    assert _mostly_inconclusive(lines(inconclusive, others, origin="drawn")) == []

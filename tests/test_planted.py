@@ -1,0 +1,203 @@
+"""The catalogue: every fault is caught, no right implementation is accused, and it says so."""
+
+from __future__ import annotations
+
+import io
+import json
+import queue
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from harness import selftest
+from harness.checks import CHECKS
+from harness.cli import main
+from harness.planted import BASES, CATALOGUE, LEGAL
+from harness.report.selftest import print_selftest, score, write_selftest
+from harness.selection import selection
+from harness.selftest import SelfTest, Trial, examine
+
+# What each check alone is there to see.
+UNIQUE = {
+    "transfer": "read-back-rounded",
+    "shape_dtype": "output-in-float64",
+    "inputs_unmodified": "lengths-sorted-in-place",
+    "float_environment": "rounding-left-upward",
+    "step_residual": "tanh-saturates-roughly",
+    "exact_lane": "states-through-a-scale",
+    "prefix": "h-n-of-hidden-layers-without-nan",
+    "activation": "tanh-not-odd",
+    "bounded": "tanh-beyond-one",
+    "special_values": "relu-of-nan",
+    "forward_error": "fused-stack-drops-b-hh",
+    "modes": "modes-differ",
+    "last_state": "h-n-of-padded-rows-an-ulp-off",
+    "padding_zero": "padding-nearly-zero",
+    "padding_ignored": "padding-in-the-row-scale",
+    "rows_independent": "rows-in-one-scale",
+    "repeatable": "other-kernel-when-warm",
+    "gradient": "no-gradient-of-b-hh",
+    "gradient_padding": "padding-has-a-gradient",
+    "call": "drops-by-default",
+    "call_parity": "numpy-sizes-refused",
+    "call_contained": "ruined-by-a-refusal",
+    "dropout_inert": "evaluation-ignored-once-trained",
+    "dropout_none": "single-layer-dropped",
+    "dropout_values": "last-dropout-unscaled",
+    "dropout_rate": "dropout-rate-off",
+    "dropout_independent": "masks-shared-by-neighbours",
+    "dropout_states": "first-state-dropped",
+    "fresh_mode": "comes-in-evaluation-mode",
+    "fresh_names": "fresh-in-float64",
+    "fresh_order": "alphabetical",
+    "fresh_distribution": "fresh-biases-cancel",
+    "fresh_seed": "seed-ignored",
+    "fresh_side_effects": "numpy-generator-moved",
+    "steady": "other-in-another-thread",
+    "own_file": "saving-spoils-the-layer",
+    "across": "file-without-names",
+}
+
+ON_TORCH = (
+    "w-hh-transposed",
+    "reverse-output-not-turned-back",
+    "lengths-of-the-neighbour",
+    "h-0-remembered",
+    "step-skipped",
+    "third-layer-reads-the-first",
+    "weights-in-half",
+    "lengths-sorted-in-place",
+    "training-ignored",
+    "bptt-truncated",
+    "h-0-broadcast",
+    "seed-ignored",
+    "file-loaded-for-show",
+)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_is_caught_on_the_oracle(name: str) -> None:
+    trial = examine(CATALOGUE[name], "oracle", selection(), everything=False)
+    assert trial.caught, f"{name}: {CATALOGUE[name].mistake}"
+
+
+@pytest.mark.parametrize("check", UNIQUE)
+def test_no_other_check_sees_it(check: str) -> None:
+    trial = examine(CATALOGUE[UNIQUE[check]], "oracle", selection(), everything=True)
+    assert set(trial.caught) == {check}
+
+
+def test_every_check_earns_its_place() -> None:
+    assert {check.name for check in CHECKS} == set(UNIQUE)
+
+
+@pytest.mark.parametrize("name", ON_TORCH)
+def test_is_caught_on_torch(name: str) -> None:
+    assert examine(CATALOGUE[name], "torch", selection(), everything=False).caught
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_a_right_one_is_not_accused(name: str) -> None:
+    assert examine(LEGAL[name], "oracle", selection(), everything=True).caught == {}
+
+
+def test_torch_itself_is_not_accused() -> None:
+    assert examine(LEGAL["the-layer-itself"], "torch", selection(), everything=True).caught == {}
+
+
+def test_names_and_mistakes_are_well_formed() -> None:
+    assert len(CATALOGUE) >= 60
+    assert not CATALOGUE.keys() & LEGAL.keys()
+    for name, fault in CATALOGUE.items():
+        assert name == name.lower().strip("-"), name
+        assert fault.mistake.endswith("."), name
+        assert set(fault.bases) <= set(BASES), name
+        assert "oracle" in fault.bases, name
+
+
+def test_selection_asks_every_aspect_and_is_fixed() -> None:
+    assert selection() == selection.__wrapped__()
+    assert {selftest._kind(config) for config in selection()} == {
+        "forward",
+        "gradient",
+        "steady",
+        "training",
+        "fresh",
+        "files",
+        "call",
+    }
+
+
+def caught(name: str, *checks: str) -> Trial:
+    return Trial(name, "oracle", 9, dict.fromkeys(checks, ("tanh-l1-x", 3)))
+
+
+def test_score_counts_what_was_missed_idle_and_accused() -> None:
+    result = SelfTest(
+        (caught("b-hh-dropped", "gradient"), caught("b-ih-dropped")),
+        (caught("views", "bounded"),),
+        ("gradient", "bounded"),
+    )
+    assert not result.passed
+    assert score(result) == (
+        "2 faults, 1 of 2 caught on oracle, 1 of 2 checks have one that only they see, "
+        "1 of 1 right implementations accused"
+    )
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_selftest(console, result)
+    text = console.export_text()
+    assert "not caught on oracle: b-ih-dropped. b_ih is not added." in text
+    assert "idle bounded: no fault is seen by it alone" in text
+    assert "accused on oracle: views, by bounded at tanh-l1-x" in text
+
+
+def test_json_has_every_trial(tmp_path: Path) -> None:
+    result = SelfTest((caught("b-hh-dropped", "gradient"),), (), ())
+    write_selftest(tmp_path / "new" / "trials.json", result)
+    document = json.loads((tmp_path / "new" / "trials.json").read_text())
+    assert document["passed"]
+    (fault,) = document["faults"]
+    assert fault["caught"] == {"gradient": {"config_id": "tanh-l1-x", "after": 3}}
+    assert fault["mistake"] == "b_hh is not added."
+
+
+def in_this_process(*args: str) -> int:
+    result = CliRunner().invoke(main, ["selftest", "--base", "oracle", *args])
+    return result.exit_code
+
+
+class Inline:
+    """In place of two processes: this one, in which a check can be switched off."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def imap_unordered(self, run, tasks, chunksize):  # type: ignore[no-untyped-def]
+        return map(run, tasks)
+
+
+class Context:
+    Pool, Queue = Inline, queue.Queue
+
+
+def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest.multiprocessing, "get_context", lambda kind: Context)
+    fault = ("--fault", UNIQUE["last_state"])
+    assert in_this_process(*fault) == 0
+    off = tuple(check for check in CHECKS if check.name != "last_state")
+    monkeypatch.setattr("harness.checks.CHECKS", off)
+    assert in_this_process(*fault) == 1
+
+
+def test_an_unknown_fault_is_bad_usage() -> None:
+    result = CliRunner().invoke(main, ["selftest", "--fault", "no-such"])
+    assert result.exit_code == 2
+    assert "--fault 'no-such': not in the catalogue; did you mean " in result.output

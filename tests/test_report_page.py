@@ -1,0 +1,314 @@
+"""report.html in a real browser: whoever opens it finds, follows, copies and reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browsing
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from made_up_run import KNOWN, SCRIPT, config_of, made_up_run
+from playwright.sync_api import Browser, Page, expect
+
+from harness.report import write_reports
+
+COUNT = 120
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} "><b>'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing.chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    write_reports(made_up_run(COUNT, HOSTILE), out)
+    return out / "report.html"
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[browsing.Visit]:
+    with browsing.visiting(browser, viewport={"width": 1200, "height": 900}) as one:
+        yield one
+        assert one.complaints == []
+        assert all(url.startswith(("file:", "blob:", "data:")) for url in one.requests)
+        assert len({url.partition("#")[0] for url in one.requests}) <= 1
+
+
+def open_all(page: Page) -> None:
+    page.locator("details.finding").evaluate_all("all => all.forEach(one => { one.open = true })")
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator("#list .row").evaluate_all("all => all.map(one => one.dataset.config)")
+
+
+def ratios(page: Page) -> list[str]:
+    return page.locator("#list .row .ratio").all_text_contents()
+
+
+def count(page: Page) -> int:
+    return int(page.locator("#count").inner_text().split()[0].replace(",", ""))
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("1", pytest.fail), ("", pytest.skip)])
+def test_without_a_browser_tests_are_skipped_but_not_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: Any
+) -> None:
+    monkeypatch.setattr(browsing, "executable", lambda: None)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome.Exception, match="install chromium"), browsing.chromium():
+        pass
+
+
+def test_it_says_at_the_top_what_was_tested_and_what_is_new(
+    visit: browsing.Visit, report: Path
+) -> None:
+    page = visit.open(report)
+    assert page.title() == "rnn-parity: unexpected results"
+    assert page.locator("main .facts").first.inner_text().replace("\n", " ").startswith("rnn-p")
+    heads = page.locator(".matrix thead th").all_inner_texts()
+    assert [" ".join(head.split()) for head in heads] == [
+        *("Requirement", "torch", "mindspore eager", "mindspore graph", "Claimed in")
+    ]
+    new = page.locator("section[aria-labelledby=new]").inner_text()
+    assert "mindspore differs, and no cause is established" in new
+    assert "known difference 'x' vanished" in new
+
+
+def test_foreign_text_is_shown_and_does_nothing(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    open_all(page)
+    assert HOSTILE in " ".join(page.locator("main").inner_text().split())
+    page.fill("#search", f"s{7:06d}")
+    page.locator("#list .row summary").first.click()
+    assert HOSTILE in page.locator("#list .row").first.inner_text()
+    assert page.locator("img, main b b, iframe").count() == 0
+    assert page.locator("script").count() == 2
+
+
+def test_a_search_finds_parts_of_ids(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    assert count(page) == COUNT
+    page.fill("#search", "RELU bidir")
+    assert 0 < count(page) < COUNT
+    assert all("relu" in one and "bidir" in one for one in rows(page))
+    page.fill("#search", config_of(9).id)
+    assert rows(page) == [config_of(9).id]
+    page.press("#search", "Escape")
+    assert count(page) == COUNT
+
+
+def test_filters_by_option_verdict_backend_and_check(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    page.select_option("select[data-field=nonlinearity]", "tanh")
+    assert count(page) == sum(config_of(n).nonlinearity == "tanh" for n in range(COUNT))
+    page.select_option("#backend", "mindspore-graph")
+    assert count(page) == sum(
+        config_of(n).nonlinearity == "tanh" and n % 5 == 0 for n in range(COUNT)
+    )
+    page.select_option("#verdict", "known")
+    known = count(page)
+    assert 0 < known < COUNT // 5
+    page.select_option("#check", "last_state")
+    assert count(page) == 0
+    page.click("#filters button[type=reset]")
+    expect(page.locator("#count")).to_have_text(re.compile(f"^{COUNT} "))
+    page.select_option("#verdict", "fail")
+    assert rows(page) == [config_of(7).id]
+
+
+def test_sorts_by_ratio(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    values = [float(one) for one in ratios(page)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 100
+    page.select_option("#backend", "torch")
+    page.select_option("#sort", "least")
+    values = [float(one) for one in ratios(page)]
+    assert values == sorted(values)
+    assert values[-1] < 1
+
+
+def test_rows_come_as_they_are_scrolled_to(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    assert len(rows(page)) < COUNT
+    for _ in range(100):
+        page.mouse.wheel(0, 40_000)
+        page.wait_for_timeout(60)
+        if len(rows(page)) >= COUNT:
+            break
+    assert len(set(rows(page))) == len(rows(page)) == COUNT
+
+
+def test_a_config_opens_with_its_tolerance_report(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    config = config_of(9)
+    page.fill("#search", config.id)
+    page.locator("#list .row summary").click()
+    said = page.locator("#list .report").inner_text()
+    for text in ("step_residual", "layer 0 forward", "bias ", "%", "rnn-parity replay", "drawn"):
+        assert text in said
+    assert page.url.endswith(f"#{config.id}")
+
+
+@pytest.mark.parametrize("number", [3, 119])
+def test_a_link_to_a_config_survives(visit: browsing.Visit, report: Path, number: int) -> None:
+    config = config_of(number)
+    page = visit.open(report, config.id)
+    assert page.locator("#linked details[open] code").first.inner_text() == config.id
+    assert page.locator("#linked details").bounding_box()["y"] < 900  # type: ignore[index]
+    page.goto(report.as_uri() + f"#{config_of(5).id}")
+    page.wait_for_selector(f"#linked [data-config='{config_of(5).id}']")
+
+
+def test_a_finding_is_linked_and_lists_its_configs(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report, f"finding-mindspore-step-residual-activation-{KNOWN}")
+    finding = page.locator("details.finding:target")
+    assert finding.get_attribute("open") is not None
+    said = finding.inner_text()
+    assert "depends on nonlinearity = tanh" in said
+    assert "does not depend on" in said
+    assert "layer 0 forward, step" in said
+    finding.locator("button.link").click()
+    expect(page.locator("#only")).not_to_be_empty()
+    assert 0 < count(page) < COUNT
+    assert all("tanh" in one for one in rows(page))
+
+
+def test_pictures_say_what_they_show(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report, f"finding-mindspore-step-residual-activation-{KNOWN}")
+    labels = page.locator("svg").evaluate_all("all => all.map(one => one.ariaLabel)")
+    for said in ("Heat map of errors", "3 of 5 cells beyond", "Histogram of ratios", "tanh over"):
+        assert any(said in label for label in labels), said
+    assert page.locator("details.finding:target svg").first.is_visible()
+    assert page.locator("#activations ~ figure svg").count() == 1
+
+
+def test_what_is_to_be_copied_is_copied(browser: Browser, report: Path) -> None:
+    allowed = ["clipboard-read", "clipboard-write"]
+    with browsing.visiting(browser, permissions=allowed) as visit:
+        page = visit.open(report, f"finding-mindspore-step-residual-activation-{KNOWN}")
+        button = page.locator("details.finding:target .copy").first
+        button.click()
+        expect(page.locator("#said")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == SCRIPT
+        page.fill("#search", config_of(9).id)
+        page.locator("#list .row summary").click()
+        page.locator("#list .copy").first.click()
+        command = f"rnn-parity replay {config_of(9).id} --backend torch"
+        for _ in range(100):
+            if page.evaluate("navigator.clipboard.readText()") != SCRIPT:
+                break
+            page.wait_for_timeout(100)
+        assert page.evaluate("navigator.clipboard.readText()") == command
+
+
+def test_dark_and_light_follow_the_system_and_the_toggle(browser: Browser, report: Path) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    bars = "getComputedStyle(document.querySelector('svg path[style*=bars]')).fill"
+    with browsing.visiting(browser, color_scheme="light") as visit:
+        page = visit.open(report)
+        light = page.evaluate(paper), page.evaluate(bars)
+        page.emulate_media(color_scheme="dark")
+        dark = page.evaluate(paper), page.evaluate(bars)
+        assert light[0] != dark[0]
+        assert light[1] != dark[1]
+        page.click("#theme")
+        assert (page.inner_text("#theme"), page.evaluate(paper)) == ("Theme: light", light[0])
+        page.click("#theme")
+        page.emulate_media(color_scheme="light")
+        assert (page.inner_text("#theme"), page.evaluate(paper)) == ("Theme: dark", dark[0])
+        page.reload()
+        assert page.inner_text("#theme") == "Theme: dark"
+
+
+def test_all_can_be_done_from_the_keyboard(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the configs"
+    page.keyboard.press("/")
+    page.keyboard.type("relu")
+    assert page.input_value("#search") == "relu"
+    page.locator("#list summary").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.locator("#list details").nth(1).get_attribute("open") is not None
+    assert page.url.endswith(rows(page)[1])
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.parentElement.dataset.config") == rows(page)[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_stands_between_it_and_anyone(
+    browser: Browser, report: Path, scheme: str
+) -> None:
+    with browsing.visiting(browser, color_scheme=scheme) as visit:
+        page = visit.open(report, config_of(8).id)
+        open_all(page)
+        violations = Axe().run(page).response["violations"]
+    grave = [
+        (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
+        for one in violations
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_narrow_screen_needs_no_scrolling_sideways(
+    browser: Browser, report: Path, width: int
+) -> None:
+    with browsing.visiting(browser, viewport={"width": width, "height": 800}) as visit:
+        page = visit.open(report, config_of(8).id)
+        open_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_paper_is_light_whole_and_without_controls(browser: Browser, report: Path) -> None:
+    with browsing.visiting(browser, color_scheme="dark") as visit:
+        page = visit.open(report)
+        page.emulate_media(media="print", color_scheme="dark")
+        ink = page.evaluate("getComputedStyle(document.body).color")
+        assert ink == "rgb(26, 28, 30)"
+        for gone in ("header", "#filters", ".copy"):
+            assert not page.locator(gone).first.is_visible()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        closed = "document.querySelectorAll('main details:not(.row):not([open])').length"
+        assert page.evaluate(closed) == 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate(closed) > 0
+
+
+def test_without_javascript_it_says_what_it_can(browser: Browser, report: Path) -> None:
+    with browsing.visiting(browser, java_script_enabled=False) as visit:
+        page = visit.page
+        page.goto(report.as_uri())
+        said = page.locator("main").inner_text()
+        assert f"{COUNT} configs with" in said
+        assert "listing them takes JavaScript" in said
+        assert "Unexpected results" in said
+        assert not page.locator("#theme").is_visible()
+        assert not page.locator("#filters").is_visible()
+        page.locator("details.finding:not([open]) > summary").first.click()
+        assert page.locator("details.finding[open] pre").first.is_visible()
+
+
+def test_ten_thousand_configs_are_one_small_file_that_works(
+    visit: browsing.Visit, tmp_path: Path
+) -> None:
+    write_reports(made_up_run(10_000), tmp_path)
+    report = tmp_path / "report.html"
+    assert report.stat().st_size < 5_000_000
+    page = visit.open(report, config_of(9_999).id)
+    assert page.locator("#linked .report").count() == 1
+    assert count(page) == 10_000
+    page.fill("#search", "relu bidir")
+    assert 0 < count(page) < 10_000
+    assert len(rows(page)) < 500

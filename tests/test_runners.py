@@ -1,0 +1,279 @@
+"""Backends in processes of their own: the same answers, and what they do there stays there."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import execnet
+import msgspec
+import numpy as np
+import psutil
+import pytest
+from crashing import BACKENDS, TRIGGER
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.backends import BackendUnavailable
+from harness.config import Config
+from harness.judge import Session
+from harness.observe import Forward, Observation, Reply
+from harness.planted.right import CompleteBackend
+from harness.runners import InProcess, Isolated, Limits
+from harness.runners.isolated import _Worker
+from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
+
+FILE = str(Path(__file__).with_name("crashing.py"))
+ORDINARY = Config(
+    input_size=3, hidden_size=4, batch=5, steps=6, h_0=True, lengths="ragged", num_layers=2
+)
+BAD = dataclasses.replace(ORDINARY, input_size=TRIGGER)
+LIMITS = Limits(seconds=3.0, mebibytes=256)
+
+ENDS = {
+    "segfaults": "ended by SIGSEGV (Segmentation fault); last words: Fatal Python error: Segm",
+    "aborts": "ended by SIGABRT (Aborted); last words: Fatal Python error: Aborted",
+    "divides": "ended by SIGFPE (Floating point exception)",
+    "killed": "ended by SIGKILL (Killed)",
+    "leaves": "ended with exit status 7",
+    "forks_and_crashes": "ended by SIGSEGV",
+    "closes_everything": "the process ended",
+    "hangs": "no answer in 3 s (--time-limit); last words: still waiting",
+    "hangs_with_the_lock": "no answer in 3 s",
+    "stops": "no answer in 3 s",
+    "eats_memory": "out of memory: more than 256 MiB asked for",
+    "fills_the_disk": "OSError: [Errno 27] File too large",
+    "recurses": "RecursionError",
+    "raises_exotic": "Exotic: (no message: its __str__ raises)",
+    "raises_interrupt": "KeyboardInterrupt: (no message)",
+    "raises_much": r"RuntimeError: \x1b[31m<script>\ud800xxx",
+}
+"""What is known of each kind of end; all of them are real."""
+
+
+def test_every_kind_of_misbehaviour_is_tried() -> None:
+    assert set(ENDS) | {"prints", "forks"} == set(BACKENDS)
+
+
+@pytest.fixture
+def runner(request: pytest.FixtureRequest) -> Iterator[Isolated]:
+    made = Isolated(f"{FILE}:{request.param}_backend", LIMITS)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("runner", "said"), ENDS.items(), indirect=["runner"], ids=list(ENDS))
+def test_an_end_costs_its_own_config_only(runner: Isolated, said: str) -> None:
+    runner.begin(BAD, repeat=False)
+    runner.begin(ORDINARY, repeat=False)  # waits in the worker that ends
+    bad = runner.observe(BAD, repeat=False)
+    assert bad.forward is None
+    assert bad.trouble is not None
+    assert said in bad.trouble
+    assert len(bad.trouble) < 1000
+    assert bad.trouble.isprintable()
+    right = InProcess(CompleteBackend()).observe(ORDINARY, repeat=False)
+    assert pack(runner.observe(ORDINARY, repeat=False).forward) == pack(right.forward)
+
+
+@pytest.mark.parametrize("runner", ["prints", "forks"], indirect=True)
+def test_what_need_not_end_it_changes_nothing(runner: Isolated) -> None:
+    there = runner.observe(BAD, repeat=True)
+    here = InProcess(CompleteBackend(name="crashing")).observe(BAD, repeat=True)
+    assert pack(there) == pack(here)
+    assert runner.observe(ORDINARY, repeat=False).trouble is None
+
+
+@pytest.mark.parametrize("name", ["segfaults", "hangs", "leaves"])
+def test_a_call_that_does_not_come_back_fails_whatever_is_documented(name: str) -> None:
+    config = dataclasses.replace(
+        ORDINARY, aspect="call.x.wider", input_size=TRIGGER - 1, lengths="nolens", data="plain"
+    )
+    with Session({"x": Isolated(f"{FILE}:{name}_backend", LIMITS)}) as session:
+        (call,) = [result for result in session.judge(config) if result.check == "call"]
+        again = session.judge(dataclasses.replace(config, aspect="call.x.flat"))
+    assert (call.verdict, call.cause) == ("fail", "hung" if name == "hangs" else "crashed")
+    assert not any(result.unexpected for result in again)
+
+
+def test_a_crash_is_an_error_of_its_config() -> None:
+    with Session({"x": Isolated(f"{FILE}:segfaults_backend", LIMITS)}) as session:
+        results = [session.judge(config) for config in (ORDINARY, BAD, ORDINARY)]
+    errors = [{r.check for r in found if r.verdict == "error"} for found in results]
+    assert errors == [set(), {"transfer"}, set()]
+    assert pack(results[0]) == pack(results[2])
+
+
+def test_a_worker_killed_from_outside_is_asked_again() -> None:
+    runner = Isolated(f"{FILE}:complete", LIMITS)
+    right = pack(runner.observe(ORDINARY, repeat=False))
+    for _ in range(3):
+        runner.begin(ORDINARY, repeat=False)
+        for child in psutil.Process().children():
+            child.kill()
+        assert pack(runner.observe(ORDINARY, repeat=False)) == right
+    runner.close()
+
+
+def test_what_was_answered_already_is_not_asked_again() -> None:
+    """An answer that came while another one was waited for, as of weights that are carried."""
+    runner = Isolated(f"{FILE}:complete", LIMITS)
+    runner.begin(ORDINARY, repeat=False)
+    runner.observe(dataclasses.replace(ORDINARY, seed=1), repeat=False)
+    runner.begin(ORDINARY, repeat=False)
+    assert not runner._asked
+    runner.observe(ORDINARY, repeat=False)
+    assert not runner._answers
+    runner.close()
+
+
+def test_the_last_answer_of_a_worker_that_has_ended_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It came between a look that was too early and the look at the process."""
+
+    class Late:
+        looks = 0
+
+        def receive(self, timeout: float) -> bytes:
+            self.looks += 1
+            if self.looks == 1:
+                raise execnet.TimeoutError
+            return b"answer"
+
+    worker = object.__new__(_Worker)
+    worker.channel = Late()
+    monkeypatch.setattr(_Worker, "_status", lambda self: "ended")
+    assert worker._received(time.monotonic() + 60) == b"answer"
+
+
+def test_no_process_is_left_behind() -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    runner = Isolated(f"{FILE}:forks_and_crashes_backend", LIMITS)
+    runner.observe(BAD, repeat=False)
+    started = psutil.Process().children(recursive=True)
+    runner.close()
+    alive = psutil.wait_procs([child for child in started if child.pid not in before], timeout=5)[1]
+    assert alive == []
+
+
+def test_a_backend_that_cannot_be_loaded_says_so() -> None:
+    with pytest.raises(BackendUnavailable, match="does not exist"):
+        _ = Isolated("nowhere.py:x").about
+    with pytest.raises(BackendUnavailable, match=r"cannot be loaded: .*SIGABRT"):
+        _ = Isolated(f"{FILE}:CrashesWhenLoaded").about
+
+
+def test_no_framework_is_imported_where_the_oracle_runs() -> None:
+    code = (
+        "import sys\n"
+        "from harness.config import Config\n"
+        "from harness.judge import Session\n"
+        "from harness.runners import Isolated\n"
+        "with Session({'torch': Isolated('torch')}) as session:\n"
+        "    verdicts = {r.verdict for r in session.judge(Config(steps=3))}\n"
+        "assert 'pass' in verdicts and verdicts <= {'pass', 'inconclusive'}\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SAME_ANSWERS = """
+import dataclasses, sys
+
+from harness.aspects import CALLS
+from harness.backends.loading import load_backend
+from harness.config import Config
+from harness.draw import draw_configs
+from harness.runners import InProcess, Isolated
+from harness.runners.wire import pack
+from harness.strategies import configs
+
+key = sys.argv[1]
+there, here = Isolated(key), InProcess(load_backend(key))
+drawn = draw_configs(configs(max_steps=5), 60, seed=3)
+sizes = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "num_layers": 2}
+calls = [Config(aspect=aspect, data="plain", h_0=True, **sizes) for aspect in CALLS]
+for config in (*drawn, *calls):
+    if config.aspect == "fresh":
+        continue  # drawn from a generator that each process has its own of
+    one, other = (r.observe(config, repeat=True) for r in (there, here))
+    assert pack(one) == pack(other), config.id
+there.close()
+print(len(drawn) + len(calls), "configs")
+"""
+
+
+@pytest.mark.parametrize("key", ["torch", f"{FILE}:complete"])
+def test_a_worker_answers_what_the_own_process_answers(key: str) -> None:
+    """Every aspect, bit for bit; in a process of its own, for where MindSpore was imported torch
+    computes with other threads, and rounds otherwise.
+    """
+    command = [sys.executable, "-c", SAME_ANSWERS, key]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 70
+
+
+# What is sent.
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_answer_is_refused(content: bytes) -> None:
+    for unpack in (unpack_answer, unpack_request):
+        try:
+            unpack(content)
+        except WireError:
+            continue
+        raise AssertionError("random bytes were taken")
+
+
+@given(st.data())
+def test_a_damaged_answer_is_refused_or_of_the_right_types(data: st.DataObject) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    whole = bytearray(pack(Observation("x", forward=Forward(array, array), transferred=3)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        answer = unpack_answer(bytes(whole))
+    except WireError:
+        return
+    if isinstance(answer, Observation) and answer.forward is not None:
+        assert type(answer.forward.output) is np.ndarray
+        assert answer.forward.output.dtype.kind in "fiucb"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([object()]),
+        np.array(["text"]),
+        np.zeros(2, "M8[s]"),
+        object(),
+        {1: np.zeros(1)}.get,
+    ],
+    ids=["objects", "texts", "dates", "object", "function"],
+)
+def test_what_is_no_number_cannot_be_sent(value: object) -> None:
+    with pytest.raises(WireError):
+        pack(Reply("call", None, (value, None), {}, None))
+
+
+def test_an_array_of_objects_from_outside_is_refused() -> None:
+    hostile = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("|O", (1,), b"\0" * 8)))
+    reply = {"type": "Reply", "stage": "", "error": None, "afterwards": None, "weights": {}}
+    answer = {"type": "Observation", "backend": "x", "facts": {**reply, "returned": [hostile, 0]}}
+    with pytest.raises(WireError, match="expected numbers"):
+        unpack_answer(msgspec.msgpack.encode(answer))
+
+
+def test_an_array_larger_than_its_numbers_is_refused() -> None:
+    hostile = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("<f4", (2**40,), b"\0" * 8)))
+    forward = {"output": hostile, "h_n": hostile}
+    answer = {"type": "Observation", "backend": "x", "forward": forward}
+    with pytest.raises(WireError):
+        unpack_answer(msgspec.msgpack.encode(answer))
