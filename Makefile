@@ -4,14 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: parity test lint format bench limits mapping corpus clean
+.PHONY: parity test lint format bench report-bench limits mapping corpus selftest enclosure false-alarms fuzz \
+	power mutation clean
 .DEFAULT_GOAL := parity
 
-parity: $(READY)
-	$(BIN)/rnn-parity run
+# Other versions: make parity TORCH=2.9.1 MINDSPORE=2.8.0. Options of the run: RUN="--examples 50".
+TORCH ?=
+MINDSPORE ?=
+RUN ?=
 
+parity: $(READY)
+	$(if $(TORCH)$(MINDSPORE),$(BIN)/python -m pip install --quiet $(TORCH:%=torch==%) $(MINDSPORE:%=mindspore==%))
+	$(BIN)/rnn-parity run $(RUN)
+
+# The conformance suite in one process, everything else in another.
 test: $(READY)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -25,8 +33,14 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m harness.bench
 
+report-bench: $(READY)
+	$(BIN)/python tests/report_bench.py
+
 limits: $(READY)
 	$(BIN)/python -m harness.limits
+
+power: $(READY)
+	$(BIN)/python -m harness.trust.power
 
 mapping: $(READY)
 	$(BIN)/rnn-parity mapping
@@ -34,11 +48,36 @@ mapping: $(READY)
 corpus: $(READY)
 	$(BIN)/python -m harness.build_corpus
 
+enclosure: $(READY)
+	$(BIN)/python -m harness.trust.enclosure
+
+false-alarms: $(READY)
+	$(BIN)/python -m harness.trust.false_alarms
+
+selftest: $(READY)
+	$(BIN)/rnn-parity selftest
+
+fuzz: $(READY)
+	$(BIN)/python -m harness.trust.fuzz
+
+# Mutants of the oracle, its bounds and the checks; of one module: make mutation MODULE=reference.rounding
+MODULE ?=
+JOBS ?= 1
+
+mutation: $(VENV)/.mutation
+	$(if $(MODULE),,rm -rf mutants)
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/mutmut run --max-children $(JOBS) $(MODULE:%='%.*')
+	$(BIN)/python tests/mutation.py $(MODULE)
+
 clean:
-	rm -rf $(VENV) reports/latest
+	rm -rf $(VENV) reports/latest mutants
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"python {v[0]}.{v[1]}: MindSpore has wheels for 3.10 to 3.12 only; call make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,mindspore,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,mindspore,test,lint,trust]'
+	@touch $@
+
+$(VENV)/.mutation: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
 	@touch $@
