@@ -20,7 +20,7 @@ from packaging.version import Version
 from tomlkit.items import AoT, Table
 
 from harness.findings import Finding, find
-from harness.known import CAUSES, KnownDifference, KnownDifferences
+from harness.known import CAUSES, KnownDifference, KnownDifferences, holds_here
 from harness.pinned import missing, peak
 from harness.results import Result, as_float
 
@@ -64,7 +64,9 @@ def updated(
     lines = [line for line in lines if not _raised(line, tables, by_id, update)]
     for place in reversed(range(len(tables))):
         entry = by_id.get(str(tables[place].get("id")))
-        if entry is not None and not _kept(tables[place], entry, lines, update):
+        if entry is None or not holds_here(entry):
+            continue
+        if not _kept(tables[place], entry, lines, update):
             del tables[place]
     for finding in find(lines):
         if finding.unexpected:
@@ -95,6 +97,10 @@ def _carried(
         if not {*entry.versions} <= {*versions} or not any(
             alone.mark(line).known for line in unexpected
         ):
+            continue
+        if not holds_here(entry):
+            update.open.append(f"{entry.id}: shows here too; widen `platforms` or `cpu_flags`")
+            carried.append(entry)
             continue
         wider = {name: _widened(spec, versions[name]) for name, spec in entry.versions.items()}
         table = next(table for table in tables if table.get("id") == entry.id)

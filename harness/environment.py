@@ -7,10 +7,10 @@ import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.processor import cpu_model
 from harness.results import FORMAT_VERSION
 from harness.runners import Runner
 
@@ -30,19 +30,8 @@ def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": versions,
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
         "backends": {key: runner.about.name for key, runner in runners.items()},
         "parameters": parameters,
     }
-
-
-def _cpu() -> str:
-    """The CPU's model name where Linux tells it, else what Python knows."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -23,6 +23,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.checks import CHECKS
 from harness.config import Config
+from harness.processor import cpu_flags
 from harness.results import LONGEST_FIELD, NAME, Result, as_float
 from harness.text import shown, text_of
 
@@ -37,7 +38,9 @@ __all__ = [
     "BaselineError",
     "KnownDifference",
     "KnownDifferences",
+    "holds_here",
     "load_known",
+    "read_baseline",
     "this_platform",
 ]
 
@@ -79,7 +82,8 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vanish, and those configs count as showing it in any run. `ratio` is the range within which
     the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement, and
     as loud as the contrary. `platforms` are patterns of which one must match `this_platform()`,
-    where a difference is not everywhere. `versions` names
+    where a difference is not everywhere, and `cpu_flags` what the processor must be able to do (as
+    /proc/cpuinfo names it). `versions` names
     every package whose behaviour it is, with a version range (PEP 440).
     """
 
@@ -98,6 +102,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intermittent: tuple[str, ...] = ()
     ratio: tuple[float, float] | None = None
     platforms: tuple[str, ...] = ()
+    cpu_flags: tuple[str, ...] = ()
 
     def about(self, result: Result, config: Config) -> bool:
         """Whether the entry says anything of such a result, whatever its verdict."""
@@ -154,7 +159,17 @@ class KnownDifferences:
 
 
 def load_known(path: Path = BASELINE) -> KnownDifferences:
-    """Read the baseline, keeping the entries for the versions that are installed.
+    """The entries of a baseline for this machine and the versions installed on it.
+
+    Raises:
+        BaselineError: as `read_baseline`.
+    """
+    entries = read_baseline(path)
+    return KnownDifferences(one for one in entries if holds_here(one) and _installed(one))
+
+
+def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
+    """All entries of a baseline, those for other versions and machines too.
 
     Raises:
         BaselineError: unreadable, an entry without a reason, a config id or version range that
@@ -170,7 +185,7 @@ def load_known(path: Path = BASELINE) -> KnownDifferences:
         raise BaselineError(f"baseline {path}: {shown(others)}, expected [[difference]] only")
     for entry in entries:
         _validate(path, entry)
-    return KnownDifferences(entry for entry in entries if _installed(entry))
+    return entries
 
 
 def _validate(path: Path, entry: KnownDifference) -> None:
@@ -231,10 +246,16 @@ def this_platform() -> str:
     return f"{sys.platform}-{platform.machine()}".lower()
 
 
+def holds_here(entry: KnownDifference) -> bool:
+    """Whether the entry is about this platform and processor."""
+    named = entry.platforms
+    return cpu_flags().issuperset(entry.cpu_flags) and (
+        not named or any(fnmatch(this_platform(), one) for one in named)
+    )
+
+
 def _installed(entry: KnownDifference) -> bool:
-    """Whether every package that the entry names is there in a version that it names, here."""
-    if entry.platforms and not any(fnmatch(this_platform(), one) for one in entry.platforms):
-        return False
+    """Whether every package that the entry names is there in a version that it names."""
     for package, versions in entry.versions.items():
         try:
             version = metadata.version(package)

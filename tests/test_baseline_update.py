@@ -129,6 +129,17 @@ def test_what_is_new_comes_in_for_a_person_to_complete(tmp_path: Path) -> None:
         load_known(tmp_path / "known.toml")
 
 
+def test_what_another_platform_showed_is_left_to_a_person(tmp_path: Path) -> None:
+    """Its versions fit already; that it shows here too is no reason to enter it again."""
+    text = TEXT[TEXT.index('[[difference]]\nid = "elsewhere"') :]
+    text = text.replace('numpy = "<1" }', 'torch = ">=2" }\nplatforms = ["no-such"]')
+    path = tmp_path / "known.toml"
+    path.write_text(text, "utf-8")
+    found = updated(text, load_known(path), [line(3, 15.0)], {"torch": "2.13.0+cpu"})
+    assert found.text == text
+    assert found.open == ["elsewhere: shows here too; widen `platforms` or `cpu_flags`"]
+
+
 @pytest.mark.parametrize(
     ("was", "version", "now"),
     [

@@ -141,6 +141,16 @@ def test_perturbed_rows_change_and_kept_ones_do_not() -> None:
     assert (h_0[:, ~kept] != case.h_0[:, ~kept]).all()
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_sweep_has_equal_zeros_by_their_sign(dtype: str) -> None:
+    """An unstable sort leaves them as the processor's instructions happen to."""
+    points = sweep_points(dtype)
+    negative = np.signbit(points[points == 0].astype(np.float64))
+    assert negative[0]
+    assert not negative[-1]
+    assert (np.diff(negative.astype(int)) <= 0).all()
+
+
 @pytest.mark.parametrize("dtype", ["fp16", "fp32", "fp64"])
 def test_sweep_covers_the_range(dtype: str) -> None:
     points, fmt = sweep_points(dtype).astype(np.float64), FORMATS[dtype]

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 # Each module may import from harness only what stands before it.
 ORDER = [
     "text",
+    "processor",
     "aspects",
     "tokens",
     "config",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from harness import processor
 from harness.config import Config
 from harness.known import (
     BaselineError,
@@ -17,6 +19,7 @@ from harness.known import (
     this_platform,
 )
 from harness.pinned import changed, peak
+from harness.processor import cpu_flags, cpu_model
 from harness.results import Result
 
 CONFIG = Config(nonlinearity="tanh")
@@ -166,6 +169,38 @@ def test_a_difference_of_another_platform_is_not_known_here(tmp_path: Path) -> N
     for platforms, count in (([this_platform()], 1), (["*-other"], 0), (["linux-*", "win*"], 1)):
         text = GOOD.replace('reference = ""', f"platforms = {json.dumps(platforms)}")
         assert len(load(tmp_path, text).entries) == count
+
+
+def test_a_difference_of_another_processor_is_not_known_here(tmp_path: Path) -> None:
+    here = sorted(cpu_flags())[:1]
+    for flags, count in (([], 1), (here, 1), ([*here, "no_such_flag"], 0)):
+        text = GOOD.replace('reference = ""', f"cpu_flags = {json.dumps(flags)}")
+        assert len(load(tmp_path, text).entries) == count
+
+
+@pytest.mark.parametrize(
+    ("told", "model", "flags"),
+    [
+        (
+            "model name : A 1\nflags : fma avx2\n\nmodel name : B\nflags : sse\n",
+            "A 1",
+            {"fma", "avx2"},
+        ),
+        ("processor : 0\nFeatures : fp asimd\n", "", {"fp", "asimd"}),
+        (None, "", set()),
+    ],
+    ids=["x86", "arm", "not Linux"],
+)
+def test_the_processor_is_what_linux_tells_of_it(
+    told: str | None, model: str, flags: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cpuinfo"
+    if told is not None:
+        path.write_text(told, "utf-8")
+    monkeypatch.setattr(processor, "CPUINFO", path)
+    monkeypatch.setattr(processor, "_described", processor._described.__wrapped__)
+    assert cpu_flags() == flags
+    assert cpu_model() == (model or platform.processor() or platform.machine())
 
 
 def test_one_backend_cannot_show_it_for_another() -> None:

@@ -155,7 +155,7 @@ def test_a_config_opens_with_its_tolerance_report(visit: browsing.Visit, report:
     said = page.locator("#list .report").inner_text()
     for text in ("step_residual", "layer 0 forward", "bias ", "%", "rnn-parity replay", "drawn"):
         assert text in said
-    assert page.url.endswith(f"#{config.id}")
+    expect(page).to_have_url(re.compile(f"#{config.id}$"))
 
 
 @pytest.mark.parametrize("number", [3, 119])
@@ -240,7 +240,7 @@ def test_all_can_be_done_from_the_keyboard(visit: browsing.Visit, report: Path) 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert page.locator("#list details").nth(1).get_attribute("open") is not None
-    assert page.url.endswith(rows(page)[1])
+    expect(page).to_have_url(re.compile(f"#{rows(page)[1]}$"))
     page.keyboard.press("ArrowUp")
     assert page.evaluate("document.activeElement.parentElement.dataset.config") == rows(page)[0]
 

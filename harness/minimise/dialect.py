@@ -16,7 +16,8 @@ class Dialect:
     """Pieces of a script; each says what it gives in its framework's own words.
 
     `mode` chooses the execution mode, `other_mode` the one that it is compared with; `load` puts
-    the arrays `w` into `rnn`; `threads` sets their number, where it can be set.
+    the arrays `w` into `rnn`; `threads` sets their number, where it can be set. `narrowed` makes
+    bfloat16 of a tensor, `widened` float32 again, where there are layers of that.
     """
 
     module: str
@@ -27,8 +28,10 @@ class Dialect:
     tensor: str
     to_array: str
     calling: Callable[[Case, str, str, int], str]
-    gradient: Callable[[str, str], Iterator[str]]
+    gradient: Callable[[str, str, str], Iterator[str]]
     threads: str | None = None
+    narrowed: str = ""
+    widened: str = ""
 
     def imports(self, *, torch: bool) -> list[str]:
         names = [self.module, "numpy as np"]
@@ -36,11 +39,21 @@ class Dialect:
 
     def call(self, case: Case, x: str, number: int) -> str:
         """An expression for output (0) or h_n (1); x is an array, or `v`, a tensor."""
-        state = f", {self.tensor.format('h_0')}" if case.h_0 is not None else ""
-        return self.calling(case, x if x == "v" else self.tensor.format(x), state, number)
+        state = f", {self.given('h_0', case.config)}" if case.h_0 is not None else ""
+        return self.calling(case, x if x == "v" else self.given(x, case.config), state, number)
 
-    def array(self, name: str) -> str:
-        return self.to_array.format(name)
+    def given(self, name: str, config: Config) -> str:
+        """The tensor of an array; NumPy has no bfloat16, so that one is narrowed from float32."""
+        tensor = self.tensor.format(name)
+        return self.narrowed.format(tensor) if config.dtype == "bf16" else tensor
+
+    def array(self, name: str, config: Config) -> str:
+        """The array of a tensor, widened to float32 where NumPy has no such numbers."""
+        widened = self.widened.format(name) if config.dtype == "bf16" else name
+        return self.to_array.format(widened)
+
+
+FLOATS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
 
 
 def torch_layer(config: Config, *, double: bool = False) -> str:
@@ -48,14 +61,14 @@ def torch_layer(config: Config, *, double: bool = False) -> str:
     named = _options(config, "bias")
     dtype = "fp64" if double else config.dtype
     if dtype != "fp32":
-        named.append(f"dtype=torch.float{dtype[2:]}")
+        named.append(f"dtype=torch.{FLOATS[dtype]}")
     return f"torch.nn.RNN({', '.join([*_sizes(config), *named])})"
 
 
 def _mindspore_layer(config: Config) -> str:
     named = _options(config, "has_bias")
     if config.dtype != "fp32":
-        named.append(f"dtype=ms.float{config.dtype[2:]}")
+        named.append(f"dtype=ms.{FLOATS[config.dtype]}")
     return f"ms.nn.RNN({', '.join([*_sizes(config), *named])})"
 
 
@@ -99,16 +112,16 @@ def _mindspore_call(case: Case, x: str, state: str, number: int) -> str:
     return f"rnn({x}{lengths or state})[{number}]"
 
 
-def _torch_gradient(name: str, loss: str) -> Iterator[str]:
-    yield "v = torch.tensor(x, requires_grad=True)"
+def _torch_gradient(name: str, loss: str, x: str) -> Iterator[str]:
+    yield f"v = {x}.requires_grad_()"
     yield f"actual, = torch.autograd.grad({loss}, {'v' if name == 'x' else f'rnn.{name}'})"
 
 
-def _mindspore_gradient(name: str, loss: str) -> Iterator[str]:
+def _mindspore_gradient(name: str, loss: str, x: str) -> Iterator[str]:
     """Of a named function: graph mode cannot read a lambda's source."""
     yield f"def f(v): return {loss}"
     of = "" if name == "x" else f', None, rnn.parameters_dict()["{name}"]'
-    yield f"actual = ms.grad(f{of})(ms.Tensor(x))"
+    yield f"actual = ms.grad(f{of})({x})"
 
 
 def _mindspore(mode: str, other: str) -> Dialect:
@@ -137,6 +150,8 @@ DIALECTS = {
         calling=_torch_call,
         gradient=_torch_gradient,
         threads="torch.set_num_threads({})",
+        narrowed="{}.bfloat16()",
+        widened="{}.float()",
     ),
     "mindspore": _mindspore("PYNATIVE_MODE", "GRAPH_MODE"),
     "mindspore-graph": _mindspore("GRAPH_MODE", "PYNATIVE_MODE"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.case import NUMPY_DTYPES
 from harness.minimise.numbers import is_uniform
 from reference.arrays import Array
 
@@ -20,7 +21,9 @@ WIDTH = 99
 
 
 def literal(array: Array) -> str:
-    """An expression that gives the array again, bit for bit."""
+    """An expression that gives the array again, bit for bit; bfloat16 as the same in float32."""
+    if array.dtype == NUMPY_DTYPES["bf16"]:
+        array = array.astype(np.float32)
     dtype, shape = f'"{array.dtype.name}"', _shape(array)
     if array.size > 1 and not array.any():
         return f"np.zeros({shape}, {dtype})"

@@ -115,8 +115,8 @@ class _Writer:
         self.case, self.result = answer.case, answer.result
         self.answer, self.dialect, self.rows, self.calls = answer, dialect, rows, calls
         config = self.case.config
-        if config.dtype == "bf16" or config.dropout or config.layout != "timefirst":
-            raise _NotWritten("bfloat16, dropout and other layouts are not written as scripts")
+        if config.dropout or config.layout != "timefirst":
+            raise _NotWritten("dropout and other layouts are not written as scripts")
         if rows > 1 and (self.case.lengths is not None or self.result.check in GRADIENTS):
             raise _NotWritten("rows are repeated for plain calls only")
 
@@ -167,7 +167,7 @@ class _Writer:
         yield from by_equation(self.case, self.rows) if plain else by_torch(self.case, number)
         index = _subscript(index_of(self.case.config, place))
         last = "[-1:]" if plain and number else ""
-        yield f'print("actual  ", {self.dialect.array("actual")}{index})'
+        yield f'print("actual  ", {self.dialect.array("actual", self.case.config)}{index})'
         yield f'print("expected", expected{last}{index})'
 
     def _two_calls(self) -> Iterator[str]:
@@ -206,7 +206,7 @@ class _Writer:
     def _printed(self, place: Place) -> Iterator[str]:
         index = _subscript(index_of(self.case.config, place))
         for name in ("actual", "expected"):
-            yield f'print("{name:8}", {self.dialect.array(name)}{index})'
+            yield f'print("{name:8}", {self.dialect.array(name, self.case.config)}{index})'
 
     def _gradient(self) -> Iterator[str]:
         place = self._place()
@@ -221,8 +221,10 @@ class _Writer:
         if not plain:
             yield from wrapped("c = ", literal(cotangent))
         call = self.dialect.call(self.case, "v", number)
-        own = call if plain else f"({call} * {self.dialect.tensor.format('c')})"
-        yield from self.dialect.gradient(name, f"{own}.sum()")
+        own = call if plain else f"({call} * {self.dialect.given('c', self.case.config)})"
+        yield from self.dialect.gradient(
+            name, f"{own}.sum()", self.dialect.given("x", self.case.config)
+        )
         leaf = name == "x"
         yield from peer_of_torch(self.case, leaf=leaf)
         if number == 0 and not plain and self.case.lengths is not None:
@@ -234,7 +236,7 @@ class _Writer:
         yield f"{theirs}.sum().backward()"
         index = _gradient_index(self.answer, name, place)
         of = "v" if leaf else f"peer.{name}"
-        found = f"{self.dialect.array('actual')}{index}"
+        found = f"{self.dialect.array('actual', self.case.config)}{index}"
         yield f'print("actual  ", {found}, "\\nexpected", {of}.grad.numpy(){index})'
 
     def _cotangents(self) -> tuple[int, Array]:

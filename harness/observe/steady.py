@@ -20,7 +20,7 @@ from harness.observe.records import Forward, Observation, Series, Steady
 
 __all__ = ["CALLS_EACH", "observe_steady"]
 
-CALLS_EACH = 12
+CALLS_EACH = 14
 THREAD_COUNTS = (1, 2, 4)
 
 

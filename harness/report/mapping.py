@@ -43,6 +43,7 @@ def render_mapping(
     environment.globals |= {
         "measured": _measured,
         "links": _links,
+        "caused_by": lambda cause: _links([d for d in page.differences if cause in d.entry.causes]),
         "sign": _sign,
         "signs": SIGNS,
     }
