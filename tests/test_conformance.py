@@ -8,6 +8,7 @@ differences (harness/known_differences.toml) are shown as xfailed; one that vani
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -49,8 +50,26 @@ def session(backend: str, aspect: str = "forward") -> Session:
 @functools.cache
 def results(config_id: str, backend: str) -> tuple[Result, ...]:
     config = Config.parse(config_id)
-    judged = session(backend, config.aspect).judge(config, only=[backend], origin="corpus")
-    return tuple(judged)
+    judging = session(backend, config.aspect)
+    judging.begin(config, only=[backend])
+    following = Config.parse(NEXT.get((config_id, backend), config_id))
+    session(backend, following.aspect).begin(following, only=[backend])
+    return tuple(judging.judge(config, only=[backend], origin="corpus"))
+
+
+NEXT: dict[tuple[str, str], str] = {}
+"""By config id and backend: what is asked of it after that. Its worker goes on while we judge."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _in_order(request: pytest.FixtureRequest) -> None:
+    asked: dict[str, dict[str, None]] = {backend: {} for backend in BACKENDS}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.originalname == "test_corpus":
+            params = item.callspec.params
+            asked[params["backend"]].setdefault(params["config_id"])
+    for backend, ids in asked.items():
+        NEXT.update({(one, backend): two for one, two in itertools.pairwise(ids)})
 
 
 @functools.cache

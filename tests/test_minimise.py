@@ -15,14 +15,14 @@ from hypothesis.extra import numpy as arrays
 
 import harness.minimise.finish as finishing
 from harness.backends.protocol import Backend
-from harness.case import Case, cotangents, make_case, perturb
+from harness.case import NUMPY_DTYPES, Case, cotangents, make_case, perturb
 from harness.cli import main
 from harness.config import Config
 from harness.findings import Finding, find
 from harness.judge import Session
 from harness.known import load_known
 from harness.minimise import Made, Question, Script, ddmin, minimised, reproduce, shown_by
-from harness.minimise.arrays import arrays_of
+from harness.minimise.arrays import arrays_of, with_arrays
 from harness.minimise.literals import literal, numbers_in
 from harness.minimise.numbers import short_decimals, spots
 from harness.minimise.question import Answer
@@ -96,6 +96,20 @@ class TestDdmin:
 
         assert ddmin(range(65536), holds) == [4711]
         assert len(asked) < 50
+
+    @pytest.mark.parametrize("most", [1, 2, 3, 9])
+    def test_ends_with_what_is_there_when_it_is_late(self, most: int) -> None:
+        asked: list[list[int]] = []
+
+        def holds(kept: list[int]) -> bool:
+            asked.append(kept)
+            return {3, 70} <= {*kept}
+
+        found = ddmin(range(100), holds, lambda: len(asked) >= most)
+        assert len(asked) == most
+        assert found == min(
+            (kept for kept in asked if {3, 70} <= {*kept}), key=len, default=[*range(100)]
+        )
 
 
 def states(case: Case) -> tuple[Any, Any]:
@@ -207,6 +221,15 @@ def test_a_literal_gives_the_array_again(array: Any) -> None:
     assert again.dtype == array.dtype
     np.testing.assert_array_equal(again, array)
     assert numbers_in(array) <= array.size
+
+
+@given(arrays.arrays("f4", arrays.array_shapes(max_dims=3, max_side=4)))
+def test_a_literal_of_bfloat16_is_the_same_in_float32(array: Any) -> None:
+    with np.errstate(all="ignore"):
+        narrow = array.astype(NUMPY_DTYPES["bf16"])
+    again = eval(literal(narrow), {"np": np})
+    assert again.dtype == np.float32
+    np.testing.assert_array_equal(again, narrow.astype(np.float32))
 
 
 @pytest.mark.parametrize("value", [0.012345, -7.6e30, 1e-45, 9.96])
@@ -332,6 +355,23 @@ def test_a_script_of_a_right_layer_is_not_kept() -> None:
     assert printed is not None
     assert printed.split()[0] == "actual"
     assert not shown_by(printed, answer)
+
+
+def test_a_script_in_bfloat16_gives_what_the_layer_gives() -> None:
+    from harness.backends import load_backend
+
+    answer = answered(0.5, TANH)
+    config = dataclasses.replace(answer.case.config, dtype="bf16")
+    narrow = {k: a.astype(NUMPY_DTYPES["bf16"]) for k, a in arrays_of(answer.case).items()}
+    case = with_arrays(dataclasses.replace(answer.case, config=config), narrow)
+    given = InProcess(load_backend("torch")).examine(case, repeat=False).forward
+    assert given is not None
+    script = write_script(dataclasses.replace(answer, case=case), "torch", "differs", {})
+    printed = printed_by(script.text)
+    assert printed is not None, script
+    actual = np.float32(printed.split()[1])
+    assert actual == given.output[0, 0, 0].astype(np.float32)
+    assert actual != np.float32(TANH)
 
 
 def test_what_raises_or_hangs_prints_nothing() -> None:

@@ -92,12 +92,19 @@ class _Calls:
         return functools.cache(self._repeats)
 
     def _repeats(self, number: int) -> bool:
-        mask = self.masks[number]
-        alike = self.alike_if_shared[1] if self.shares(number) else self.alike
-        # A wrong rate alone makes elements fare alike too.
-        rate = float(mask.mean())
-        alike = max(alike, _alike(rate, rate))
-        return _displaced(mask, alike).repeats(alike) and self._rate_is_right(number)
+        alike = self.own_alike(number)
+        if self.shares(number):
+            alike = max(alike, self.alike_if_shared[1])
+        return _displaced(self.masks[number], alike).repeats(alike) and self._rate_is_right(number)
+
+    def own_alike(self, number: int) -> float:
+        """`alike`, of elements that come through as often as those of this call do.
+
+        Whether that is often enough is asked elsewhere (`rate`). One that is off makes elements
+        fare alike too, and one that is off by chance adds to what a repetition does, or hides it.
+        """
+        rate = float(self.masks[number].mean())
+        return _alike(rate, rate)
 
     def _rate_is_right(self, number: int) -> bool:
         """As many come through as should, or as sharing lets; what repeats is counted half."""
@@ -290,18 +297,18 @@ def _striking(masks: Masks, alike: float) -> tuple[int, int, int]:
 
 def _repeating(calls: _Calls) -> Comparison:
     """The call that is most like itself, displaced."""
-    every = [_displaced(mask, calls.alike) for mask in calls.masks]
-    number = max(range(len(every)), key=lambda n: every[n].deviation(calls.alike))
-    found = every[number]
+    every = [_displaced(mask, calls.own_alike(n)) for n, mask in enumerate(calls.masks)]
+    number = max(range(len(every)), key=lambda n: every[n].deviation(calls.own_alike(n)))
+    found, alike = every[number], calls.own_alike(number)
     apart = f"{found.distance:,} places apart (of {calls.masks[0].size:,}, {found.order} first)"
     message = (
         f"call {number + 1}: {found.same} of {found.pairs} pairs of elements {apart} fare alike, "
-        f"expected {found.pairs * calls.alike:.0f}"
+        f"expected {found.pairs * alike:.0f}"
     )
     choices = found.choices * len(every)
     shared = [calls.alike_if_shared] if calls.shares(number) else []
     part = "a call and itself"
-    result = _tested(part, found.same, found.pairs, calls.alike, shared, message, choices)
+    result = _tested(part, found.same, found.pairs, alike, shared, message, choices)
     if result.verdict != FAIL or result.cause != UNEXPLAINED or not calls.repeats(number):
         return result
     repeating = sum(map(calls.repeats, range(len(every))))

@@ -15,12 +15,17 @@ __all__ = ["ddmin"]
 T = TypeVar("T")
 
 
-def ddmin(items: Sequence[T], holds: Callable[[list[T]], bool]) -> list[T]:
+def ddmin(
+    items: Sequence[T],
+    holds: Callable[[list[T]], bool],
+    late: Callable[[], bool] = lambda: False,
+) -> list[T]:
     """A sublist that holds and is 1-minimal: without any one of its items it does not hold.
 
     Args:
         items: a list that holds; not asked again.
         holds: asked of sublists, in their order; must give the same answer each time.
+        late: whether to end with what is there; asked before each sublist is made.
     """
     kept = list(items)
     if kept and holds([]):
@@ -28,15 +33,18 @@ def ddmin(items: Sequence[T], holds: Callable[[list[T]], bool]) -> list[T]:
     parts = 2
     while len(kept) > 1:
         chunks = _split(kept, parts)
-        smaller = next((chunk for chunk in chunks if holds(chunk)), None)
+        smaller = next((chunk for chunk in chunks if not late() and holds(chunk)), None)
         if smaller is not None:
             kept, parts = smaller, 2
             continue
-        others = [
+        if late():
+            break
+        others = (
             [one for chunk in (*chunks[:k], *chunks[k + 1 :]) for one in chunk]
-            for k in range(len(chunks))
-        ]
-        smaller = next((rest for rest in others if parts > 2 and holds(rest)), None)
+            for k in range(len(chunks) if parts > 2 else 0)
+            if not late()
+        )
+        smaller = next((rest for rest in others if holds(rest)), None)
         if smaller is not None:
             kept, parts = smaller, max(parts - 1, 2)
         elif parts < len(kept):

@@ -110,7 +110,7 @@ def _joined(question: Question, case: Case) -> Case:
         array[kept] = flat[kept]
         return with_arrays(case, {AGAIN: array.reshape(case.x.shape)})
 
-    kept = ddmin(differing, lambda kept: question.holds(made(kept)))
+    kept = ddmin(differing, lambda kept: question.holds(made(kept)), lambda: question.late)
     return case if len(kept) == len(differing) else made(kept)
 
 
@@ -145,13 +145,17 @@ def _without(question: Question, case: Case, given: list[Spot], value: float) ->
         stays = set(kept)
         return _with(case, {spot: value for spot in given if spot not in stays})
 
-    kept = ddmin(given, lambda kept: question.holds(made(kept))) if given else given
+    if question.late or not given:
+        return case
+    kept = ddmin(given, lambda kept: question.holds(made(kept)), lambda: question.late)
     return case if len(kept) == len(given) else made(kept)
 
 
 def _shorter(question: Question, case: Case) -> Case:
     """Each number that is left with as few digits as can be, and without a sign if it can."""
     for spot in spots(case):
+        if question.late:
+            break
         value = spot.of(case)
         if not math.isfinite(value) or value == 1:
             continue

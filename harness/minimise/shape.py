@@ -204,7 +204,11 @@ def _along(size: str, subset: Subset, field: str) -> Callable[[Question, Case], 
             return bool(keep) and _kept(question, lambda: subset(case, keep)) is not None
 
         at = _at(question.answer(case), field, count)
-        kept = [at] if at is not None and holds([at]) else ddmin(range(count), holds)
+        kept = (
+            [at]
+            if at is not None and holds([at])
+            else ddmin(range(count), holds, lambda: question.late)
+        )
         if len(kept) < count:
             yield subset(case, kept)
 
