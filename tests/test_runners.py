@@ -119,6 +119,41 @@ def test_a_worker_killed_from_outside_is_asked_again() -> None:
     runner.close()
 
 
+def test_a_worker_that_cannot_begin_loses_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed as it starts, it got none of those that wait: the next one gets them all."""
+    waiting = [dataclasses.replace(ORDINARY, seed=seed, batch=2 + seed) for seed in (1, 2)]
+    runner = Isolated(f"{FILE}:complete", LIMITS)
+    right = [pack(runner.observe(config, repeat=False)) for config in waiting]
+    for config in waiting:
+        runner.begin(config, repeat=False)
+    begin, failing = execnet.Group.makegateway, [EOFError, OSError]
+
+    def sometimes(self: execnet.Group, spec: str) -> execnet.Gateway:
+        if failing:
+            raise failing.pop()
+        return begin(self, spec)
+
+    monkeypatch.setattr(execnet.Group, "makegateway", sometimes)
+    for child in psutil.Process().children():
+        child.kill()
+    assert [pack(runner.observe(config, repeat=False)) for config in waiting] == right
+    assert not failing
+    runner.close()
+
+
+@pytest.mark.parametrize("content", [(8, b""), (7, "text"), (7,), b"", 7, None])
+def test_an_answer_to_something_else_is_none(content: object) -> None:
+    class Line:
+        def receive(self, timeout: float) -> object:
+            return content
+
+    worker = object.__new__(_Worker)
+    worker.process, worker.channel = 1, Line()
+    ended = worker.receive(60, 7)
+    assert ended.how == "crashed"
+    assert "something else than an answer" in ended.what
+
+
 def test_what_was_answered_already_is_not_asked_again() -> None:
     """An answer that came while another one was waited for, as of weights that are carried."""
     runner = Isolated(f"{FILE}:complete", LIMITS)

@@ -3,19 +3,21 @@
 A worker that ends, or does not answer in time, costs the config it was at: the answer says what is
 known (signal, last words), and the next config gets a new worker. Only a worker that was killed by
 SIGKILL, which no program does to itself, is asked the same once more: somebody killed it, or the
-system did for want of memory.
+system did for want of memory. Requests are numbered, and an answer has the number of its request:
+whatever happened on the way, none is taken for that to another config.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -87,7 +89,8 @@ class Isolated:
     def __init__(self, key: str, limits: Limits | None = None, *, spec: str = "popen") -> None:
         self.key, self.limits, self.spec = key, limits or Limits(), spec
         self._about: About | None = None
-        self._asked: deque[Request] = deque()
+        self._asked: deque[tuple[int, Request]] = deque()
+        self._numbers = itertools.count(1)
         self._answers: dict[tuple[str, bool], Observation] = {}
         self._worker: _Worker | None = _Worker(key, self.limits, spec)
 
@@ -102,8 +105,8 @@ class Isolated:
         request = Observe(config.id, repeat)
         if (config.id, repeat) in self._answers:  # it came while something else was waited for
             return
-        if len(self._asked) < AHEAD and request not in self._asked:
-            self._send(request)
+        if len(self._asked) < AHEAD and not any(one == request for _, one in self._asked):
+            self._add(request)
 
     def observe(self, config: Config, *, repeat: bool) -> Observation:
         return self._ask(Observe(config.id, repeat))
@@ -126,20 +129,19 @@ class Isolated:
             ready = self._answers.pop((wanted.config_id, wanted.repeat), None)
             if ready is not None:
                 return ready
-        if not any(request is wanted or _same(request, wanted) for request in self._asked):
-            self._send(wanted)
+        if not any(_same(request, wanted) for _, request in self._asked):
+            self._add(wanted)
         while True:
-            request = self._asked[0]
+            _, request = self._asked[0]
             observation = self._next()
             if _same(request, wanted):
                 return observation
             if isinstance(request, Observe):
                 self._answers[request.config_id, request.repeat] = observation
 
-    def _send(self, request: Request) -> None:
-        self._asked.append(request)
-        with contextlib.suppress(OSError, EOFError):  # told when the answer is waited for
-            self._ready().send(pack(request))
+    def _add(self, request: Request) -> None:
+        self._asked.append((next(self._numbers), request))
+        self._ready().send(self._asked)
 
     def _ready(self) -> _Worker:
         """The running worker, or a new one; its backend loaded."""
@@ -147,13 +149,13 @@ class Isolated:
             self._worker = _Worker(self.key, self.limits, self.spec)
         if self._worker.loaded:
             return self._worker
-        answer = self._worker.receive(LOADING)
+        answer = self._worker.receive(LOADING, 0)
         for _ in range(RETRIES):
             if not (isinstance(answer, _Ended) and answer.killed):
                 break
             self._worker.close()
             self._worker = _Worker(self.key, self.limits, self.spec)
-            answer = self._worker.receive(LOADING)
+            answer = self._worker.receive(LOADING, 0)
         if isinstance(answer, Loaded):
             self._worker.loaded = True
             self._about = answer.about
@@ -166,30 +168,25 @@ class Isolated:
 
     def _next(self) -> Observation:
         """The answer to the oldest request, in any case."""
+        number, request = self._asked[0]
         for attempt in (1, 2):
-            answer = self._ready().receive(self.limits.seconds)
+            worker = self._ready()
+            worker.send(self._asked)
+            answer = worker.receive(self.limits.seconds, number)
             if isinstance(answer, Observation):
                 self._asked.popleft()
                 return answer
             ended = answer if isinstance(answer, _Ended) else _Ended("crashed", "it made no sense")
             self._replace()
-            if ended.killed and attempt == 1:
-                self._resend()
-                continue
-            break
-        request = self._asked.popleft()
-        self._resend()
+            if not (ended.killed and attempt == 1):
+                break
+        self._asked.popleft()
         return self._without_answer(request, ended)
 
     def _replace(self) -> None:
         if self._worker is not None:
             self._worker.close()
         self._worker = None
-
-    def _resend(self) -> None:
-        waiting, self._asked = self._asked, deque()
-        for request in waiting:
-            self._send(request)
 
     def _without_answer(self, request: Request, ended: _Ended) -> Observation:
         name = self.about.name
@@ -200,36 +197,47 @@ class Isolated:
 
 
 def _same(one: Request, other: Request) -> bool:
+    """Requests that carry arrays are the same if they are one."""
     if isinstance(one, Observe) and isinstance(other, Observe):
         return one == other
     return one is other
 
 
 class _Worker:
-    """One process. `loaded` is set once its backend has answered."""
+    """One process. `loaded` is set once its backend has answered, `sent` is the last request's
+    number.
+    """
 
     def __init__(self, key: str, limits: Limits, spec: str) -> None:
-        self.loaded = False
+        self.loaded, self.sent = False, 0
         handle, log = tempfile.mkstemp(prefix="rnn-parity-", suffix=".log")
         os.close(handle)
         self.log = Path(log)
         self.group = execnet.Group()
-        self.gateway = self.group.makegateway(spec)
-        self.channel = self.gateway.remote_exec(
-            "from harness.runners.worker import serve\nchannel.send(__import__('os').getpid())\n"
-            "serve(channel)"
-        )
+        self.channel: execnet.Channel | None = None
         self.process: int | None = None
         # The same modules are found there; another interpreter has a path of its own.
         path = [entry for entry in sys.path if entry] if spec == "popen" else []
-        self.channel.send((key, log, limits.mebibytes, path))
+        with contextlib.suppress(OSError, EOFError):  # that it ended at once is told by `receive`
+            self.channel = self.group.makegateway(spec).remote_exec(
+                "from harness.runners.worker import serve\n"
+                "channel.send(__import__('os').getpid())\nserve(channel)"
+            )
+            self.channel.send((key, log, limits.mebibytes, path))
 
-    def send(self, content: bytes) -> None:
-        self.channel.send(content)
+    def send(self, requests: Iterable[tuple[int, Request]]) -> None:
+        """Those that it has not got. That it has ended is told when an answer is waited for."""
+        with contextlib.suppress(OSError, EOFError):
+            for number, request in requests:
+                if self.channel is not None and number > self.sent:
+                    self.channel.send((number, pack(request)))
+                    self.sent = number
 
-    def receive(self, seconds: float) -> Answer | _Ended:
-        """The next answer; or why there is none."""
+    def receive(self, seconds: float, number: int) -> Answer | _Ended:
+        """The answer to the request of this number, which is the next; or why there is none."""
         until = time.monotonic() + seconds
+        if self.channel is None:
+            return _Ended("crashed", "the process ended before it could be asked", killed=True)
         try:
             if self.process is None:
                 self.process = cast(int, self._received(until))
@@ -244,14 +252,17 @@ class _Worker:
             said = (str(error).splitlines() or ["(no message)"])[-1]
             return _Ended("crashed", f"the worker failed: {printable(said, 400)}")
         try:
-            if not isinstance(content, bytes):
-                raise WireError(f"a {type(content).__name__}, expected bytes")
-            return unpack_answer(content)
+            if not isinstance(content, tuple) or len(content) != 2:
+                raise WireError(f"a {type(content).__name__}, expected its number and an answer")
+            if content[0] != number or not isinstance(content[1], bytes):
+                raise WireError(f"it has another number than {number}, or is no bytes")
+            return unpack_answer(content[1])
         except WireError as error:
             return _Ended("crashed", f"the worker sent something else than an answer: {error}")
 
     def _received(self, until: float) -> object:
         """What comes next. A child of the worker may keep the line open though it has ended."""
+        assert self.channel is not None
         while True:
             left = until - time.monotonic()
             try:
@@ -265,6 +276,7 @@ class _Worker:
 
     def _last(self) -> object:
         """What an ended worker had still sent: its answer may have come since we looked."""
+        assert self.channel is not None
         try:
             content: object = self.channel.receive(POLL)
             return content

@@ -54,9 +54,9 @@ def serve(channel: Any) -> None:
         if backend is None:
             return
         _limit_memory(mebibytes)
-        for content in channel:
+        for number, content in channel:
             os.ftruncate(words.fileno(), 0)  # last words are those of this request
-            channel.send(_answer(backend, content, mebibytes))
+            channel.send((number, _answer(backend, content, mebibytes)))
 
 
 def _alone(log: str) -> None:
@@ -77,12 +77,12 @@ def _alone(log: str) -> None:
 def _load(key: str, channel: Any) -> Backend | None:
     try:
         backend = load_backend(key)
-        channel.send(pack(Loaded(about(backend))))
+        channel.send((0, pack(Loaded(about(backend)))))
     except BackendUnavailable as error:
-        channel.send(pack(Failed(str(error))))
+        channel.send((0, pack(Failed(str(error)))))
         return None
     except BaseException as error:  # foreign code, and the harness wants to hear of it
-        channel.send(pack(Failed(f"backend {key!r} cannot be loaded: {told(error)}")))
+        channel.send((0, pack(Failed(f"backend {key!r} cannot be loaded: {told(error)}"))))
         return None
     return backend
 
