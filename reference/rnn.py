@@ -174,7 +174,12 @@ def _parameters(
         missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
         raise ValueError(f"weights: missing {missing}, not expected {extra}")
     params = {name: np.asarray(weights[name], dtype) for name in expected}
-    hidden_size = params[expected[0]].shape[0] if params[expected[0]].ndim == 2 else -1
+    first = params[expected[0]]
+    if first.ndim != 2:
+        raise ValueError(
+            f"{expected[0]}.shape = {first.shape}, expected (hidden_size, {input_size})"
+        )
+    hidden_size = first.shape[0]
     for name, array in params.items():
         layer = int(name.split("_l")[1].split("_")[0])
         columns = input_size if layer == 0 else directions * hidden_size

@@ -242,7 +242,22 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dtype": np.int64}, "dtype = int64, expected a floating type"),
     ({"weights": WEIGHTS_1 | {"weight_hh_l0": [[1.0, 2.0]]}}, r"weight_hh_l0.shape = \(1, 2\)"),
     ({"weights": WEIGHTS_1 | {"weight_ih_l0": [[1.0, 2.0]]}}, r"weight_ih_l0.shape = \(1, 2\)"),
-    ({"weights": WEIGHTS_1 | {"weight_ih_l0": [1.0]}}, r"weight_ih_l0.shape = \(1,\), expected"),
+    (
+        {"weights": WEIGHTS_1 | {"weight_ih_l0": [1.0]}},
+        r"weight_ih_l0.shape = \(1,\), expected \(hidden_size, 1\)",
+    ),
+    (
+        {"weights": WEIGHTS_1 | {"weight_ih_l0": 1.0}},
+        r"weight_ih_l0.shape = \(\), expected \(hidden_size, 1\)",
+    ),
+    (
+        {"weights": WEIGHTS_1 | {"weight_hh_l0": [1.0]}},
+        r"weight_hh_l0.shape = \(1,\), expected \(1, 1\)",
+    ),
+    (
+        {"weights": WEIGHTS_1 | {"weight_ih_l0": [[1.0], [1.0]]}},
+        r"weight_hh_l0.shape = \(1, 1\), expected \(2, 2\)",
+    ),
     (
         {"weights": WEIGHTS_1 | {"bias_hh_l0": [[1.0]]}},
         r"bias_hh_l0.shape = \(1, 1\), expected \(1,\)",
@@ -277,6 +292,14 @@ def test_states_and_masks_are_rounded_to_the_dtype() -> None:
     assert output.dtype == h_n.dtype == np.float16
     np.testing.assert_array_equal(output, expected)
     np.testing.assert_array_equal(h_n, h_expected)
+
+
+def test_weights_are_rounded_to_the_dtype_first() -> None:
+    """1 + 2^-25 is 1 in float32, and 1 - 1 is 0; summed up in float64 it would be 2^-25."""
+    weights = {"weight_ih_l0": [[1 + 2.0**-25]], "weight_hh_l0": [[0.0]]}
+    weights |= {"bias_ih_l0": [-1.0], "bias_hh_l0": [0.0]}
+    output, _ = rnn([[[1.0]]], None, weights, nonlinearity="relu", dtype=np.float32)
+    assert output.item() == 0
 
 
 def test_a_mask_for_each_layer_but_the_last_is_taken() -> None:
