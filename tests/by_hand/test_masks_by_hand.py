@@ -15,6 +15,7 @@ from harness.checks.masks import (
     _Displaced,
     _displaced,
     _distances,
+    _in_parts,
     _pairs,
     _repeating,
     _striking,
@@ -534,3 +535,89 @@ def test_a_rate_that_is_off_by_chance_is_no_part_of_a_repetition() -> None:
         found[dropped] = result.verdict, result.cause
         assert (result.verdict == "fail") == one.repeats(0)
     assert found == {57: ("fail", "repeats"), 43: ("pass", None)}
+
+
+def in_parts(*kept: int, size: int) -> np.ndarray:
+    """Parts of so many places, of which so many are kept, as evenly as can be."""
+    places = np.arange(1, size + 1)
+    parts = [places * k // size > (places - 1) * k // size for k in kept]
+    return np.concatenate(parts).reshape(1, 1, -1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 15, 16])
+def test_parts_have_chances_of_their_own(count: int) -> None:
+    """A quarter and a half in turn, of up to sixteen parts; 3/8 throughout is neither."""
+    kept = [100 + 100 * (k % 2) for k in range(count)]
+    assert _in_parts(in_parts(*kept, size=400), [0.25, 0.5])
+    assert not _in_parts(in_parts(*[150] * count, size=400), [0.25, 0.5])
+    assert not _in_parts(in_parts(*[100] * count, size=400), [0.25, 0.5])
+
+
+def test_of_more_parts_than_are_looked_for_none_is_found() -> None:
+    kept = [100 + 100 * (k % 2) for k in range(17)]
+    assert not _in_parts(in_parts(*kept, size=400), [0.25, 0.5])
+
+
+def test_parts_are_likelier_than_one_chance_by_more_than_their_choice() -> None:
+    """Two parts out of two chances, 2 ln 2, and which of 2 x 16 splits, ln 32: 4.85. For 21 and 40
+    of 80 each 4.81 is won, for 12 and 29 of 60 each 5.02 (logarithms of the likelihoods' ratio).
+    """
+    assert not _in_parts(in_parts(21, 40, size=80), [0.25, 0.5])
+    assert _in_parts(in_parts(12, 29, size=60), [0.25, 0.5])
+
+
+def test_a_part_must_fit_its_chance() -> None:
+    """Of 1,000 places 500 are expected, or 400: that is 6.3 deviations off, with 3e-10."""
+    first, second = in_parts(250, size=1000), np.arange(1000).reshape(1, 1, -1)
+    for kept, fits in ((500, True), (400, False)):
+        mask = np.concatenate([first, second < kept], axis=2)
+        assert _in_parts(mask, [0.25, 0.5]) is fits
+
+
+def test_of_nothing_no_part_is_likelier() -> None:
+    assert not _in_parts(np.zeros((1, 1, 40), bool), [0.25, 0.5])
+    assert not _in_parts(np.ones((1, 1, 40), bool), [0.25, 0.5])
+
+
+def test_a_rate_is_right_as_far_as_half_the_elements_tell() -> None:
+    """Of 2,000, 500 are expected. 660 (330 of 1,000) have 1e-8, 680 have 4e-10; of 101, 50."""
+    found = calls(mask(660, 2000), mask(680, 2000), mask(50, 101), each=0.25, times=1)
+    assert [found._rate_is_right(number) for number in range(2)] == [True, False]
+    assert calls(mask(50, 101), times=1)._rate_is_right(0)
+
+
+def test_layers_that_share_with_another_call_in_one_half_are_told_from_other_causes() -> None:
+    """Three layers, p = 1/2. In one half, one dropout of the second call is one of the first's."""
+    config = dataclasses.replace(DROPPING, hidden_size=96, batch=12, steps=8, num_layers=3)
+    rng = np.random.default_rng(0)
+    first, second, third, fourth, *others = (rng.random((8, 12, 96)) < 0.5 for _ in range(8))
+    half = np.arange(8)[:, None, None] < 4
+    masks = [first & second, np.where(half, second, fourth) & third]
+    masks += [others[0] & others[1], others[2] & others[3]]
+
+    def pairs_of_calls(masks: list[np.ndarray]) -> Comparison:
+        trained = tuple(Forward(mask * 1.0, np.zeros(1)) for mask in masks[:3])
+        evidence = dropping(config, trained=trained, later=tuple(masks[3:]))
+        return {r.part: r for r in independent(evidence)}["pairs of calls"]
+
+    result = pairs_of_calls(masks)
+    assert (result.verdict, result.cause) == ("fail", "shared")
+    # Alike in one half for no such reason: all of it is the same.
+    masks[1] = np.where(half, masks[0], masks[1])
+    assert pairs_of_calls(masks).cause == "unexplained"
+    # Calls whose own layers share in one half: .5 of these are alike, and .625 of the others.
+    own = [first & np.where(half, second, True), third & np.where(half, fourth, True)]
+    result = pairs_of_calls([*own, *masks[2:]])
+    assert result.cause == "shared"
+    assert "; 4608 to 5760 if layers drop the same elements" in result.message
+
+
+def test_calls_that_repeat_themselves_are_explained_by_clean_ones_that_share() -> None:
+    """Three layers, p = 1/2: three calls whose halves are the same, three whose layers share."""
+    config = dataclasses.replace(DROPPING, hidden_size=96, batch=6, steps=4, num_layers=3)
+    halves = [through(k, 0.25) for k in range(3)]
+    halves = [np.concatenate([one[:2], one[:2]]) for one in halves]
+    trained = tuple(Forward(mask * 1.0, np.zeros(1)) for mask in halves)
+    later = tuple(through(k, 0.5) for k in range(3, 6))
+    results = {r.part: r for r in independent(dropping(config, trained=trained, later=later))}
+    assert results["pairs of steps, 2 apart from 0"].cause == "repeats"
