@@ -60,8 +60,9 @@ def updated(
     carried = _carried(tables, others, [known.mark(line) for line in lines], versions, update)
     known = KnownDifferences((*known.entries, *carried))
     lines = [known.mark(line) for line in lines]
+    known = _raised(lines, tables, known, update)
+    lines = [known.mark(msgspec.structs.replace(line, known=None)) for line in lines]
     by_id = {entry.id: entry for entry in known.entries}
-    lines = [line for line in lines if not _raised(line, tables, by_id, update)]
     for place in reversed(range(len(tables))):
         entry = by_id.get(str(tables[place].get("id")))
         if entry is None or not holds_here(entry):
@@ -113,37 +114,50 @@ def _carried(
 
 
 def _widened(specifier: str, version: str) -> str:
-    """The range with this version in it: '>=2.10,<2.11' and 2.12.1 give '>=2.10,<2.13'."""
+    """The range with this version in it: '>=2.10,<2.11' and 2.12.1 give '>=2.10,<2.13'.
+
+    One that has it already stays; of others the bound that shuts the version out is moved, or, if
+    it is none (such as `==2.10.*`), the version's own range takes the place of all.
+    """
+    wanted, bounds = Version(version), SpecifierSet(specifier)
+    if bounds.contains(wanted, prereleases=True):
+        return specifier
     low, high = _compatible(version).split(",")
-    if Version(version) >= max(
-        (Version(s.version) for s in SpecifierSet(specifier)), default=Version("0")
-    ):
-        low = next((str(s) for s in SpecifierSet(specifier) if s.operator == ">="), low)
-    else:
-        high = next((str(s) for s in SpecifierSet(specifier) if s.operator == "<"), high)
-    return f"{low},{high}"
+    moved = {">=": low, ">": low, "<": high, "<=": high}
+    shut = [one for one in bounds if not one.contains(wanted, prereleases=True)]
+    kept = [str(one) for one in bounds if one not in shut]
+    if not all(one.operator in moved for one in shut):
+        return f"{low},{high}"
+    order = sorted([*kept, *(moved[one.operator] for one in shut)], key=lambda one: one[0] != ">")
+    return ",".join(order)
 
 
 def _raised(
-    line: Result, tables: AoT, by_id: Mapping[str, KnownDifference], update: Update
-) -> bool:
-    """Whether a result is unexpected for its size alone; then the entry's limit is raised."""
-    if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
-        return False
-    for table in tables:
-        entry = by_id.get(str(table.get("id")))
+    lines: Sequence[Result], tables: AoT, known: KnownDifferences, update: Update
+) -> KnownDifferences:
+    """The entries with limits that leave no result unexpected for its size alone."""
+    entries = {entry.id: entry for entry in known.entries}
+    for line in lines:
+        if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
+            continue
         smaller = msgspec.structs.replace(line, ratio=1.0)
-        if entry is None or not KnownDifferences([entry]).mark(smaller).known:
+        entry = next(
+            (e for e in entries.values() if KnownDifferences([e]).mark(smaller).known), None
+        )
+        if entry is None or KnownDifferences([entry]).mark(line).known:
             continue
         limit = rounded(as_float(line.ratio) * ROOM)
-        parts = table.get("parts")
-        where, name = (parts, line.part) if line.part in entry.parts else (table, "max_ratio")
-        assert where is not None
-        if as_float(where.get(name, 0)) < limit:
-            where[name] = limit
-            update.changes.append(f"{entry.id}: {name} is {limit:g} now")
-        return True
-    return False
+        table = next(table for table in tables if table.get("id") == entry.id)
+        where, name = table, "max_ratio"
+        if line.part in entry.parts:
+            where, name = table["parts"], line.part
+            changed: dict[str, Any] = {"parts": {**entry.parts, line.part: limit}}
+        else:
+            changed = {"max_ratio": limit}
+        where[name] = limit
+        entries[entry.id] = msgspec.structs.replace(entry, **changed)
+        update.changes.append(f"{entry.id}: {name} is {limit:g} now")
+    return KnownDifferences(entries.values())
 
 
 def _kept(table: Table, entry: KnownDifference, lines: Sequence[Result], update: Update) -> bool:

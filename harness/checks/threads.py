@@ -76,8 +76,19 @@ def _cause(evidence: Evidence, other: Forward) -> str:
     first, tolerance, extra = evidence.forward, evidence.oracle.tolerance, flushed_extra(evidence)
     if extra is not None and _both_within(other, first, extra):
         return "flush"
-    twice = Forward(2 * tolerance.output, 2 * tolerance.h_n)
+    twice = Forward(_said(2 * tolerance.output, first.output), _said(2 * tolerance.h_n, first.h_n))
     return "rounding" if _both_within(other, first, twice) else "unexplained"
+
+
+def _said(tolerance: Array, values: Array) -> Array:
+    """A tolerance where it says anything: finite, and below the row's largest value; else 0."""
+    with np.errstate(all="ignore"):
+        magnitudes = np.abs(values.astype(np.float64))
+        largest = np.max(
+            magnitudes, axis=(0, 2), keepdims=True, where=np.isfinite(magnitudes), initial=0
+        )
+        said: Array = np.where(np.isfinite(tolerance) & (tolerance < largest), tolerance, 0.0)
+    return said
 
 
 def _both_within(one: Forward, other: Forward, allowed: Forward) -> bool:

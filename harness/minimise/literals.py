@@ -25,16 +25,18 @@ def literal(array: Array) -> str:
     if array.dtype == NUMPY_DTYPES["bf16"]:
         array = array.astype(np.float32)
     dtype, shape = f'"{array.dtype.name}"', _shape(array)
-    if array.size > 1 and not array.any():
+    if array.size > 1 and not (array.any() or np.signbit(array).any()):
         return f"np.zeros({shape}, {dtype})"
-    if is_uniform(array) and array.flat[0] == 1:
+    uniform = is_uniform(array) and len({*np.signbit(array).flat}) == 1
+    if uniform and array.flat[0] == 1:
         return f"np.ones({shape}, {dtype})"
-    if is_uniform(array):
+    if uniform:
         return f"np.full({shape}, {_number(array, 0)}, {dtype})"
     if array.size <= LARGEST:
         return f"np.array({_nested(array)}, {dtype})"
-    at = int(np.flatnonzero(array.ravel() != 0)[0])
-    if np.count_nonzero(array) > 1:
+    written = (array.ravel() != 0) | np.signbit(array.ravel())
+    at = int(np.flatnonzero(written)[0])
+    if np.count_nonzero(written) > 1:
         return f"np.array({_nested(array)}, {dtype})"
     one = f"np.where(np.arange({array.size}) == {at}, {_number(array, at)}, 0)"
     return f"{one}.astype({dtype}).reshape({shape})"
@@ -71,4 +73,4 @@ def _number(array: Array, at: int) -> str:
     if math.isinf(number):
         return "-np.inf" if number < 0 else "np.inf"
     text = str(value)
-    return text.removesuffix(".0")
+    return text if text == "-0.0" else text.removesuffix(".0")

@@ -25,7 +25,7 @@ THREAD_COUNTS = (1, 2, 4)
 
 
 def observe_steady(backend: Backend, case: Case) -> Observation:
-    """Four series of calls or more; of each, the first answer that is not the very first one."""
+    """Four series of calls or more; of each, the answer that is furthest from the first of all."""
     layer = loaded(backend, case.config.options, case.weights)
     modified: list[str] = []
 
@@ -44,12 +44,28 @@ def observe_steady(backend: Backend, case: Case) -> Observation:
 
 
 def _series(title: str, first: Forward, ask: Callable[[], Forward]) -> Series:
-    other, count = None, 0
+    others = []
     for _ in range(CALLS_EACH):
         now = ask()
         if not (same_bits(now.output, first.output) and same_bits(now.h_n, first.h_n)):
-            other, count = other or now, count + 1
-    return Series(title, CALLS_EACH, count, other)
+            others.append(now)
+    furthest = max(others, key=lambda other: _distance(other, first), default=None)
+    return Series(title, CALLS_EACH, len(others), furthest)
+
+
+def _distance(one: Forward, other: Forward) -> float:
+    """The largest difference; infinite where only one of two is a number, or finite."""
+    with np.errstate(all="ignore"):
+        found = [
+            np.where(
+                (a == b) | (np.isnan(a) & np.isnan(b)),
+                0.0,
+                np.nan_to_num(np.abs(a.astype(np.float64) - b.astype(np.float64)), nan=np.inf),
+            )
+            for a, b in ((one.output, other.output), (one.h_n, other.h_n))
+            if a.shape == b.shape
+        ]
+    return max((float(array.max(initial=0.0)) for array in found), default=np.inf)
 
 
 def _ways(

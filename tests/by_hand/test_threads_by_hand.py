@@ -133,3 +133,17 @@ def test_what_was_nan_and_infinite_before_is_no_difference(monkeypatch: Any) -> 
         evidence = evidence_of(config, observation=observation, forward=both[0], oracle=EXACT)
         (result,) = threads.steady(evidence)
         assert (result.verdict, result.cause) == ("fail", "flush")
+
+
+@pytest.mark.parametrize("allowed", [np.inf, np.nan, 12.0, 1e300])
+def test_a_tolerance_that_allows_anything_explains_nothing(allowed: float) -> None:
+    """Of the row 5, 6, 11, 12 the largest is 12; a tolerance of less is one."""
+    moved_by_one = moved(output=1).other
+    assert moved_by_one is not None
+    first = forward(OUTPUT, H_N)
+    for tolerance, cause in ((allowed, "unexplained"), (5.9, "rounding")):
+        oracle = SimpleNamespace(
+            tolerance=Forward(np.full((2, 3, 2), tolerance / 2), np.zeros((1, 3, 2)))
+        )
+        evidence = evidence_of(Config(), None, forward=first, oracle=oracle)
+        assert threads._cause(evidence, moved_by_one) == cause
