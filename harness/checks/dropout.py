@@ -7,7 +7,7 @@ made of the states, which are not dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -59,11 +59,31 @@ def one_layer(evidence: Evidence) -> Iterator[Comparison]:
     facts, config = _facts(evidence), evidence.config
     if facts is None or (config.num_layers > 1 and config.dropout > 0):
         return
-    for number, trained in enumerate(facts.trained, start=1):
-        message = "training mode changes an answer that no dropout applies to"
-        result = _equal(f"training mode, call {number}", trained, facts.without, message)
-        none = "dropout-extremes" if config.num_layers > 1 else "dropout-one-layer"
+    message = "training mode changes an answer that no dropout applies to"
+    none = "dropout-extremes" if config.num_layers > 1 else "dropout-one-layer"
+    for result in _each_call(
+        facts, "training mode", lambda part, call: _equal(part, call, facts.without, message)
+    ):
         yield replace(result, requirement=none)
+
+
+def _each_call(
+    facts: Dropping, part: str, judge: Callable[[str, Forward], Comparison]
+) -> Iterator[Comparison]:
+    """A comparison for each of the first calls in training mode; of the later ones the worst."""
+    for number, call in enumerate(facts.trained, start=1):
+        yield judge(f"{part}, call {number}", call)
+    later = [judge(part, call) for call in facts.later]
+    if not later:
+        return
+    gravity = {FAIL: 2, PASS: 1}
+    number, worst = max(
+        enumerate(later, start=1 + len(facts.trained)),
+        key=lambda one: (gravity.get(one[1].verdict, 0), one[1].ratio or 0.0),
+    )
+    message = f"call {number}: {worst.message}" if worst.message else ""
+    compared = sum(result.compared for result in later)
+    yield replace(worst, part=f"{part}, later calls", compared=compared, message=message)
 
 
 def values(evidence: Evidence) -> Iterator[Comparison]:
@@ -73,36 +93,45 @@ def values(evidence: Evidence) -> Iterator[Comparison]:
         return
     state = facts.first.output.astype(np.float64)
     expected, low, high = _kept_values(evidence, state, config.num_layers - 1)
-    for number, trained in enumerate(facts.trained, start=1):
-        actual = trained.output
-        exact = actual.astype(np.float64)
-        bound = np.where(exact > expected, high - expected, expected - low)
-        with np.errstate(all="ignore"):
-            ratio = np.abs(exact - expected) / bound
-        dropped = actual == 0
-        ratio = np.where(dropped, 0.0, ratio)
-        expected_here = np.where(dropped, 0.0, expected)
-        result = compare(
-            f"kept values, call {number}",
-            actual,
-            expected_here,
-            ratio,
-            evidence.case.fmt,
-            locate_output(config),
-        )
-        if result.verdict == FAIL:
-            message = f"{result.failing} elements are neither 0 nor the value over 1 - p"
-            result = replace(result, message=message, cause=UNEXPLAINED)
-        elif dropped.all():
-            message = "everything was dropped: no kept value was seen"
-            result = replace(result, verdict=INCONCLUSIVE, message=message)
-        # A layer or a stack of them that does not scale: the state of the first one comes through.
-        unscaled = facts.first.output.astype(np.float64)
-        seen = ~dropped & ((unscaled < low) | (unscaled > high))
-        result = stated(result, {"unscaled": share(seen)})
-        if config.dropout >= 90:
-            result = replace(result, requirement="dropout-extremes")
-        yield result
+    legal = expected, low, high
+    yield from _each_call(
+        facts, "kept values", lambda part, call: _kept(evidence, facts, part, call, legal)
+    )
+
+
+def _kept(
+    evidence: Evidence,
+    facts: Dropping,
+    part: str,
+    call: Forward,
+    legal: tuple[Float64Array, Float64Array, Float64Array],
+) -> Comparison:
+    """Each element of one call is 0, or what it is where all dropouts keep it."""
+    (expected, low, high), config = legal, evidence.config
+    exact = call.output.astype(np.float64)
+    bound = np.where(exact > expected, high - expected, expected - low)
+    with np.errstate(all="ignore"):
+        ratio = np.abs(exact - expected) / bound
+    dropped = call.output == 0
+    result = compare(
+        part,
+        call.output,
+        np.where(dropped, 0.0, expected),
+        np.where(dropped, 0.0, ratio),
+        evidence.case.fmt,
+        locate_output(config),
+    )
+    if result.verdict == FAIL:
+        message = f"{result.failing} elements are neither 0 nor the value over 1 - p"
+        result = replace(result, message=message, cause=UNEXPLAINED)
+    elif dropped.all():
+        message = "everything was dropped: no kept value was seen"
+        result = replace(result, verdict=INCONCLUSIVE, message=message)
+    # A layer or a stack of them that does not scale: the state of the first one comes through.
+    unscaled = facts.first.output.astype(np.float64)
+    seen = ~dropped & ((unscaled < low) | (unscaled > high))
+    result = stated(result, {"unscaled": share(seen)})
+    return replace(result, requirement="dropout-extremes") if config.dropout >= 90 else result
 
 
 def _kept_values(
@@ -135,28 +164,29 @@ def states(evidence: Evidence) -> Iterator[Comparison]:
     facts, config = _facts(evidence), evidence.config
     if facts is None or config.num_layers == 1 or config.dropout == 0:
         return
-    sides, hidden = config.directions, config.hidden_size
-    for number, trained in enumerate(facts.trained, start=1):
-        first = same_bits(trained.h_n[:sides], facts.first.h_n)
-        ends = [
-            trained.output[0 if side else -1][:, side * hidden : (side + 1) * hidden]
-            for side in range(sides)
-        ]
-        last = all(
-            same_bits(trained.h_n[-sides + side], np.ascontiguousarray(ends[side]))
-            for side in range(sides)
-        )
-        part, count = f"h_n, call {number}", trained.h_n.size
-        between = _states_between(evidence, facts, trained)
-        if first and last and between:
-            result = Comparison(part, PASS, count, ratio=0.0)
-            yield stated(result, {"dropped": share(facts.evaluated.h_n != 0)})
-        else:
-            what = "last output" if first else "first layer's state"
-            if first and last:
-                what = "state of a layer between"
-            message = f"h_n is not the {what}"
-            yield Comparison(part, FAIL, count, message, UNEXPLAINED, ratio=float("inf"))
+    yield from _each_call(facts, "h_n", lambda part, call: _states(evidence, facts, part, call))
+
+
+def _states(evidence: Evidence, facts: Dropping, part: str, call: Forward) -> Comparison:
+    """The same of one call."""
+    sides, hidden = evidence.config.directions, evidence.config.hidden_size
+    first = same_bits(call.h_n[:sides], facts.first.h_n)
+    ends = [
+        call.output[0 if side else -1][:, side * hidden : (side + 1) * hidden]
+        for side in range(sides)
+    ]
+    last = all(
+        same_bits(call.h_n[-sides + side], np.ascontiguousarray(ends[side]))
+        for side in range(sides)
+    )
+    if first and last and _states_between(evidence, facts, call):
+        result = Comparison(part, PASS, call.h_n.size, ratio=0.0)
+        return stated(result, {"dropped": share(facts.evaluated.h_n != 0)})
+    what = "last output" if first else "first layer's state"
+    if first and last:
+        what = "state of a layer between"
+    message = f"h_n is not the {what}"
+    return Comparison(part, FAIL, call.h_n.size, message, UNEXPLAINED, ratio=float("inf"))
 
 
 def _states_between(evidence: Evidence, facts: Dropping, trained: Forward) -> bool:

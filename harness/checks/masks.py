@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +37,13 @@ Range = tuple[float, float]
 
 MOST_PARTS = 16
 """Threads that may fill a mask together."""
+
+THREADS = min(MOST_PARTS, os.cpu_count() or MOST_PARTS)
+"""As many as there can be here."""
+
+
+LARGE = 300
+"""Elements of a mask from which on displacements beyond its half leave pairs enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +103,12 @@ class _Calls:
         alike = self.own_alike(number)
         if self.shares(number):
             alike = max(alike, self.alike_if_shared[1])
-        return _displaced(self.masks[number], alike).repeats(alike) and self._rate_is_right(number)
+        found = _displaced(self.masks[number], alike)
+        return (
+            found.repeats(alike)
+            and found.between_threads(self.masks[number].size)
+            and self._rate_is_right(number)
+        )
 
     def own_alike(self, number: int) -> float:
         """`alike`, of elements that come through as often as those of this call do.
@@ -136,7 +149,7 @@ def _calls(evidence: Evidence) -> _Calls | None:
     facts, config = evidence.observation.facts, evidence.config
     if not isinstance(facts, Dropping) or config.num_layers == 1 or config.dropout == 0:
         return None
-    masks = (*(trained.output != 0 for trained in facts.trained), *facts.later)
+    masks = [call.output != 0 for call in (*facts.trained, *facts.later)]
     return _Calls(masks, 1 - config.dropout / 100, config.num_layers - 1)
 
 
@@ -334,6 +347,15 @@ class _Displaced:
         spread = math.sqrt(max(self.pairs * alike * (1 - alike), 1.0))
         return abs(self.same - self.pairs * alike) / spread
 
+    def between_threads(self, size: int) -> bool:
+        """Whether it is as far as from one thread's part of the memory to another's.
+
+        Threads that draw the same numbers repeat what they drop so far apart, and no nearer. Their
+        parts need not be equal (a half of MindSpore's two was seen to be 0.4 of a mask); but none
+        is smaller than half an equal share.
+        """
+        return self.distance >= size / (2 * THREADS)
+
     def repeats(self, alike: float) -> bool:
         """More often than by chance, that is; by chance alone once in a billion calls."""
         # What is no five standard deviations away is far from that: the exact test is dear.
@@ -346,7 +368,8 @@ def _displaced(mask: BoolArray, alike: float) -> _Displaced:
     orders = _in_memory(mask)
     found = []
     for order, flat in orders.items():
-        distances = np.arange(1, (flat.size + 1) // 2 + 1)
+        furthest = 3 * flat.size // 4 if flat.size >= LARGE else (flat.size + 1) // 2
+        distances = np.arange(1, furthest + 1)
         spectrum = np.fft.rfft(np.where(flat, 1.0, -1.0), 2 * flat.size)
         agreeing = np.fft.irfft(np.abs(spectrum) ** 2)[distances]
         pairs = flat.size - distances

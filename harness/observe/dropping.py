@@ -23,7 +23,7 @@ from harness.observe.wording import NotOffered
 __all__ = ["observe_dropping"]
 
 CALLS = 3
-"""Calls in training mode of which everything is kept."""
+"""Calls in training mode that are judged one by one."""
 LATER = 21
 """Calls behind them: masks may come from a pool, and kernels may try on their first calls of a
 shape how many threads are fastest."""
@@ -50,7 +50,7 @@ def observe_dropping(backend: Backend, case: Case) -> Observation:
         backend.seed(config.seed)  # so that a replay drops the same elements
     stack.train(True)
     trained = tuple(_call(stack, case) for _ in range(CALLS))
-    later = tuple(_call(stack, case).output != 0 for _ in range(LATER))
+    later = tuple(_call(stack, case) for _ in range(LATER))
     stack.train(False)
     again = _call(stack, case)
     as_built = None

@@ -86,10 +86,9 @@ class Dropping(msgspec.Struct, frozen=True, tag=True):
 
     `first` is the first layer alone, evaluated; `evaluated` the stack in evaluation mode;
     `without` the stack built with dropout 0, in evaluation mode; `trained` three calls in training
-    mode; `later` what came through in more of them, (T, B, D * H) each; `again` evaluation mode
-    after them; `fresh` two calls of a layer with these weights, in
-    the mode that it comes in and in evaluation mode (only in float32, which needs no
-    constructor argument).
+    mode; `later` more of them; `again` evaluation mode after them; `fresh` two calls of a layer
+    with these weights, in the mode that it comes in and in evaluation mode (only in float32,
+    which needs no constructor argument).
     """
 
     weights: Mapping[str, Array]
@@ -97,7 +96,7 @@ class Dropping(msgspec.Struct, frozen=True, tag=True):
     evaluated: Forward
     without: Forward
     trained: tuple[Forward, ...]
-    later: tuple[Array, ...]
+    later: tuple[Forward, ...]
     again: Forward
     fresh: tuple[Forward, Forward] | None
 

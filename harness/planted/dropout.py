@@ -54,6 +54,34 @@ class EvaluationIgnored(Full):
         return super().forward(x, h_0, lengths)
 
 
+@AREA.wrapping("training-scaled-from-the-sixth-call")
+class ScaledFromTheSixthCall(Full):
+    """In training mode a faster kernel, tried from the sixth call on, gives three times as much."""
+
+    calls = 0
+
+    def forward(self, x: Array, h_0: Array | None, lengths: Lengths) -> Any:
+        output, h_n = super().forward(x, h_0, lengths)
+        self.calls += self.training
+        return (3 * output if self.calls > 5 else output), h_n
+
+
+@AREA.on_oracle("units-dropped-in-pairs-from-the-sixth-call")
+class PairsFromTheSixthCall(CompleteLayer):
+    """From the sixth call in training mode on every odd unit is dropped as its left neighbour."""
+
+    calls = 0
+
+    def drawn_masks(self, shape: tuple[int, ...]) -> list[Array]:
+        self.calls += 1
+        masks = super().drawn_masks(shape)
+        if self.calls > 5:
+            for mask in masks:
+                width = mask.shape[-1] // 2 * 2
+                mask[..., 1:width:2] = mask[..., 0:width:2]
+        return masks
+
+
 @AREA.on_backend("p-is-what-is-kept", shows=_nearly_all)
 class ProbabilityToKeep(WrappedBackend):
     """p is taken as the probability to keep."""

@@ -284,3 +284,27 @@ def test_the_mode_of_a_fresh_layer() -> None:
     for other in (dataclasses.replace(DROPPING, dropout=9), ONE_LAYER):
         assert found(some, other) == []
     assert list(dropout.fresh_mode(dropping(config))) == []
+
+
+def test_of_later_calls_the_worst_is_told() -> None:
+    """The fourth and the sixth are right, the fifth has two values that are none."""
+    first = Forward(np.full((1, 1, 4), 3.0, "f"), np.zeros((1, 1, 4), "f"))
+    right, wrong, nothing = (
+        Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f"))
+        for values in ([0, 6, 6, 0], [0, 6, 3, 12], [0, 0, 0, 0])
+    )
+    facts: dict[str, Any] = {"first": first, "trained": (right, right, right)}
+    *ones, later = dropout.values(dropping(RELU, **facts, later=(right, wrong, nothing)))
+    assert [one.verdict for one in ones] == ["pass"] * 3
+    assert (later.part, later.verdict, later.compared) == ("kept values, later calls", "fail", 12)
+    assert later.message == "call 5: 2 elements are neither 0 nor the value over 1 - p"
+    *_, later = dropout.values(dropping(RELU, **facts, later=(right, nothing)))
+    assert (later.verdict, later.message, later.compared) == ("pass", "", 8)
+    *_, later = dropout.values(dropping(RELU, **facts, later=(nothing,)))
+    assert later.verdict == "inconclusive"
+    none = dataclasses.replace(DROPPING, dropout=0)
+    changed = dropping(none, later=(answer(), answer(), answer(3)))
+    *_, later = dropout.one_layer(changed)
+    assert (later.part, later.verdict) == ("training mode, later calls", "fail")
+    assert later.message.startswith("call 6: ")
+    assert later.requirement == "dropout-extremes"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_up_dropping import BOTH, DROPPING, answer, dropping, said
 
+from harness.checks import masks
 from harness.checks.masks import (
     _Calls,
     _Displaced,
@@ -26,6 +27,12 @@ from harness.checks.masks import (
 from harness.comparison import Comparison
 from harness.observe import Forward
 from harness.significance import binomial, smallest_deviation
+
+
+@pytest.fixture(autouse=True)
+def _sixteen_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What explains a repetition depends on how many there can be."""
+    monkeypatch.setattr(masks, "THREADS", 16)
 
 
 def mask(kept: int, size: int) -> np.ndarray:
@@ -621,3 +628,42 @@ def test_calls_that_repeat_themselves_are_explained_by_clean_ones_that_share() -
     later = tuple(through(k, 0.5) for k in range(3, 6))
     results = {r.part: r for r in independent(dropping(config, trained=trained, later=later))}
     assert results["pairs of steps, 2 apart from 0"].cause == "repeats"
+
+
+@pytest.mark.parametrize(
+    ("distance", "size", "threads", "fits"),
+    [
+        (2880, 5760, 2, True),
+        (2338, 5760, 2, True),
+        (1440, 5760, 2, True),
+        (1439, 5760, 2, False),
+        (960, 5760, 2, False),  # one of six steps
+        (960, 5760, 6, True),
+        (1, 5760, 16, False),  # neighbours
+        (179, 5760, 16, False),
+        (180, 5760, 16, True),
+    ],
+)
+def test_threads_repeat_themselves_a_part_apart(
+    distance: int, size: int, threads: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masks, "THREADS", threads)
+    assert _Displaced(1, 1, distance, "steps", 1).between_threads(size) is fits
+
+
+def test_neighbours_that_fare_alike_are_no_threads() -> None:
+    """Every second unit is dropped as the one before it, in the last three of six calls."""
+    config = dataclasses.replace(DROPPING, hidden_size=96, batch=6, steps=4)
+    right = [through(k, 0.5) for k in range(6)]
+    wrong = [np.repeat(one[..., ::2], 2, axis=2) for one in right[3:]]
+    trained = tuple(Forward(one * 1.0, np.zeros(1)) for one in right[:3])
+    itself, *_ = independent(dropping(config, trained=trained, later=tuple(wrong)))
+    assert (itself.verdict, itself.cause) == ("fail", "unexplained")
+
+
+def test_a_repetition_beyond_the_half_is_found() -> None:
+    """The last fifth of 720 is dropped as the first."""
+    flat = np.random.default_rng(0).random(720) < 0.5
+    flat[504:] = flat[:216]
+    found = _displaced(flat.reshape(6, 5, 24), 0.5)
+    assert (found.distance, found.pairs, found.same) == (504, 216, 216)
