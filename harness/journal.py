@@ -218,10 +218,14 @@ def locked(out: Path) -> Iterator[None]:
     """Make the directory `out`, and hold it for one run, from before its files are looked at.
 
     Raises:
-        ResultsError: another run holds it.
-        OSError: it cannot be made.
+        ResultsError: it cannot be made, or another run holds it.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(
+            f"{out} cannot be made ({error.strerror}); name another directory with --out"
+        ) from error
     if fcntl is None:
         yield
         return

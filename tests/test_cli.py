@@ -311,3 +311,25 @@ def test_limits_that_would_have_no_effect_are_refused(option: str) -> None:
     done = CliRunner().invoke(main, ["replay", CONFIG.id, "--in-process", option, "9"])
     assert done.exit_code == 2
     assert f"{option} has no effect with --in-process" in done.output
+
+
+@pytest.mark.parametrize("command", ["annotate", "report"])
+def test_what_is_not_there_is_named_with_what_makes_it(command: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [command, "--out", str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert "does not exist; make it with: rnn-parity run --out" in done.output
+
+
+def test_reproducing_what_shows_nothing_in_numbers_says_so() -> None:
+    done = CliRunner().invoke(main, ["reproduce", CONFIG.id, "--backend", f"{FAULTY}:right"])
+    assert done.exit_code == 0, done.output
+    assert f"rnn-parity replay {CONFIG.id}" in done.output
+    assert "nothing differs in numbers" in done.output
+
+
+@pytest.mark.parametrize("name", ["none.txt:X", "a b:X", "../up:X"])
+def test_a_backend_that_is_neither_file_nor_module(name: str) -> None:
+    done = CliRunner().invoke(main, ["replay", CONFIG.id, "--backend", name])
+    assert done.exit_code == 2
+    said = "neither a file that ends in .py nor the name of a module"
+    assert (said in done.output) == (name != "none.txt:X"), done.output

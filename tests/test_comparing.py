@@ -141,3 +141,16 @@ def test_a_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
 def test_runs_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["diff", str(tmp_path), str(tmp_path)])
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("names", ["none=torch", "torch=none"])
+def test_a_name_that_no_run_has_is_refused(names: str, tmp_path: Path) -> None:
+    """A slip in it would otherwise find that nothing changed."""
+    options = ["--backend", "torch", "--examples", "0", "--no-reproducers", "--out", str(tmp_path)]
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(Config(steps=2).id, "utf-8")
+    CliRunner().invoke(main, ["run", *options, "--corpus", str(corpus)])
+    done = CliRunner().invoke(main, ["diff", str(tmp_path), str(tmp_path), "--as", names])
+    assert done.exit_code == 2, done.output
+    assert "--as 'none'" in done.output
+    assert "has torch only" in done.output

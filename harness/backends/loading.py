@@ -126,6 +126,10 @@ def _external(name: str) -> Backend:
 
 def _module(place: str) -> ModuleType:
     if not place.endswith(".py"):
+        if not all(part.isidentifier() for part in place.split(".")):
+            raise BackendUnavailable(
+                f"{shown(place)} is neither a file that ends in .py nor the name of a module"
+            )
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         return importlib.import_module(place)

@@ -91,7 +91,7 @@ backend_option = click.option(
     multiple=True,
     metavar="NAME",
     help="torch, mindspore, mindspore-graph, path/to/file.py:OBJECT or package.module:OBJECT; "
-    "repeat for several. Default: torch and mindspore; for run mindspore-graph too.",
+    "repeat for several. Default: torch and mindspore; of `rnn-parity run` also mindspore-graph.",
 )
 
 
@@ -154,7 +154,7 @@ out_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reports/latest"),
     show_default=True,
-    help="Directory for results.jsonl, report.html, junit.xml and summary.md.",
+    help="Directory for results.jsonl, report.html, junit.xml, summary.md and reproducers/.",
 )
 
 

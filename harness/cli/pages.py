@@ -132,6 +132,11 @@ def diff(old: Path, new: Path, html: Path | None, names: tuple[str, ...]) -> Non
     headers = (before.header, after.header)
     versions = [header["versions"] for header in headers]
     called = dict(_two_names(name) for name in names)
+    for path, run, named in ((new, after, called), (old, before, called.values())):
+        there = {result.backend for result in run.results}
+        for name in named:
+            if name not in there:
+                raise ConfigError(f"--as {shown(name)}: {path} has {', '.join(sorted(there))} only")
     results = [
         msgspec.structs.replace(r, backend=called.get(r.backend, r.backend)) for r in after.results
     ]

@@ -27,7 +27,7 @@ from harness.cli.options import (
     session_of,
 )
 from harness.exhibits import load_exhibits, make_exhibits, store_exhibits
-from harness.journal import read_run
+from harness.journal import Recorded, read_run
 from harness.judge import Session
 from harness.known import load_known
 from harness.minimise import BUDGET
@@ -36,7 +36,7 @@ from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
 from harness.report.files import write_reports
 from harness.report.wording import plural
-from harness.reproducers import load_reproducers
+from harness.reproducers import FOLDER, load_reproducers
 from harness.results import ResultsError
 from harness.run import execute, results_path
 from harness.runners import Limits
@@ -114,10 +114,7 @@ def run(
 @reports_errors
 def report(out: Path, baseline: Path) -> None:
     """Write the reports again from results.jsonl, also from that of an unfinished run."""
-    path = results_path(out)
-    if not path.exists():
-        raise ResultsError(f"{path} does not exist; make it with: rnn-parity run --out {out}")
-    outcome = outcome_of(read_run(path), load_known(baseline))
+    outcome = outcome_of(_recorded(out), load_known(baseline))
     outcome.exhibits = load_exhibits(out, outcome.header)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
     _tell(outcome, out)
@@ -128,9 +125,20 @@ def report(out: Path, baseline: Path) -> None:
 @baseline_option
 @reports_errors
 def annotate(out: Path, baseline: Path) -> None:
-    """Print what a run found as workflow commands of GitHub Actions; always exit 0."""
-    for line in workflow_commands(outcome_of(read_run(results_path(out)), load_known(baseline))):
+    """Print what a run found as workflow commands of GitHub Actions.
+
+    Exit 0, whatever was found; 2 where there are no results to read.
+    """
+    outcome = outcome_of(_recorded(out), load_known(baseline))
+    for line in workflow_commands(outcome):
         click.echo(line)
+
+
+def _recorded(out: Path) -> Recorded:
+    path = results_path(out)
+    if not path.exists():
+        raise ResultsError(f"{path} does not exist; make it with: rnn-parity run --out {out}")
+    return read_run(path)
 
 
 def _resuming(header: Mapping[str, Any], out: Path) -> str:
@@ -143,6 +151,8 @@ def _resuming(header: Mapping[str, Any], out: Path) -> str:
 
 def _tell(outcome: Outcome, out: Path) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
+    if outcome.reproducers:
+        paths.append(out / FOLDER)
     print_summary(console_for(), outcome, [str(path) for path in paths])
     if outcome.unfinished:
         console_for(stderr=True).print(

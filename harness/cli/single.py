@@ -50,10 +50,18 @@ def replay(
 def reproduce(config_id: str, backends: tuple[str, ...], limits: Limits | None) -> None:
     """Print the smallest script for each numeric difference that one config shows."""
     config = Config.parse(config_id)
-    console, missing = console_for(), 0
+    console, missing, any_made = console_for(), 0, False
     with session_of(backends, limits) as session:
         for made in reproduce_findings(session, find(session.judge(config))):
             missing += made.reproducer is None
             said = made.reproducer.script if made.reproducer else f"# none: {made.why_not}\n"
             console.print(f"# {made.finding.slug}\n{said}", markup=False, soft_wrap=True)
+            any_made = True
+    if not any_made:
+        console_for(stderr=True).print(
+            "nothing differs in numbers here, and scripts are made of numbers only; all that this "
+            f"config shows: rnn-parity replay {config.id}",
+            markup=False,
+            soft_wrap=True,
+        )
     sys.exit(1 if missing else 0)

@@ -111,6 +111,8 @@ def _maps(session: Session, slug: str, line: Result) -> Iterator[ErrorMap]:
     local = line.check == "step_residual"
     with np.errstate(all="ignore"):
         ratio, ulps = (_local if local else _end_to_end)(evidence, place)
+    if np.isnan(ratio).all():  # of NaN and infinities there is no distance to draw
+        return
     yield ErrorMap(
         finding=slug,
         config_id=config.id,

@@ -28,6 +28,7 @@ MOST_NUMBERS = 64
 NOT_AGAIN = (
     "Called again, on its own, it does not show: what a process computed before matters to it."
 )
+NO_DISTANCE = "What differs is not how far these are from the oracle."
 
 Cells = Mapping[int, Sequence[tuple[int, int, Number]]]
 """Colour -> (step, unit, value)."""
@@ -58,13 +59,14 @@ def _caption(exhibit: ErrorMap) -> str:
     ratios = [one for row in exhibit.ratio for one in row if one is not None]
     ulps = [one for row in exhibit.ulps for one in row if one is not None]
     beyond = sum(not as_float(one) <= 1 for one in ratios)
+    without = NOT_AGAIN if exhibit.local else NO_DISTANCE
     return (
         f"{'Each state from the own previous one' if exhibit.local else 'From start to end'}: "
         f"layer {exhibit.layer} {exhibit.direction}, batch row {exhibit.batch}, "
         f"{plural(exhibit.steps, 'step')}, {plural(exhibit.units, 'unit')}. "
         f"{beyond} of {plural(len(ratios), 'cell')} beyond the bound; largest ratio "
         f"{ratio_text(_largest(ratios))}, largest error {error_text(_largest(ulps))} ulp. "
-        f"{'Blank is padding.' if beyond else NOT_AGAIN} Of {exhibit.config_id}"
+        f"{'Blank is padding.' if beyond else without} Of {exhibit.config_id}"
     )
 
 
