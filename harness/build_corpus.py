@@ -92,6 +92,7 @@ def build() -> list[str]:
         ("covering array, strength 2, other precisions", _covering(precisions, 2, 1)),
         ("degenerate sizes", _degenerate()),
         ("longer, wider, deeper", _large()),
+        ("sizes in between", _between()),
         ("NaN, infinities, subnormals", _special(2, ["fp32", "fp16", "fp64"])),
         ("the activations' derivatives alone", _sweeps(DTYPES, "gradient")),
         ("gradients, float32", _gradients(3, ["fp32"])),
@@ -221,6 +222,10 @@ def _large_gradients() -> Iterator[Config]:
         {"steps": 4, "hidden_size": 40, "batch": 20, "nonlinearity": "relu", "num_layers": 2},
         {"steps": 100},
         {"steps": 4, "hidden_size": 16, "batch": 40, "nonlinearity": "relu"},
+        {"steps": 1},
+        {"steps": 1, "nonlinearity": "relu", "bidirectional": True, "num_layers": 2},
+        {"steps": 7, "hidden_size": 9, "bidirectional": True, "lengths": "ragged"},
+        {"steps": 12, "hidden_size": 12, "num_layers": 2, "layout": "batchfirst"},
     ):
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)
@@ -501,6 +506,38 @@ def _large() -> Iterator[Config]:
         more: dict[str, Any] = changes
         yield dataclasses.replace(base, **more)
     yield from _long(1000)
+
+
+def _between() -> Iterator[Config]:
+    """Kernels change with sizes, at powers of two and elsewhere: no wide gap between those tried."""
+    base = Config(h_0=True, data="mixed", seed=19)
+    both, ragged, first = {"bidirectional": True}, {"lengths": "ragged"}, {"layout": "batchfirst"}
+    relu: dict[str, Any] = {"nonlinearity": "relu"}
+    for (inputs, hidden, batch, steps), changes in (
+        ((3, 8, 6, 7), {}),
+        ((9, 10, 5, 9), {**both, **ragged}),
+        ((4, 11, 9, 8), {**relu, **ragged}),
+        ((12, 13, 10, 3), {**both, **first}),
+        ((5, 14, 12, 4), {"bias": False, "scale": 2}),
+        ((16, 15, 3, 10), {**relu, **first, **ragged}),
+        ((2, 17, 15, 11), {**ragged, "scale": 4}),
+        ((6, 20, 18, 5), {**both, **ragged, **first}),
+        ((10, 24, 24, 3), {**relu, **ragged}),
+        ((3, 6, 4, 13), {"num_layers": 2}),
+        ((7, 5, 20, 16), ragged),
+        ((4, 3, 5, 20), {**both, **first}),
+        ((5, 9, 3, 25), {**relu, **ragged}),
+        ((3, 7, 4, 32), {**first, "scale": 2}),
+        ((8, 48, 5, 2), {**both, **ragged}),
+        ((20, 200, 4, 2), {**relu, "scale": 1}),
+        ((3, 12, 1, 6), {**both, **first}),
+        ((4, 5, 1, 9), {**both, **ragged}),
+        ((5, 12, 6, 4), {"dtype": "fp64"}),
+        ((9, 33, 7, 3), {**relu, "dtype": "fp64", "scale": 1}),
+    ):
+        more: dict[str, Any] = dict(changes)
+        more |= {"input_size": inputs, "hidden_size": hidden, "batch": batch, "steps": steps}
+        yield dataclasses.replace(base, **more)
 
 
 def _long(steps: int) -> Iterator[Config]:
