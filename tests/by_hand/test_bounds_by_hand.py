@@ -179,6 +179,14 @@ def test_running_error_of_an_outer_product(flushed: int) -> None:
     assert_bounds(found, [-1, -8, -8, -14], expected)
 
 
+def test_an_outer_product_has_a_term_for_each_step_and_row() -> None:
+    """3 steps, 2 rows, 5 units that are all 1: a sum of 6, with 8 roundings, 6 eta, 6 stored."""
+    found = _Rounding(FP16, False).outer(
+        bounded(np.ones((3, 2, 5)), np.zeros((3, 2, 5))), np.ones((3, 2, 1))
+    )
+    assert_bounds(found, [6] * 5, [relative(8) * 6 + (6 + 3) * ETA] * 5)
+
+
 def test_the_oracle_may_underflow_too() -> None:
     assert _Rounding(FP64, False).eta == 2 * 2.0**-1074
 

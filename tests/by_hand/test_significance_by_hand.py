@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from harness.significance import SIGNIFICANCE, smallest_deviation, smallest_distance
+from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
 
 
 def test_the_smallest_deviation_is_to_the_first_count_that_is_rejected() -> None:
@@ -32,3 +32,7 @@ def test_the_smallest_distance_falls_with_the_root_of_the_count() -> None:
     """sqrt(ln(2e9) / 2 n): 21.416 / 200 for 100."""
     assert smallest_distance(100) == pytest.approx(math.sqrt(math.log(2e9) / 200), rel=1e-15)
     assert smallest_distance(400) == pytest.approx(smallest_distance(100) / 2, rel=1e-15)
+
+
+def test_of_many_choices_one_is_no_more_than_certain() -> None:
+    assert binomial(50, 100, 0.5, choices=10).p_value == 1
