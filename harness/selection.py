@@ -14,6 +14,9 @@ __all__ = ["is_slow", "selection"]
 CRASHES = ("call.x.nosteps", "call.x.norows")
 """Calls that end the process of one real framework: not for trials, which share a process."""
 
+IN_BETWEEN = 19
+"""Seed of the corpus's sizes in between, of which others need not be instances."""
+
 _Kind = tuple[int, Callable[[Config], bool]]
 
 
@@ -26,6 +29,8 @@ def _plain_values(config: Config) -> bool:
 
 
 KINDS: tuple[_Kind, ...] = (
+    (3, lambda c: c.aspect == FORWARD and c.seed == IN_BETWEEN),
+    (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
     (1, lambda c: _is_long(c) and c.nonlinearity == "relu" and c.lengths == "ragged"),
     (1, lambda c: _is_long(c) and c.nonlinearity == "tanh" and c.lengths == "nolens"),
     (0, lambda c: _is_long(c)),
