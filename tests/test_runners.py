@@ -124,6 +124,8 @@ def test_a_worker_that_cannot_begin_loses_no_request(monkeypatch: pytest.MonkeyP
     waiting = [dataclasses.replace(ORDINARY, seed=seed, batch=2 + seed) for seed in (1, 2)]
     runner = Isolated(f"{FILE}:complete", LIMITS)
     right = [pack(runner.observe(config, repeat=False)) for config in waiting]
+    for child in psutil.Process().children():  # it may not answer before it is killed
+        child.suspend()
     for config in waiting:
         runner.begin(config, repeat=False)
     begin, failing = execnet.Group.makegateway, [EOFError, OSError]

@@ -77,9 +77,13 @@ class _Calls:
         return functools.cache(lambda number: self._sharing(number) is True)
 
     def any_shares(self, numbers: Iterable[int]) -> bool:
-        """Whether sharing, and nothing else, says how many come through each of these calls."""
-        found = [self._sharing(number) for number in numbers]
-        return True in found and None not in found
+        """Whether sharing, and nothing else, says how many come through these calls.
+
+        One call alone may have too few elements to tell; then all of them together do.
+        """
+        chosen = list(numbers)
+        found = [self._sharing(number) for number in chosen]
+        return None not in found and (True in found or not self._fitting(chosen)[0])
 
     @functools.cached_property
     def _sharing(self) -> Callable[[int], bool | None]:
@@ -87,12 +91,22 @@ class _Calls:
         return functools.cache(self._whether_sharing)
 
     def _whether_sharing(self, number: int) -> bool | None:
-        mask = self.masks[number]
-        chances = [self.each**count for count in range(self.times, 0, -1)]
-        fitting = [binomial(int(mask.sum()), mask.size, one).ratio <= 1 for one in chances]
+        fitting = self._fitting([number])
         if any(fitting):
             return not fitting[0]
-        return True if self.times > 1 and _in_parts(mask, chances) else None
+        shared = self.times > 1 and _in_parts(self.masks[number], self._chances)
+        return True if shared else None
+
+    @property
+    def _chances(self) -> list[float]:
+        """What comes through all dropouts, and through fewer of them."""
+        return [self.each**count for count in range(self.times, 0, -1)]
+
+    def _fitting(self, numbers: Sequence[int]) -> list[bool]:
+        """Which of these chances say how many come through some calls together."""
+        kept = sum(int(self.masks[number].sum()) for number in numbers)
+        size = sum(self.masks[number].size for number in numbers)
+        return [binomial(kept, size, one).ratio <= 1 for one in self._chances]
 
     @functools.cached_property
     def repeats(self) -> Callable[[int], bool]:
@@ -103,12 +117,13 @@ class _Calls:
         alike = self.own_alike(number)
         if self.shares(number):
             alike = max(alike, self.alike_if_shared[1])
-        found = _displaced(self.masks[number], alike)
-        return (
-            found.repeats(alike)
-            and found.between_threads(self.masks[number].size)
-            and self._rate_is_right(number)
-        )
+        mask = self.masks[number]
+        distances = [
+            found.distance
+            for found in _displacements(mask, alike, more=True)
+            if found.repeats(alike) and found.between_threads(mask.size)
+        ]
+        return bool(distances) and self._rate_is_right(number, max(distances))
 
     def own_alike(self, number: int) -> float:
         """`alike`, of elements that come through as often as those of this call do.
@@ -119,11 +134,14 @@ class _Calls:
         rate = float(self.masks[number].mean())
         return _alike(rate, rate)
 
-    def _rate_is_right(self, number: int) -> bool:
-        """As many come through as should, or as sharing lets; what repeats is counted half."""
+    def _rate_is_right(self, number: int, distance: int) -> bool:
+        """As many come through as should, or as sharing lets. What comes again so many places on
+        counts once.
+        """
         mask = self.masks[number]
-        half = binomial(int(mask.sum()) // 2, mask.size // 2, self.kept)
-        return half.ratio <= 1 or self.shares(number)
+        copies = math.ceil(mask.size / distance)
+        once = binomial(int(mask.sum()) // copies, mask.size // copies, self.kept)
+        return once.ratio <= 1 or self.shares(number)
 
     def chances_if_common(self) -> list[float]:
         """How often two calls' elements fare alike if some of their layers' masks are the same.
@@ -342,10 +360,14 @@ class _Displaced:
     def test(self, alike: float) -> Test:
         return binomial(self.same, self.pairs, alike, self.choices)
 
-    def deviation(self, alike: float) -> float:
-        """In standard deviations: which of several is the most striking."""
+    def excess(self, alike: float) -> float:
+        """In standard deviations, and below 0 where it is less often than by chance."""
         spread = math.sqrt(max(self.pairs * alike * (1 - alike), 1.0))
-        return abs(self.same - self.pairs * alike) / spread
+        return (self.same - self.pairs * alike) / spread
+
+    def deviation(self, alike: float) -> float:
+        """Either way: which of several is the most striking."""
+        return abs(self.excess(alike))
 
     def between_threads(self, size: int) -> bool:
         """Whether it is as far as from one thread's part of the memory to another's.
@@ -359,12 +381,18 @@ class _Displaced:
     def repeats(self, alike: float) -> bool:
         """More often than by chance, that is; by chance alone once in a billion calls."""
         # What is no five standard deviations away is far from that: the exact test is dear.
-        more = self.same > self.pairs * alike and self.deviation(alike) > 5
-        return more and self.test(alike).ratio > 1
+        return self.excess(alike) > 5 and self.test(alike).ratio > 1
 
 
 def _displaced(mask: BoolArray, alike: float) -> _Displaced:
     """The most striking displacement of a mask (T, B, K), in either order of its memory."""
+    return max(_displacements(mask, alike), key=lambda one: one.deviation(alike))
+
+
+def _displacements(mask: BoolArray, alike: float, *, more: bool = False) -> list[_Displaced]:
+    """The most striking one in each order of the memory; `more`: of those that fare alike more
+    often than by chance.
+    """
     orders = _in_memory(mask)
     found = []
     for order, flat in orders.items():
@@ -373,12 +401,12 @@ def _displaced(mask: BoolArray, alike: float) -> _Displaced:
         spectrum = np.fft.rfft(np.where(flat, 1.0, -1.0), 2 * flat.size)
         agreeing = np.fft.irfft(np.abs(spectrum) ** 2)[distances]
         pairs = flat.size - distances
-        excess = np.abs((agreeing / pairs + 1) / 2 - alike) * np.sqrt(pairs)
-        distance = int(distances[np.argmax(excess)])
+        excess = ((agreeing / pairs + 1) / 2 - alike) * np.sqrt(pairs)
+        distance = int(distances[np.argmax(excess if more else np.abs(excess))])
         a, b = _pairs(flat, 0, distance, 0)
         choices = len(orders) * len(distances)
         found.append(_Displaced(int((a == b).sum()), b.size, distance, order, choices))
-    return max(found, key=lambda one: one.deviation(alike))
+    return found
 
 
 def _places(config: Config, shape: tuple[int, ...]) -> dict[str, Pairs]:
