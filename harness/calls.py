@@ -159,14 +159,28 @@ def _lengths(
         call = _ordinary(case)
         meant = dataclasses.replace(case, lengths=given) if means else None
         guess = None
-        if given.dtype == np.int64 and given.shape == lengths.shape:
-            guess = dataclasses.replace(case, lengths=given.clip(0, case.config.steps))
+        if given.ndim == 1 and given.size <= lengths.size:
+            counted = given.astype(np.int64).clip(0, case.config.steps)
+            guess = _first_rows(case, counted)
         if as_list:
             given = given.tolist()
         inputs = (*call.inputs[:2], given)
         return dataclasses.replace(call, inputs=inputs, meaning=meant, guess=guess)
 
     return make
+
+
+def _first_rows(case: Case, lengths: IntArray) -> Case:
+    """The batch rows that these lengths are for."""
+    rows = len(lengths)
+    return dataclasses.replace(
+        case,
+        config=dataclasses.replace(case.config, batch=rows),
+        x=case.x[:, :rows],
+        h_0=None if case.h_0 is None else case.h_0[:, :rows],
+        lengths=lengths,
+        twins=None,
+    )
 
 
 def _first_length(value: Callable[[int], int]) -> Callable[[IntArray, int], Any]:
@@ -184,6 +198,17 @@ def _alike(given: Any, array: Array) -> bool:
     )
 
 
+def _has_rows_too_many(given: Any, h_0: Array) -> bool:
+    """Whether it is h_0 with more batch rows behind, which may have been left out."""
+    return (
+        isinstance(given, np.ndarray)
+        and given.ndim == 3
+        and given.dtype == h_0.dtype
+        and given.shape[::2] == h_0.shape[::2]
+        and given.shape[1] > h_0.shape[1]
+    )
+
+
 def _h_0(change: Callable[[Array], Any]) -> Maker:
     """Another h_0, which is (L * D, B, H)."""
 
@@ -197,7 +222,10 @@ def _h_0(change: Callable[[Array], Any]) -> Maker:
             given = given.copy()
         call = _ordinary(case)
         return dataclasses.replace(
-            call, inputs=(call.inputs[0], given, *call.inputs[2:]), meaning=None
+            call,
+            inputs=(call.inputs[0], given, *call.inputs[2:]),
+            meaning=None,
+            guess=case if _has_rows_too_many(given, case.h_0) else None,
         )
 
     return make

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from harness.activation import sweep_config
 from harness.aspects import CALLS, INVALID, VALID
 from harness.calls import _CALLS, make_call
+from harness.case import Case, make_case
 from harness.checks import CHECKS
 from harness.config import Config
 from harness.judge import Session
@@ -240,6 +241,48 @@ def test_every_call_in_the_table_can_be_made_and_names_a_requirement() -> None:
         if aspect.documented == INVALID:
             assert call.meaning is None, name
             assert call.empty is None, name
+
+
+def guessed(aspect: str) -> Case | None:
+    config = dataclasses.replace(PADDED, aspect=f"call.{aspect}", layout="batchfirst")
+    call = make_call(config)
+    assert call is not None
+    return call.guess
+
+
+def test_what_an_invalid_call_may_be_taken_for() -> None:
+    """Lengths count for the first rows, as whole numbers from 0 to T; h_0's rows too many do not.
+
+    Where an accepted call may mean anything else, nothing is guessed.
+    """
+    ordinary = make_case(dataclasses.replace(PADDED, aspect="forward", layout="batchfirst"))
+    assert ordinary.lengths is not None
+    assert ordinary.h_0 is not None
+    few = guessed("lengths.few")
+    assert few is not None
+    assert few.lengths is not None
+    assert few.h_0 is not None
+    assert few.lengths.tolist() == ordinary.lengths.tolist()[:5]
+    assert few.config.batch == 5
+    assert np.array_equal(few.h_0, ordinary.h_0[:, :5])
+    rest = {name: guessed(f"lengths.{name}") for name in ("bool", "float", "beyond", "negative")}
+    found = {
+        name: None if case is None or case.lengths is None else case.lengths.tolist()
+        for name, case in rest.items()
+    }
+    after = ordinary.lengths.tolist()[1:]
+    assert found == {
+        "bool": [1] * 6,
+        "float": ordinary.lengths.tolist(),
+        "beyond": [5, *after],
+        "negative": [0, *after],
+    }
+    more = guessed("h0.rows")
+    assert more is not None
+    assert more.h_0 is not None
+    assert np.array_equal(more.h_0, ordinary.h_0)
+    nothing = ("lengths.many", "lengths.column", "h0.units", "h0.layers", "h0.onerow", "h0.double")
+    assert not any(map(guessed, nothing))
 
 
 def test_gradient_messages_name_the_sign() -> None:
