@@ -1,8 +1,8 @@
 """Values: the whole stack, the shorter stacks that show hidden layers, a second call.
 
 One case costs one call of the whole stack, one call of each shorter stack for its hidden layers,
-and, where asked for, a short one with everything given before, and one more call with other padding
-and other neighbours.
+and, where asked for, a longer one with everything given before, and one more call with other
+padding and other neighbours.
 """
 
 from __future__ import annotations
@@ -60,20 +60,30 @@ def observe_forward(backend: Backend, case: Case, repeat: bool) -> Observation:
     )
 
 
+LONG = 64
+"""Steps from which on one more call of as many is dear."""
+
+
 def _given_more(backend: Backend, layer: Layer, config: Config) -> None:
-    """One short call with an h_0 and lengths where the case has none: they must leave no trace.
+    """One call of more steps with an h_0 and lengths where the case has none; where it has both, of
+    more rows too. They must leave no trace: no state, no lengths, no larger buffer.
 
     Whether it is answered, and how, is asked by other configs.
     """
-    if config.data in ("sweep", "page") or (config.h_0 and config.lengths != "nolens"):
+    if config.data in ("sweep", "page"):
         return
-    lengths = "nolens" if config.layout == "unbatched" else "alllens"
-    with_both = dataclasses.replace(config, h_0=True, lengths=lengths, steps=1)
-    for more in (with_both, dataclasses.replace(with_both, h_0=config.h_0)):
-        if unsupported_reason(backend, more) is None:
-            case = make_case(more)
+    unbatched = config.layout == "unbatched"
+    steps = config.steps + 1 if config.steps < LONG else 1
+    more = dataclasses.replace(config, h_0=True, steps=steps)
+    if not unbatched:
+        has_both = config.h_0 and config.lengths != "nolens"
+        batch = config.batch + has_both
+        more = dataclasses.replace(more, lengths="alllens", batch=batch)
+    for asked in (more, dataclasses.replace(more, h_0=config.h_0)):
+        if unsupported_reason(backend, asked) is None:
+            case = make_case(asked)
             with contextlib.suppress(Exception):
-                call(layer, case, more, case.x, case.h_0, [])
+                call(layer, case, asked, case.x, case.h_0, [])
             return
 
 

@@ -100,6 +100,36 @@ class LengthsRemembered(Full):
         return self.run(x, h_0, lengths)
 
 
+@AREA.wrapping("padded-to-the-longest-call")
+class PaddedToTheLongest(Full):
+    """A sequence is padded with zeros to the longest of all calls; h_n is the state behind them."""
+
+    longest = 0
+
+    def answer(self, x: Array, h_0: Array | None, lengths: Lengths) -> tuple[Array, Array]:
+        self.longest = max(self.longest, len(x))
+        longer = np.zeros((self.longest, *x.shape[1:]), x.dtype)
+        longer[: len(x)] = x
+        if lengths is not None or self.options.bidirectional:
+            return self.run(x, h_0, lengths)
+        output, h_n = self.run(longer, h_0, None)
+        return np.ascontiguousarray(output[: len(x)]), h_n
+
+
+@AREA.wrapping("lengths-of-the-largest-batch")
+class LengthsOfTheLargest(Full):
+    """The lengths of the largest batch so far are kept, and used for smaller ones."""
+
+    kept: Lengths = None
+
+    def answer(self, x: Array, h_0: Array | None, lengths: Lengths) -> tuple[Array, Array]:
+        if lengths is None:
+            return self.run(x, h_0, None)
+        if self.kept is None or len(lengths) >= len(self.kept):
+            self.kept = lengths.copy()
+        return self.run(x, h_0, np.minimum(self.kept[: len(lengths)], len(x)))
+
+
 @AREA.wrapping("step-skipped")
 class StepSkipped(Stepped):
     """The fourth step starts from the state before the third."""
