@@ -382,6 +382,19 @@ def test_a_shared_mask_is_called_that() -> None:
     assert {r.cause for r in other} == {"unexplained"}
 
 
+def test_numbers_in_the_padding_are_asked_alone_where_nan_comes_through() -> None:
+    results = judged(alone("nan-of-the-padding-reaches-the-weights"), PADDED, "gradient_padding")
+    found = {r.part: (r.verdict, r.cause) for r in results if "weight_ih_l0" in r.part}
+    assert found == {
+        "weight_ih_l0": ("fail", "padding"),
+        "weight_ih_l0, finite padding": ("pass", None),
+        "weight_ih_l0_reverse": ("pass", None),
+        "weight_ih_l0_reverse, finite padding": ("pass", None),
+    }
+    results = judged(alone("padding-reaches-the-weights"), PADDED, "gradient_padding")
+    assert not any("finite padding" in r.part for r in results)
+
+
 def test_padding_is_the_cause_only_where_it_is() -> None:
     results = alone("nan-of-the-padding-reaches-the-weights").judge(PADDED)
     failed = [r for r in results if r.verdict == "fail"]

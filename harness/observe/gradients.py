@@ -46,6 +46,11 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     if not case.valid.all():
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
         clean = _gradients(full, case, x, modified)
+    finite = None
+    if any((~np.isfinite(found[name]) & np.isfinite(clean[name])).any() for name in found):
+        # Does only what is not finite come through, or do numbers too, hidden by it?
+        x = np.where(case.valid[:, :, None] | np.isfinite(case.x), case.x, case.x.dtype.type(0.75))
+        finite = _gradients(full, case, x, modified)
     again = _gradients(full, case, case.x, modified)
     changed: list[str] = []
     for name in found:
@@ -61,7 +66,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
         changed=tuple(dict.fromkeys(changed)),
-        derivatives=Derivatives(output, h_n, found, clean, differing),
+        derivatives=Derivatives(output, h_n, found, clean, differing, finite),
     )
 
 

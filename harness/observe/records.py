@@ -51,7 +51,8 @@ class Derivatives(msgspec.Struct, frozen=True):
     """Gradients for the cotangents given: `x` and `h_0` time first, parameters by name.
 
     `found` is with the case's own padding, `clean` with zeros in the padding (the same object
-    where there is no padding), `again` the second time, where that is other than `found`.
+    where there is no padding), `finite` with the finite numbers of the padding alone, where what is
+    not finite reached gradients, and `again` the second time, where that is other than `found`.
     """
 
     output_cotangent: Array
@@ -59,6 +60,7 @@ class Derivatives(msgspec.Struct, frozen=True):
     found: Mapping[str, Array]
     clean: Mapping[str, Array]
     again: Mapping[str, Array] | None = None
+    finite: Mapping[str, Array] | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True):

@@ -23,6 +23,7 @@ def padded(found: Any, clean: Any, own: Any = None) -> Comparison:
     derivatives = SimpleNamespace(
         clean={"bias_ih_l0": np.array(clean, "f"), "x": x},
         found={"bias_ih_l0": np.array(found, "f"), "x": x},
+        finite=None,
     )
     evidence = evidence_of(config, own, observation=SimpleNamespace(derivatives=derivatives))
     evidence.case.x = np.array([[[0]], [[math.nan]]], "f")
@@ -65,10 +66,38 @@ def test_gradients_that_padding_moves_by_what_flushing_moves() -> None:
     assert padded([1, 2.0**-110, 3.5, 4], [1, 0, 3, 4], flushes).cause == "unexplained"
 
 
+def test_numbers_in_the_padding_that_what_is_not_finite_would_hide() -> None:
+    """Asked with the numbers alone, they may move nothing, whatever NaN does."""
+    config = Config(aspect="gradient", steps=2, hidden_size=2)
+    nan, x = math.nan, np.zeros((2, 1, 1), "f")
+
+    def judged(finite: Any, own: Any = None) -> Comparison:
+        clean = np.array([1, 2.0**-110], "f")
+        derivatives = SimpleNamespace(
+            clean={"bias_ih_l0": clean},
+            found={"bias_ih_l0": clean + np.array(nan, "f")},
+            finite={"bias_ih_l0": np.array(finite, "f")},
+        )
+        derivatives.clean["x"] = derivatives.found["x"] = derivatives.finite["x"] = x
+        evidence = evidence_of(config, own, observation=SimpleNamespace(derivatives=derivatives))
+        evidence.case.x = np.array([[[0]], [[nan]]], "f")
+        evidence.case.valid = np.array([[True], [False]])
+        all_of_it, numbers, *_ = gradient_padding.check(evidence)
+        assert all_of_it.cause == "padding"
+        assert numbers.part == "bias_ih_l0, finite padding"
+        assert numbers.power == all_of_it.power
+        return numbers
+
+    assert judged([1, 2.0**-110]).verdict == "pass"
+    assert seen(judged([1.5, 2.0**-110])) == ("fail", "unexplained", 2, 1)
+    assert seen(judged([nan, 2.0**-110])) == ("fail", "unexplained", 2, 1)
+    assert judged([1, 0], measured(flushes=True)).cause == "flush"
+
+
 def test_padding_has_no_gradient() -> None:
     config = Config(aspect="gradient", steps=2, input_size=2)
     x = np.array([[[1, 2]], [[0, TINY / 4]]], "f")
-    derivatives = SimpleNamespace(clean={"x": x}, found={"x": x})
+    derivatives = SimpleNamespace(clean={"x": x}, found={"x": x}, finite=None)
     observation = SimpleNamespace(derivatives=derivatives)
     evidence = evidence_of(config, observation=observation)
     evidence.case.x = x
@@ -87,7 +116,7 @@ def test_padding_has_no_gradient() -> None:
 def test_padding_of_zeros_shows_nothing() -> None:
     config = Config(aspect="gradient", steps=2)
     zero = np.zeros((2, 1, 1), "f")
-    derivatives = SimpleNamespace(clean={"x": zero}, found={"x": zero})
+    derivatives = SimpleNamespace(clean={"x": zero}, found={"x": zero}, finite=None)
     evidence = evidence_of(config, observation=SimpleNamespace(derivatives=derivatives))
     evidence.case.x, evidence.case.valid = (
         np.array([[[7]], [[0]]], "f"),
