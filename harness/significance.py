@@ -10,11 +10,14 @@ import functools
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from reference.arrays import Float64Array
 
 __all__ = [
     "SIGNIFICANCE",
     "Test",
+    "at_most",
     "binomial",
     "smallest_deviation",
     "smallest_distance",
@@ -54,6 +57,17 @@ def binomial(successes: int, trials: int, probability: float, choices: int = 1) 
         min(1.0, choices * _p_value(count, trials, probability)) for count in (0, trials, successes)
     )
     return Test(p_value, none < SIGNIFICANCE and every < SIGNIFICANCE)
+
+
+def at_most(successes: int, trials: int, probability: float) -> Test:
+    """One-sided exact test of a chance of no more than this in each trial, whatever came before.
+
+    `powerful` says whether half of the trials would have been too many.
+    """
+    from scipy.stats import binom
+
+    p_value, half = binom.sf(np.array([successes, trials // 2]) - 1.0, trials, probability)
+    return Test(float(p_value), bool(half < SIGNIFICANCE))
 
 
 @functools.lru_cache(maxsize=1000)

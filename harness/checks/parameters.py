@@ -12,12 +12,15 @@ from harness.checks.unrelated import unrelated
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
 from harness.evidence import Evidence
 from harness.observe import FreshWeights, Stored
-from harness.significance import SIGNIFICANCE, smallest_distance, uniform
+from harness.significance import SIGNIFICANCE, at_most, smallest_distance, uniform
 from reference.arrays import Array
 
 __all__ = ["across", "distribution", "names", "order", "own_file", "seeding", "side_effects"]
 
 UNEXPLAINED = "unexplained"
+
+GRID = 2**23
+"""Numbers that a fresh weight can be with equal chance, at least."""
 
 
 def _facts(evidence: Evidence) -> FreshWeights | None:
@@ -96,6 +99,8 @@ def distribution(evidence: Evidence) -> Iterator[Comparison]:
             result = Comparison(part, PASS, flat.size, message, ratio=test.ratio)
             yield stated(result, {"smallest_distance": smallest_distance(flat.size)})
     yield _repeated(kinds)
+    if evidence.case.fmt.precision >= 24:
+        yield _drawn_before(kinds)
     yield from unrelated(facts.layers, limit)
 
 
@@ -115,6 +120,26 @@ def _repeated(kinds: Mapping[str, list[Array]]) -> Comparison:
     if compared < 2:
         return Comparison("independence", INCONCLUSIVE, 0, "parameters too small to tell")
     return Comparison("independence", PASS, compared, ratio=0.0)
+
+
+def _drawn_before(kinds: Mapping[str, list[Array]]) -> Comparison:
+    """Hardly a number comes twice; of few values, or in a symmetric matrix, many do.
+
+    A generator of float32 has 2^24 values of equal chance; scaled, two of them may round to one.
+    So a number is one of those before it with no more than their count over 2^23.
+    """
+    flat = np.concatenate([a.ravel() for arrays in kinds.values() for a in arrays])
+    again = flat.size - len(np.unique(flat))
+    test = at_most(again, flat.size, min(1.0, flat.size / GRID))
+    said = f"{again} of {flat.size} numbers had been drawn before"
+    part = "numbers drawn before"
+    if not test.ratio <= 1:
+        message = f"{said}: probability {test.p_value:.1e} by chance"
+        return Comparison(part, FAIL, flat.size, message, UNEXPLAINED, ratio=test.ratio)
+    if not test.powerful:
+        message = f"{flat.size} weights are too few to notice anything at {SIGNIFICANCE:g}"
+        return Comparison(part, INCONCLUSIVE, flat.size, message, ratio=test.ratio)
+    return Comparison(part, PASS, flat.size, said, ratio=test.ratio)
 
 
 def seeding(evidence: Evidence) -> Iterator[Comparison]:

@@ -103,6 +103,25 @@ class RepeatedRows(Fresh):
         return weights
 
 
+@AREA.on_oracle("fresh-symmetric")
+class SymmetricRecurrence(Fresh):
+    """Fresh W_hh is symmetric."""
+
+    def fresh(self, weights: dict[str, Array]) -> dict[str, Array]:
+        return {
+            n: np.triu(a) + np.triu(a, 1).T if n.startswith("weight_hh") else a
+            for n, a in weights.items()
+        }
+
+
+@AREA.on_oracle("fresh-of-few-values")
+class FewValues(CompleteLayer):
+    """Fresh weights are drawn from 2,000 values."""
+
+    def drawn(self, limit: float, shape: tuple[int, ...]) -> Array:
+        return limit * (self.rng.integers(0, 2000, shape) / 1000 - 0.9995)
+
+
 @AREA.on_oracle("fresh-in-float64")
 class FreshInDoubles(Fresh):
     """Fresh weights are float64 until others are loaded."""

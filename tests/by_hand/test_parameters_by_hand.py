@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up import evidence_of
-from scipy.stats import kstwo
+from scipy.stats import binom, kstwo
 
 from harness.checks import dropout, masks, parameters
 from harness.comparison import Comparison
@@ -182,6 +183,35 @@ def test_no_two_parameters_are_equal() -> None:
     message = "two parameters (weight_hh, weight_ih) hold equal numbers"
     result = found(small, equal)
     assert said(result) == ("independence", "fail", 2, message, "unexplained", None)
+
+
+def test_numbers_that_were_drawn_before() -> None:
+    """Of 1,000, each is one of those before it with 1,000 / 2^23 at most: 0.12 do. Nine have less
+    than 0.12^9 / 9! = 1.4e-14, five 2e-7. Few bits hold few numbers: of them nothing is said.
+    """
+
+    def found(*sizes: int, dtype: str = "fp32") -> Comparison | None:
+        layers = [{"weight_hh_l0": np.arange(size) / 1e6} for size in sizes]
+        config = dataclasses.replace(FRESH, dtype=dtype)
+        results = parameters.distribution(fresh(*layers, config=config))
+        return next((r for r in results if r.part == "numbers drawn before"), None)
+
+    nine, five, few = found(991, 9), found(995, 5), found(1)
+    assert nine is not None
+    assert five is not None
+    assert few is not None
+    chance = 1000 / 2**23
+    p = binom.sf(8, 1000, chance)
+    assert 1e-15 < p < 1.4e-14
+    message = f"9 of 1000 numbers had been drawn before: probability {p:.1e} by chance"
+    ratio = pytest.approx(math.log(p) / math.log(1e-9), rel=1e-9)
+    assert said(nine)[1:] == ("fail", 1000, message, "unexplained", ratio)
+    said_of_five = "5 of 1000 numbers had been drawn before"
+    assert said(five)[1:5] == ("pass", 1000, said_of_five, None)
+    message = "1 weights are too few to notice anything at 1e-09"
+    assert said(few)[1:5] == ("inconclusive", 1, message, None)
+    assert found(991, 9, dtype="fp16") is None
+    assert found(991, 9, dtype="fp64") is not None
 
 
 def test_seeding() -> None:

@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
+from harness.significance import (
+    SIGNIFICANCE,
+    at_most,
+    binomial,
+    smallest_deviation,
+    smallest_distance,
+)
 
 
 def test_the_smallest_deviation_is_to_the_first_count_that_is_rejected() -> None:
@@ -36,3 +42,13 @@ def test_the_smallest_distance_falls_with_the_root_of_the_count() -> None:
 
 def test_of_many_choices_one_is_no_more_than_certain() -> None:
     assert binomial(50, 100, 0.5, choices=10).p_value == 1
+
+
+def test_a_chance_of_no_more_than_this() -> None:
+    """Three fair coins: two heads or more with 1/2. None at all is never too few."""
+    assert at_most(2, 3, 0.5).p_value == pytest.approx(0.5, rel=1e-12)
+    assert at_most(0, 10**6, 0.5).p_value == 1
+    # Half of 4, of 1 in 100,000 each: 6e-10; of 1 in 10,000: 6e-8.
+    assert at_most(0, 4, 1e-5).powerful
+    assert not at_most(0, 4, 1e-4).powerful
+    assert not at_most(0, 1, 1e-9).powerful
