@@ -40,6 +40,11 @@ class Outcome:
     exhibits: Exhibits = field(default_factory=Exhibits)
 
     @property
+    def pinned(self) -> bool:
+        """Whether the pinned corpus was judged; one of somebody's own may leave much untested."""
+        return not self.header.get("parameters", {}).get("corpus")
+
+    @property
     def unexpected(self) -> list[Result]:
         return [result for result in self.results if result.unexpected]
 
@@ -79,17 +84,18 @@ def conclude(outcome: Outcome, known: KnownDifferences, *, complete: bool, confi
     """Say what only a whole run can say, or that it is none."""
     if complete:
         outcome.vanished = changed(known, outcome.results)
-        whole = not outcome.header.get("parameters", {}).get("corpus")
-        outcome.idle = _idle(outcome.results, whole)
+        outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
-        planned = outcome.header.get("planned", "?")
+        planned = outcome.header.get("planned", 0)
         outcome.unfinished = f"unfinished: {configs:,} of {planned:,} planned configs were judged"
+        if configs == planned:
+            outcome.unfinished += ", but differences were not yet made small"
 
 
-def _idle(results: Sequence[Result], whole: bool) -> list[str]:
+def _idle(results: Sequence[Result], pinned: bool) -> list[str]:
     """Where nothing was concluded: a green that means nothing.
 
-    A corpus of one's own (not `whole`) may leave requirements out.
+    A corpus of one's own (not `pinned`) may leave requirements out.
 
     A backend of which nothing at all was judged; or a requirement, unless the backend documents
     that it does not do what it is about, or is unexpectedly wrong anyway.
@@ -102,7 +108,7 @@ def _idle(results: Sequence[Result], whole: bool) -> list[str]:
         for backend in dict.fromkeys(r.backend for r in results)
         if backend not in judged
     ]
-    if not whole:
+    if not pinned:
         return silent
     wrong = {r.backend for r in results if r.unexpected}
     return (

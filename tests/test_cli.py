@@ -269,6 +269,18 @@ def test_a_backend_that_refuses_everything_is_no_green(tmp_path: Path) -> None:
     assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 1
 
 
+def test_what_a_corpus_of_ones_own_leaves_out_is_no_alarm(tmp_path: Path) -> None:
+    """Nor is it said to have been tested."""
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(f"{CONFIG.id}\n")
+    options = ("--backend", f"{FAULTY}:right", "--corpus", corpus, "--examples", 0)
+    done = invoke("run", *options, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert 'class="matrix own"' in page
+    assert "every requirement has a verdict" not in page
+
+
 def test_what_a_backend_documents_not_to_do_is_shown_and_no_failure(tmp_path: Path) -> None:
     arguments = ["run", "--backend", f"{FAULTY}:partial", "--examples", 0, "--out", tmp_path]
     result = invoke(*arguments)
@@ -292,6 +304,20 @@ def test_an_interruption_that_a_library_swallows_still_ends_a_run() -> None:
         with pytest.raises(KeyboardInterrupt):
             interruption.check()
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_a_run_that_was_ended_while_it_made_differences_small_says_so(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(f"{CONFIG.id}\n")
+    options = ("--backend", f"{FAULTY}:right", "--corpus", corpus, "--examples", 0)
+    invoke("run", *options, "--out", tmp_path)
+    path = tmp_path / "results.jsonl"
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(first.replace(b'"complete"', b'"underway"') + b"\n" + rest)
+    done = invoke("report", "--out", tmp_path)
+    assert done.exit_code == 2
+    said = "1 of 1 planned configs were judged, but differences were not yet made small"
+    assert said in " ".join(done.output.split())
 
 
 def test_the_selftest_names_its_faults_and_what_was_meant() -> None:

@@ -87,7 +87,9 @@ def _matrix(outcome: Outcome) -> Table:
             for backend in backends:
                 cell = row[backend]
                 judged = f" ({cell.configs:,})" if cell.configs else ""
-                cells.append(f"[{STYLES[cell.verdict]}]{cell_mark(cell)}[/]{judged}")
+                quiet = cell.verdict == "untested" and not outcome.pinned
+                style = "dim" if quiet else STYLES[cell.verdict]
+                cells.append(f"[{style}]{cell_mark(cell)}[/]{judged}")
             table.add_row("  " + REQUIREMENTS[key].statement, *cells)
     table.caption = (
         "In brackets: configs. * Apart from failures with an established cause (activation, "

@@ -45,6 +45,7 @@ def page(outcome: Outcome) -> dict[str, Any]:
         "idle": outcome.idle,
         "headline": outcome.headline,
         "unfinished": outcome.unfinished,
+        "pinned": outcome.pinned,
         "reproducers": outcome.reproducers,
         "results": outcome.results,
     }
