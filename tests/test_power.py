@@ -1,63 +1,29 @@
-"""Power is what it says: a fault is seen at exactly the share of elements that was stated."""
+"""Power over values is what it says: a fault is seen at exactly the share that was stated."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import faulty
 import numpy as np
 import pytest
-import torch
-from click.testing import CliRunner
 from faulty import OracleLayer, backend
+from made_up_power import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
 
-from harness.activation import sweep_config
-from harness.backends import load_backend
-from harness.build_corpus import RESEEDED
-from harness.case import make_case, perturb
-from harness.checks import CHECKS
-from harness.checks.power import PROBES, is_size
+from harness.case import make_case
 from harness.checks.steps import direction_steps
 from harness.config import Config
-from harness.corpus import SAMPLE, load_corpus
 from harness.evidence import Evidence
 from harness.faults import faulty as faults_of
 from harness.judge import Session
 from harness.observe import observe
 from harness.oracle import Oracle
-from harness.planted.right import CompleteBackend, CompleteLayer
-from harness.power import VALUES, distributions, headlines
 from harness.results import Result
-from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
-from harness.trust import power as trust
 from reference import layer_names
 
 Array = Any
-
-BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "h_0": True, "scale": 4}
-PLAIN = Config(**BASE)
-TANH = Config(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
-RELU = Config(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
-HALF = Config(**BASE, dtype="fp16", lengths="empties", num_layers=2, bidirectional=True)
-INTS = Config(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=2)
-VALUED = [PLAIN, TANH, RELU, HALF, INTS]
-
-
-def judged(implementation: Any, config: Config, check: str) -> list[Result]:
-    return [r for r in Session({"x": implementation}).judge(config) if r.check == check]
-
-
-def seen(results: Sequence[Result]) -> dict[str, float]:
-    """Share of elements that failed, by part."""
-    return {r.part: r.failing / r.compared for r in results}
-
-
-def stated(config: Config, check: str, probe: str, implementation: Any = None) -> dict[str, float]:
-    """What the check states of a right implementation, by part."""
-    results = judged(implementation or faulty.right, config, check)
-    return {r.part: r.power[probe] for r in results if probe in r.power}
 
 
 class DropsBias(OracleLayer):
@@ -314,265 +280,3 @@ def test_a_prefix_is_compared_with_layers_that_differ() -> None:
     for layers, prefix in enumerate(stack.hidden, start=1):
         share = float((stack.forward.h_n[:layers] != prefix.h_n).mean())
         assert said[f"first {layers} layer{'s' * (layers > 1)}"] == share
-
-
-GRADIENT = Config(
-    aspect="gradient",
-    input_size=3,
-    hidden_size=4,
-    batch=3,
-    steps=4,
-    h_0=True,
-    scale=2,
-    dtype="fp16",  # where not every fault is seen at every element
-    seed=5,
-)
-
-
-class Truncated(CompleteLayer):
-    """Gradients of one layer by torch, with every state but h_0 cut off from those before."""
-
-    def derive(
-        self, x: Array, h_0: Array, lengths: Array, output: Array, h_n: Array
-    ) -> dict[str, Array]:
-        given = {"x": x, "h_0": h_0[0], **self.weights}
-        leaf = {k: torch.tensor(v.astype(np.float64), requires_grad=True) for k, v in given.items()}
-        w_ih, w_hh, b_ih, b_hh = (leaf[name] for name in layer_names(0, False, True))
-        h, total = leaf["h_0"], torch.zeros((), dtype=torch.float64)
-        for t in range(len(x)):
-            h = torch.tanh(leaf["x"][t] @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
-            total = total + (h * torch.tensor(output[t].astype(np.float64))).sum()
-            if t == len(x) - 1:
-                total = total + (h * torch.tensor(h_n[0].astype(np.float64))).sum()
-            h = h.detach()
-        total.backward()
-        found = {k: v.grad.numpy() for k, v in leaf.items() if v.grad is not None}
-        return {**found, "h_0": found["h_0"][None]}
-
-
-class NeighboursGradient(CompleteLayer):
-    def derive(self, *given: Array) -> dict[str, Array]:
-        found = super().derive(*given)
-        return {k: np.roll(v, 1, axis=1) if k in ("x", "h_0") else v for k, v in found.items()}
-
-
-class Nought(CompleteLayer):
-    def derive(self, *given: Array) -> dict[str, Array]:
-        return {k: 0 * v for k, v in super().derive(*given).items()}
-
-
-class Negative(CompleteLayer):
-    def derive(self, *given: Array) -> dict[str, Array]:
-        return {k: -v for k, v in super().derive(*given).items()}
-
-
-@pytest.mark.parametrize(
-    ("probe", "fault"),
-    [("carry", Truncated), ("row", NeighboursGradient), ("zero", Nought), ("sign", Negative)],
-)
-def test_a_wrong_gradient_is_seen_where_power_says(probe: str, fault: type[CompleteLayer]) -> None:
-    failed = seen(judged(CompleteBackend(fault), GRADIENT, "gradient"))
-    said = stated(GRADIENT, "gradient", probe, CompleteBackend())
-    parts = ("x", "h_0") if probe == "row" else [part for part in said if part != "signs"]
-    assert {part: failed[part] for part in parts} == {part: said[part] for part in parts}
-
-
-@pytest.mark.parametrize("probe", ["row", "step"])
-def test_power_against_what_a_sum_leaves_out_is_that_of_leaving_it_out(probe: str) -> None:
-    """Leaving out a row, or a step, has the share that all such faults together have."""
-
-    def leaving(place: int) -> type[CompleteLayer]:
-        class LeavesOut(CompleteLayer):
-            """The parameters' gradients without one row's or step's share in them."""
-
-            def derive(
-                self, x: Array, h_0: Array, lengths: Array, output: Array, h_n: Array
-            ) -> dict[str, Array]:
-                whole = super().derive(x, h_0, lengths, output, h_n)
-                if probe == "row":
-                    output, h_n = output.copy(), h_n.copy()
-                    output[:, place], h_n[:, place] = 0, 0
-                    without = super().derive(x, h_0, lengths, output, h_n)
-                    return {**without, "x": whole["x"], "h_0": whole["h_0"]}
-                # dx_t = W_ih^T delta_t, and W_ih has more rows than columns: from its gradient.
-                delta = self.delta(whole["x"])
-                states = super().evaluate(x, h_0, lengths)[0]
-                before = h_0[0] if place == 0 else states[place - 1]
-                lost = {
-                    "weight_ih_l0": delta[place].T @ x[place],
-                    "weight_hh_l0": delta[place].T @ before,
-                    "bias_ih_l0": delta[place].sum(axis=0),
-                    "bias_hh_l0": delta[place].sum(axis=0),
-                }
-                return {k: v - lost.get(k, 0) for k, v in whole.items()}
-
-            def delta(self, of_x: Array) -> Array:
-                return of_x @ np.linalg.inv(self.weights["weight_ih_l0"].astype(np.float64))
-
-        return LeavesOut
-
-    config = dataclasses.replace(GRADIENT, input_size=4)
-    places = range(config.batch if probe == "row" else config.steps)
-    shares = [seen(judged(CompleteBackend(leaving(place)), config, "gradient")) for place in places]
-    said = stated(config, "gradient", probe, CompleteBackend())
-    for name in config.options.parameter_shapes():
-        assert said[name] == pytest.approx(np.mean([share[name] for share in shares]))
-
-
-NOTHING_SEEN = [
-    ("step_residual", Config(nonlinearity="relu", steps=3, h_0=True, scale=8, seed=11), "bias"),
-    ("forward_error", "tanh-l1-unidir-biased-unbatched-drop00-noh0-nolens-fp16-i003-h004-b00001-t0005-w16-mixed-s011021", "bias, state"),  # noqa: E501
-    ("exact_lane", "gradient-relu-l3-bidir-biased-unbatched-drop00-withh0-nolens-fp32-i005-h003-b00001-t0004-w01-ints-s001008", "bias"),  # noqa: E501
-    ("bounded", Config(input_size=3, hidden_size=4, seed=1), "saturated"),
-    ("repeatable", Config(h_0=True, lengths="empties"), "carry"),
-    ("last_state", Config(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("check", "config", "unseen"), NOTHING_SEEN)
-def test_a_comparison_that_sees_nothing_is_inconclusive(
-    check: str, config: Config | str, unseen: str
-) -> None:
-    config = Config.parse(config) if isinstance(config, str) else config
-    if check == "last_state":
-        seeds = (dataclasses.replace(config, seed=seed) for seed in range(100))
-        config = next(c for c in seeds if 0 in stated(c, check, "row").values())
-    if check == "step_residual":
-        seeds = (dataclasses.replace(config, seed=seed) for seed in range(100))
-        config = next(c for c in seeds if 0 in stated(c, check, "bias").values())
-    results = judged(CompleteBackend(), config, check)
-    blind = [r for r in results if 0 in r.power.values()]
-    assert blind
-    for result in results:
-        assert result.verdict == ("inconclusive" if result in blind else "pass"), result
-    assert any(unseen in r.message for r in blind)
-    assert all("no element would have shown" in r.message for r in blind if r.compared)
-
-
-def test_a_lonely_row_is_called_again_and_a_padded_one_is_among_those_kept() -> None:
-    for seed in range(4):
-        alone = make_case(Config(input_size=3, hidden_size=4, steps=3, seed=seed))
-        assert perturb(alone, padding=True, neighbours=True)[2].all()
-        for batch in (2, 3):
-            case = make_case(dataclasses.replace(PLAIN, lengths="ragged", batch=batch, seed=seed))
-            kept = perturb(case, padding=True, neighbours=True)[2]
-            assert not kept.all()
-            assert (~case.valid[:, kept]).any()
-
-
-@pytest.mark.parametrize(("trials", "chance"), [(1000, 0.5), (20000, 0.01), (500, 0.75)])
-def test_the_smallest_deviation_is_just_noticed(trials: int, chance: float) -> None:
-    size = smallest_deviation(trials, chance)
-    count = trials * chance + trials * size
-    assert binomial(round(count), trials, chance).ratio > 1
-    assert binomial(round(count * 0.98), trials, chance).ratio < 1
-
-
-def test_the_smallest_distance_is_just_noticed() -> None:
-    from scipy.stats import kstwo
-
-    for count in (300, 5000):
-        assert SIGNIFICANCE / 2 < kstwo.sf(smallest_distance(count), count) <= SIGNIFICANCE * 1.01
-
-
-def unseen(session: Session, config: Config) -> int:
-    asked = (*VALUES, "gradient")
-    return sum(
-        value == 0
-        for result in session.judge(config)
-        if result.check in asked
-        for value in result.power.values()
-    )
-
-
-@pytest.mark.parametrize("config_id", RESEEDED)
-def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
-    config = Config.parse(config_id)
-    name = "right" if config.lengths == "empties" else "torch"  # which refuses empty rows
-    session = Session({name: CompleteBackend() if name == "right" else load_backend(name)})
-    other = dataclasses.replace(config, seed=RESEEDED[config_id])
-    pinned = {*load_corpus(), *load_corpus(SAMPLE)}
-    assert other in pinned
-    assert config not in pinned
-    assert unseen(session, other) < unseen(session, config)
-    if config.data != "special" and config.dtype != "bf16":
-        # Behind an infinity nothing is compared from start to end: there is nothing to be seen.
-        assert unseen(session, other) == 0
-
-
-def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
-    session = Session({"torch": load_backend("torch"), "right": CompleteBackend()})
-    asked = [
-        *VALUED,
-        GRADIENT,
-        sweep_config("tanh", "fp32"),
-        *(c for c in load_corpus() if c.aspect in ("training", "fresh") or c.data == "special"),
-    ]
-    found: dict[str, set[str]] = {}
-    for config in asked:
-        for result in session.judge(config):
-            found.setdefault(result.check, set()).update(result.power)
-    table = {check.name: set(check.sees) for check in CHECKS}
-    assert {probe for probes in table.values() for probe in probes} == PROBES.keys()
-    for check, probes in found.items():
-        assert probes == table[check] or check in ("gradient_padding", "modes"), check
-
-
-def line(check: str, config: Config = PLAIN, **power: float) -> Result:
-    (some, *_) = judged(faulty.right, PLAIN, "transfer")
-    changed = {"check": check, "power": power, "config_id": config.id}
-    return Result(**{**{f: getattr(some, f) for f in some.__struct_fields__}, **changed})
-
-
-def test_distributions_count_what_has_power_worst_first() -> None:
-    shares = [line("step_residual", bias=k / 200) for k in range(200)]
-    sizes = [line("dropout_rate", smallest_deviation=k / 10) for k in (1, 2, 4)]
-    bias, size = distributions([*sizes, *shares])
-    assert (bias.check, bias.comparisons, bias.powered) == ("step_residual", 200, 199)
-    assert (bias.least, bias.percent, bias.tenth, bias.median) == (0, 0.01, 0.1, 0.5)
-    assert is_size(size.probe)
-    assert (size.powered, size.least, size.median) == (3, 0.4, 0.2)
-
-
-def test_headlines_are_of_values_where_the_fault_is_possible() -> None:
-    results = [
-        line("step_residual", bias=0.5, row=0.0),
-        line("forward_error", bias=0.0, row=0.1),
-        line("last_state", row=0.0, state=0.0),
-    ]
-    bias, state, row = headlines(results)[""]
-    assert (bias.share, row.share, state.share) == (0.5, 0.5, 1.0)
-    assert set(headlines(results, lambda config: config.dtype)) == {"fp32"}
-
-
-@pytest.mark.parametrize(("config", "code"), [(PLAIN, 0), (Config.parse(next(iter(RESEEDED))), 1)])
-def test_the_command_exits_1_where_a_figure_is_too_low(
-    monkeypatch: pytest.MonkeyPatch, config: Config, code: int
-) -> None:
-    monkeypatch.setattr(trust, "load_corpus", lambda path: [config])
-    done = CliRunner().invoke(trust.main)
-    assert done.exit_code == code, done.output
-    assert "a wrong previous state" in done.output
-    assert "b_hh dropped" in done.output
-
-
-def test_a_second_call_states_what_it_changed() -> None:
-    """`padding`: kept rows that have padding; `neighbours`: what moved beside the kept rows."""
-    case = make_case(RELU)
-    x, _, kept = perturb(case, padding=True, neighbours=True)
-    rows = [
-        bool((np.nan_to_num(x[:, b], nan=9e9) != np.nan_to_num(case.x[:, b], nan=9e9)).any())
-        for b in np.flatnonzero(kept)
-    ]
-    assert 0 < np.mean(rows) < 1
-    assert stated(RELU, "padding_ignored", "padding") == {"second call": np.mean(rows)}
-    observation = observe(faulty.right, case, repeat=True)
-    assert observation.forward is not None
-    beside = [(b - 1) % RELU.batch for b in np.flatnonzero(kept)]
-    outputs = (observation.forward.output, observation.repeats[0].forward.output)
-    moved = float(np.not_equal(*(output[:, beside] for output in outputs)).mean())
-    assert 0 < moved < 1
-    assert stated(RELU, "rows_independent", "neighbours") == {"second call": moved}
-    assert observation.repeats[0].kept.tolist() == kept.tolist()
-    carried = float((observation.forward.h_n != case.h_0)[:, kept].mean())
-    assert stated(RELU, "repeatable", "carry") == {"second call": carried}

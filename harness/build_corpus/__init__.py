@@ -1,0 +1,15 @@
+"""Writes the pinned corpus: `python -m harness.build_corpus` (needs the extra `test`).
+
+A covering array of strength 3 over all options (every triple of option values stands together
+in at least one config that the constraints allow), three times with other sizes and seeds;
+one of strength 2 with the other precisions; and configs whose sizes are degenerate. What it
+writes is committed: the corpus changes when somebody runs this and reviews the change, never
+because a library was upgraded.
+"""
+
+from __future__ import annotations
+
+from harness.build_corpus.content import RESEEDED, build, build_sample
+from harness.build_corpus.covering import FACTORS, allowed
+
+__all__ = ["FACTORS", "RESEEDED", "allowed", "build", "build_sample"]

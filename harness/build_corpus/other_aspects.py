@@ -1,0 +1,94 @@
+"""Configs of calls, parameters, files, and the same call again and again."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from harness.aspects import CALLS
+from harness.config import Config
+
+__all__ = ["CALL_BASES", "calls", "parameters", "steady"]
+
+CALL_BASES = (
+    {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
+    {
+        "nonlinearity": "relu",
+        "num_layers": 2,
+        "bidirectional": True,
+        "layout": "batchfirst",
+        "dropout": 50,
+        "h_0": True,
+        "lengths": "ragged",
+        "input_size": 4,
+        "hidden_size": 3,
+        "batch": 6,
+        "steps": 5,
+        "seed": 102,
+    },
+    {
+        "nonlinearity": "relu",
+        "bias": False,
+        "h_0": True,
+        "lengths": "alllens",
+        "input_size": 5,
+        "hidden_size": 5,
+        "batch": 5,
+        "steps": 4,
+        "seed": 103,
+    },
+)
+
+
+def calls(bases: Iterable[dict[str, Any]]) -> Iterator[Config]:
+    """Every call, changed from each of these."""
+    for base in bases:
+        for aspect in CALLS:
+            yield Config(aspect=aspect, data="plain", **base)
+
+
+def parameters(aspect: str) -> Iterator[Config]:
+    options: tuple[dict[str, Any], ...] = (
+        {"hidden_size": 16, "input_size": 20},
+        {"hidden_size": 7, "input_size": 3, "num_layers": 2, "bidirectional": True},
+        {"hidden_size": 1, "input_size": 9},
+        {"hidden_size": 40, "input_size": 1, "bias": False},
+        {"hidden_size": 12, "num_layers": 3, "nonlinearity": "relu", "layout": "batchfirst"},
+        {"hidden_size": 9, "input_size": 9, "dtype": "fp16"},
+        {"hidden_size": 9, "input_size": 4, "dtype": "fp64", "bidirectional": True},
+        {"hidden_size": 9, "input_size": 4, "dtype": "bf16", "bidirectional": True},
+        {"hidden_size": 64, "input_size": 33, "num_layers": 2, "dropout": 50},
+    )
+    for count, changes in enumerate(options):
+        yield Config(aspect=aspect, data="plain", batch=2, steps=2, seed=50000 + count, **changes)
+
+
+def steady() -> Iterator[Config]:
+    """Ordinary, subnormal and special numbers; small, and large enough for several threads."""
+    base = Config(aspect="steady", h_0=True, lengths="ragged", seed=17)
+    small = {"input_size": 3, "hidden_size": 5, "batch": 6, "steps": 3}
+    large = {"input_size": 70, "hidden_size": 130, "batch": 90, "steps": 3}
+    for number, (sizes, nonlinearity, data) in enumerate(
+        itertools.product((small, large), ("tanh", "relu"), ("plain", "mixed", "special"))
+    ):
+        more: dict[str, Any] = {
+            **sizes,
+            "nonlinearity": nonlinearity,
+            "data": data,
+            "num_layers": 1 + number % 2,
+            "bidirectional": number % 3 == 0,
+            "layout": ("timefirst", "batchfirst")[number // 2 % 2],
+        }
+        yield dataclasses.replace(base, **more)
+    of_large: dict[str, Any] = {**large, "dtype": "fp64", "lengths": "nolens", "data": "plain"}
+    of_small: dict[str, Any] = {**small, "dtype": "fp16"}
+    yield dataclasses.replace(base, **of_large)
+    yield dataclasses.replace(base, **of_small)
+    # Few rows and many: a product may be shared out among threads by rows, or by units.
+    for number, (batch, hidden) in enumerate(((6, 64), (90, 33))):
+        of_few: dict[str, Any] = {"input_size": 6, "hidden_size": hidden, "batch": batch}
+        more = {**of_few, "lengths": "nolens", "data": "plain", "steps": 3}
+        more["nonlinearity"] = ("tanh", "relu")[number]
+        yield dataclasses.replace(base, **more)

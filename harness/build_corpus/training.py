@@ -1,0 +1,127 @@
+"""Configs in training mode: dropout that drops, and where nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import covertable
+
+from harness.config import Config
+
+__all__ = ["small_training", "training"]
+
+
+def training(strength: int, dropouts: list[int]) -> Iterator[Config]:
+    factors = {
+        "nonlinearity": ["tanh", "relu"],
+        "num_layers": [1, 2, 3],
+        "bidirectional": [False, True],
+        "bias": [True, False],
+        "layout": ["timefirst", "batchfirst"],
+        "dropout": dropouts,
+        "h_0": [False, True],
+        "lengths": ["nolens", "alllens"],
+        "dtype": ["fp32", "fp32", "fp16"],
+        "data": ["plain"],
+    }
+    for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
+        yield Config(
+            aspect="training",
+            **row,
+            input_size=3,
+            hidden_size=24,
+            batch=40,
+            steps=6,
+            seed=40000 + count,
+        )
+    # One layer, and no dropout, at least twice each whatever the covering array does.
+    for seed, changes in enumerate(({"num_layers": 1}, {"dropout": 0}, {"dropout": 99})):
+        for layout in ("timefirst", "batchfirst"):
+            base = {"dropout": 50, "num_layers": 2, "layout": layout, "seed": 40900 + seed}
+            more: dict[str, Any] = {**base, **changes}
+            yield Config(
+                aspect="training",
+                input_size=2,
+                hidden_size=20,
+                batch=32,
+                steps=4,
+                data="plain",
+                **more,
+            )
+    yield from _shared_out()
+    yield from _padded_training()
+
+
+def _padded_training() -> Iterator[Config]:
+    """Nothing drops: training mode is evaluation mode, padding and all."""
+    for seed, (layers, dropout, nonlinearity) in enumerate(((1, 50, "tanh"), (2, 0, "relu"))):
+        yield Config(
+            aspect="training",
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            bidirectional=layers == 2,
+            layout=("timefirst", "batchfirst")[seed],
+            lengths="ragged",
+            dropout=dropout,
+            h_0=seed == 1,
+            input_size=2,
+            hidden_size=5,
+            batch=6,
+            steps=4,
+            data="plain",
+            seed=40960 + seed,
+        )
+
+
+def _shared_out() -> Iterator[Config]:
+    """So many elements that threads share them out."""
+    for seed, (layout, dropout) in enumerate((("timefirst", 50), ("batchfirst", 25))):
+        yield Config(
+            aspect="training",
+            num_layers=2,
+            layout=layout,
+            dropout=dropout,
+            input_size=2,
+            hidden_size=128,
+            batch=64,
+            steps=8,
+            data="plain",
+            seed=40950 + seed,
+        )
+
+
+def small_training() -> Iterator[Config]:
+    """Few steps and layers: each config compiles half a dozen layers."""
+    for count, (dropout, layers, bidirectional, nonlinearity) in enumerate(
+        (
+            (50, 2, False, "tanh"),
+            (25, 2, True, "relu"),
+            (75, 2, False, "relu"),
+            (50, 3, False, "tanh"),
+            (25, 3, True, "relu"),
+            (99, 2, False, "tanh"),
+            (90, 2, False, "relu"),
+            (0, 2, False, "tanh"),
+            (0, 2, True, "relu"),
+            (50, 1, False, "tanh"),
+            (50, 1, True, "relu"),
+        )
+    ):
+        yield Config(
+            aspect="training",
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            bidirectional=bidirectional,
+            layout=("timefirst", "batchfirst")[count % 2],
+            dropout=dropout,
+            h_0=bool(count % 3),
+            input_size=2,
+            hidden_size=40,
+            batch=64,
+            steps=2,
+            data="plain",
+            seed=41000 + count,
+        )
+    yield from _shared_out()
+    yield from _padded_training()

@@ -1,0 +1,49 @@
+"""Configs of every kind of arithmetic, and what power is stated and seen there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import faulty
+
+from harness.config import Config
+from harness.judge import Session
+from harness.results import Result
+
+Array = Any
+
+
+BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "h_0": True, "scale": 4}
+PLAIN = Config(**BASE)
+TANH = Config(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
+RELU = Config(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
+HALF = Config(**BASE, dtype="fp16", lengths="empties", num_layers=2, bidirectional=True)
+INTS = Config(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=2)
+GRADIENT = Config(
+    aspect="gradient",
+    input_size=3,
+    hidden_size=4,
+    batch=3,
+    steps=4,
+    h_0=True,
+    scale=2,
+    dtype="fp16",  # where not every fault is seen at every element
+    seed=5,
+)
+VALUED = [PLAIN, TANH, RELU, HALF, INTS]
+
+
+def judged(implementation: Any, config: Config, check: str) -> list[Result]:
+    return [r for r in Session({"x": implementation}).judge(config) if r.check == check]
+
+
+def seen(results: Sequence[Result]) -> dict[str, float]:
+    """Share of elements that failed, by part."""
+    return {r.part: r.failing / r.compared for r in results}
+
+
+def stated(config: Config, check: str, probe: str, implementation: Any = None) -> dict[str, float]:
+    """What the check states of a right implementation, by part."""
+    results = judged(implementation or faulty.right, config, check)
+    return {r.part: r.power[probe] for r in results if probe in r.power}
