@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,12 +17,19 @@ from functools import partial
 import numpy as np
 
 from harness.checks.power import stated
+from harness.checks.repetition import (
+    MOST_PARTS,
+    displacements,
+    in_memory,
+    most_striking,
+    pairs_along,
+)
 from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.observe import Dropping
 from harness.observe.dropping import CALLS
-from harness.significance import SIGNIFICANCE, Test, binomial, smallest_deviation
+from harness.significance import SIGNIFICANCE, binomial, smallest_deviation
 from reference.arrays import BoolArray
 
 __all__ = ["independent", "rate"]
@@ -34,16 +40,6 @@ Masks = Sequence[BoolArray]
 """Which elements came through, for each call: (T, B, D * H)."""
 Pairs = Callable[[BoolArray], tuple[BoolArray, BoolArray]]
 Range = tuple[float, float]
-
-MOST_PARTS = 16
-"""Threads that may fill a mask together."""
-
-THREADS = min(MOST_PARTS, os.cpu_count() or MOST_PARTS)
-"""As many as there can be here."""
-
-
-LARGE = 300
-"""Elements of a mask from which on displacements beyond its half leave pairs enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +116,7 @@ class _Calls:
         mask = self.masks[number]
         distances = [
             found.distance
-            for found in _displacements(mask, alike, more=True)
+            for found in displacements(mask, alike, more=True)
             if found.repeats(alike) and found.between_threads(mask.size)
         ]
         return bool(distances) and self._rate_is_right(number, max(distances))
@@ -183,7 +179,7 @@ def _in_parts(mask: BoolArray, chances: Sequence[float]) -> bool:
     by more than the choice among parts and chances gives (one natural logarithm for each).
     """
     states = np.array(chances)[:, None]
-    for flat in _in_memory(mask).values():
+    for flat in in_memory(mask).values():
         one = float(flat.mean())
         logs = one * math.log(one) + (1 - one) * math.log1p(-one) if 0 < one < 1 else 0.0
         for parts in range(2, MOST_PARTS + 1):
@@ -198,11 +194,6 @@ def _in_parts(mask: BoolArray, chances: Sequence[float]) -> bool:
             if all(binomial(k, n, chances[c]).ratio <= 1 for k, n, c in counts):
                 return True
     return False
-
-
-def _in_memory(mask: BoolArray) -> dict[str, BoolArray]:
-    """A mask (T, B, K) in either order of its memory."""
-    return {"steps": mask.ravel(), "rows": mask.swapaxes(0, 1).ravel()}
 
 
 def _tested(
@@ -328,7 +319,7 @@ def _striking(masks: Masks, alike: float) -> tuple[int, int, int]:
 
 def _repeating(calls: _Calls) -> Comparison:
     """The call that is most like itself, displaced."""
-    every = [_displaced(mask, calls.own_alike(n)) for n, mask in enumerate(calls.masks)]
+    every = [most_striking(mask, calls.own_alike(n)) for n, mask in enumerate(calls.masks)]
     number = max(range(len(every)), key=lambda n: every[n].deviation(calls.own_alike(n)))
     found, alike = every[number], calls.own_alike(number)
     apart = f"{found.distance:,} places apart (of {calls.masks[0].size:,}, {found.order} first)"
@@ -347,75 +338,13 @@ def _repeating(calls: _Calls) -> Comparison:
     return replace(result, message=said, cause="repeats")
 
 
-@dataclass(frozen=True)
-class _Displaced:
-    """How often a mask agrees with itself `distance` places later, in disjoint pairs."""
-
-    same: int
-    pairs: int
-    distance: int
-    order: str
-    choices: int
-
-    def test(self, alike: float) -> Test:
-        return binomial(self.same, self.pairs, alike, self.choices)
-
-    def excess(self, alike: float) -> float:
-        """In standard deviations, and below 0 where it is less often than by chance."""
-        spread = math.sqrt(max(self.pairs * alike * (1 - alike), 1.0))
-        return (self.same - self.pairs * alike) / spread
-
-    def deviation(self, alike: float) -> float:
-        """Either way: which of several is the most striking."""
-        return abs(self.excess(alike))
-
-    def between_threads(self, size: int) -> bool:
-        """Whether it is as far as from one thread's part of the memory to another's.
-
-        Threads that draw the same numbers repeat what they drop so far apart, and no nearer. Their
-        parts need not be equal (a half of MindSpore's two was seen to be 0.4 of a mask); but none
-        is smaller than half an equal share.
-        """
-        return self.distance >= size / (2 * THREADS)
-
-    def repeats(self, alike: float) -> bool:
-        """More often than by chance, that is; by chance alone once in a billion calls."""
-        # What is no five standard deviations away is far from that: the exact test is dear.
-        return self.excess(alike) > 5 and self.test(alike).ratio > 1
-
-
-def _displaced(mask: BoolArray, alike: float) -> _Displaced:
-    """The most striking displacement of a mask (T, B, K), in either order of its memory."""
-    return max(_displacements(mask, alike), key=lambda one: one.deviation(alike))
-
-
-def _displacements(mask: BoolArray, alike: float, *, more: bool = False) -> list[_Displaced]:
-    """The most striking one in each order of the memory; `more`: of those that fare alike more
-    often than by chance.
-    """
-    orders = _in_memory(mask)
-    found = []
-    for order, flat in orders.items():
-        furthest = 3 * flat.size // 4 if flat.size >= LARGE else (flat.size + 1) // 2
-        distances = np.arange(1, furthest + 1)
-        spectrum = np.fft.rfft(np.where(flat, 1.0, -1.0), 2 * flat.size)
-        agreeing = np.fft.irfft(np.abs(spectrum) ** 2)[distances]
-        pairs = flat.size - distances
-        excess = ((agreeing / pairs + 1) / 2 - alike) * np.sqrt(pairs)
-        distance = int(distances[np.argmax(excess if more else np.abs(excess))])
-        a, b = _pairs(flat, 0, distance, 0)
-        choices = len(orders) * len(distances)
-        found.append(_Displaced(int((a == b).sum()), b.size, distance, order, choices))
-    return found
-
-
 def _places(config: Config, shape: tuple[int, ...]) -> dict[str, Pairs]:
     """What makes pairs of elements of some calls' masks, each of `shape` (T, B, D * H), by name."""
     found: dict[str, Pairs] = {}
     for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
         for distance, start in _distances(shape[axis - 1]):
             found[f"{name}, {distance} apart from {start}"] = partial(
-                _pairs, axis=axis, distance=distance, start=start
+                pairs_along, axis=axis, distance=distance, start=start
             )
     if config.bidirectional:
         hidden = config.hidden_size
@@ -427,10 +356,3 @@ def _distances(length: int) -> list[tuple[int, int]]:
     """Neighbours, from even and from odd places; next but one; the other half."""
     wanted = ((1, 0), (1, 1), (2, 0), (length // 2, 0))
     return [(d, s) for d, s in dict.fromkeys(wanted) if d >= 1 and s + 2 * d <= length]
-
-
-def _pairs(masks: BoolArray, axis: int, distance: int, start: int) -> tuple[BoolArray, BoolArray]:
-    """Elements and those `distance` behind them, each element in one pair at most."""
-    places = np.arange(start, masks.shape[axis] - distance)
-    first = places[(places - start) // distance % 2 == 0]
-    return np.take(masks, first, axis), np.take(masks, first + distance, axis)

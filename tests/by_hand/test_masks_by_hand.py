@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from made_up_dropping import BOTH, DROPPING, answer, calls, drawn, dropping, mask, said, through
 
-from harness.checks import masks
+from harness.checks import repetition
 from harness.checks.masks import (
     _distances,
     _in_parts,
-    _pairs,
     _striking,
     _tested,
     independent,
     rate,
 )
+from harness.checks.repetition import pairs_along
 from harness.comparison import Comparison
 from harness.observe import Forward
 from harness.significance import binomial, smallest_deviation
@@ -28,7 +28,7 @@ from harness.significance import binomial, smallest_deviation
 @pytest.fixture(autouse=True)
 def _sixteen_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What explains a repetition depends on how many there can be."""
-    monkeypatch.setattr(masks, "THREADS", 16)
+    monkeypatch.setattr(repetition, "THREADS", 16)
 
 
 def test_chances_of_two_elements_to_fare_alike() -> None:
@@ -194,7 +194,7 @@ def test_each_element_is_in_one_pair_at_most() -> None:
         (2, 1, [(1, 3), (2, 4), (5, 7), (6, 8)]),
         (1, 3, [(3, 4), (5, 6), (7, 8)]),
     ):
-        one, two = _pairs(places, 1, distance, start)
+        one, two = pairs_along(places, 1, distance, start)
         assert list(zip(one[0].tolist(), two[0].tolist(), strict=True)) == expected
 
 

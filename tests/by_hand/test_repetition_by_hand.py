@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 from made_up_dropping import DROPPING, calls, drawn, dropping, mask, said, through
 
-from harness.checks import masks
+from harness.checks import repetition
 from harness.checks.masks import (
-    _Displaced,
-    _displaced,
-    _displacements,
     _repeating,
     independent,
     rate,
 )
+from harness.checks.repetition import Displaced, displacements, most_striking
 from harness.comparison import Comparison
 from harness.observe import Forward
 from harness.significance import binomial
@@ -27,7 +25,7 @@ from harness.significance import binomial
 @pytest.fixture(autouse=True)
 def _sixteen_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What explains a repetition depends on how many there can be."""
-    monkeypatch.setattr(masks, "THREADS", 16)
+    monkeypatch.setattr(repetition, "THREADS", 16)
 
 
 def test_a_call_repeats_itself_more_often_than_its_own_layers_would() -> None:
@@ -69,7 +67,7 @@ def test_a_call_repeats_itself_if_it_does_in_either_order_of_its_memory() -> Non
     rng = np.random.default_rng(7)
     first, part = rng.random(5760) < 0.5, rng.random(1440) < 0.5
     found = calls((first & np.tile(part, 4)).reshape(6, 40, 24))
-    steps, rows = _displacements(found.masks[0], found.own_alike(0), more=True)
+    steps, rows = displacements(found.masks[0], found.own_alike(0), more=True)
     assert (steps.distance, rows.distance) == (1440, 72)
     assert rows.same > steps.same
     assert found.repeats(0)
@@ -95,8 +93,8 @@ def test_what_sharing_explains_is_not_put_down_to_repetition() -> None:
     assert (first.verdict, first.cause, second.verdict) == ("fail", "shared", "pass")
 
 
-def displaced(same: int, pairs: int = 100, choices: int = 1) -> _Displaced:
-    return _Displaced(same, pairs, 1, "steps", choices)
+def displaced(same: int, pairs: int = 100, choices: int = 1) -> Displaced:
+    return Displaced(same, pairs, 1, "steps", choices)
 
 
 def test_a_displacement_is_as_striking_as_it_is_many_deviations_away() -> None:
@@ -136,8 +134,8 @@ def test_the_most_striking_displacement(
 ) -> None:
     same, pairs, distance = expected
     size = len(places)
-    found = _displaced(np.array(places).reshape(size, 1, 1) == 1, alike)
-    assert found == _Displaced(same, pairs, distance, "steps", 2 * ((size + 1) // 2))
+    found = most_striking(np.array(places).reshape(size, 1, 1) == 1, alike)
+    assert found == Displaced(same, pairs, distance, "steps", 2 * ((size + 1) // 2))
 
 
 @pytest.mark.parametrize("size", [15, 16, 23, 31])
@@ -149,15 +147,15 @@ def test_no_displacement_is_more_striking_than_the_one_found(size: int) -> None:
         for distance in range(1, (size + 1) // 2 + 1):
             pairs = [flat[k] == flat[k + distance] for k in range(size - distance)]
             excess[distance] = abs(sum(pairs) / len(pairs) - 0.52) * math.sqrt(len(pairs))
-        found = _displaced(flat.reshape(size, 1, 1), 0.52)
+        found = most_striking(flat.reshape(size, 1, 1), 0.52)
         assert excess[found.distance] == pytest.approx(max(excess.values()), rel=1e-9)
 
 
 def test_a_displacement_in_the_order_of_rows() -> None:
     """240 places that begin again behind 93 of them, row by row, or step by step."""
     again = np.resize(np.random.default_rng(1).random(93) < 0.5, (2, 3, 40))
-    assert _displaced(again.swapaxes(0, 1), 0.5) == _Displaced(93, 93, 93, "rows", 240)
-    assert _displaced(again, 0.5) == _Displaced(93, 93, 93, "steps", 240)
+    assert most_striking(again.swapaxes(0, 1), 0.5) == Displaced(93, 93, 93, "rows", 240)
+    assert most_striking(again, 0.5) == Displaced(93, 93, 93, "steps", 240)
 
 
 def test_spread_of_pairs_is_that_of_a_binomial() -> None:
@@ -308,8 +306,8 @@ def test_calls_that_repeat_themselves_are_explained_by_clean_ones_that_share() -
 def test_threads_repeat_themselves_a_part_apart(
     distance: int, size: int, threads: int, fits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masks, "THREADS", threads)
-    assert _Displaced(1, 1, distance, "steps", 1).between_threads(size) is fits
+    monkeypatch.setattr(repetition, "THREADS", threads)
+    assert Displaced(1, 1, distance, "steps", 1).between_threads(size) is fits
 
 
 def test_neighbours_that_fare_alike_are_no_threads() -> None:
@@ -326,5 +324,5 @@ def test_a_repetition_beyond_the_half_is_found() -> None:
     """The last fifth of 720 is dropped as the first."""
     flat = np.random.default_rng(0).random(720) < 0.5
     flat[504:] = flat[:216]
-    found = _displaced(flat.reshape(6, 5, 24), 0.5)
+    found = most_striking(flat.reshape(6, 5, 24), 0.5)
     assert (found.distance, found.pairs, found.same) == (504, 216, 216)
