@@ -87,8 +87,9 @@ def conclude(outcome: Outcome, known: KnownDifferences, *, complete: bool, confi
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)
-        outcome.unfinished = f"unfinished: {configs:,} of {planned:,} planned configs were judged"
-        if configs == planned:
+        judged = min(configs, planned)  # behind them stand those that differences shrank to
+        outcome.unfinished = f"unfinished: {judged:,} of {planned:,} planned configs were judged"
+        if planned and judged == planned:
             outcome.unfinished += ", but differences were not yet made small"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from made_up_lines import line
 
-from harness.outcome import _mostly_inconclusive
+from harness.known import KnownDifferences
+from harness.outcome import Outcome, _mostly_inconclusive, conclude
 from harness.results import Result
 
 
@@ -23,3 +24,20 @@ def test_a_check_that_mostly_concludes_nothing_is_loud(
     if said:
         assert messages[0].startswith("torch: step_residual was inconclusive in 9 of 13 compar")
     assert _mostly_inconclusive(lines(inconclusive, others, origin="drawn")) == []
+
+
+@pytest.mark.parametrize(
+    ("configs", "planned", "said"),
+    [
+        (3, 1000, "3 of 1,000 planned configs were judged"),
+        (1000, 1000, "1,000 of 1,000 planned configs were judged, but differences were not yet "),
+        (1002, 1000, "1,000 of 1,000 planned configs were judged, but differences were not yet "),
+        (0, 0, "0 of 0 planned configs were judged"),
+    ],
+)
+def test_how_far_a_run_came_that_was_ended(configs: int, planned: int, said: str) -> None:
+    """Those that differences shrank to stand behind those that were planned."""
+    outcome = Outcome({"planned": planned})
+    conclude(outcome, KnownDifferences([]), complete=False, configs=configs)
+    made_small = "made small" if "but" in said else ""
+    assert outcome.unfinished == f"unfinished: {said}{made_small}"

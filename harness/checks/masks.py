@@ -73,13 +73,17 @@ class _Calls:
         return functools.cache(lambda number: self._sharing(number) is True)
 
     def any_shares(self, numbers: Iterable[int]) -> bool:
-        """Whether sharing, and nothing else, says how many come through these calls.
+        """Whether layers that share, in some of these calls, say how many come through.
 
-        One call alone may have too few elements to tell; then all of them together do.
+        One call alone may have too few elements to tell; then all of them together may fit what
+        comes through layers that share, and not what comes through others.
         """
         chosen = list(numbers)
         found = [self._sharing(number) for number in chosen]
-        return None not in found and (True in found or not self._fitting(chosen)[0])
+        if None in found or True in found:
+            return None not in found
+        own, *shared = self._fitting(chosen)
+        return not own and any(shared)
 
     @functools.cached_property
     def _sharing(self) -> Callable[[int], bool | None]:
@@ -104,22 +108,26 @@ class _Calls:
         size = sum(self.masks[number].size for number in numbers)
         return [binomial(kept, size, one).ratio <= 1 for one in self._chances]
 
-    @functools.cached_property
-    def repeats(self) -> Callable[[int], bool]:
-        """Whether a call repeats itself; computed where it is asked, and once."""
-        return functools.cache(self._repeats)
+    def repeats(self, number: int) -> bool:
+        """Whether a call repeats itself, with as many elements as should come through."""
+        return bool(self._distance(number)) and self.rate_is_right([number])
 
-    def _repeats(self, number: int) -> bool:
+    @functools.cached_property
+    def _distance(self) -> Callable[[int], int]:
+        """How far on a call drops what it dropped before, computed where it is asked; or 0."""
+        return functools.cache(self._repeated)
+
+    def _repeated(self, number: int) -> int:
         alike = self.own_alike(number)
         if self.shares(number):
             alike = max(alike, self.alike_if_shared[1])
         mask = self.masks[number]
-        distances = [
+        distances = (
             found.distance
             for found in displacements(mask, alike, more=True)
             if found.repeats(alike) and found.between_threads(mask.size)
-        ]
-        return bool(distances) and self._rate_is_right(number, max(distances))
+        )
+        return max(distances, default=0)
 
     def own_alike(self, number: int) -> float:
         """`alike`, of elements that come through as often as those of this call do.
@@ -130,14 +138,16 @@ class _Calls:
         rate = float(self.masks[number].mean())
         return _alike(rate, rate)
 
-    def _rate_is_right(self, number: int, distance: int) -> bool:
-        """As many come through as should, or as sharing lets. What comes again so many places on
-        counts once.
+    def rate_is_right(self, numbers: Sequence[int]) -> bool:
+        """As many come through calls that repeat themselves as should, or as sharing lets. What
+        comes again counts once.
         """
-        mask = self.masks[number]
-        copies = math.ceil(mask.size / distance)
-        once = binomial(int(mask.sum()) // copies, mask.size // copies, self.kept)
-        return once.ratio <= 1 or self.shares(number)
+        own = [number for number in numbers if not self.shares(number)]
+        copies = [math.ceil(self.masks[number].size / self._distance(number)) for number in own]
+        each = list(zip(own, copies, strict=True))
+        kept = sum(int(self.masks[number].sum()) // count for number, count in each)
+        size = sum(self.masks[number].size // count for number, count in each)
+        return not own or binomial(kept, size, self.kept).ratio <= 1
 
     def chances_if_common(self) -> list[float]:
         """How often two calls' elements fare alike if some of their layers' masks are the same.
@@ -295,10 +305,14 @@ def _explained(
 ) -> Comparison:
     """A test of some calls, and the cause of its failure.
 
-    That some repeat themselves explains it if the test passes with calls that do not.
+    That some repeat themselves explains it if the test passes with calls that do not, and as many
+    elements as should come through those that do.
     """
     result = tested(numbers)
-    if result.cause != UNEXPLAINED or not any(map(calls.repeats, numbers)):
+    if result.cause != UNEXPLAINED:
+        return result
+    repeating = [number for number in numbers if calls.repeats(number)]
+    if not repeating or not calls.rate_is_right(repeating):
         return result
     clean = [number for number in range(len(calls.masks)) if not calls.repeats(number)]
     if len(clean) >= CALLS:

@@ -1,7 +1,7 @@
 """Values: the whole stack, the shorter stacks that show hidden layers, a second call.
 
 One case costs one call of the whole stack, one call of each shorter stack for its hidden layers,
-and, where asked for, a longer one with everything given before, and one more call with other
+and, where asked for, one of other sizes with everything given before, and one more call with other
 padding and other neighbours.
 """
 
@@ -65,19 +65,21 @@ LONG = 64
 
 
 def _given_more(backend: Backend, layer: Layer, config: Config) -> None:
-    """One call of more steps with an h_0 and lengths where the case has none; where it has both, of
-    more rows too. They must leave no trace: no state, no lengths, no larger buffer.
+    """One call with an h_0 and lengths where the case has none; where it has both, of more or fewer
+    rows. With every second seed it has one step more than the case, with the others, and where the
+    case is long, one step in all. It must leave no trace: no state, no lengths, no buffer or plan.
 
     Whether it is answered, and how, is asked by other configs.
     """
     if config.data in ("sweep", "page"):
         return
-    unbatched = config.layout == "unbatched"
-    steps = config.steps + 1 if config.steps < LONG else 1
+    larger = config.seed % 2 == 0
+    steps = config.steps + 1 if larger and config.steps < LONG else 1
     more = dataclasses.replace(config, h_0=True, steps=steps)
-    if not unbatched:
-        has_both = config.h_0 and config.lengths != "nolens"
-        batch = config.batch + has_both
+    if config.layout != "unbatched":
+        batch = config.batch
+        if config.h_0 and config.lengths != "nolens":
+            batch = batch + 1 if larger else max(1, batch // 2)
         more = dataclasses.replace(more, lengths="alllens", batch=batch)
     for asked in (more, dataclasses.replace(more, h_0=config.h_0)):
         if unsupported_reason(backend, asked) is None:

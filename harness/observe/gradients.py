@@ -48,8 +48,10 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
         clean = _gradients(full, case, x, modified)
     finite = None
     if any((~np.isfinite(found[name]) & np.isfinite(clean[name])).any() for name in found):
-        # Does only what is not finite come through, or do numbers too, hidden by it?
-        x = np.where(case.valid[:, :, None] | np.isfinite(case.x), case.x, case.x.dtype.type(0.75))
+        # Does only what is not finite come through, or do numbers too, hidden by it? Large ones
+        # may overflow on the way, and are left out.
+        kept = case.valid[:, :, None] | (np.abs(case.x) <= 64)
+        x = np.where(kept, case.x, case.x.dtype.type(0.75))
         finite = _gradients(full, case, x, modified)
     again = _gradients(full, case, case.x, modified)
     changed: list[str] = []

@@ -157,6 +157,17 @@ class RateOff(CompleteLayer):
         return masks
 
 
+@AREA.on_oracle("later-dropout-rate-off")
+class LaterRateOff(CompleteLayer):
+    """All dropouts of a stack but its first drop too few elements: p - 0.03 of them."""
+
+    def drawn_masks(self, shape: tuple[int, ...]) -> list[Array]:
+        masks, p = super().drawn_masks(shape), self.options.dropout
+        if p > 0.03:
+            masks[1:] = [(self.rng.random(shape) >= p - 0.03) / (1 - p) for _ in masks[1:]]
+        return masks
+
+
 @AREA.on_oracle("masks-constant-in-time")
 class ConstantInTime(CompleteLayer):
     """One mask serves all steps."""

@@ -116,6 +116,37 @@ class PaddedToTheLongest(Full):
         return np.ascontiguousarray(output[: len(x)]), h_n
 
 
+@AREA.wrapping("steps-of-the-first-call")
+class StepsOfTheFirst(Full):
+    """Of a longer sequence as many steps are run as the first call had; outputs behind are 0."""
+
+    steps: int | None = None
+
+    def answer(self, x: Array, h_0: Array | None, lengths: Lengths) -> tuple[Array, Array]:
+        self.steps = self.steps or len(x)
+        if len(x) <= self.steps:
+            return self.run(x, h_0, lengths)
+        fewer = None if lengths is None else np.minimum(lengths, self.steps)
+        output, h_n = self.run(x[: self.steps], h_0, fewer)
+        whole = np.zeros((len(x), *output.shape[1:]), output.dtype)
+        whole[: self.steps] = output
+        return whole, h_n
+
+
+@AREA.wrapping("rows-of-the-first-call")
+class RowsOfTheFirst(Full):
+    """h_0 counts for as many rows as the first call had; other rows start from 0."""
+
+    rows: int | None = None
+
+    def answer(self, x: Array, h_0: Array | None, lengths: Lengths) -> tuple[Array, Array]:
+        self.rows = self.rows or x.shape[1]
+        if h_0 is not None:
+            h_0 = h_0.copy()
+            h_0[:, self.rows :] = 0
+        return self.run(x, h_0, lengths)
+
+
 @AREA.wrapping("lengths-of-the-largest-batch")
 class LengthsOfTheLargest(Full):
     """The lengths of the largest batch so far are kept, and used for smaller ones."""

@@ -82,6 +82,11 @@ def test_few_that_are_dropped_tell_of_sharing_together() -> None:
     assert found.any_shares([0, 1, 2])
     right = calls(*[mask(5760 - 110, 5760)] * 3, each=0.99)
     assert not right.any_shares([0, 1, 2])
+    # Nine times 27% or 22% fit neither a quarter nor a half: it is another rate.
+    for kept in (622, 510):
+        other = calls(*[mask(kept, 2304)] * 9)
+        assert not any(map(other.shares, range(9)))
+        assert not other.any_shares(range(9))
 
 
 def test_of_several_choices_each_counts_in_every_number() -> None:

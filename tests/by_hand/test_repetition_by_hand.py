@@ -266,16 +266,21 @@ def test_a_rate_that_is_off_by_chance_is_no_part_of_a_repetition() -> None:
 
 def test_a_rate_is_right_as_far_as_elements_tell_that_do_not_come_again() -> None:
     """Of 2,000, 500 are expected. 660 (330 of 1,000) have 1e-8, 680 have 4e-10; as 170 of 500,
-    where a quarter comes four times, 680 have 8e-6. What is begun once more counts.
+    where a quarter comes four times, 680 have 8e-6. What is begun once more counts. Two calls of
+    which each has 8e-6 have too many together.
     """
-    found = calls(mask(660, 2000), mask(680, 2000), each=0.25, times=1)
-    assert [found._rate_is_right(number, 1000) for number in range(2)] == [True, False]
-    assert [found._rate_is_right(1, distance) for distance in (500, 999, 1001)] == [
-        True,
-        True,
-        False,
-    ]
-    assert calls(mask(50, 101), times=1)._rate_is_right(0, 50)
+
+    def right(distance: int, *numbers: int, kept: tuple[int, ...] = (660, 680, 680, 1000)) -> bool:
+        found = calls(*[mask(k, 2000) for k in kept], each=0.5, times=2)
+        vars(found)["_distance"] = lambda _: distance
+        return found.rate_is_right(numbers)
+
+    assert right(1000, 0)
+    assert not right(1000, 1)
+    assert [right(distance, 1) for distance in (500, 999, 1001)] == [True, True, False]
+    assert not right(500, 1, 2)
+    assert right(1000, 0, 3)  # half come through the last one: its layers share
+    assert right(1000, 3)
 
 
 def test_calls_that_repeat_themselves_are_explained_by_clean_ones_that_share() -> None:
