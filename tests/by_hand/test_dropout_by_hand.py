@@ -308,3 +308,39 @@ def test_of_later_calls_the_worst_is_told() -> None:
     assert (later.part, later.verdict) == ("training mode, later calls", "fail")
     assert later.message.startswith("call 6: ")
     assert later.requirement == "dropout-extremes"
+
+
+@pytest.mark.parametrize(
+    ("calls", "worst"),
+    [
+        ([("pass", 0.9), ("fail", None), ("fail", 0.5), ("pass", 0.1)], 2),
+        ([("pass", 0.9), ("fail", None), ("inconclusive", 2.0)], 1),
+        ([("inconclusive", 0.9), ("pass", 0.5), ("pass", 0.7), ("pass", None)], 2),
+        ([("fail", 2.0), ("fail", 3.0), ("fail", 2.5)], 1),
+        ([("inconclusive", 0.2), ("inconclusive", 0.4), ("inconclusive", None)], 1),
+    ],
+)
+def test_of_later_calls_the_worst_is_named(
+    calls: list[tuple[str, float | None]], worst: int
+) -> None:
+    """A failure before a pass, and that before what is not concluded; of them the largest ratio."""
+    facts = dropping(trained=(answer(),), later=tuple(answer() for _ in calls)).observation.facts
+    judged = [("pass", 0.0), *calls]
+    numbers = iter(range(1, 1 + len(judged)))
+
+    def judge(part: str, call: Forward) -> Comparison:
+        number = next(numbers)
+        verdict, ratio = judged[number - 1]
+        return Comparison(part, verdict, 7, f"the {number}th", ratio=ratio)
+
+    first, later = dropout._each_call(facts, "a part", judge)
+    assert (first.part, first.message) == ("a part, call 1", "the 1th")
+    verdict, ratio = calls[worst]
+    assert said(later) == (
+        "a part, later calls",
+        verdict,
+        7 * len(calls),
+        f"call {worst + 2}: the {worst + 2}th",
+        None,
+        ratio,
+    )

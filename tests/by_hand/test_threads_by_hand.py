@@ -147,3 +147,17 @@ def test_a_tolerance_that_allows_anything_explains_nothing(allowed: float) -> No
         )
         evidence = evidence_of(Config(), None, forward=first, oracle=oracle)
         assert threads._cause(evidence, moved_by_one) == cause
+
+
+def test_a_tolerance_is_measured_by_the_largest_number_of_its_row() -> None:
+    """Steps and units of a row count, other rows do not, nor what is not finite; of a row of zeros
+    no tolerance says anything.
+    """
+    values = np.array([[[1.0, 0], [0, 8]], [[0, 3], [math.inf, 0]]])
+    values = np.concatenate([values, np.zeros((2, 1, 2))], axis=1)
+    for tolerance, said in ((2.5, [2.5, 2.5, 0]), (3.0, [0, 3, 0]), (8.0, [0, 0, 0])):
+        found = threads._said(np.full((2, 3, 2), tolerance), values)
+        assert (found == np.array(said).reshape(1, 3, 1)).all()
+        assert found.shape == (2, 3, 2)
+    assert not threads._said(np.full((2, 3, 2), 0.5), values)[:, 2].any()
+    assert not threads._said(np.full((2, 3, 2), math.inf), values).any()
