@@ -119,10 +119,12 @@ def test_flushing_excuses_no_other_second_call(check: str) -> None:
     class FlushesAndCarries(FlushesSubnormals):
         """Off wherever x is another one than at first; for `repeatable` behind the judged call.
 
-        One call precedes that.
+        One call of its shape precedes that.
         """
 
         def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+            if x.shape != (CONFIG.steps, CONFIG.batch, CONFIG.input_size):
+                return super().forward(x, h_0, lengths)
             if not hasattr(self, "first"):
                 self.first, self.seen = x.tobytes(), 0
             other = x.tobytes() != self.first or (check == "repeatable" and self.seen > 1)

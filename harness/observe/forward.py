@@ -80,7 +80,8 @@ def _given_more(backend: Backend, layer: Layer, config: Config) -> None:
         batch = config.batch
         if config.h_0 and config.lengths != "nolens":
             batch = batch + 1 if larger else max(1, batch // 2)
-        more = dataclasses.replace(more, lengths="alllens", batch=batch)
+        lengths = "alllens" if steps == 1 else "ragged"
+        more = dataclasses.replace(more, lengths=lengths, batch=batch)
     for asked in (more, dataclasses.replace(more, h_0=config.h_0)):
         if unsupported_reason(backend, asked) is None:
             case = make_case(asked)

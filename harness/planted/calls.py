@@ -156,22 +156,6 @@ class RuinedByRefusal(Full):
         return (output * output.dtype.type(0.5), h_n) if self.refused else (output, h_n)
 
 
-@AREA.wrapping(
-    "fewer-lengths-rows-reversed",
-    bases=("torch",),
-    shows=lambda c: c.aspect == "call.lengths.few" and c.batch > 2,
-)
-class RowsReversedForFewerLengths(Full):
-    """Where fewer lengths than rows are accepted, the rows that are left of h_n are in reverse."""
-
-    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        output, h_n = super().call(inputs, named)
-        rows = inputs[0].shape[0 if self.options.batch_first else 1] if inputs else None
-        if len(inputs) == 3 and h_n.ndim == 3 and h_n.shape[1] != rows:
-            return output, np.ascontiguousarray(h_n[:, ::-1])
-        return output, h_n
-
-
 class TakesIntegers(CompleteBackend):
     """Right too: sizes may be numpy.int64, of which nothing is documented."""
 
