@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: parity test lint format bench report-bench limits mapping corpus selftest enclosure false-alarms fuzz \
+.PHONY: parity test lint format bench limits mapping corpus selftest enclosure false-alarms fuzz \
 	power mutation clean
 .DEFAULT_GOAL := parity
 
@@ -33,16 +33,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	$(BIN)/python -m harness.bench
-
-report-bench: $(READY)
-	$(BIN)/python tests/report_bench.py
+	$(BIN)/pytest -q tests/campaigns/bench_*.py --benchmark-columns=median,min,max,rounds
 
 limits: $(READY)
-	$(BIN)/python -m harness.limits
+	$(BIN)/python -m tests.campaigns.sequence_limits
 
 power: $(READY)
-	$(BIN)/python -m harness.trust.power
+	$(BIN)/python -m tests.campaigns.power
 
 mapping: $(READY)
 	$(BIN)/rnn-parity mapping
@@ -51,16 +48,16 @@ corpus: $(READY)
 	$(BIN)/python -m harness.build_corpus
 
 enclosure: $(READY)
-	$(BIN)/python -m harness.trust.enclosure
+	$(BIN)/python -m tests.campaigns.enclosure
 
 false-alarms: $(READY)
-	$(BIN)/python -m harness.trust.false_alarms
+	$(BIN)/python -m tests.campaigns.false_alarms
 
 selftest: $(READY)
 	$(BIN)/rnn-parity selftest
 
 fuzz: $(READY)
-	$(BIN)/python -m harness.trust.fuzz
+	$(BIN)/python -m tests.campaigns.fuzz
 
 # Mutants of the oracle, its bounds and the checks; of one module: make mutation MODULE=reference.rounding
 MODULE ?=
@@ -69,7 +66,7 @@ JOBS ?= 1
 mutation: $(VENV)/.mutation
 	$(if $(MODULE),,rm -rf mutants)
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/mutmut run --max-children $(JOBS) $(MODULE:%='%.*')
-	$(BIN)/python tests/mutation.py $(MODULE)
+	$(BIN)/python -m tests.campaigns.mutation $(MODULE)
 
 clean:
 	rm -rf $(VENV) reports/latest mutants
@@ -77,7 +74,7 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"python {v[0]}.{v[1]}: MindSpore has wheels for 3.10 to 3.12 only; call make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,mindspore,test,lint,trust]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,mindspore,test,lint]'
 	@touch $@
 
 $(VENV)/.mutation: $(READY)

@@ -126,5 +126,5 @@ def exhibits_of(slug: str) -> Exhibits:
     return Exhibits(
         "2026-01-01T00:00:00+00:00",
         [ErrorMap(slug, config_of(1).id, True, 0, "forward", 1, 3, 2, rows, rows)],
-        [ActivationError(b, "tanh", -10.0, 10.0, [*falling], [*wave]) for b in BACKENDS[:2]],  # type: ignore[list-item]
+        [ActivationError(b, "tanh", -10.0, 10.0, [*falling], [*wave]) for b in BACKENDS[:2]],
     )

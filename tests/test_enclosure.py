@@ -1,4 +1,4 @@
-"""The oracle lies in the balls, legal evaluations within the bounds; and neither is by chance."""
+"""The oracle lies in the balls, correct evaluations within the bounds; and neither is by chance."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from hypothesis import strategies as st
 from harness.case import cotangents, make_case
 from harness.checks import steps
 from harness.config import Config
-from harness.trust import enclosure, positions
-from harness.trust.approach import ADVERSE, Approach, adverse, judge_legal, survey
-from harness.trust.balls import Equation, states
-from harness.trust.legal import ORDERS, dot, fused
-from harness.trust.positions import Positions, enclose
 from reference import FORMATS, Interval
 from reference.gradient import Bounded
 from reference.rounding import activation_interval
+from tests.campaigns import enclosure, oracle_error
+from tests.campaigns.ball_arithmetic import Equation, states
+from tests.campaigns.correct_evaluations import ORDERS, dot, fused
+from tests.campaigns.oracle_error import OracleErrors, enclose
+from tests.campaigns.worst_case_search import (
+    ADVERSARIAL,
+    LargestRatios,
+    adversarial_case,
+    judge_orders,
+    search,
+)
 
 DRAWN = enclosure.drawn_configs(60, seed=2)
 SMALL = [config for config in DRAWN if config.num_layers * config.steps * config.batch < 60]
 
 
-def enclosed(configs: list[Config]) -> Positions:
-    found = Positions()
+def enclosed(configs: list[Config]) -> OracleErrors:
+    found = OracleErrors()
     with np.errstate(all="ignore"):
         for config in configs:
             enclose(make_case(config), found)
@@ -41,7 +47,7 @@ def test_the_oracle_lies_in_the_balls_widened_by_its_own_bound() -> None:
     assert found.outside == []
     assert min(found.compared[q] for q in ("states", "intervals", "gradients")) > 3000
     assert {question for question, _ in found.left_out} <= {"states", "intervals", "start to end"}
-    assert 0.1 < found.furthest["states"][0] <= 1
+    assert 0.1 < found.largest["states"][0] <= 1
 
 
 def scaled(function: Callable[..., Any], factor: float) -> Callable[..., Any]:
@@ -55,7 +61,7 @@ def scaled(function: Callable[..., Any], factor: float) -> Callable[..., Any]:
 def test_an_oracle_off_by_a_part_in_ten_trillion_is_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(positions, "rnn", scaled(positions.rnn, 1 + 1e-13))
+    monkeypatch.setattr(oracle_error, "rnn", scaled(oracle_error.rnn, 1 + 1e-13))
     assert any(line.startswith("states") for line in enclosed(SMALL[:12]).outside)
 
 
@@ -77,14 +83,14 @@ def padded(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def test_an_oracle_that_is_wrong_beside_its_steps_is_outside(
     monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., Any], said: str
 ) -> None:
-    right = positions.rnn
-    monkeypatch.setattr(positions, "rnn", lambda *a, **named: wrong(*right(*a, **named)))
+    right = oracle_error.rnn
+    monkeypatch.setattr(oracle_error, "rnn", lambda *a, **named: wrong(*right(*a, **named)))
     config = Config(bidirectional=True, h_0=True, lengths="empties", batch=3, steps=3)
     assert any(line.startswith(said) for line in enclosed([config]).outside)
 
 
 def test_gradients_off_by_a_part_in_a_trillion_are_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    right, bounded, off = positions.rnn_gradients, positions.backpropagate, 1 + 1e-12
+    right, bounded, off = oracle_error.rnn_gradients, oracle_error.backpropagate, 1 + 1e-12
 
     def gradients(*arguments: Any, **named: Any) -> Any:
         return {name: g * off for name, g in right(*arguments, **named).items()}
@@ -93,10 +99,10 @@ def test_gradients_off_by_a_part_in_a_trillion_are_outside(monkeypatch: pytest.M
         found = bounded(*arguments, **named)
         return {name: Bounded(g.value * off, g.bound) for name, g in found.items()}
 
-    monkeypatch.setattr(positions, "rnn_gradients", gradients)
-    monkeypatch.setattr(positions, "backpropagate", with_bounds)
+    monkeypatch.setattr(oracle_error, "rnn_gradients", gradients)
+    monkeypatch.setattr(oracle_error, "backpropagate", with_bounds)
     outside = enclosed([c for c in SMALL if c.aspect == "gradient"][:6]).outside
-    assert any(line.startswith("gradients: ") and "position" in line for line in outside)
+    assert any(line.startswith("gradients: ") and "ratio" in line for line in outside)
 
 
 def test_an_interval_too_narrow_refuses_numbers_that_are_legal(
@@ -135,20 +141,20 @@ def test_a_row_is_a_sequence_of_its_own_length() -> None:
     assert float(layers[0][last, short, 1]) == pytest.approx(np.tanh(a), rel=1e-14)
 
 
-def test_no_legal_evaluation_exceeds_a_bound() -> None:
-    approach = survey(SMALL[:8], seed=1, widths=((1, 1), (7, 8), (16, 20)))
-    assert approach.beyond == []
-    kinds = {kind for *_, kind in approach.closest}
+def test_no_correct_evaluation_exceeds_a_bound() -> None:
+    ratios = search(SMALL[:8], seed=1, widths=((1, 1), (7, 8), (16, 20)))
+    assert ratios.exceeded == []
+    kinds = {kind for *_, kind in ratios.largest}
     assert kinds == {*ORDERS, "wide, kept"}
-    assert {check for check, *_ in approach.closest} == {"step_residual", "gradient"}
+    assert {check for check, *_ in ratios.largest} == {"step_residual", "gradient"}
 
 
-def legal_ratios(case_of: Callable[[np.random.Generator], list[Any]]) -> list[str]:
+def exceeded_by_some_order(case_of: Callable[[np.random.Generator], list[Any]]) -> list[str]:
     """What exceeds its bound among all orders of some cases."""
-    approach, rng = Approach(), np.random.default_rng(0)
+    ratios, rng = LargestRatios(), np.random.default_rng(0)
     for case, of in case_of(rng):
-        judge_legal(approach, case, rng, of)
-    return approach.beyond
+        judge_orders(ratios, case, rng, of)
+    return ratios.exceeded
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "fp16"])
@@ -158,12 +164,12 @@ def test_half_the_bound_of_a_step_would_be_exceeded(
     config = Config(nonlinearity="relu", dtype=dtype, h_0=True, input_size=16, hidden_size=16)
 
     def swamped(rng: np.random.Generator) -> list[Any]:
-        return [(adverse("swamped", config, rng), None)]
+        return [(adversarial_case("swamped", config, rng), None)]
 
-    assert legal_ratios(swamped) == []
+    assert exceeded_by_some_order(swamped) == []
     right = steps.step_error
     monkeypatch.setattr(steps, "step_error", lambda *a, **k: 0.5 * right(*a, **k))
-    assert legal_ratios(swamped) != []
+    assert exceeded_by_some_order(swamped) != []
 
 
 def test_an_erring_tanh_just_above_a_power_of_two_is_within_the_interval() -> None:
@@ -171,9 +177,9 @@ def test_an_erring_tanh_just_above_a_power_of_two_is_within_the_interval() -> No
 
     def edges(rng: np.random.Generator) -> list[Any]:
         configs = [Config(bias=False, batch=8, seed=seed) for seed in range(20)]
-        return [(adverse("edges", config, rng), None) for config in configs]
+        return [(adversarial_case("edges", config, rng), None) for config in configs]
 
-    assert legal_ratios(edges) == []
+    assert exceeded_by_some_order(edges) == []
 
 
 def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
@@ -191,11 +197,11 @@ def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
     )
 
     def swamped(rng: np.random.Generator) -> list[Any]:
-        case = adverse("swamped", config, rng)
+        case = adversarial_case("swamped", config, rng)
         one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
         return [(case, (one, two))] * 5
 
-    assert legal_ratios(swamped) == []
+    assert exceeded_by_some_order(swamped) == []
 
 
 def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gradients() -> None:
@@ -204,13 +210,13 @@ def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gra
         "gradient-tanh-l2-bidir-biasless-batchfirst-drop50-noh0-empties-fp32-i004-h006-b00006-"
         "t0002-w08-mixed-s002525"
     )
-    assert legal_ratios(lambda _: [(make_case(config), None)]) == []
+    assert exceeded_by_some_order(lambda _: [(make_case(config), None)]) == []
 
 
-@pytest.mark.parametrize("kind", ADVERSE)
+@pytest.mark.parametrize("kind", ADVERSARIAL)
 def test_adverse_cases_are_of_the_configs_shapes(kind: str) -> None:
     config = Config(num_layers=2, h_0=True, input_size=3, hidden_size=4, batch=2, dtype="fp16")
-    ordinary, case = make_case(config), adverse(kind, config, np.random.default_rng(0))
+    ordinary, case = make_case(config), adversarial_case(kind, config, np.random.default_rng(0))
     assert case.x.shape == ordinary.x.shape
     assert {n: (w.shape, w.dtype) for n, w in case.weights.items()} == {
         n: (w.shape, w.dtype) for n, w in ordinary.weights.items()
@@ -262,7 +268,7 @@ def test_what_lies_outside_is_told_and_fails(
     monkeypatch.setattr(enclosure, "drawn_configs", lambda *_: few)
     assert enclosure.main([]) == 0
     assert "0 outside" in capsys.readouterr().out
-    monkeypatch.setattr(positions, "rnn", scaled(positions.rnn, 1 + 1e-9))
+    monkeypatch.setattr(oracle_error, "rnn", scaled(oracle_error.rnn, 1 + 1e-9))
     assert enclosure.main([]) == 1
     assert few[0].id in capsys.readouterr().out
 
@@ -279,7 +285,7 @@ def test_a_slope_at_nan_and_a_sum_near_overflow_have_no_bound() -> None:
 
 
 def gradients_without_bound(case: Any) -> int:
-    approach = Approach()
-    judge_legal(approach, case, np.random.default_rng(0))
-    assert approach.beyond == []
-    return approach.undefined
+    ratios = LargestRatios()
+    judge_orders(ratios, case, np.random.default_rng(0))
+    assert ratios.exceeded == []
+    return ratios.undefined

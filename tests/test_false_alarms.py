@@ -8,7 +8,15 @@ import pytest
 from harness.config import Config
 from harness.judge import Session
 from harness.known import load_known
-from harness.trust.false_alarms import CHUNK, Chunk, Tally, _session, chunks, judge_chunk, report
+from tests.campaigns.false_alarms import (
+    CHUNK,
+    Chunk,
+    Tally,
+    chunks,
+    judge_chunk,
+    report,
+    torch_session,
+)
 
 SMALL = Chunk("fp32", 25, seed=5)
 
@@ -47,7 +55,7 @@ def test_a_config_counts_once_and_tallies_add_up() -> None:
     assert total.verdicts == one.verdicts + two.verdicts
     config = Config.parse(next(iter(one.ids)))
     before = total.verdicts.copy()
-    total.count(config, _session().judge(config))
+    total.count(config, torch_session().judge(config))
     assert total.verdicts == before
 
 
@@ -59,7 +67,7 @@ def test_chunks_are_of_every_format_and_have_seeds_of_their_own() -> None:
 
 
 WERE_FALSE = {
-    "gradients behind an overflow": "gradient-relu-l3-bidir-biased-batchfirst-drop00-noh0-alllens-"
+    "gradients after an overflow": "gradient-relu-l3-bidir-biased-batchfirst-drop00-noh0-alllens-"
     "fp16-i003-h002-b00001-t0008-w08-mixed-s000449",
     "gradients whose sums overflow": "gradient-tanh-l2-bidir-biasless-timefirst-drop00-noh0-nolens-"
     "fp16-i006-h005-b00008-t0007-w08-mixed-s000000",
@@ -72,6 +80,6 @@ WERE_FALSE = {
 
 @pytest.mark.parametrize("config_id", WERE_FALSE.values(), ids=WERE_FALSE)
 def test_what_was_a_false_alarm_is_none(config_id: str) -> None:
-    results = _session().judge(Config.parse(config_id))
+    results = torch_session().judge(Config.parse(config_id))
     assert [result.message for result in results if result.unexpected] == []
     assert any(result.verdict == "pass" for result in results)

@@ -16,7 +16,7 @@ from harness.config import Config
 from harness.judge import Session
 from harness.results import Result
 from harness.runners import Isolated, Limits
-from harness.trust.harmless import assert_harmless, assert_printable
+from tests.campaigns.harmless_reports import assert_harmless, assert_printable
 
 FILE = str(Path(__file__).with_name("hostile.py"))
 ORDINARY = Config(input_size=3, hidden_size=4, batch=5, steps=6, h_0=True, data="plain")

@@ -60,9 +60,6 @@ ORDER = [
     "selection",
     "selftest",
     "report",
-    "bench",
-    "limits",
-    "trust",
     "pytest_plugin",
     "cli",
 ]

@@ -25,7 +25,7 @@ from harness.planted.right import CompleteBackend
 from harness.power import VALUES, distributions, headlines
 from harness.results import Result
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
-from harness.trust import power as trust
+from tests.campaigns import power as campaign
 
 Array = Any
 
@@ -160,8 +160,8 @@ def test_headlines_are_of_values_where_the_fault_is_possible() -> None:
 def test_the_command_exits_1_where_a_figure_is_too_low(
     monkeypatch: pytest.MonkeyPatch, config: Config, code: int
 ) -> None:
-    monkeypatch.setattr(trust, "load_corpus", lambda path: [config])
-    done = CliRunner().invoke(trust.main)
+    monkeypatch.setattr(campaign, "load_corpus", lambda path: [config])
+    done = CliRunner().invoke(campaign.main)
     assert done.exit_code == code, done.output
     assert "a wrong previous state" in done.output
     assert "b_hh dropped" in done.output

@@ -15,9 +15,9 @@ from harness.cli import main
 from harness.config import MOST_NUMBERS, Config, ConfigError
 from harness.judge import replay_command
 from harness.known import BASELINE, BaselineError, load_known
-from harness.trust import foreign
-from harness.trust.fuzz import TARGETS, Target, campaign
-from harness.trust.harmless import assert_printable
+from tests.campaigns.fuzz import TARGETS, Target, campaign
+from tests.campaigns.harmless_reports import assert_printable
+from tests.campaigns.untrusted_input import HEADER, HOSTILE, LINE, encoded, page
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {"ids": 300, "wire": 200, "baseline": 100, "corpus": 100, "results": 60, "reports": 20}
@@ -36,9 +36,9 @@ def test_whatever_comes_is_taken_or_refused(name: str) -> None:
 
 
 def test_every_hostile_text_is_shown_by_every_report_and_does_nothing() -> None:
-    for first in range(0, len(foreign.HOSTILE), 8):
-        foreign.page(" ".join(foreign.HOSTILE[first : first + 8]))
-        foreign.page("".join(foreign.HOSTILE[first : first + 8]))
+    for first in range(0, len(HOSTILE), 8):
+        page(" ".join(HOSTILE[first : first + 8]))
+        page("".join(HOSTILE[first : first + 8]))
 
 
 def test_a_case_that_no_memory_holds_is_no_config() -> None:
@@ -62,22 +62,19 @@ def test_a_message_does_not_repeat_a_million_characters() -> None:
     ("content", "said"),
     [
         (b"{}", "line 1"),
-        (json.dumps(foreign._HEADER | {"versions": 5}).encode(), "versions"),
-        (json.dumps(foreign._HEADER | {"platform": "\x1b[31m"}).encode(), r"\x1b[31m"),
-        (foreign._encoded(foreign._HEADER) + b'\n{"x":' + b"[" * 9999 + b"\n", "line 2"),
-        (foreign._encoded(foreign._HEADER) + b'\n{"kind":"\xff"}\n', "line 2"),
+        (json.dumps(HEADER | {"versions": 5}).encode(), "versions"),
+        (json.dumps(HEADER | {"platform": "\x1b[31m"}).encode(), r"\x1b[31m"),
         (
-            foreign._encoded(foreign._HEADER)
-            + b"\n"
-            + foreign._encoded(foreign._LINE | {"config_id": "tanh"})
-            + b"\n",
+            encoded(HEADER) + b'\n{"x":' + b"[" * 9999 + b"\n",
+            "line 2",
+        ),
+        (encoded(HEADER) + b'\n{"kind":"\xff"}\n', "line 2"),
+        (
+            encoded(HEADER) + b"\n" + encoded(LINE | {"config_id": "tanh"}) + b"\n",
             "config id 'tanh' has 1 tokens",
         ),
         (
-            foreign._encoded(foreign._HEADER)
-            + b"\n"
-            + foreign._encoded(foreign._LINE | {"message": "\x1b]0;x\x07"})
-            + b"\n",
+            encoded(HEADER) + b"\n" + encoded(LINE | {"message": "\x1b]0;x\x07"}) + b"\n",
             r"message = '\x1b]0;x\x07', expected at most",
         ),
     ],
@@ -102,7 +99,7 @@ def test_a_results_file_that_cannot_be_shown_exits_2(
 
 
 def test_a_results_file_without_results_is_no_green(tmp_path: Path) -> None:
-    (tmp_path / "results.jsonl").write_bytes(foreign._encoded(foreign._HEADER) + b"\n")
+    (tmp_path / "results.jsonl").write_bytes(encoded(HEADER) + b"\n")
     done = CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "unfinished: 0 of 1 planned configs were judged" in done.output
@@ -112,8 +109,8 @@ def test_a_results_file_without_results_is_no_green(tmp_path: Path) -> None:
 
 
 def test_an_excuse_that_the_baseline_does_not_know_is_shown_as_such(tmp_path: Path) -> None:
-    line = foreign._LINE | {"known": "another-baseline"}
-    content = foreign._encoded(foreign._HEADER) + b"\n" + foreign._encoded(line) + b"\n"
+    line = LINE | {"known": "another-baseline"}
+    content = encoded(HEADER) + b"\n" + encoded(line) + b"\n"
     (tmp_path / "results.jsonl").write_bytes(content)
     CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
     for name in ("report.html", "summary.md"):
@@ -150,16 +147,14 @@ def test_a_replay_command_is_one_command() -> None:
     assert command.endswith(" --backend 'my file.py:x; rm -rf $HOME'")
 
 
-def test_a_campaign_ends_with_the_smallest_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_campaign_ends_with_the_smallest_input() -> None:
     def holds(text: str) -> None:
         if "-" in text:
             raise KeyError(text)
 
-    monkeypatch.setitem(TARGETS, "ids", Target(st.text(), holds))
-    _, broken = campaign("ids", 30.0)
-    assert broken is not None
-    assert broken.given == "-"
-    assert isinstance(broken.error, KeyError)
+    with pytest.raises(KeyError) as raised:
+        campaign(Target(st.text(), holds), 1000)
+    assert raised.value.args == ("-",)
 
 
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}

@@ -1,7 +1,13 @@
-"""Evidence that the harness itself can be trusted: its oracle, its bounds, its silence.
+"""Long experiments that ask whether the harness itself can be trusted; no part of the package.
 
-Four questions about the judge, each with a command: does the oracle lie where ball arithmetic
-proves the equation to lie (`enclosure`), does every legal order of evaluation stay within the
-bounds (`legal`, also by `enclosure`), does a correct framework pass (`false_alarms`), and what
-could each comparison have seen (`power`)?
+Each is a module to be run from the root of the project, most by a target of the Makefile:
+
+    enclosure        does the oracle lie where ball arithmetic proves the equation to lie, and does
+                     every correct order of evaluation stay within the bounds?
+    false_alarms     does a correct framework pass?
+    power            what could each comparison have seen?
+    mutation         do the tests fail where the oracle, its bounds or a check is changed?
+    fuzz             is untrusted input taken or refused, and never run?
+    sequence_limits  how long a sequence does each backend take?
+    bench_*          what does it cost? (pytest-benchmark)
 """

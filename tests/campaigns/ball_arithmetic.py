@@ -87,7 +87,7 @@ def states(
     """The states of every layer, and the last ones.
 
     Args:
-        x: (T, B, input_size), time first; what lies behind a row's length is never read.
+        x: (T, B, input_size), time first; what lies after a row's length is never read.
         h_0: (num_layers * D, B, H), D = 2 if bidirectional, or None for zeros.
         lengths: (B,), or None for T throughout.
 

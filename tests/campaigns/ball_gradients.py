@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from flint import arb, arb_mat
 
-from harness.trust.balls import (
+from reference.arrays import Array, IntArray
+from tests.campaigns.ball_arithmetic import (
     Direction,
     Equation,
     balls,
@@ -28,7 +29,6 @@ from harness.trust.balls import (
     states,
     zeros,
 )
-from reference.arrays import Array, IntArray
 
 __all__ = ["gradients"]
 

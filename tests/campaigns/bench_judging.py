@@ -1,20 +1,18 @@
-"""`make bench`: what a config costs, against the calls that no harness could do without.
+"""`make bench`: what judging costs, over what no harness could do without.
 
-All ratios come from one run on one machine; nothing here is asserted anywhere.
+Ratios (in brackets) are to the fastest of a group, in one run on one machine; none is asserted.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
 from harness.backends import load_backend
 from harness.backends.loading import unsupported_reason
@@ -29,10 +27,29 @@ from harness.oracle import Oracle
 from harness.runners import InProcess, Isolated
 from harness.strategies import configs
 
-__all__ = ["main"]
+NAMES = ("torch", "mindspore")
+CONFIGS = draw_configs(
+    configs(max_steps=6, dtypes=("fp32",), aspects=("forward",)),
+    int(os.environ.get("BENCH_CONFIGS", "100")),
+    seed=0,
+)
+JUDGING = pytest.mark.benchmark(
+    group=f"{len(CONFIGS)} configs, both frameworks, T <= 6, up to 3 layers"
+)
 
-CONFIGS = 200
-BACKENDS = ("torch", "mindspore")
+
+@pytest.fixture(scope="module")
+def backends() -> dict[str, Backend]:
+    return {name: load_backend(name) for name in NAMES}
+
+
+@pytest.fixture(scope="module", params=["in this process", "in workers"])
+def session(request: pytest.FixtureRequest, backends: dict[str, Backend]) -> Iterator[Session]:
+    runners: Any = backends
+    if request.param == "in workers":
+        runners = {name: Isolated(name) for name in NAMES}
+    with Session(runners) as made:
+        yield made
 
 
 def bare_call(backend: Backend, case: Case) -> None:
@@ -44,25 +61,17 @@ def bare_call(backend: Backend, case: Case) -> None:
     layer.forward(to_layout(case.x, config), h_0, case.lengths)
 
 
-def prefixes(config: Config) -> list[Case]:
-    """The shorter stacks that show the hidden layers."""
-    return [
-        make_case(dataclasses.replace(config, num_layers=k)) for k in range(1, config.num_layers)
-    ]
+def call_frameworks(backends: dict[str, Backend], chosen: Sequence[Config]) -> None:
+    for config in chosen:
+        case = make_case(config)
+        for backend in backends.values():
+            if unsupported_reason(backend, config) is None:
+                bare_call(backend, case)
+        _ = Oracle(case).exact
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def supported(backend: Backend, config: Config) -> bool:
-    return unsupported_reason(backend, config) is None
-
-
-def judge_all(session: Session, chosen: Sequence[Config]) -> None:
-    """As a run does it: judge, with an eighth of the second calls, and encode every result."""
+def judge(session: Session, chosen: Sequence[Config]) -> None:
+    """As a run does it: workers ahead, an eighth of the second calls, every result encoded."""
     encode = msgspec.json.Encoder().encode
     for count, config in enumerate(chosen):
         for ahead in chosen[count : count + 2]:
@@ -71,115 +80,47 @@ def judge_all(session: Session, chosen: Sequence[Config]) -> None:
             encode(result)
 
 
-def throughput(backends: Mapping[str, Backend], here: Session, isolated: Session) -> None:
-    """Configs per second at T <= 6 and up to 3 layers, in turn with the bare calls."""
-    strategy = configs(max_steps=6, dtypes=("fp32",), aspects=("forward",))
-    chosen = draw_configs(strategy, CONFIGS, seed=0)
-    for session in (here, isolated):
-        judge_all(session, load_corpus()[1:4])  # activations measured, kernels warm
-    parts = dict.fromkeys(("here", "worker", "stack", "hidden", "oracle", "mindspore"), 0.0)
-    for config in chosen:
-        case = make_case(config)
-        for name, backend in backends.items():
-            if supported(backend, config):
-                spent = seconds(lambda b=backend, c=case: bare_call(b, c))  # type: ignore[misc]
-                parts["stack"] += spent
-                parts["mindspore"] += spent * (name == "mindspore")
-                for shorter in prefixes(config):
-                    parts["hidden"] += seconds(lambda b=backend, c=shorter: bare_call(b, c))  # type: ignore[misc]
-        parts["oracle"] += seconds(lambda c=case: Oracle(c).exact)  # type: ignore[misc]
-        parts["here"] += seconds(lambda c=config: judge_all(here, [c]))  # type: ignore[misc]
-        parts["worker"] += seconds(lambda c=config: judge_all(isolated, [c]))  # type: ignore[misc]
-    run = seconds(lambda: judge_all(isolated, chosen))
-    floor = parts["stack"] + parts["oracle"]
-    per = 1000 / len(chosen)
-
-    def say(title: str, spent: float, more: str = "") -> None:
-        print(f"  {title:47} {spent * per:7.1f} ms  {more}")
-
-    print(f"per config, {len(chosen)} drawn configs, T <= 6, up to 3 layers, both frameworks:")
-    say("floor: one call of each and the oracle", floor)
-    say("of it MindSpore", parts["mindspore"])
-    say("with the calls that show hidden layers", floor + parts["hidden"])
-    say(
-        "everything, in this process", parts["here"], f"{parts['here'] / floor:.2f} times the floor"
-    )
-    say("everything, in workers, one config at a time", parts["worker"])
-    say("everything, in workers, as a run does it", run, f"{run / floor:.2f} times the floor")
-    print(f"  = {len(chosen) / run:.1f} configs per second")
+def measure(benchmark: Any, work: Callable[[], object]) -> None:
+    """Once to warm up: activations are measured and kernels compiled then."""
+    benchmark.pedantic(work, warmup_rounds=1, rounds=3, iterations=1)
 
 
-def way_to_a_worker(isolated: Session) -> None:
-    """What the way there and back takes: a config that the backend answers at once."""
-    config = Config(lengths="empties", batch=2, steps=3)  # torch documents that it refuses these
-    runner = isolated.runners["torch"]
-    assert runner.observe(config, repeat=False).unsupported
-    times = [seconds(lambda: runner.observe(config, repeat=False)) for _ in range(300)]
-    here = InProcess(load_backend("torch"))
-    bare = [seconds(lambda: here.observe(config, repeat=False)) for _ in range(300)]
-    gap = 1000 * (statistics.median(times) - statistics.median(bare))
-    print(f"isolation: {gap:.2f} ms for a config there and back, and for what it returns")
+@JUDGING
+def test_one_call_of_each_framework_and_the_oracle(
+    benchmark: Any, backends: dict[str, Backend]
+) -> None:
+    measure(benchmark, lambda: call_frameworks(backends, CONFIGS))
 
 
-def one_test() -> None:
-    """The wall time of one selected test against a bare import of both frameworks."""
+@JUDGING
+def test_everything(benchmark: Any, session: Session) -> None:
+    measure(benchmark, lambda: judge(session, CONFIGS))
+
+
+@pytest.mark.benchmark(group="one answer that needs no computation")
+@pytest.mark.parametrize("where", ["in this process", "in a worker"])
+def test_there_and_back(benchmark: Any, where: str) -> None:
+    """torch documents that it refuses these lengths, so its worker answers at once."""
+    config = Config(lengths="empties", batch=2, steps=3)
+    runner = Isolated("torch") if where == "in a worker" else InProcess(load_backend("torch"))
+    benchmark(lambda: runner.observe(config, repeat=False))
+    runner.close()
+
+
+@pytest.mark.benchmark(group="one selected test")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-c", "import torch, mindspore"),
+        ("-m", "pytest", "-q", "tests/test_conformance.py", "-k", load_corpus()[20].id),
+    ],
+    ids=["import torch, mindspore", "pytest -k ID"],
+)
+def test_process(benchmark: Any, command: tuple[str, ...]) -> None:
     # Without bytecode pytest compiles its plugins anew each time; that is not what users have.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-
-    def wall(*command: str) -> float:
-        times = [
-            seconds(
-                lambda: subprocess.run(
-                    [sys.executable, *command], env=environment, capture_output=True, check=True
-                )
-            )
-            for _ in range(4)
-        ]
-        return statistics.median(times[1:])
-
-    config_id = load_corpus()[20].id
-    imports = wall("-c", "import torch, mindspore")
-    test = wall("-m", "pytest", "-q", "tests/test_conformance.py", "-k", config_id)
-    print("one selected test (median of 3):")
-    print(f"  pytest -k <one id>                        {test:7.2f} s")
-    print(
-        f"  import torch, mindspore                   {imports:7.2f} s  "
-        f"({test / imports:.2f} times that)"
+    whole = [sys.executable, *command]
+    measure(
+        benchmark,
+        lambda: subprocess.run(whole, env=environment, capture_output=True, check=True),
     )
-
-
-def growth(session: Session) -> None:
-    """How the time of one config grows with its sizes, and of a run with their number."""
-    base = Config(input_size=5, hidden_size=8, batch=6, steps=5, h_0=True)
-    print("growth, ms per config (both frameworks, all checks):")
-    for title, field, values in (
-        ("steps T", "steps", (5, 10, 20, 40, 80)),
-        ("layers", "num_layers", (1, 2, 3, 4)),
-        ("batch B", "batch", (1, 6, 24, 96)),
-    ):
-        cells = []
-        for value in values:
-            changes: dict[str, Any] = {field: value}
-            config = dataclasses.replace(base, **changes)
-            repeats = [seconds(lambda c=config: judge_all(session, [c])) for _ in range(5)]  # type: ignore[misc]
-            cells.append(f"{value}: {1000 * statistics.median(repeats):.0f}")
-        print(f"  {title:10} {',  '.join(cells)}")
-    chosen = draw_configs(configs(max_steps=6, dtypes=("fp32",), aspects=("forward",)), 100, seed=1)
-    cells = [
-        f"{n}: {1000 * seconds(lambda n=n: judge_all(session, chosen[:n])) / n:.0f}"  # type: ignore[misc]
-        for n in (25, 50, 100)
-    ]
-    print(f"  {'configs':10} {',  '.join(cells)}")
-
-
-def main() -> None:
-    one_test()
-    backends = {name: load_backend(name) for name in BACKENDS}
-    with Session({name: Isolated(name) for name in BACKENDS}) as isolated:
-        throughput(backends, Session(backends), isolated)
-        way_to_a_worker(isolated)
-        growth(isolated)
-
-
-if __name__ == "__main__":
-    main()

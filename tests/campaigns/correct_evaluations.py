@@ -1,4 +1,4 @@
-"""Legal evaluations of an RNN and its gradients in a format, in every order we can think of.
+"""Correct evaluations of an RNN in a format, in every order that an implementation may choose.
 
 Whatever these give, an implementation may give; a bound that one of them exceeds is wrong. All
 sums go through `dot`, in one of these orders:
@@ -27,7 +27,7 @@ from harness.case import NUMPY_DTYPES, Case
 from reference import FORMATS, layer_names
 from reference.arrays import Array, BoolArray
 
-__all__ = ["GROUPINGS", "ORDERS", "Legal", "Trajectory", "dot", "fused", "states", "sum_of"]
+__all__ = ["GROUPINGS", "ORDERS", "Evaluated", "Evaluation", "dot", "fused", "states", "sum_of"]
 
 ORDERS = ("shuffled", "descending", "ascending", "pairwise", "lanes", "fma", "wide")
 
@@ -37,7 +37,7 @@ the biases added to each other first, and to the rest at the end; or each added 
 
 
 @dataclass(frozen=True)
-class Legal:
+class Evaluation:
     """A way to evaluate.
 
     `kept`: states stay in the wider format, and are rounded only where they are given out (with
@@ -64,7 +64,7 @@ def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Evaluated:
     """`outputs` of every layer (T, B, D * H), and `h_n` (L * D, B, H), in the case's format.
 
     `inside` are the outputs as later steps and layers saw them: wider, where they were kept.
@@ -75,7 +75,7 @@ class Trajectory:
     inside: tuple[Array, ...]
 
 
-def states(case: Case, legal: Legal, rng: np.random.Generator) -> Trajectory:
+def states(case: Case, evaluation: Evaluation, rng: np.random.Generator) -> Evaluated:
     """Every state of a case. The padding is zero; a row of length 0 keeps its h_0."""
     config, dtype = case.config, case.x.dtype
     below: Array = np.where(case.valid[:, :, None], case.x, dtype.type(0))
@@ -88,14 +88,16 @@ def states(case: Case, legal: Legal, rng: np.random.Generator) -> Trajectory:
             if case.h_0 is not None:
                 h = case.h_0[index]
             parameters = [case.weights[n] for n in layer_names(layer, side == 1, config.bias)]
-            out, h = _scan(below, h, parameters, case.valid, config.nonlinearity, legal, side, rng)
+            out, h = _scan(
+                below, h, parameters, case.valid, config.nonlinearity, evaluation, side, rng
+            )
             sides.append(out)
             seen.append(out.astype(dtype))
             last.append(h.astype(dtype))
         below = np.concatenate(sides, axis=2)
         inside.append(below)
         outputs.append(np.concatenate(seen, axis=2))
-    return Trajectory(tuple(outputs), np.stack(last), tuple(inside))
+    return Evaluated(tuple(outputs), np.stack(last), tuple(inside))
 
 
 def _scan(
@@ -104,18 +106,18 @@ def _scan(
     parameters: Sequence[Array],
     valid: BoolArray,
     nonlinearity: str,
-    legal: Legal,
+    evaluation: Evaluation,
     side: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
     dtype = parameters[0].dtype
-    kept = wider(dtype) if legal.kept else dtype
+    kept = wider(dtype) if evaluation.kept else dtype
     output = np.zeros((*valid.shape, h.shape[1]), kept)
     steps = range(len(valid))
     h = h.astype(kept)
     for t in reversed(steps) if side else steps:
-        a = _pre_activation(below[t], h, parameters, legal, rng)
-        value = _activation(nonlinearity, a, dtype, legal)
+        a = _pre_activation(below[t], h, parameters, evaluation, rng)
+        value = _activation(nonlinearity, a, dtype, evaluation)
         keep = valid[t][:, None]
         h = np.where(keep, value, h)
         output[t] = np.where(keep, value, 0)
@@ -123,12 +125,16 @@ def _scan(
 
 
 def _pre_activation(
-    x: Array, h: Array, parameters: Sequence[Array], legal: Legal, rng: np.random.Generator
+    x: Array,
+    h: Array,
+    parameters: Sequence[Array],
+    evaluation: Evaluation,
+    rng: np.random.Generator,
 ) -> Array:
     """(B, H), in the format, or in the wider one where states are kept in that."""
     w_ih, w_hh, *biases = parameters
     rows = (x[:, None, :], h[:, None, :])
-    if legal.kept:
+    if evaluation.kept:
         wide = h.dtype
         total = (rows[0].astype(wide) * w_ih).sum(axis=2) + (rows[1] * w_hh).sum(axis=2)
         for b in biases:
@@ -138,28 +144,28 @@ def _pre_activation(
     one = np.ones((1, 1, 1), w_ih.dtype)
     terms = [(rows[0], w_ih[None]), (rows[1], w_hh[None])]
     bias_terms = [(one, b[None, :, None]) for b in biases]
-    if legal.grouping == "one sum" or not biases:
-        return sum_of(terms + bias_terms, legal.order, rng)
-    if legal.grouping == "two sums":
-        return sum_of([terms[0], bias_terms[0]], legal.order, rng) + sum_of(
-            [terms[1], bias_terms[1]], legal.order, rng
+    if evaluation.grouping == "one sum" or not biases:
+        return sum_of(terms + bias_terms, evaluation.order, rng)
+    if evaluation.grouping == "two sums":
+        return sum_of([terms[0], bias_terms[0]], evaluation.order, rng) + sum_of(
+            [terms[1], bias_terms[1]], evaluation.order, rng
         )
-    if legal.grouping == "biases first":
-        return sum_of(terms, legal.order, rng) + (biases[0] + biases[1])
-    return sum_of(terms, legal.order, rng) + biases[0] + biases[1]
+    if evaluation.grouping == "biases first":
+        return sum_of(terms, evaluation.order, rng) + (biases[0] + biases[1])
+    return sum_of(terms, evaluation.order, rng) + biases[0] + biases[1]
 
 
-def _activation(nonlinearity: str, a: Array, dtype: np.dtype[Any], legal: Legal) -> Array:
+def _activation(nonlinearity: str, a: Array, dtype: np.dtype[Any], evaluation: Evaluation) -> Array:
     """tanh is evaluated wider, moved by the error it is to have, and rounded to the format."""
     if nonlinearity == "relu":
         return np.maximum(a, a.dtype.type(0))
     exact = np.tanh(a.astype(wider(dtype)))
-    if legal.erring:
+    if evaluation.erring:
         # No tanh reaches 1, where an ulp is twice as large: the wider format only rounds to it.
         fmt = FORMATS[_NAMES[dtype]]
         ulp = fmt.ulp(np.minimum(np.abs(exact), 1 - fmt.unit_roundoff).astype(np.float64))
-        exact = np.where(exact == 0, exact, exact + legal.erring * ulp)
-    return np.asarray(exact if legal.kept else exact.astype(dtype))
+        exact = np.where(exact == 0, exact, exact + evaluation.erring * ulp)
+    return np.asarray(exact if evaluation.kept else exact.astype(dtype))
 
 
 def dot(a: Array, b: Array, order: str, rng: np.random.Generator) -> Array:

@@ -1,4 +1,4 @@
-"""Legal backpropagation through time in a format, in every order that `harness.trust.legal` has."""
+"""Correct backpropagation through time in a format, in the orders of `correct_evaluations`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.case import Case
-from harness.trust.legal import Legal, Trajectory, sum_of, wider
 from reference import layer_names
 from reference.arrays import Array, BoolArray
+from tests.campaigns.correct_evaluations import Evaluated, Evaluation, sum_of, wider
 
 __all__ = ["gradients"]
 
@@ -20,9 +20,9 @@ Terms = tuple[Array, Array]
 
 def gradients(
     case: Case,
-    trajectory: Trajectory,
+    evaluated: Evaluated,
     cotangents: tuple[Array, Array],
-    legal: Legal,
+    evaluation: Evaluation,
     rng: np.random.Generator,
 ) -> dict[str, Array]:
     """Of x, h_0 (where given) and every parameter; cotangents of output and h_n, time first.
@@ -32,24 +32,24 @@ def gradients(
     nothing is rounded before the end, and the states are those that were kept.
     """
     config, dtype = case.config, case.x.dtype
-    inner = wider(dtype) if legal.kept else dtype
+    inner = wider(dtype) if evaluation.kept else dtype
     of_output, of_h_n = (c.astype(inner) for c in cotangents)
     weights = {name: array.astype(inner) for name, array in case.weights.items()}
     steps = case.valid[:, :, None]
-    walk = _Backwards(case.valid, config.nonlinearity, legal, rng)
+    walk = _Backwards(case.valid, config.nonlinearity, evaluation, rng)
     found: dict[str, Array] = {}
     at_start: dict[int, Array] = {}
     ones = np.ones((1, 1, of_output.shape[2], 1), inner)
     into: Terms = (np.where(steps, of_output, inner.type(0))[..., None], ones)
     for layer in reversed(range(config.num_layers)):
-        below = case.x if layer == 0 else trajectory.inside[layer - 1]
+        below = case.x if layer == 0 else evaluated.inside[layer - 1]
         below = np.where(steps, below.astype(inner), inner.type(0))
         deltas, w_ih = [], []
         for side in range(config.directions):
             names = layer_names(layer, side == 1, config.bias)
             index = layer * config.directions + side
             own = slice(side * config.hidden_size, (side + 1) * config.hidden_size)
-            states = trajectory.inside[layer][..., own].astype(inner)
+            states = evaluated.inside[layer][..., own].astype(inner)
             h_0 = None if case.h_0 is None else case.h_0[index]
             start = np.zeros(states.shape[1:], inner) if h_0 is None else h_0.astype(inner)
             terms = (into[0][:, :, own], into[1][:, :, own])
@@ -79,34 +79,34 @@ class _Backwards:
 
     valid: BoolArray
     nonlinearity: str
-    legal: Legal
+    evaluation: Evaluation
     rng: np.random.Generator
 
     def sum(self, pairs: Sequence[Terms]) -> Array:
         """Everything in one sum."""
-        if self.legal.kept:
+        if self.evaluation.kept:
             return np.asarray(sum((a * b).sum(axis=-1) for a, b in pairs))
-        return sum_of(pairs, self.legal.order, self.rng)
+        return sum_of(pairs, self.evaluation.order, self.rng)
 
     def through_time(
         self, states: Array, into: Terms, at_end: Array, w_hh: Array, order: Sequence[int]
     ) -> tuple[Array, Array]:
         """delta (T, B, H) of one direction, zero in the padding, and the gradient of its h_0."""
         delta, end = np.zeros_like(states), at_end
-        behind = np.zeros_like(at_end)
+        after = np.zeros_like(at_end)
         one = np.ones((1, 1, 1), states.dtype)
         for t in order:
             # A row's last step takes the cotangent of its final state, its others the next delta.
-            carried = [(behind[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
+            carried = [(after[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
             here = (into[0][t], into[1][0])
-            if self.legal.grouping == "one sum":
+            if self.evaluation.grouping == "one sum":
                 s = self.sum([here, *carried])
             else:
                 s = self.sum([here]) + self.sum(carried)
             keep = self.valid[t][:, None]
             delta[t] = np.where(keep, self._slope(states[t]) * s, 0)
-            behind, end = np.where(keep, delta[t], behind), np.where(keep, 0, end)
-        carried = [(behind[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
+            after, end = np.where(keep, delta[t], after), np.where(keep, 0, end)
+        carried = [(after[:, None, :], w_hh.T[None]), (end[:, :, None], one)]
         return delta, self.sum(carried)
 
     def over_steps(self, delta: Array, factors: Array) -> Array:

@@ -1,11 +1,11 @@
-"""The oracle enclosed in balls, and the bounds by legal evaluations: `make enclosure`.
+"""Is the oracle right, are the bounds? Asked of ball arithmetic and correct evaluations.
 
-    python -m harness.trust.enclosure [--configs N] [--seed S]
+    make enclosure, or python -m tests.campaigns.enclosure [--configs N] [--seed S]
 
 Draws configs of values and gradients, in every format, and shows that the oracle lies in ball
 arithmetic's enclosure of the equation, widened by the oracle's own error bound
-(`harness.trust.positions`); then how close legal evaluations in other orders come to the bounds
-that judge implementations (`harness.trust.approach`). Exit 1 if anything lies outside.
+(`oracle_error`); then how close correct evaluations in other orders come to the bounds that judge
+implementations (`worst_case_search`). Exit 1 if anything lies outside.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from harness.case import make_case
 from harness.config import Config
 from harness.draw import draw_configs
 from harness.strategies import configs
-from harness.trust.approach import WIDTHS, Approach, survey
-from harness.trust.balls import PRECISION
-from harness.trust.positions import Positions, enclose
+from tests.campaigns.ball_arithmetic import PRECISION
+from tests.campaigns.oracle_error import OracleErrors, enclose
+from tests.campaigns.worst_case_search import WIDTHS, LargestRatios, search
 
-__all__ = ["drawn_configs", "main", "report_approach", "report_positions"]
+__all__ = ["drawn_configs", "main", "report_evaluations", "report_oracle"]
 
 MAX_STEPS = 24
 
@@ -39,16 +39,16 @@ def drawn_configs(count: int, seed: int) -> list[Config]:
     return draw_configs(strategy, count, seed)
 
 
-def report_positions(positions: Positions) -> str:
-    """A line for each question; then what was left out, and distances from start to end."""
-    lines = [f"oracle in balls of {PRECISION} bits; position: distance over the oracle's own bound"]
-    for question, compared in sorted(positions.compared.items()):
-        furthest, where = positions.furthest[question]
-        lines.append(f"  {question:10} {compared:8} elements, furthest {furthest:.4f}  {where}")
-    for (question, reason), n in sorted(positions.left_out.items()):
+def report_oracle(errors: OracleErrors) -> str:
+    """A line for each question; then what was left out, and errors from start to end."""
+    lines = [f"oracle in balls of {PRECISION} bits; ratio: error over the oracle's own bound"]
+    for question, compared in sorted(errors.compared.items()):
+        largest, where = errors.largest[question]
+        lines.append(f"  {question:10} {compared:8} elements, largest {largest:.4f}  {where}")
+    for (question, reason), n in sorted(errors.left_out.items()):
         lines.append(f"  left out of {question}: {n} ({reason})")
     lines.append("from start to end, nothing claimed, in ulp of float64 (at an array's largest):")
-    for name, parts in positions.ulps.items():
+    for name, parts in errors.ulps.items():
         ulps = np.concatenate(parts)
         if len(ulps):
             median, most, all_ = np.percentile(ulps, [50, 99, 100])
@@ -59,25 +59,25 @@ def report_positions(positions: Positions) -> str:
     return "\n".join(lines)
 
 
-def report_approach(approach: Approach) -> str:
-    """Closest approaches, by check, format, nonlinearity and kind; and by number of terms."""
+def report_evaluations(ratios: LargestRatios) -> str:
+    """Largest ratios, by check, format, nonlinearity and kind; and by number of terms."""
     lines = [
-        f"legal evaluations: {approach.compared} elements, {approach.undefined} without a bound; "
-        f"largest ratio (terms); {approach.clipped} more comparisons end at a relu's 0",
+        f"correct evaluations: {ratios.compared} elements, {ratios.undefined} without a bound; "
+        f"largest ratio (terms); {ratios.clipped} more comparisons end at a relu's 0",
     ]
-    kinds = list(dict.fromkeys(kind for *_, kind in approach.closest))
-    for row in sorted({key[:3] for key in approach.closest}):
+    kinds = list(dict.fromkeys(kind for *_, kind in ratios.largest))
+    for row in sorted({key[:3] for key in ratios.largest}):
         cells = [
-            f"{kind} {approach.closest[(*row, kind)][0]:.3f} ({approach.closest[(*row, kind)][1]})"
+            f"{kind} {ratios.largest[(*row, kind)][0]:.3f} ({ratios.largest[(*row, kind)][1]})"
             for kind in kinds
-            if (*row, kind) in approach.closest
+            if (*row, kind) in ratios.largest
         ]
         lines += [f"  {row[0]}, {row[1]}, {row[2]}:", "    " + ", ".join(cells)]
     lines.append("by number of terms, sums alone (tanh rounded correctly):")
-    for check, dtype in sorted({key[:2] for key in approach.by_terms}):
+    for check, dtype in sorted({key[:2] for key in ratios.by_terms}):
         cells = [
             f"{n}: {ratio:.3f}"
-            for (c, d, n), ratio in sorted(approach.by_terms.items())
+            for (c, d, n), ratio in sorted(ratios.by_terms.items())
             if (c, d) == (check, dtype)
         ]
         lines.append(f"  {check}, {dtype}: " + ", ".join(cells))
@@ -86,7 +86,7 @@ def report_approach(approach: Approach) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit 0: everything lies within its bound. Exit 1: something does not."""
-    parser = argparse.ArgumentParser(prog="harness.trust.enclosure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests.campaigns.enclosure", description=__doc__)
     parser.add_argument("--configs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -94,17 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drawn = drawn_configs(options.configs, options.seed)
     gradients = sum(config.aspect == "gradient" for config in drawn)
     print(f"{len(drawn)} configs, {gradients} of them with gradients")
-    positions = Positions()
+    errors = OracleErrors()
     with np.errstate(all="ignore"):
         for config in drawn:
-            enclose(make_case(config), positions)
-    print(report_positions(positions), flush=True)
-    approach = survey(drawn[::2], options.seed, WIDTHS)
-    print(report_approach(approach))
-    outside = positions.outside + approach.beyond
+            enclose(make_case(config), errors)
+    print(report_oracle(errors), flush=True)
+    ratios = search(drawn[::2], options.seed, WIDTHS)
+    print(report_evaluations(ratios))
+    outside = errors.outside + ratios.exceeded
     print(f"{len(outside)} outside" + "".join(f"\n  {line}" for line in outside[:50]))
     print(f"{time.perf_counter() - start:.0f} s")
-    return 1 if outside or not positions.compared else 0
+    return 1 if outside or not errors.compared else 0
 
 
 if __name__ == "__main__":

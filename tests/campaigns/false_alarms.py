@@ -137,13 +137,13 @@ def chunks(count: int, seed: int) -> Iterator[Chunk]:
 
 
 @functools.cache
-def _session() -> Session:
+def torch_session() -> Session:
     return Session({BACKEND: load_backend(BACKEND)}, load_known())
 
 
 def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
     """Draw and judge; in the process that is asked, with a session that it keeps."""
-    session = session or _session()
+    session = session or torch_session()
     strategy = configs(
         max_steps=MAX_STEPS, dtypes=(chunk.dtype,), scales=SCALES, aspects=ASPECTS[chunk.dtype]
     )
@@ -180,7 +180,7 @@ def report(tally: Tally) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit 0: no alarm. Exit 1: an alarm, or nothing concluded."""
-    parser = argparse.ArgumentParser(prog="harness.trust.false_alarms", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests.campaigns.false_alarms", description=__doc__)
     parser.add_argument("--configs", type=int, default=20_000, help="float32 configs to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")

@@ -1,4 +1,4 @@
-"""Whether a report is harmless: no control character, nothing foreign became an element."""
+"""Whether a report is harmless: no control character, no text of a backend became an element."""
 
 from __future__ import annotations
 

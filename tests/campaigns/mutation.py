@@ -1,9 +1,9 @@
 """The mutation score, from what `mutmut run` left in mutants/; `make mutation` runs both.
 
-    python tests/mutation.py [MODULE]
+    python -m tests.campaigns.mutation [MODULE]
 
 Prints mutants, killed, explained and unexplained ones for each module. A survivor is explained by
-a line of tests/mutation_survivors.txt, `function: change  # reason`, in which the change is shown
+a line of mutation_survivors.txt, `function: change  # reason`, in which the change is shown
 as `git diff --word-diff` shows one; `any: change` stands for that change in any function. Ends
 with 1 where a survivor is not explained, or a line of that file explains nothing any more.
 """

@@ -1,4 +1,4 @@
-"""Where the oracle lies in the balls, widened by the error bounds that it states of itself.
+"""The error of the oracle, measured in ball arithmetic, over the bound that it claims for itself.
 
 The oracle evaluates in float64. Its own share of the bounds of `reference.rounding` and
 `reference.gradient` is therefore a claim that can be checked, element by element, against balls
@@ -14,8 +14,8 @@ gradients  At the oracle's own states the gradients are sums, and `backpropagate
            rounding does to them: for fp64 twice, an implementation's and its own; half of that is
            the oracle's. The derivative 1 - h^2 errs by one u in float64.
 
-A position is a distance over its bound, so 1 is the end. From start to end no bound is claimed;
-those distances are only measured, in ulp of float64 at the largest element of an array.
+A ratio is an error over its bound: above 1 it lies outside. From start to end no bound is claimed;
+those errors are only measured, in ulp of float64 at the largest element of an array.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from flint import arb
 
 from harness.case import NUMPY_DTYPES, Case, cotangents
 from harness.checks.steps import direction_steps
-from harness.trust import balls
-from harness.trust.evidence import evidence_of
-from harness.trust.sensitivities import gradients
 from reference import FORMATS, Format, gamma, rnn
 from reference.arrays import Array, Float64Array
 from reference.gradient import Bounded, Tape, backpropagate, previous_states, rnn_gradients
 from reference.rounding import ORACLE_TANH_ULPS, TANH_ULPS
+from tests.campaigns import ball_arithmetic
+from tests.campaigns.ball_gradients import gradients
+from tests.campaigns.evidence_from_arrays import evidence_of
 
-__all__ = ["Positions", "enclose"]
+__all__ = ["OracleErrors", "enclose"]
 
 FP64 = FORMATS["fp64"]
 
 
 @dataclass
-class Positions:
-    """Of many cases: what was asked of how many elements, and how far out the furthest lies.
+class OracleErrors:
+    """Of many cases: how many elements were compared, and the largest ratio of error to bound.
 
     All by question: `states`, `intervals`, `gradients`. `left_out` counts by question and reason;
     `outside` lists what lies outside; `ulps` holds distances from start to end.
@@ -51,36 +51,36 @@ class Positions:
 
     compared: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
-    furthest: dict[str, tuple[float, str]] = field(default_factory=dict)
+    largest: dict[str, tuple[float, str]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
     ulps: dict[str, list[Float64Array]] = field(default_factory=dict)
 
-    def take(self, question: str, position: float, where: str) -> None:
-        """Note the position of one element."""
+    def take(self, question: str, ratio: float, where: str) -> None:
+        """Note the ratio of one element."""
         self.compared[question] += 1
-        if position > self.furthest.get(question, (-1.0, ""))[0]:
-            self.furthest[question] = (position, where)
-        if not position <= 1:
-            self.outside.append(f"{question}: position {position:.3g} at {where}")
+        if ratio > self.largest.get(question, (-1.0, ""))[0]:
+            self.largest[question] = (ratio, where)
+        if not ratio <= 1:
+            self.outside.append(f"{question}: ratio {ratio:.3g} at {where}")
 
 
-def enclose(case: Case, positions: Positions) -> None:
+def enclose(case: Case, errors: OracleErrors) -> None:
     """Ask everything of one case; gradients where its config asks for them."""
     config = case.config
-    equation = balls.Equation(
+    equation = ball_arithmetic.Equation(
         case.weights, config.num_layers, config.nonlinearity, config.bias, config.bidirectional
     )
     outputs, h_n = _oracle(case)
-    _states(case, equation, outputs, h_n, positions)
-    _ends(case, outputs, h_n, positions)
-    layers, last = balls.states(equation, case.x, case.h_0, case.lengths)
-    _distances("output", outputs[-1], layers[-1], positions)
-    _distances("h_n", h_n, last, positions)
+    _states(case, equation, outputs, h_n, errors)
+    _ends(case, outputs, h_n, errors)
+    layers, last = ball_arithmetic.states(equation, case.x, case.h_0, case.lengths)
+    _distances("output", outputs[-1], layers[-1], errors)
+    _distances("h_n", h_n, last, errors)
     if config.aspect == "gradient":
-        _gradients(case, equation, outputs, positions)
-        left = balls.undecided(config.nonlinearity, layers)
+        _gradients(case, equation, outputs, errors)
+        left = ball_arithmetic.undecided(config.nonlinearity, layers)
         if left:
-            positions.left_out["start to end", "slope of relu undecided"] += left
+            errors.left_out["start to end", "slope of relu undecided"] += left
 
 
 def _oracle(case: Case) -> tuple[list[Array], Array]:
@@ -104,7 +104,11 @@ def _oracle(case: Case) -> tuple[list[Array], Array]:
 
 
 def _states(
-    case: Case, equation: balls.Equation, outputs: list[Array], h_n: Array, positions: Positions
+    case: Case,
+    equation: ball_arithmetic.Equation,
+    outputs: list[Array],
+    h_n: Array,
+    errors: OracleErrors,
 ) -> None:
     config = case.config
     evidence = evidence_of(case, outputs, h_n)
@@ -113,24 +117,24 @@ def _states(
         for layer in range(config.num_layers)
         for side in range(config.directions)
     }
-    for step in balls.steps_from(equation, case.x, case.h_0, case.lengths, outputs):
+    for step in ball_arithmetic.steps_from(equation, case.x, case.h_0, case.lengths, outputs):
         at = computed[step.layer, step.side]
         place = (step.t, step.row)
         for unit, (a, m, stored) in enumerate(zip(step.a, step.m, step.stored, strict=True)):
             where = f"layer {step.layer}.{step.side}, step {step.t}, row {step.row}, {config.id}"
             if not m.is_finite():
-                positions.left_out["states", "operands not finite"] += 1
+                errors.left_out["states", "operands not finite"] += 1
                 continue
             actual = arb(float(at.actual[(*place, unit)]))
             error = _upper(gamma(at.terms, FP64.unit_roundoff), m, at.terms, FP64)
             if m + error >= FP64.largest:
-                positions.left_out["states", "sums may overflow float64"] += 1
+                errors.left_out["states", "sums may overflow float64"] += 1
                 continue
             ends = _interval(config.nonlinearity, a, error, ORACLE_TANH_ULPS, FP64)
-            exact = balls.activation(config.nonlinearity, a)
-            positions.take("states", _position(actual, exact, *ends), where)
+            exact = ball_arithmetic.activation(config.nonlinearity, a)
+            errors.take("states", _ratio(actual, exact, *ends), where)
             if not at.defined[(*place, unit)]:
-                positions.left_out["intervals", f"sums may overflow {config.dtype}"] += 1
+                errors.left_out["intervals", f"sums may overflow {config.dtype}"] += 1
                 continue
             error = _upper(
                 gamma(at.terms + 1, case.fmt.unit_roundoff), m, at.terms + stored, case.fmt
@@ -141,26 +145,26 @@ def _states(
                 (low, float(interval.low[(*place, unit)]), -1),
                 (high, float(interval.high[(*place, unit)]), 1),
             ):
-                position = _position(end, exact, arb(limit), arb(limit))
+                ratio = _ratio(end, exact, arb(limit), arb(limit))
                 if _refused(end, limit, sign, config.dtype):
-                    positions.take("intervals", max(position, np.nextafter(1.0, 2.0)), where)
+                    errors.take("intervals", max(ratio, np.nextafter(1.0, 2.0)), where)
                 else:
-                    positions.take("intervals", min(position, 1.0), where)
+                    errors.take("intervals", min(ratio, 1.0), where)
 
 
-def _ends(case: Case, outputs: list[Array], h_n: Array, positions: Positions) -> None:
+def _ends(case: Case, outputs: list[Array], h_n: Array, errors: OracleErrors) -> None:
     """What no step asks about, exactly: h_n is the last valid state, or h_0; the padding is 0."""
     config, sides = case.config, case.config.directions
     for layer, output in enumerate(outputs):
         if output[~case.valid].any():
-            positions.outside.append(f"padding: layer {layer} is not 0 there, {config.id}")
+            errors.outside.append(f"padding: layer {layer} is not 0 there, {config.id}")
         for side, states in enumerate(np.split(output, sides, axis=2)):
             index = layer * sides + side
             start = np.zeros(h_n.shape[1:]) if case.h_0 is None else case.h_0[index]
             for row, last in enumerate(case.last_step):
                 expected = start[row] if last < 0 else states[0 if side else last, row]
                 if not np.array_equal(h_n[index, row], expected, equal_nan=True):
-                    positions.outside.append(f"h_n: layer {layer}.{side}, row {row}, {config.id}")
+                    errors.outside.append(f"h_n: layer {layer}.{side}, row {row}, {config.id}")
 
 
 def _upper(relative: float, m: arb, terms: arb | int, fmt: Format) -> arb:
@@ -170,7 +174,7 @@ def _upper(relative: float, m: arb, terms: arb | int, fmt: Format) -> arb:
 
 def _interval(nonlinearity: str, a: arb, error: arb, ulps: float, fmt: Format) -> tuple[arb, arb]:
     """[act(a - E), act(a + E)], a tanh widened by so many of the largest ulp in it."""
-    low, high = (balls.activation(nonlinearity, a + e) for e in (-error, error))
+    low, high = (ball_arithmetic.activation(nonlinearity, a + e) for e in (-error, error))
     if nonlinearity == "tanh":
         largest = max(float(abs(end).upper()) for end in (low, high))
         widening = ulps * float(fmt.ulp(min(largest, 1 - fmt.unit_roundoff)))
@@ -178,7 +182,7 @@ def _interval(nonlinearity: str, a: arb, error: arb, ulps: float, fmt: Format) -
     return low, high
 
 
-def _position(actual: arb, exact: arb, low: arb, high: arb) -> float:
+def _ratio(actual: arb, exact: arb, low: arb, high: arb) -> float:
     """Distance from the exact value over that of the interval's end, 0 at the value itself."""
     distance = actual - exact
     if not distance.is_finite():
@@ -203,7 +207,7 @@ def _refused(end: arb, limit: float, sign: int, dtype: str) -> bool:
 
 
 def _gradients(
-    case: Case, equation: balls.Equation, outputs: list[Array], positions: Positions
+    case: Case, equation: ball_arithmetic.Equation, outputs: list[Array], errors: OracleErrors
 ) -> None:
     """Against balls at the oracle's own states; the distance from start to end beside it."""
     config, of = case.config, cotangents(case)
@@ -230,18 +234,18 @@ def _gradients(
     here, true = gradients(*given, outputs), gradients(*given)
     for name, gradient in found.items():
         if not np.array_equal(gradient, bounded[name].value, equal_nan=True):
-            positions.outside.append(f"gradients: {name} has no bound, {config.id}")
+            errors.outside.append(f"gradients: {name} has no bound, {config.id}")
             continue
         share = bounded[name].bound / 2
         for index in np.ndindex(gradient.shape):
             if not np.isfinite(share[index]):
-                positions.left_out["gradients", "no bound: sums may overflow float64"] += 1
+                errors.left_out["gradients", "no bound: sums may overflow float64"] += 1
                 continue
             exact, actual = here[name][index], arb(float(gradient[index]))
             ends = exact - arb(float(share[index])), exact + arb(float(share[index]))
             where = f"{name}{list(index)}, {config.id}"
-            positions.take("gradients", _position(actual, exact, *ends), where)
-        _distances("gradients", gradient, true[name], positions)
+            errors.take("gradients", _ratio(actual, exact, *ends), where)
+        _distances("gradients", gradient, true[name], errors)
 
 
 def _tapes(case: Case, outputs: list[Array]) -> list[list[Tape]]:
@@ -266,7 +270,7 @@ def _tapes(case: Case, outputs: list[Array]) -> list[list[Tape]]:
     return tapes
 
 
-def _distances(name: str, actual: Array, exact: Array, positions: Positions) -> None:
+def _distances(name: str, actual: Array, exact: Array, errors: OracleErrors) -> None:
     """In ulp of float64 at the largest element, where both are finite."""
     pairs = [
         (value, ball)
@@ -274,8 +278,8 @@ def _distances(name: str, actual: Array, exact: Array, positions: Positions) -> 
         if np.isfinite(value) and ball.is_finite()
     ]
     if len(pairs) < actual.size:
-        positions.left_out["start to end", "not finite"] += actual.size - len(pairs)
+        errors.left_out["start to end", "not finite"] += actual.size - len(pairs)
     largest = max((abs(float(ball.mid())) for _, ball in pairs), default=0.0)
     ulp = float(FP64.ulp(largest))
     found = [float(abs(arb(float(value)) - ball).upper()) / ulp for value, ball in pairs]
-    positions.ulps.setdefault(name, []).append(np.array(found))
+    errors.ulps.setdefault(name, []).append(np.array(found))

@@ -1,4 +1,4 @@
-"""What the pinned corpus could have seen: `make power`, or `python -m harness.trust.power`.
+"""What the pinned corpus could have seen: `make power`, or `python -m tests.campaigns.power`.
 
 Judges the corpus (without the calls, which are answered yes or no) and shows for every check and
 probe how many comparisons have power, and how much. Exit 1 if fewer than 99% of the comparisons

@@ -1,4 +1,4 @@
-"""How long a sequence each backend takes: `make limits`. It takes some three minutes.
+"""How long a sequence each backend takes: `make limits`, some three minutes.
 
 Each length is a replay in a process of its own, with a time limit; a process that does not come
 back is where the backend ends here. A time is that of the whole replay, imports included.
@@ -47,9 +47,9 @@ def replay(backend: str, steps: int) -> str:
 def main() -> None:
     for backend, lengths in LENGTHS.items():
         for steps in lengths:
-            said = replay(backend, steps)
-            print(f"{backend:16} T = {steps:5}: {said}", flush=True)
-            if not said.startswith("as expected"):
+            outcome = replay(backend, steps)
+            print(f"{backend:16} T = {steps:5}: {outcome}", flush=True)
+            if not outcome.startswith("as expected"):
                 break
 
 

@@ -1,4 +1,4 @@
-"""What comes from outside, as Hypothesis draws it, and what must hold of each kind."""
+"""Untrusted input: ids, files and workers' answers as Hypothesis draws them, and what must hold."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from harness.report.console import print_summary
 from harness.report.mapping import render_mapping
 from harness.results import Result, ResultsError, from_comparison
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
-from harness.trust.harmless import assert_harmless, assert_markdown, assert_printable
+from tests.campaigns.harmless_reports import assert_harmless, assert_markdown, assert_printable
 
 __all__ = [
-    *("BASELINES", "CORPORA", "HOSTILE", "IDS", "PAGES", "RESULTS", "WIRE"),
-    *("baseline", "corpus", "identifier", "page", "results", "wire"),
+    *("BASELINES", "CORPORA", "HEADER", "HOSTILE", "IDS", "LINE", "PAGES", "RESULTS", "WIRE"),
+    *("baseline", "corpus", "encoded", "identifier", "page", "results", "wire"),
 ]
 
 LONGEST = 6000
@@ -102,7 +102,7 @@ def identifier(text: str) -> None:
 # Results.
 
 _CONFIG = Config(input_size=2, hidden_size=3, batch=4, steps=5)
-_HEADER: dict[str, Any] = {
+HEADER: dict[str, Any] = {
     "kind": "run",
     "format_version": 1,
     "date": "2026-01-01T00:00:00+00:00",
@@ -134,7 +134,7 @@ def _result(text: str = "said") -> Result:
     )
 
 
-_LINE: dict[str, Any] = json.loads(msgspec.json.encode(_result())) | {"last": True}
+LINE: dict[str, Any] = json.loads(msgspec.json.encode(_result())) | {"last": True}
 
 
 @st.composite
@@ -152,18 +152,18 @@ def _changed(draw: st.DrawFn, record: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _encoded(record: Any) -> bytes:
+def encoded(record: Any) -> bytes:
     return json.dumps(record).encode()
 
 
 @st.composite
 def _files(draw: st.DrawFn) -> bytes:
     """A header and two lines: valid, changed, any JSON, or any bytes."""
-    raw = st.binary(max_size=40) | _JSON.map(_encoded) | st.just(b'{"x":' + b"[" * 5000)
-    valid = st.just(_HEADER).map(_encoded)
-    header = draw(st.one_of(valid, valid, valid, _changed(_HEADER).map(_encoded), raw))
-    changed = _changed(_LINE).map(_encoded)
-    line = st.one_of(st.just(_LINE).map(_encoded), changed, changed, changed, raw)
+    raw = st.binary(max_size=40) | _JSON.map(encoded) | st.just(b'{"x":' + b"[" * 5000)
+    valid = st.just(HEADER).map(encoded)
+    header = draw(st.one_of(valid, valid, valid, _changed(HEADER).map(encoded), raw))
+    changed = _changed(LINE).map(encoded)
+    line = st.one_of(st.just(LINE).map(encoded), changed, changed, changed, raw)
     return b"\n".join([header, draw(line), draw(line), b""][: draw(st.integers(1, 4))])
 
 
@@ -202,7 +202,7 @@ PAGES = _TEXTS
 def page(text: str) -> None:
     """A backend's message is shown, and does nothing, in every report."""
     line = msgspec.json.encode(msgspec.structs.replace(_result(text), last=True))
-    results(_encoded(_HEADER) + b"\n" + line + b"\n")
+    results(encoded(HEADER) + b"\n" + line + b"\n")
 
 
 # What goes between processes.

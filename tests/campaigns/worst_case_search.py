@@ -1,6 +1,6 @@
-"""How close legal evaluations come to the bounds that judge implementations.
+"""How close correct evaluations come to the bounds that judge implementations.
 
-Every case is evaluated in every order of `harness.trust.legal`, and judged by the checks
+Every case is evaluated in every order of `correct_evaluations`, and judged by the checks
 themselves. A ratio above 1 proves a bound wrong; how far below 1 the largest stays is the room
 that an implementation has to be wrong in. Cases are drawn ones, wide ones (up to several hundred
 terms), and such as are made to err as much as they can:
@@ -23,15 +23,15 @@ from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
 from harness.checks import gradient, step_residual
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.trust.evidence import evidence_of
-from harness.trust.legal import GROUPINGS, ORDERS, Legal, states
-from harness.trust.legal_gradients import gradients
 from reference import FORMATS
 from reference.arrays import Array
+from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, Evaluation, states
+from tests.campaigns.correct_gradients import gradients
+from tests.campaigns.evidence_from_arrays import evidence_of
 
-__all__ = ["ADVERSE", "WIDTHS", "Approach", "adverse", "judge_legal", "survey"]
+__all__ = ["ADVERSARIAL", "WIDTHS", "LargestRatios", "adversarial_case", "judge_orders", "search"]
 
-ADVERSE = ("swamped", "cancelling", "subnormal", "edges")
+ADVERSARIAL = ("swamped", "cancelling", "subnormal", "edges")
 
 FORMATS_OF_NUMPY = ("fp32", "fp16", "fp64")
 
@@ -40,23 +40,23 @@ WIDTHS = ((1, 1), (2, 3), (7, 8), (16, 16), (64, 60), (200, 300))
 
 
 @dataclass
-class Approach:
-    """Closest approaches: (check, format, nonlinearity, kind of order) -> (ratio, terms, config).
+class LargestRatios:
+    """Of many evaluations, by (check, format, nonlinearity, order): (ratio, terms, config).
 
-    `beyond` lists what exceeded its bound; `compared` and `undefined` count elements. `clipped`
+    `exceeded` lists what exceeded its bound; `compared` and `undefined` count elements. `clipped`
     counts comparisons whose largest ratio is the 1 of a relu state that rounded to 0, the very end
     of its interval whatever the bound; those say nothing of how tight it is.
     """
 
-    closest: dict[tuple[str, str, str, str], tuple[float, int, str]] = field(default_factory=dict)
+    largest: dict[tuple[str, str, str, str], tuple[float, int, str]] = field(default_factory=dict)
     by_terms: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    beyond: list[str] = field(default_factory=list)
+    exceeded: list[str] = field(default_factory=list)
     compared: int = 0
     undefined: int = 0
     clipped: int = 0
 
-    def take(self, check: str, case: Case, legal: Legal, comparison: Comparison) -> None:
-        """Note one comparison of one legal evaluation."""
+    def take(self, check: str, case: Case, evaluation: Evaluation, comparison: Comparison) -> None:
+        """Note one comparison of one evaluation."""
         config = case.config
         self.compared += comparison.compared
         self.undefined += comparison.undefined
@@ -67,72 +67,72 @@ class Approach:
             self.clipped += 1
             return
         terms = config.input_size + config.hidden_size + 2 * config.bias
-        key = (check, config.dtype, config.nonlinearity, legal.kind)
+        key = (check, config.dtype, config.nonlinearity, evaluation.kind)
         here = (comparison.ratio, terms, config.id)
-        self.closest[key] = max(self.closest.get(key, (-1.0, 0, "")), here)
-        if not legal.erring:
+        self.largest[key] = max(self.largest.get(key, (-1.0, 0, "")), here)
+        if not evaluation.erring:
             by = (check, config.dtype, terms)
             self.by_terms[by] = max(self.by_terms.get(by, 0.0), comparison.ratio)
         if not comparison.ratio <= 1:
-            self.beyond.append(
-                f"{check}, {comparison.part}: ratio {comparison.ratio} by {legal}: {config.id}"
+            self.exceeded.append(
+                f"{check}, {comparison.part}: ratio {comparison.ratio} by {evaluation}: {config.id}"
             )
 
 
-def legal_ways(config: Config, rng: np.random.Generator) -> Iterator[Legal]:
+def evaluations(config: Config, rng: np.random.Generator) -> Iterator[Evaluation]:
     """Each order once, with a grouping at random, and with an erring tanh."""
     for order in ORDERS:
         grouping = str(rng.choice(GROUPINGS))
-        yield Legal(order, grouping)
+        yield Evaluation(order, grouping)
         # Bounds on float64 grant its tanh 4 ulp more, which a test in float64 cannot use up.
         if config.nonlinearity == "tanh" and config.dtype != "fp64":
-            yield Legal(order, grouping, erring=int(rng.choice([-4, 4])))
-    yield Legal("wide", kept=True)
+            yield Evaluation(order, grouping, erring=int(rng.choice([-4, 4])))
+    yield Evaluation("wide", kept=True)
 
 
-def judge_legal(
-    approach: Approach,
+def judge_orders(
+    ratios: LargestRatios,
     case: Case,
     rng: np.random.Generator,
     of: tuple[Array, Array] | None = None,
 ) -> None:
-    """All ways of one case; gradients too where the config asks for them.
+    """One case in every order; gradients too where the config asks for them.
 
     `of` replaces the case's own cotangents.
     """
     with np.errstate(all="ignore"):
-        for legal in legal_ways(case.config, rng):
-            trajectory = states(case, legal, rng)
+        for evaluation in evaluations(case.config, rng):
+            evaluated = states(case, evaluation, rng)
             found = None
             of = of or cotangents(case)
             if case.config.aspect == "gradient":
-                found = gradients(case, trajectory, of, legal, rng)
-            evidence = evidence_of(case, trajectory.outputs, trajectory.h_n, found, of)
+                found = gradients(case, evaluated, of, evaluation, rng)
+            evidence = evidence_of(case, evaluated.outputs, evaluated.h_n, found, of)
             for comparison in step_residual.check(evidence):
-                approach.take("step_residual", case, legal, comparison)
+                ratios.take("step_residual", case, evaluation, comparison)
             for comparison in gradient.check(evidence):
-                approach.take("gradient", case, legal, comparison)
+                ratios.take("gradient", case, evaluation, comparison)
 
 
-def survey(drawn: Sequence[Config], seed: int, widths: Sequence[tuple[int, int]]) -> Approach:
+def search(drawn: Sequence[Config], seed: int, widths: Sequence[tuple[int, int]]) -> LargestRatios:
     """Drawn configs of formats that NumPy computes in, wide ones, and adverse ones of each format.
 
     `widths` are (input_size, hidden_size) of the last two.
     """
-    approach, rng = Approach(), np.random.default_rng(seed)
+    ratios, rng = LargestRatios(), np.random.default_rng(seed)
     for config in drawn:
         if config.dtype in FORMATS_OF_NUMPY:
-            judge_legal(approach, make_case(config), rng)
+            judge_orders(ratios, make_case(config), rng)
     for dtype in FORMATS_OF_NUMPY:
         for config in wide_configs(dtype, widths):
-            judge_legal(approach, make_case(config), rng)
-            for kind in ADVERSE:
-                judge_legal(approach, adverse(kind, config, rng), rng)
+            judge_orders(ratios, make_case(config), rng)
+            for kind in ADVERSARIAL:
+                judge_orders(ratios, adversarial_case(kind, config, rng), rng)
         for config in deep_configs(dtype, widths):
-            case = adverse("swamped", config, rng)
+            case = adversarial_case("swamped", config, rng)
             one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
-            judge_legal(approach, case, rng, (one, two))
-    return approach
+            judge_orders(ratios, case, rng, (one, two))
+    return ratios
 
 
 def deep_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Config]:
@@ -171,7 +171,7 @@ def wide_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Conf
             )
 
 
-def adverse(kind: str, config: Config, rng: np.random.Generator) -> Case:
+def adversarial_case(kind: str, config: Config, rng: np.random.Generator) -> Case:
     """The case of a config with numbers that are made to err."""
     case = make_case(config)
     fmt, dtype = FORMATS[config.dtype], NUMPY_DTYPES[config.dtype]
