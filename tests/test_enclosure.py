@@ -105,7 +105,7 @@ def test_gradients_off_by_a_part_in_a_trillion_are_outside(monkeypatch: pytest.M
     assert any(line.startswith("gradients: ") and "ratio" in line for line in outside)
 
 
-def test_an_interval_too_narrow_refuses_numbers_that_are_legal(
+def test_an_interval_too_narrow_refuses_correct_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def narrow(*arguments: Any) -> Interval:

@@ -95,6 +95,12 @@ def test_harness_imports_only_what_comes_before(path: Path) -> None:
     assert later == []
 
 
+def test_the_package_imports_nothing_of_its_tests() -> None:
+    for room in ("harness", "reference"):
+        for path in (ROOT / room).rglob("*.py"):
+            assert "tests" not in {name.partition(".")[0] for name in imports(path)}, path
+
+
 @pytest.mark.parametrize("framework", ["torch", "mindspore"])
 def test_only_its_backend_imports_a_framework(framework: str) -> None:
     users = [

@@ -27,7 +27,16 @@ from harness.case import NUMPY_DTYPES, Case
 from reference import FORMATS, layer_names
 from reference.arrays import Array, BoolArray
 
-__all__ = ["GROUPINGS", "ORDERS", "Evaluated", "Evaluation", "dot", "fused", "states", "sum_of"]
+__all__ = [
+    "GROUPINGS",
+    "ORDERS",
+    "EvaluatedStates",
+    "EvaluationOrder",
+    "dot",
+    "fused",
+    "states",
+    "sum_of",
+]
 
 ORDERS = ("shuffled", "descending", "ascending", "pairwise", "lanes", "fma", "wide")
 
@@ -37,8 +46,8 @@ the biases added to each other first, and to the rest at the end; or each added 
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """A way to evaluate.
+class EvaluationOrder:
+    """In which order sums are evaluated, how their terms are grouped, and in which precision.
 
     `kept`: states stay in the wider format, and are rounded only where they are given out (with
     order "wide"). `erring`: each tanh errs by this many ulp, besides rounding.
@@ -64,7 +73,7 @@ def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluatedStates:
     """`outputs` of every layer (T, B, D * H), and `h_n` (L * D, B, H), in the case's format.
 
     `inside` are the outputs as later steps and layers saw them: wider, where they were kept.
@@ -75,7 +84,7 @@ class Evaluated:
     inside: tuple[Array, ...]
 
 
-def states(case: Case, evaluation: Evaluation, rng: np.random.Generator) -> Evaluated:
+def states(case: Case, evaluation: EvaluationOrder, rng: np.random.Generator) -> EvaluatedStates:
     """Every state of a case. The padding is zero; a row of length 0 keeps its h_0."""
     config, dtype = case.config, case.x.dtype
     below: Array = np.where(case.valid[:, :, None], case.x, dtype.type(0))
@@ -97,7 +106,7 @@ def states(case: Case, evaluation: Evaluation, rng: np.random.Generator) -> Eval
         below = np.concatenate(sides, axis=2)
         inside.append(below)
         outputs.append(np.concatenate(seen, axis=2))
-    return Evaluated(tuple(outputs), np.stack(last), tuple(inside))
+    return EvaluatedStates(tuple(outputs), np.stack(last), tuple(inside))
 
 
 def _scan(
@@ -106,7 +115,7 @@ def _scan(
     parameters: Sequence[Array],
     valid: BoolArray,
     nonlinearity: str,
-    evaluation: Evaluation,
+    evaluation: EvaluationOrder,
     side: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
@@ -128,7 +137,7 @@ def _pre_activation(
     x: Array,
     h: Array,
     parameters: Sequence[Array],
-    evaluation: Evaluation,
+    evaluation: EvaluationOrder,
     rng: np.random.Generator,
 ) -> Array:
     """(B, H), in the format, or in the wider one where states are kept in that."""
@@ -155,7 +164,9 @@ def _pre_activation(
     return sum_of(terms, evaluation.order, rng) + biases[0] + biases[1]
 
 
-def _activation(nonlinearity: str, a: Array, dtype: np.dtype[Any], evaluation: Evaluation) -> Array:
+def _activation(
+    nonlinearity: str, a: Array, dtype: np.dtype[Any], evaluation: EvaluationOrder
+) -> Array:
     """tanh is evaluated wider, moved by the error it is to have, and rounded to the format."""
     if nonlinearity == "relu":
         return np.maximum(a, a.dtype.type(0))

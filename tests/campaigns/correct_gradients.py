@@ -10,7 +10,7 @@ import numpy as np
 from harness.case import Case
 from reference import layer_names
 from reference.arrays import Array, BoolArray
-from tests.campaigns.correct_evaluations import Evaluated, Evaluation, sum_of, wider
+from tests.campaigns.correct_evaluations import EvaluatedStates, EvaluationOrder, sum_of, wider
 
 __all__ = ["gradients"]
 
@@ -20,9 +20,9 @@ Terms = tuple[Array, Array]
 
 def gradients(
     case: Case,
-    evaluated: Evaluated,
+    evaluated: EvaluatedStates,
     cotangents: tuple[Array, Array],
-    evaluation: Evaluation,
+    evaluation: EvaluationOrder,
     rng: np.random.Generator,
 ) -> dict[str, Array]:
     """Of x, h_0 (where given) and every parameter; cotangents of output and h_n, time first.
@@ -79,7 +79,7 @@ class _Backwards:
 
     valid: BoolArray
     nonlinearity: str
-    evaluation: Evaluation
+    evaluation: EvaluationOrder
     rng: np.random.Generator
 
     def sum(self, pairs: Sequence[Terms]) -> Array:

@@ -80,7 +80,7 @@ def _ids(draw: st.DrawFn) -> str:
 IDS = st.text(max_size=30) | _ids()
 
 
-def _said(error: Exception) -> None:
+def _assert_readable(error: Exception) -> None:
     """An error as a user meets it: one printable line, not too long."""
     text = str(error)
     assert_printable(text)
@@ -93,7 +93,7 @@ def identifier(text: str) -> None:
     try:
         config = Config.parse(text)
     except ConfigError as error:
-        _said(error)
+        _assert_readable(error)
         return
     assert config.id == text
     assert config.numbers <= MOST_NUMBERS
@@ -184,7 +184,7 @@ def results(content: bytes) -> None:
         try:
             recorded = read_run(path)
         except ResultsError as error:
-            _said(error)
+            _assert_readable(error)
             return
         outcome = outcome_of(recorded, KnownDifferences(()))
         paths = write_reports(outcome, out)
@@ -255,7 +255,7 @@ def wire(content: bytes) -> None:
         try:
             answer: Any = unpack(content)
         except WireError as error:
-            _said(error)
+            _assert_readable(error)
             continue
         forward = getattr(answer, "forward", None)
         if forward is not None:
@@ -303,7 +303,7 @@ def _file(content: bytes, take: Any, refusal: type[Exception]) -> None:
         try:
             take(path)
         except refusal as error:
-            _said(error)
+            _assert_readable(error)
             named = str(path) in str(error)
         else:
             return

@@ -25,7 +25,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from reference import FORMATS
 from reference.arrays import Array
-from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, Evaluation, states
+from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, EvaluationOrder, states
 from tests.campaigns.correct_gradients import gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
@@ -55,7 +55,9 @@ class LargestRatios:
     undefined: int = 0
     clipped: int = 0
 
-    def take(self, check: str, case: Case, evaluation: Evaluation, comparison: Comparison) -> None:
+    def take(
+        self, check: str, case: Case, evaluation: EvaluationOrder, comparison: Comparison
+    ) -> None:
         """Note one comparison of one evaluation."""
         config = case.config
         self.compared += comparison.compared
@@ -79,15 +81,15 @@ class LargestRatios:
             )
 
 
-def evaluations(config: Config, rng: np.random.Generator) -> Iterator[Evaluation]:
+def evaluations(config: Config, rng: np.random.Generator) -> Iterator[EvaluationOrder]:
     """Each order once, with a grouping at random, and with an erring tanh."""
     for order in ORDERS:
         grouping = str(rng.choice(GROUPINGS))
-        yield Evaluation(order, grouping)
+        yield EvaluationOrder(order, grouping)
         # Bounds on float64 grant its tanh 4 ulp more, which a test in float64 cannot use up.
         if config.nonlinearity == "tanh" and config.dtype != "fp64":
-            yield Evaluation(order, grouping, erring=int(rng.choice([-4, 4])))
-    yield Evaluation("wide", kept=True)
+            yield EvaluationOrder(order, grouping, erring=int(rng.choice([-4, 4])))
+    yield EvaluationOrder("wide", kept=True)
 
 
 def judge_orders(
