@@ -19,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from tomlkit.items import AoT, Table
 
+from harness.backends.reference import name_in, unversioned
 from harness.findings import Finding, find
 from harness.known import CAUSES, KnownDifference, KnownDifferences, holds_here
 from harness.pinned import missing, peak
@@ -48,7 +49,10 @@ def updated(
         known: the entries of `text` for what is installed; others are left alone.
         versions: of the packages of the run, by name.
     """
-    lines = [msgspec.structs.replace(result, known=None) for result in results]
+    lines = [
+        msgspec.structs.replace(result, known=None, backend=unversioned(result.backend))
+        for result in results
+    ]
     document = tomlkit.parse(text)
     tables = document.get("difference")
     if not isinstance(tables, AoT):
@@ -209,7 +213,7 @@ def _before(entry: KnownDifference) -> str:
 
 def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: Update) -> None:
     """A new entry, with everything but what only a person knows."""
-    package = next((name for name in versions if name == finding.backend.split("-")[0]), None)
+    package = next((name for name in versions if name == name_in(finding.backend)), None)
     if finding.cause not in CAUSES or package is None:
         why = "no cause is established" if package else "no package's version to pin it to"
         update.open.append(f"{finding.backend}, {finding.check}: not entered, {why}")

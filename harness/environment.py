@@ -5,33 +5,46 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from harness import __version__
 from harness.processor import cpu_model
 from harness.results import FORMAT_VERSION
-from harness.runners import Runner
+from harness.runners import About, Runner
 
 __all__ = ["describe"]
 
 
 def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]:
-    """The header of a results file; `parameters` are those of the run."""
-    versions = {"rnn-parity": __version__, "python": platform.python_version()}
-    for name in ("numpy", "hypothesis"):
-        versions[name] = metadata.version(name)
-    for runner in runners.values():
-        versions.update(runner.about.versions)
+    """The header of a results file; `parameters` are those of the run.
+
+    `backends` has what every worker says of itself, by reference; `versions` is all of that
+    together with what draws the configs, and `oracle` is about this process.
+    """
     return {
         "kind": "run",
         "format_version": FORMAT_VERSION,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions,
+        "versions": _versions([runner.about for runner in runners.values()]),
+        "oracle": {"python": platform.python_version(), "numpy": metadata.version("numpy")},
         "platform": platform.platform(),
         "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
-        "backends": {key: runner.about.name for key, runner in runners.items()},
+        "backends": {
+            key: {"name": runner.about.name, "versions": runner.about.versions}
+            for key, runner in runners.items()
+        },
         "parameters": parameters,
     }
+
+
+def _versions(backends: Sequence[About]) -> dict[str, str]:
+    """Of all workers; where two have different ones, the later is named with its backend."""
+    versions = {"rnn-parity": __version__, "hypothesis": metadata.version("hypothesis")}
+    for about in backends:
+        for package, version in about.versions.items():
+            if versions.setdefault(package, version) != version:
+                versions[f"{package} ({about.name})"] = version
+    return versions

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.aspects import CALLS
+from harness.backends.reference import variant_in
 from harness.checks import CHECKS
 from harness.config import Config
 from harness.requirements import REQUIREMENTS
@@ -303,7 +304,6 @@ def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
 
 
 def _verdict(key: str, backend: str, counts: Mapping[str, int]) -> str:
-    only = REQUIREMENTS[key].only
-    if only and backend not in only:
+    if REQUIREMENTS[key].of_variants and not variant_in(backend):
         return "not applicable"
     return next((verdict for verdict in ORDER if counts.get(verdict)), "untested")

@@ -40,6 +40,11 @@ class _Parameters(msgspec.Struct):
     corpus: str | None = None
 
 
+class _Backend(msgspec.Struct):
+    name: str
+    versions: dict[str, str]
+
+
 class _Header(msgspec.Struct):
     """What the reports use of a header; a header may hold more."""
 
@@ -47,7 +52,7 @@ class _Header(msgspec.Struct):
     platform: str
     cpu: str
     date: str
-    backends: dict[str, str]
+    backends: dict[str, _Backend]
     parameters: _Parameters
     planned: int = 0
     state: Literal["underway", "complete"] = "complete"

@@ -37,7 +37,7 @@ class Session:
     """The backends of a run, what was measured of each once, and the known differences.
 
     Args:
-        backends: name on the command line -> runner, or a loaded backend, which then runs in this
+        backends: reference -> runner, or a loaded backend, which then runs in this
             process; the first is the peer that the others are compared with directly.
         known: the baseline; none for judging without excuses.
         oracles: for sessions that share the oracle of a config; by default it is made anew.
@@ -138,7 +138,7 @@ class Session:
                     self.measured(name, config),
                     peer,
                     self.measured(peer.backend, config) if peer else lambda: None,
-                    observations.get(runner.about.mode_of),
+                    observations.get(runner.about.variant_of),
                 ),
             )
 
@@ -147,7 +147,7 @@ class Session:
         every = list(self.runners.values())
         if only is None:
             return every
-        modes = {runner.about.mode_of for runner in every if runner.about.name in only}
+        modes = {runner.about.variant_of for runner in every if runner.about.name in only}
         wanted = {every[0].about.name, *only, *modes}
         return [runner for runner in every if runner.about.name in wanted]
 
@@ -198,8 +198,8 @@ class Session:
             others = [name for name in keys if name != key]
             return [keys[0], key] if keys[0] != key else [key, *others[:1]]
         if check == "modes":
-            mode_of = runner.about.mode_of
-            return [k for k, r in self.runners.items() if r.about.name == mode_of] + [key]
+            variant_of = runner.about.variant_of
+            return [k for k, r in self.runners.items() if r.about.name == variant_of] + [key]
         return [key]
 
     def runner_named(self, name: str) -> Runner:

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from packaging.specifiers import SpecifierSet
 
+from harness.backends.reference import unversioned
 from harness.checks import CHECKS
 from harness.config import Config
 from harness.processor import cpu_flags
@@ -107,7 +108,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def about(self, result: Result, config: Config) -> bool:
         """Whether the entry says anything of such a result, whatever its verdict."""
         return (
-            result.backend in self.backends
+            unversioned(result.backend) in self.backends
             and result.check in self.checks
             and all(_matches(getattr(config, k), v) for k, v in self.when.items())
         )

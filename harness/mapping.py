@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.backends.reference import variant_in
 from harness.config import Config
 from harness.findings import Cell, matrix
 from harness.known import KnownDifference, KnownDifferences
@@ -248,11 +249,12 @@ def _starred(cells: Sequence[Cell]) -> str:
 
 
 def _evidence(results: Sequence[Result], requirement: Requirement) -> str:
-    """A command that shows a requirement at work: its smallest conclusive config of mindspore."""
+    """A command that shows a requirement at work: its smallest conclusive config of another one."""
     bearing = [
         result
         for result in results
-        if result.backend == "mindspore"
+        if result.backend != results[0].backend
+        and not variant_in(result.backend)
         and result.verdict in ("pass", "fail")
         and requirement.holds(result, Config.parse(result.config_id))
     ]

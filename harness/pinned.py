@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from harness.backends.reference import unversioned
 from harness.config import Config
 from harness.known import BASELINE, KnownDifference, KnownDifferences
 from harness.results import Result, as_float
@@ -46,13 +47,11 @@ def missing(entry: KnownDifference, results: Sequence[Result]) -> list[tuple[str
     """Backends and pinned configs that were run and did not show the difference."""
     if entry.intermittent:
         return []
-    seen = {(result.backend, result.config_id) for result in results}
     shown = {(r.backend, r.config_id) for r in results if r.known == entry.id}
     pinned = {
-        (backend, config_id)
-        for backend in entry.backends
-        for config_id in entry.shown_by
-        if (backend, config_id) in seen
+        (result.backend, result.config_id)
+        for result in results
+        if unversioned(result.backend) in entry.backends and result.config_id in entry.shown_by
     } or _pinned(entry, results)
     return sorted(pinned - shown)
 
@@ -62,7 +61,8 @@ def peak(entry: KnownDifference, results: Sequence[Result]) -> float | None:
 
     None where there is none, and where the entry's first backend was not asked all of them.
     """
-    asked = {result.config_id for result in results if result.backend == entry.backends[0]}
+    first = entry.backends[0]
+    asked = {result.config_id for result in results if unversioned(result.backend) == first}
     if not asked.issuperset(entry.shown_by):
         return None
     ratios = [

@@ -24,7 +24,7 @@ __all__ = [
     "number",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Number = float | Literal["nan", "inf", "-inf"]
 """JSON has no NaN and no infinities; they are these strings."""
@@ -33,7 +33,10 @@ VERDICTS = ("pass", "fail", "inconclusive", "unsupported", "error")
 
 
 NAME = re.compile("[A-Za-z0-9_.-]{1,60}")
-"""What names of backends, checks, requirements, causes and origins are made of."""
+"""What names of checks, requirements, causes and origins are made of."""
+
+BACKEND = re.compile("[A-Za-z0-9_.-]{1,60}(==[A-Za-z0-9_.+!-]{1,60})?(:[A-Za-z0-9_-]{1,60})?")
+"""What names of backends are made of: a name, or `name[==version][:variant]`."""
 
 LONGEST_FIELD = 20_000
 """Characters of a text in a result line; a replay command names files."""
@@ -100,8 +103,9 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
         Config.parse(self.config_id)
         for name in ("backend", "check", "requirement", "origin", "cause"):
             value = getattr(self, name)
-            if value is not None and NAME.fullmatch(value) is None:
-                raise ValueError(f"{name} = {shown(value)}, expected a name of {NAME.pattern}")
+            pattern = BACKEND if name == "backend" else NAME
+            if value is not None and pattern.fullmatch(value) is None:
+                raise ValueError(f"{name} = {shown(value)}, expected a name of {pattern.pattern}")
         for name, value in self._texts():
             if len(value) > LONGEST_FIELD or not value.isprintable():
                 raise ValueError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-
 from harness.backends.torch_rnn import TorchBackend, TorchLayer
+
 from harness.config import LayerOptions
 
 

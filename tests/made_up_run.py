@@ -16,7 +16,7 @@ from harness.outcome import Outcome
 from harness.reproducers import Reproducer
 from harness.results import Place, Result
 
-BACKENDS = ("torch", "mindspore", "mindspore-graph")
+BACKENDS = ("torch", "mindspore", "mindspore:graph")
 KNOWN = "mindspore-tanh-steps"
 SCRIPT = "import torch\nprint(torch.nn.RNN(1, 1)) # <b>"
 

@@ -60,7 +60,7 @@ def alone(fault: str | type[CompleteLayer]) -> Session:
 class OtherMode(CompleteBackend):
     """The same implementation in another mode."""
 
-    mode_of = "complete"
+    variant_of = "complete"
 
 
 class Nearly(CompleteLayer):

@@ -1,23 +1,55 @@
-"""Backends: loading them by name, and what the two frameworks' wrappers promise."""
+"""Backends: references to them, loading them, and what the two frameworks' wrappers promise."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from harness.backends import BackendUnavailable, load_backend
+from harness.backends import BackendUnavailable, default_backends, load_backend
+from harness.backends.installed import entry_points
+from harness.backends.reference import Kind, Reference
 from harness.case import make_case
 from harness.config import Config
 from harness.observe import observe
+from harness.runners import Isolated
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CONFIG = Config(
     input_size=3, hidden_size=4, batch=5, steps=6, num_layers=2, bidirectional=True, h_0=True
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("torch", Reference(Kind.INSTALLED, "torch")),
+        ("torch==2.9.1+cpu", Reference(Kind.INSTALLED, "torch", "2.9.1+cpu")),
+        ("torch:cuda", Reference(Kind.INSTALLED, "torch", variant="cuda")),
+        ("torch==2:cuda", Reference(Kind.INSTALLED, "torch", "2", "cuda")),
+        ("/a b/torch.py:Mine", Reference(Kind.FILE, "/a b/torch.py", object="Mine")),
+        ("package.module:Mine", Reference(Kind.MODULE, "package.module", object="Mine")),
+        ("module:Mine", Reference(Kind.MODULE, "module", object="Mine")),
+    ],
+)
+def test_references_are_read_and_written(text: str, expected: Reference) -> None:
+    assert Reference.parse(text, ["torch"]) == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["torch:", "torch==", "torch==:cuda", "torch::cuda", "torch=2", ""]
+)
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(BackendUnavailable, match="expected"):
+        Reference.parse(text, ["torch"])
 
 
 def test_loads_from_a_file_and_from_a_module() -> None:
@@ -29,7 +61,13 @@ def test_loads_from_a_file_and_from_a_module() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nosuch", "'nosuch' is not known; expected one of torch, mindspore, mindspore-graph"),
+        ("nosuch", "'nosuch' is not known; expected one of mindspore, torch, as NAME"),
+        ("torc", "expected one of .*; did you mean 'torch'?"),
+        ("mindspor:graph", "raised ModuleNotFoundError: .*; did you mean 'mindspore'?"),
+        ("nosuch.py", "which OBJECT of nosuch.py?"),
+        ("torch:grap", "torch has no variant 'grap'; expected one of cuda"),
+        ("torch==2.x.y", "'2.x.y' is no version, expected one such as 2.9.1"),
+        ("torch==1.0", r"torch 2\S+ is installed here; install .* make parity TORCH=1.0"),
         ("nosuch.py:thing", "file nosuch.py does not exist"),
         ("nosuch.module:thing", "importing nosuch.module raised ModuleNotFoundError"),
         (f"{FAULTY}:nothing", "has no 'nothing'; it defines"),
@@ -48,7 +86,10 @@ def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
         ("import nosuch_dependency", "raised ModuleNotFoundError: No module named"),
         ("def broken(:", "raised SyntaxError"),
         ("class B:\n    def build(self, options): ...", "B.name = None, expected a str"),
-        ("class B:\n    name = 'torch'\n    def build(self, options): ...", "none of torch"),
+        (
+            "class B:\n    name = 'torch'\n    def build(self, options): ...",
+            "none of mindspore, torch|none of torch, mindspore",
+        ),
         ("class B:\n    name = 'two words'\n    def build(self, options): ...", "expected a str"),
     ],
 )
@@ -56,6 +97,71 @@ def test_a_bad_file_says_why(tmp_path: Path, body: str, message: str) -> None:
     path = tmp_path / "theirs.py"
     path.write_text(body)
     with pytest.raises(BackendUnavailable, match=message):
+        load_backend(f"{path}:B")
+
+
+def test_a_version_that_is_there_can_be_asked_for() -> None:
+    version = metadata.version("torch").partition("+")[0]
+    backend = load_backend(f"torch=={version}")
+    assert backend.name == f"torch=={version}"
+
+
+def test_a_variant_is_named_after_its_reference() -> None:
+    with contextlib.closing(Isolated("mindspore:graph")) as runner:
+        about = runner.about
+    assert (about.name, about.variant, about.variant_of) == (
+        "mindspore:graph",
+        "graph",
+        "mindspore",
+    )
+    assert about.sampled
+    assert about.versions["mindspore"] == metadata.version("mindspore")
+    assert {"python", "numpy"} <= set(about.versions)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(BackendUnavailable, match="finds no CUDA device here"):
+        load_backend("torch:cuda")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package that offers a backend by an entry point."""
+    (tmp_path / "theirs.py").write_text(
+        "from faulty import OracleBackend\n"
+        "class Theirs(OracleBackend):\n"
+        "    variants = default_variants = ('fast',)\n"
+        "    def __init__(self, variant=''):\n        super().__init__()\n"
+        "    def versions(self): return {'their-runtime': '1.2'}\n"
+    )
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rnn_parity.backends]\ntheirs = theirs:Theirs\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry_points.cache_clear()
+    yield
+    entry_points.cache_clear()
+
+
+@pytest.mark.usefixtures("package")
+def test_packages_add_backends() -> None:
+    with contextlib.closing(Isolated("theirs==1.2:fast")) as runner:
+        about = runner.about
+        observation = runner.observe(CONFIG, repeat=False)
+    assert (about.name, about.variant_of) == ("theirs==1.2:fast", "theirs==1.2")
+    assert about.default_variants == ("fast",)
+    assert observation.forward is not None
+    assert default_backends() == ("torch", "mindspore")  # a run does not depend on who is there
+
+
+@pytest.mark.usefixtures("package")
+def test_no_file_takes_the_name_of_an_installed_backend(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("class B:\n    name = 'theirs'\n    def build(self, options): ...")
+    with pytest.raises(BackendUnavailable, match=r"none of .*theirs"):
         load_backend(f"{path}:B")
 
 

@@ -82,7 +82,7 @@ def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
 def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
     header, *results = lines(right_run[1])
     assert header["kind"] == "run"
-    assert header["format_version"] == 1
+    assert header["format_version"] == 2
     assert {"python", "numpy", "rnn-parity"} <= set(header["versions"])
     assert len({r["config_id"] for r in results}) > 330
     for line in results:

@@ -29,7 +29,7 @@ from harness.results import Result
 from harness.runners import Isolated
 from harness.strategies import configs
 
-CORPORA = {"torch": CORPUS, "mindspore": CORPUS, "mindspore-graph": SAMPLE}
+CORPORA = {"torch": CORPUS, "mindspore": CORPUS, "mindspore:graph": SAMPLE}
 BACKENDS = tuple(CORPORA)
 
 
@@ -87,7 +87,7 @@ def applicable(config: Config, backend: str) -> list[str]:
     without = {
         "torch": ("call_parity", "modes"),
         "mindspore": ("modes",),
-        "mindspore-graph": (),
+        "mindspore:graph": (),
     }
     return [c.name for c in checks_for(config) if c.name not in without[backend]]
 
@@ -149,7 +149,7 @@ def test_property_in_graph_mode() -> None:
     @settings(max_examples=8)
     @given(configs(max_steps=3, max_layers=2))
     def nothing_unexpected(config: Config) -> None:
-        lines = session("mindspore-graph").judge(config, only=["mindspore-graph"], repeat=False)
+        lines = session("mindspore:graph").judge(config, only=["mindspore:graph"], repeat=False)
         unexpected = [line for line in lines if line.unexpected]
         assert not unexpected, report(unexpected)
 
@@ -181,7 +181,7 @@ def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
     }
     assert left_out == {
         ("bf16", "mindspore"),
-        ("bf16", "mindspore-graph"),
+        ("bf16", "mindspore:graph"),
         ("modes", "torch"),
         ("modes", "mindspore"),
     }

@@ -108,7 +108,7 @@ def test_only_its_backend_imports_a_framework(framework: str) -> None:
         for path in (ROOT / "harness").rglob("*.py")
         if framework in {name.partition(".")[0] for name in imports(path)}
     ]
-    assert users == [f"{framework}_rnn.py"]
+    assert users == [f"{framework}_backend.py"]
 
 
 def test_the_command_line_imports_no_framework() -> None:

@@ -26,7 +26,7 @@ CONFIG = Config(nonlinearity="tanh")
 ENTRY = KnownDifference(
     id="theirs",
     statement="they differ",
-    backends=("mindspore", "mindspore-graph"),
+    backends=("mindspore", "mindspore:graph"),
     versions={"mindspore": ">=2"},
     checks=("step_residual",),
     causes=("activation",),
@@ -205,9 +205,9 @@ def test_the_processor_is_what_linux_tells_of_it(
 
 def test_one_backend_cannot_show_it_for_another() -> None:
     known = KnownDifferences([ENTRY])
-    graph = msgspec.structs.replace(FAILING, backend="mindspore-graph", verdict="pass", cause=None)
+    graph = msgspec.structs.replace(FAILING, backend="mindspore:graph", verdict="pass", cause=None)
     (message,) = changed(known, [known.mark(FAILING), graph])
-    assert "with mindspore-graph" in message
+    assert "with mindspore:graph" in message
 
 
 GOOD = f"""

@@ -75,7 +75,7 @@ def test_it_says_at_the_top_what_was_tested_and_what_is_new(
     assert page.locator("main .facts").first.inner_text().replace("\n", " ").startswith("rnn-p")
     heads = page.locator(".matrix thead th").all_inner_texts()
     assert [" ".join(head.split()) for head in heads] == [
-        *("Requirement", "torch", "mindspore eager", "mindspore graph", "Claimed in")
+        *("Requirement", "torch", "mindspore", "mindspore:graph", "Claimed in")
     ]
     new = page.locator("section[aria-labelledby=new]").inner_text()
     assert "mindspore differs, and no cause is established" in new
@@ -109,7 +109,7 @@ def test_filters_by_option_verdict_backend_and_check(visit: browsing.Visit, repo
     page = visit.open(report)
     page.select_option("select[data-field=nonlinearity]", "tanh")
     assert count(page) == sum(config_of(n).nonlinearity == "tanh" for n in range(COUNT))
-    page.select_option("#backend", "mindspore-graph")
+    page.select_option("#backend", "mindspore:graph")
     assert count(page) == sum(
         config_of(n).nonlinearity == "tanh" and n % 5 == 0 for n in range(COUNT)
     )

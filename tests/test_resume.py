@@ -204,7 +204,7 @@ def test_a_broken_line_among_whole_ones_is_named(small: tuple[Path, bytes]) -> N
         (b"", "line 1"),
         (b"[]\n", "line 1"),
         (b"\xff\xfe\n", "line 1"),
-        (b'{"kind":"run","format_version":99}\n', "format_version 99, expected 'run' and 1"),
+        (b'{"kind":"run","format_version":99}\n', "format_version 99, expected 'run' and 2"),
     ],
     ids=["empty", "list", "no text", "other version"],
 )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import execnet
@@ -203,6 +204,24 @@ def test_a_backend_that_cannot_be_loaded_says_so() -> None:
         _ = Isolated("nowhere.py:x").about
     with pytest.raises(BackendUnavailable, match=r"cannot be loaded: .*SIGABRT"):
         _ = Isolated(f"{FILE}:CrashesWhenLoaded").about
+
+
+def test_a_worker_of_another_protocol_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.runners.isolated.PROTOCOL", 99)
+    with pytest.raises(BackendUnavailable, match="speaks protocol version 1, expected version 99"):
+        _ = Isolated(f"{FILE}:complete").about
+
+
+def test_a_worker_of_another_interpreter_answers() -> None:
+    """An environment without this project says what is missing; one with it works as any."""
+    spec = f"popen//python={sys.executable}"
+    runner = Isolated("torch", spec=spec)
+    try:
+        assert runner.about.versions["torch"] == metadata.version("torch")
+    finally:
+        runner.close()
+    with pytest.raises(BackendUnavailable, match="No module named 'harness'"):
+        _ = Isolated("torch", spec=f"popen//python={sys.executable} -I -S").about
 
 
 def test_no_framework_is_imported_where_the_oracle_runs() -> None:

@@ -1,6 +1,14 @@
 """Who is tested: the protocol, the two frameworks, and anyone else's implementation."""
 
-from harness.backends.loading import load_backend
+from harness.backends.installed import default_backends
+from harness.backends.loading import load_backend, parse_reference
 from harness.backends.protocol import Backend, BackendUnavailable, Layer
 
-__all__ = ["Backend", "BackendUnavailable", "Layer", "load_backend"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "Layer",
+    "default_backends",
+    "load_backend",
+    "parse_reference",
+]

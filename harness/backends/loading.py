@@ -1,4 +1,4 @@
-"""From the name on the command line to a backend, or a message that says what to do."""
+"""From a reference to a backend, or a message that says what to do."""
 
 from __future__ import annotations
 
@@ -11,48 +11,36 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from packaging.specifiers import SpecifierSet
+
+from harness.backends.installed import BACKENDS, entry_points, package_of
 from harness.backends.protocol import Backend, BackendUnavailable
+from harness.backends.reference import Kind, Reference, did_you_mean
 from harness.config import Config
 from harness.text import printable, shown, text_of, type_name
 
-__all__ = ["load_backend", "unsupported_reason", "versions_of"]
-
-BUILT_IN = {
-    "torch": ("harness.backends.torch_rnn", "TorchBackend"),
-    "mindspore": ("harness.backends.mindspore_rnn", "MindSporeBackend"),
-    "mindspore-graph": ("harness.backends.mindspore_rnn", "MindSporeGraphBackend"),
-}
-
+__all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of"]
 
 MOST_VERSIONS = 20
 """Entries of `versions()` that are shown."""
 
 
-def load_backend(name: str) -> Backend:
-    """Load `torch`, `mindspore`, `path/to/file.py:OBJECT` or `package.module:OBJECT`.
+def parse_reference(text: str) -> Reference:
+    """Read a reference. Raises BackendUnavailable, as `Reference.parse`."""
+    return Reference.parse(text, entry_points(BACKENDS))
 
-    OBJECT may be a backend or a class (or function) without arguments that makes one.
+
+def load_backend(reference: str) -> Backend:
+    """Load the backend that a reference names.
+
+    OBJECT may be a backend or a class (or function) without arguments that makes one. An installed
+    backend is named after its reference, a backend of a file or module has a name of its own.
 
     Raises:
         BackendUnavailable: with what to install, or what the object lacks.
     """
-    if name in BUILT_IN:
-        module_name, attribute = BUILT_IN[name]
-        try:
-            backend = getattr(importlib.import_module(module_name), attribute)()
-        except ImportError as error:
-            raise BackendUnavailable(
-                f"backend {name!r} cannot be imported ({text_of(error)}); install it with: "
-                f"pip install -c constraints.txt 'rnn-parity[{name.partition('-')[0]}]'"
-            ) from error
-        return cast(Backend, backend)
-    if ":" not in name:
-        raise BackendUnavailable(
-            f"backend {name!r} is not known; expected one of {', '.join(BUILT_IN)}, or an "
-            "implementation of your own as path/to/file.py:OBJECT or package.module:OBJECT"
-            + (f"; which OBJECT of {name}?" if name.endswith(".py") else "")
-        )
-    return _external(name)
+    parsed = parse_reference(reference)
+    return _installed(parsed) if parsed.kind is Kind.INSTALLED else _external(parsed)
 
 
 def unsupported_reason(backend: Backend, config: Config) -> str | None:
@@ -84,15 +72,68 @@ def _raised(error: Exception) -> str:
     return f"{type_name(error)}: {text_of(error, 300)}"
 
 
-def _external(name: str) -> Backend:
-    place, _, attribute = name.rpartition(":")
+def _installed(reference: Reference) -> Backend:
+    entry = entry_points(BACKENDS)[reference.name]
     try:
-        module = _module(place)
+        made = entry.load()
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"backend {str(reference)!r} cannot be imported ({text_of(error)}); install it with: "
+            f"pip install -c constraints.txt '{package_of(entry)}[{reference.name}]'"
+        ) from error
+    if reference.variant:
+        variants = tuple(getattr(made, "variants", ()))
+        if reference.variant not in variants:
+            expected = f"expected one of {', '.join(variants)}" if variants else "it has none"
+            raise BackendUnavailable(
+                f"backend {str(reference)!r}: {reference.name} has no variant "
+                f"{reference.variant!r}; {expected}{did_you_mean(reference.variant, variants)}"
+            )
+        backend = made(reference.variant)
+    else:
+        backend = made() if _makes(made) else made
+    _require_build(backend, reference)
+    base = Reference(reference.kind, reference.name, reference.version)
+    backend.name, backend.variant_of = str(reference), str(base) if reference.variant else ""
+    _require_version(backend, reference)
+    return cast(Backend, backend)
+
+
+def _require_version(backend: Backend, reference: Reference) -> None:
+    if not reference.version:
+        return
+    name, version = next(iter(versions_of(backend).items()), (reference.name, ""))
+    if not version:
+        raise BackendUnavailable(
+            f"backend {str(reference)!r}: {reference.name} does not report its version, so none "
+            "can be asked for"
+        )
+    if not SpecifierSet(f"=={reference.version}").contains(version, prereleases=True):
+        raise BackendUnavailable(
+            f"backend {str(reference)!r}: {name} {version} is installed here; install the other "
+            f"version with: make parity {name.upper()}={reference.version}, or "
+            f"pip install '{name}=={reference.version}'"
+        )
+
+
+def _require_build(candidate: Any, reference: Reference) -> None:
+    if not callable(getattr(candidate, "build", None)):
+        raise BackendUnavailable(
+            f"backend {str(reference)!r}: {type_name(candidate)} has no method build(options); the "
+            "README's section 'Your own implementation' shows a complete one"
+        )
+
+
+def _external(reference: Reference) -> Backend:
+    name, place, attribute = str(reference), reference.name, reference.object
+    try:
+        module = _module(reference)
     except BackendUnavailable:
         raise
     except Exception as error:
+        near = did_you_mean(place, entry_points(BACKENDS))
         raise BackendUnavailable(
-            f"backend {name!r}: importing {place} raised {_raised(error)}"
+            f"backend {name!r}: importing {place} raised {_raised(error)}{near}"
         ) from error
     candidate: Any = getattr(module, attribute, None)
     if candidate is None:
@@ -102,7 +143,7 @@ def _external(name: str) -> Backend:
             f"backend {name!r}: {place} has no {attribute!r}; it defines "
             + printable(", ".join(public))
         )
-    if isinstance(candidate, type) or (callable(candidate) and not hasattr(candidate, "build")):
+    if _makes(candidate):
         try:
             candidate = candidate()
         except Exception as error:
@@ -110,26 +151,25 @@ def _external(name: str) -> Backend:
                 f"backend {name!r}: {attribute}() raised {_raised(error)}; "
                 "expected an object, or a class that takes no arguments"
             ) from error
-    if not callable(getattr(candidate, "build", None)):
-        raise BackendUnavailable(
-            f"backend {name!r}: {type_name(candidate)} has no method build(options); the "
-            "README's section 'Your own implementation' shows a complete one"
-        )
+    _require_build(candidate, reference)
     given = getattr(candidate, "name", None)
-    if type(given) is not str or not re.fullmatch("[a-z0-9_.-]{1,60}", given) or given in BUILT_IN:
+    taken = entry_points(BACKENDS)
+    if type(given) is not str or not re.fullmatch("[a-z0-9_.-]{1,60}", given) or given in taken:
         raise BackendUnavailable(
             f"backend {name!r}: {type_name(candidate)}.name = {shown(given)}, expected a str of "
-            f"at most 60 [a-z0-9_.-], such as name = 'mine', and none of {', '.join(BUILT_IN)}"
+            f"at most 60 [a-z0-9_.-], such as name = 'mine', and none of {', '.join(taken)}"
         )
     return cast(Backend, candidate)
 
 
-def _module(place: str) -> ModuleType:
-    if not place.endswith(".py"):
-        if not all(part.isidentifier() for part in place.split(".")):
-            raise BackendUnavailable(
-                f"{shown(place)} is neither a file that ends in .py nor the name of a module"
-            )
+def _makes(candidate: Any) -> bool:
+    """Whether it is not a backend itself, but makes one."""
+    return isinstance(candidate, type) or (callable(candidate) and not hasattr(candidate, "build"))
+
+
+def _module(reference: Reference) -> ModuleType:
+    place = reference.name
+    if reference.kind is Kind.MODULE:
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         return importlib.import_module(place)

@@ -92,11 +92,19 @@ class FullLayer(Layer, Protocol):
 class FullBackend(Backend, Protocol):
     """What a backend may offer beyond `build`; each member by itself is optional.
 
-    `mode_of` names the backend that is the same framework in another execution mode, `sampled`
-    says that a call is so expensive that a run should ask for a small selection only.
+    `variant_of` names the backend that is the same implementation in its ordinary execution mode
+    or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
+    a small selection only.
+
+    The class of an installed backend declares `variants`, and is called with the name of one where
+    a reference has it. A run that names no backends judges the `default_variants` too. The loader
+    sets `name` and `variant_of` of an installed backend after its reference; the first of its
+    `versions()` is the one that a reference's `==VERSION` asks for.
     """
 
-    mode_of: str
+    variants: Sequence[str]
+    default_variants: Sequence[str]
+    variant_of: str
     sampled: bool
 
     def construct(

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from harness import __version__
-from harness.backends import BackendUnavailable, load_backend
+from harness.backends import (
+    BackendUnavailable,
+    default_backends,
+    load_backend,
+    parse_reference,
+)
+from harness.backends.reference import FORMS
 from harness.config import ConfigError
 from harness.journal import Recorded, read_run
 from harness.judge import Disturbed, Session
@@ -26,8 +32,6 @@ from harness.runners import InProcess, Isolated, Limits, Runner
 from harness.text import printable
 
 __all__ = [
-    "DEFAULT_BACKENDS",
-    "MODES",
     "backend_option",
     "baseline_option",
     "console_for",
@@ -39,8 +43,6 @@ __all__ = [
     "whole_run",
 ]
 
-DEFAULT_BACKENDS = ("torch", "mindspore")
-MODES = ("mindspore-graph",)
 USAGE_ERRORS = (
     BackendUnavailable,
     BaselineError,
@@ -89,9 +91,9 @@ backend_option = click.option(
     "--backend",
     "backends",
     multiple=True,
-    metavar="NAME",
-    help="torch, mindspore, mindspore-graph, path/to/file.py:OBJECT or package.module:OBJECT; "
-    "repeat for several. Default: torch and mindspore; of `rnn-parity run` also mindspore-graph.",
+    metavar="REFERENCE",
+    help=f"{FORMS}, such as torch or mindspore:graph; repeat for several. Default: the backends of "
+    "this project; of `rnn-parity run` also variants of them, such as mindspore:graph.",
 )
 
 
@@ -164,13 +166,29 @@ def main() -> None:
     """Do two frameworks compute the same recurrent layer? Measured, with derived bounds."""
 
 
-def session_of(names: tuple[str, ...], limits: Limits | None, baseline: Path = BASELINE) -> Session:
-    """Backends in workers with these limits; in this process if None."""
-    chosen = dict.fromkeys(names or DEFAULT_BACKENDS)
+def session_of(
+    references: tuple[str, ...],
+    limits: Limits | None,
+    baseline: Path = BASELINE,
+    *,
+    variants: bool = False,
+) -> Session:
+    """Backends in workers with these limits; in this process if None.
+
+    `variants`: where no reference is given, variants that the default backends name come too.
+    """
+    chosen = [str(parse_reference(text)) for text in references or default_backends()]
     runners: dict[str, Runner] = {}
+
+    def begin(references: Iterable[str]) -> None:  # all begin to load, side by side
+        for one in dict.fromkeys(references):
+            runners[one] = Isolated(one, limits) if limits else InProcess(load_backend(one))
+
     try:
-        for name in chosen:  # all begin to load, side by side
-            runners[name] = Isolated(name, limits) if limits else InProcess(load_backend(name))
+        begin(chosen)
+        if variants and not references:
+            loaded = [(key, runner.about) for key, runner in runners.items()]
+            begin(f"{key}:{name}" for key, about in loaded for name in about.default_variants)
         return Session(runners, load_known(baseline))
     except BaseException:
         for runner in runners.values():

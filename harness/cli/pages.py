@@ -9,10 +9,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.backends import default_backends
 from harness.baseline_update import updated
 from harness.cli.options import (
-    DEFAULT_BACKENDS,
-    MODES,
     baseline_option,
     console_for,
     main,
@@ -39,7 +38,7 @@ __all__ = ["diff", "mapping", "update"]
 @click.option(
     "--results",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="results.jsonl of a run with torch, mindspore and mindspore-graph. Default: a new run of "
+    help="results.jsonl of a run with the default backends. Default: a new run of "
     "the pinned corpus.",
 )
 @click.option(
@@ -56,7 +55,7 @@ def mapping(results: Path | None, out: Path) -> None:
     if results is None:
         with (
             tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
-            session_of((*DEFAULT_BACKENDS, *MODES), Limits()) as session,
+            session_of((), Limits(), variants=True) as session,
         ):
             outcome = execute_told(session, Path(directory), 0, 0)
             header, lines = outcome.header, outcome.results
@@ -65,7 +64,7 @@ def mapping(results: Path | None, out: Path) -> None:
     else:
         recorded = whole_run(results)
         header, lines = recorded.header, recorded.results
-        missing = {*DEFAULT_BACKENDS, *MODES} - {line.backend for line in lines}
+        missing = {*default_backends()} - {line.backend for line in lines}
         if missing:
             raise ResultsError(
                 f"{results} has no results of {', '.join(sorted(missing))}, which the page is about"

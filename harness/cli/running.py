@@ -14,9 +14,9 @@ import click
 from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.backends import parse_reference
+from harness.backends.reference import Kind
 from harness.cli.options import (
-    DEFAULT_BACKENDS,
-    MODES,
     backend_option,
     baseline_option,
     console_for,
@@ -84,12 +84,12 @@ def run(
     limits: Limits | None,
 ) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
-    chosen = backends or (*DEFAULT_BACKENDS, *MODES)
+    chosen = backends
     if resume:
         chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
     load_known(baseline)  # before anything is loaded that takes time
     interruption = _Interruption()
-    with interruption.awaited(), session_of(chosen, limits, baseline) as session:
+    with interruption.awaited(), session_of(chosen, limits, baseline, variants=True) as session:
         check = interruption.check
         outcome = execute_told(
             session,
@@ -144,7 +144,7 @@ def _recorded(out: Path) -> Recorded:
 def _resuming(header: Mapping[str, Any], out: Path) -> str:
     """The command that goes on; code of the user's own must be named again."""
     names = list(header.get("backends", ()))
-    own = any(":" in name for name in names)
+    own = any(_is_code(name) for name in names)
     again = "".join(f" --backend {shlex.quote(name)}" for name in names) if own else ""
     return f"rnn-parity run --resume{again} --out {shlex.quote(str(out))}"
 
@@ -188,13 +188,18 @@ def _as_begun(
                 "--resume goes on with that, so leave the option away, or begin anew without "
                 "--resume"
             )
-    code = [name for name in begun["backends"] if ":" in name]
+    code = [name for name in begun["backends"] if _is_code(name)]
     if code and source("backends") != ParameterSource.COMMANDLINE:
         raise ResultsError(
             f"{path} names code to run ({shown(code)}), and a results file alone is no reason to; "
             f"say so: {_resuming(header, out)}"
         )
     return begun["backends"], begun["examples"], begun["seed"], begun["corpus"]
+
+
+def _is_code(reference: str) -> bool:
+    """Whether a reference names a file or module to run, rather than an installed backend."""
+    return parse_reference(reference).kind is not Kind.INSTALLED
 
 
 class _Interruption:

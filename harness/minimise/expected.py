@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.case import Case
-from harness.minimise.dialect import packed, padded, torch_layer
+from harness.minimise.torch_script import packed, padded, torch_layer
 
 __all__ = ["by_equation", "by_torch", "call_of_torch", "is_plain", "peer_of_torch"]
 

@@ -106,7 +106,7 @@ class Question:
         others = [r for r in self.session.runners.values() if r.about.name != about.name]
         if self.key[1] == "modes":
             for other in others:
-                if other.about.name == about.mode_of:
+                if other.about.name == about.variant_of:
                     eager = other.examine(case, repeat=False)
                     yield Evidence(case, oracle, observation, own, eager=eager)
         elif self.key[1] == "forward_error" and others:

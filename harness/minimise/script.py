@@ -17,7 +17,7 @@ import numpy as np
 from harness.case import Case
 from harness.config import Config
 from harness.minimise.arrays import AGAIN, H_N, OUTPUT, arrays_of
-from harness.minimise.dialect import DIALECTS, Dialect
+from harness.minimise.dialect import Dialect, dialect_of
 from harness.minimise.expected import by_equation, by_torch, call_of_torch, is_plain, peer_of_torch
 from harness.minimise.literals import literal, numbers_in, wrapped
 from harness.minimise.numbers import is_uniform
@@ -76,10 +76,11 @@ def write_script(
         rows: so many times the rows of the case, for what depends on the size of tensors.
         calls: so many calls before the one that counts, for what depends on what ran before.
     """
-    if backend not in DIALECTS:
+    dialect = dialect_of(backend)
+    if dialect is None:
         return Script(refused=f"no script calls {backend}: it is no published framework")
     try:
-        body = list(_Writer(answer, DIALECTS[backend], rows, calls).lines())
+        body = list(_Writer(answer, dialect, rows, calls).lines())
     except _NotWritten as reason:
         return Script(refused=str(reason))
     used = [name for name in versions if re.search(rf"\b{name}\b", body[0])]

@@ -7,7 +7,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from harness.config import Config
 from harness.findings import Finding
 from harness.judge import Session
 from harness.known import KnownDifferences
-from harness.minimise.dialect import DIALECTS
+from harness.minimise.dialect import dialect_of
 from harness.minimise.numbers import filled, simplified, spots
 from harness.minimise.question import Answer, Question
 from harness.minimise.script import MOST_NUMBERS, Script, write_script
@@ -71,8 +70,7 @@ def reproduce(
     call is expensive come last. What was made for others is tried first each time.
     """
     numeric = [finding for finding in findings if finding.numeric and finding.key[3] not in CALLS]
-    names = {runner.about.name for runner in session.runners.values()} & {*DIALECTS}
-    present = [finding for finding in numeric if finding.backend in names]
+    present = [finding for finding in numeric if dialect_of(finding.backend) is not None]
     ordered = sorted(
         present,
         key=lambda f: (session.runner_named(f.backend).about.sampled, f.check != "activation"),
@@ -253,20 +251,11 @@ class _Workshop:
 
     def _script(self, finding: Finding, answer: Answer, times: int, calls: int) -> Script:
         statement = _statement(self.session.known, finding)
-        versions = {name: metadata.version(name) for name in _installed(("mindspore", "torch"))}
-        versions["numpy"] = metadata.version("numpy")
+        own = self.session.runner_named(finding.backend)
+        versions = dict(own.about.versions)
+        for runner in self.session.runners.values():  # a script may compare with another one
+            versions = runner.about.versions | versions
         return write_script(answer, finding.backend, statement, versions, rows=times, calls=calls)
-
-
-def _installed(names: Sequence[str]) -> list[str]:
-    found = []
-    for name in names:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        found.append(name)
-    return found
 
 
 def _statement(known: KnownDifferences, finding: Finding) -> str:

@@ -186,7 +186,7 @@ class RefusesNumpySizes(CompleteBackend):
 class OtherMode(CompleteBackend):
     """One execution mode refuses numpy.int64 as a size, where the other one takes it."""
 
-    mode_of = "eager"
+    variant_of = "eager"
 
 
 FAULTS = tuple(AREA.faults)

@@ -31,7 +31,6 @@ SIGNS = {
     "untested": "! untested",
     "not applicable": "–",
 }
-TITLES = {"torch": "torch", "mindspore": "eager", "mindspore-graph": "graph"}
 
 
 def render_mapping(
@@ -50,7 +49,6 @@ def render_mapping(
     return environment.get_template("mapping.md.j2").render(
         page=page,
         header=header,
-        titles={backend: TITLES.get(backend, backend) for backend in page.backends},
         configs=len({result.config_id for result in results}),
         comparisons=len(results),
         example=EXAMPLE.read_text("utf-8"),

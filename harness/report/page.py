@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.findings import group
@@ -18,16 +17,7 @@ from harness.results import Result
 if TYPE_CHECKING:
     from harness.report.pictures import Picture
 
-__all__ = ["Backend", "html_page", "page"]
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A column of the matrix; `mode` is what its name has behind that of another backend."""
-
-    name: str
-    framework: str
-    mode: str
+__all__ = ["html_page", "page"]
 
 
 def page(outcome: Outcome) -> dict[str, Any]:
@@ -60,7 +50,6 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
     differences = differences_of(outcome, both["groups"])
     return {
         **both,
-        "columns": [_backend(name, both["backends"]) for name in both["backends"]],
         "differences": differences,
         "opened": opened(differences),
         "activations": _activations(outcome),
@@ -78,13 +67,6 @@ def _activations(outcome: Outcome) -> list[tuple[str, Picture]]:
     for one in outcome.exhibits.activations:
         by_name[one.nonlinearity].append(one)
     return [(name, activation_picture(name, measured)) for name, measured in by_name.items()]
-
-
-def _backend(name: str, every: Sequence[str]) -> Backend:
-    of = max((n for n in every if name.startswith(f"{n}-")), key=len, default="")
-    if of:
-        return Backend(name, of, name[len(of) + 1 :])
-    return Backend(name, name, "eager" if any(n.startswith(f"{name}-") for n in every) else "")
 
 
 def _power(results: Sequence[Result]) -> dict[str, dict[str, Any]]:

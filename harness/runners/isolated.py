@@ -24,6 +24,7 @@ from typing import cast
 
 import execnet
 
+from harness import __version__
 from harness.aspects import CALLS
 from harness.backends.protocol import BackendUnavailable
 from harness.case import Case
@@ -31,6 +32,7 @@ from harness.config import Config
 from harness.observe import Observation, Reply
 from harness.runners.protocol import About
 from harness.runners.wire import (
+    PROTOCOL,
     Answer,
     Carry,
     Examine,
@@ -78,7 +80,7 @@ class _Ended:
 
 
 class Isolated:
-    """A backend, by its name on the command line, in a worker process; loading starts at once.
+    """A backend, by its reference, in a worker process; loading starts at once.
 
     Args:
         key: as `harness.backends.load_backend` takes it.
@@ -209,6 +211,7 @@ class _Worker:
     """
 
     def __init__(self, key: str, limits: Limits, spec: str) -> None:
+        self.key, self.spec = key, spec
         self.loaded, self.sent = False, 0
         handle, log = tempfile.mkstemp(prefix="rnn-parity-", suffix=".log")
         os.close(handle)
@@ -220,8 +223,8 @@ class _Worker:
         path = [entry for entry in sys.path if entry] if spec == "popen" else []
         with contextlib.suppress(OSError, EOFError):  # that it ended at once is told by `receive`
             self.channel = self.group.makegateway(spec).remote_exec(
-                "from harness.runners.worker import serve\n"
-                "channel.send(__import__('os').getpid())\nserve(channel)"
+                "channel.send(__import__('os').getpid())\n"
+                "from harness.runners.worker import serve\nserve(channel)"
             )
             self.channel.send((key, log, limits.mebibytes, path))
 
@@ -241,6 +244,9 @@ class _Worker:
         try:
             if self.process is None:
                 self.process = cast(int, self._received(until))
+                protocol = self._received(until)
+                if protocol != PROTOCOL:
+                    return self._other_protocol(protocol)
             content = self._received(until)
         except execnet.TimeoutError:
             words = self._last_words()
@@ -259,6 +265,13 @@ class _Worker:
             return unpack_answer(content[1])
         except WireError as error:
             return _Ended("crashed", f"the worker sent something else than an answer: {error}")
+
+    def _other_protocol(self, protocol: object) -> Failed:
+        spoken = f"version {protocol}" if type(protocol) is int else "another"
+        return Failed(
+            f"backend {self.key!r}: its worker speaks protocol {spoken}, expected version "
+            f"{PROTOCOL}; install rnn-parity {__version__} for its interpreter ({self.spec})"
+        )
 
     def _received(self, until: float) -> object:
         """What comes next. A child of the worker may keep the line open though it has ended."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+import numpy as np
 
 from harness.backends.loading import versions_of
 from harness.backends.protocol import Backend
+from harness.backends.reference import variant_in
 from harness.case import Case
 from harness.config import Config
 from harness.observe import Observation
@@ -18,25 +21,34 @@ __all__ = ["About", "Runner", "about"]
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a backend says of itself.
+    """What a worker says of the backend that it holds.
 
-    `mode_of` names the backend whose other execution mode it is; a `sampled` one is asked for a
-    selection of configs only.
+    `name` is the one in results; `versions` are those of the worker's own interpreter and
+    packages. `variant_of` names the backend whose other execution mode or device it is; a `sampled`
+    one is asked for a selection of configs only. A run that names no backends judges the
+    `default_variants` too.
     """
 
     name: str
     versions: dict[str, str] = {}
-    mode_of: str = ""
+    variant_of: str = ""
     sampled: bool = False
+    default_variants: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> str:
+        return variant_in(self.name)
 
 
 def about(backend: Backend) -> About:
-    """The same of a loaded backend."""
+    """The same of a backend that is loaded in this process."""
+    own = {"python": platform.python_version(), "numpy": np.__version__}
     return About(
         backend.name,
-        versions_of(backend),
-        str(getattr(backend, "mode_of", "")),
+        versions_of(backend) | own,
+        str(getattr(backend, "variant_of", "")),
         bool(getattr(backend, "sampled", False)),
+        tuple(map(str, getattr(backend, "default_variants", ()))),
     )
 
 
@@ -60,4 +72,4 @@ class Runner(Protocol):
         """As `harness.observe.observe_carried`: weights through the backend's own files."""
 
     def close(self) -> None:
-        """End what was started; whatever is asked behind it starts it anew."""
+        """End what was started; whatever is asked after that starts it anew."""

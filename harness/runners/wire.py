@@ -20,6 +20,7 @@ from harness.text import text_of
 from reference.arrays import Array, IntArray
 
 __all__ = [
+    "PROTOCOL",
     "Answer",
     "Carry",
     "Examine",
@@ -32,6 +33,9 @@ __all__ = [
     "unpack_answer",
     "unpack_request",
 ]
+
+PROTOCOL = 1
+"""The version of these messages, sent by a worker before any other; it rises when they change."""
 
 ARRAY = 1
 """MessagePack's extension type of arrays."""

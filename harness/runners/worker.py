@@ -25,6 +25,7 @@ from harness.config import Config
 from harness.observe import Observation, observe, observe_carried, told
 from harness.runners.protocol import about
 from harness.runners.wire import (
+    PROTOCOL,
     Carry,
     Examine,
     Failed,
@@ -45,6 +46,7 @@ PR_SET_PDEATHSIG = 1
 
 def serve(channel: Any) -> None:
     """Load the backend that is asked for, then observe one config after the other."""
+    channel.send(PROTOCOL)
     key, log, mebibytes, path = channel.receive()
     sys.path += [entry for entry in path if entry not in sys.path]
     _alone(log)

@@ -104,13 +104,13 @@ def identifier(text: str) -> None:
 _CONFIG = Config(input_size=2, hidden_size=3, batch=4, steps=5)
 HEADER: dict[str, Any] = {
     "kind": "run",
-    "format_version": 1,
+    "format_version": 2,
     "date": "2026-01-01T00:00:00+00:00",
     "versions": {"numpy": "1.0"},
     "platform": "here",
     "cpu": "one",
     "cpu_count": 1,
-    "backends": {"torch": "torch", "mindspore": "mindspore"},
+    "backends": {"torch": {"name": "torch", "versions": {"torch": "2.0"}}},
     "parameters": {"examples": 0, "seed": 0, "corpus": None},
     "planned": 1,
     "state": "complete",

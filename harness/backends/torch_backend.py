@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from harness.backends.protocol import require_parameters
+from harness.backends.protocol import BackendUnavailable, require_parameters
 from harness.config import Config, LayerOptions
 from reference.arrays import Array, IntArray
 
@@ -26,18 +26,21 @@ DTYPES = {
 }
 
 
-def to_tensor(value: Any) -> Any:
+CPU = torch.device("cpu")
+
+
+def to_tensor(value: Any, device: torch.device = CPU) -> Any:
     """A NumPy array as a tensor of its dtype, a copy; anything else as it is."""
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(value.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(value)
+        return torch.tensor(value.view(np.int16), device=device).view(torch.bfloat16)
+    return torch.tensor(value, device=device)
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
     """A tensor as an array of its dtype, a copy."""
-    tensor = tensor.detach()
+    tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         bits: Array = tensor.view(torch.int16).numpy().copy()
         return bits.view(ml_dtypes.bfloat16)
@@ -48,10 +51,11 @@ THREADS = torch.get_num_threads()
 
 
 class TorchLayer:
-    """A torch.nn.RNN on the CPU."""
+    """A torch.nn.RNN, on the CPU or another device."""
 
-    def __init__(self, rnn: torch.nn.RNN) -> None:
-        self.rnn = rnn
+    def __init__(self, rnn: torch.nn.RNN, device: torch.device = CPU) -> None:
+        self.rnn = rnn if device == CPU else rnn.to(device)
+        self.device = device
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
         parameters = dict(self.rnn.named_parameters())
@@ -69,8 +73,8 @@ class TorchLayer:
         return output, h_n
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
-        tensors = [to_tensor(value) for value in inputs]
-        keywords = {name: to_tensor(value) for name, value in named.items()}
+        tensors = [to_tensor(value, self.device) for value in inputs]
+        keywords = {name: to_tensor(value, self.device) for name, value in named.items()}
         with torch.no_grad():
             output, h_n = self._tensors(tensors, keywords)
         return to_numpy(output), to_numpy(h_n)
@@ -78,11 +82,13 @@ class TorchLayer:
     def _tensors(
         self, inputs: Sequence[Any], named: Mapping[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Call with tensors; with lengths, packed before and unpacked behind."""
+        """Call with tensors; with lengths, packed before and unpacked after."""
         if len(inputs) < 3:
             return self.rnn(*inputs, **named)  # type: ignore[no-any-return]
         x, h_0, lengths = inputs
         batch_first = self.rnn.batch_first
+        if isinstance(lengths, torch.Tensor):
+            lengths = lengths.cpu()  # pack_padded_sequence takes no others
         packed = pack_padded_sequence(x, lengths, batch_first, enforce_sorted=False)
         result, h_n = self.rnn(packed, h_0)
         steps = x.shape[1 if batch_first else 0]
@@ -97,15 +103,15 @@ class TorchLayer:
         output_cotangent: Array,
         h_n_cotangent: Array,
     ) -> dict[str, Array]:
-        inputs = {"x": to_tensor(x).requires_grad_()}
+        inputs = {"x": to_tensor(x, self.device).requires_grad_()}
         if h_0 is not None:
-            inputs["h_0"] = to_tensor(h_0).requires_grad_()
+            inputs["h_0"] = to_tensor(h_0, self.device).requires_grad_()
         given = [inputs["x"], inputs.get("h_0")]
         if lengths is not None:
             given.append(to_tensor(lengths))
         outputs = self._tensors(given, {})
         wanted = {**inputs, **dict(self.rnn.named_parameters())}
-        cotangents = (to_tensor(output_cotangent), to_tensor(h_n_cotangent))
+        cotangents = [to_tensor(c, self.device) for c in (output_cotangent, h_n_cotangent)]
         found = torch.autograd.grad(outputs, list(wanted.values()), cotangents)
         return {name: to_numpy(g) for name, g in zip(wanted, found, strict=True)}
 
@@ -121,6 +127,15 @@ class TorchLayer:
 
 class TorchBackend:
     name = "torch"
+    variants = ("cuda",)
+
+    def __init__(self, variant: str = "") -> None:
+        if variant == "cuda" and not torch.cuda.is_available():
+            raise BackendUnavailable(
+                f"backend 'torch:cuda': torch {torch.__version__} finds no CUDA device here "
+                "(torch.cuda.is_available() is False)"
+            )
+        self.device = torch.device(variant) if variant else CPU
 
     def build(self, options: LayerOptions) -> TorchLayer:
         layer = self.construct(
@@ -143,7 +158,7 @@ class TorchBackend:
         with warnings.catch_warnings():
             # "dropout option adds dropout after all but last recurrent layer": we know.
             warnings.filterwarnings("ignore", message="dropout option adds dropout")
-            return TorchLayer(torch.nn.RNN(*positional, **keywords))
+            return TorchLayer(torch.nn.RNN(*positional, **keywords), self.device)
 
     def seed(self, value: int) -> None:
         torch.manual_seed(value)

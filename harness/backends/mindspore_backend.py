@@ -23,7 +23,7 @@ import mindspore
 from harness.backends.protocol import require_parameters
 from harness.config import Config, LayerOptions
 
-__all__ = ["MindSporeBackend", "MindSporeGraphBackend"]
+__all__ = ["MindSporeBackend"]
 
 DTYPES = {
     "fp16": mindspore.float16,
@@ -41,7 +41,7 @@ def to_tensor(value: Any) -> Any:
 
 @contextlib.contextmanager
 def execution(mode: int) -> Iterator[None]:
-    """Run in this execution mode; eager again behind it."""
+    """Run in this execution mode; eager again after it."""
     mindspore.set_context(mode=mode)
     try:
         yield
@@ -121,10 +121,14 @@ class MindSporeLayer:
 
 
 class MindSporeBackend:
-    name = "mindspore"
-    mode = EAGER
+    """Eager; or compiled, in graph mode, where every new layer and shape costs half a second."""
 
-    def __init__(self) -> None:
+    name = "mindspore"
+    variants = default_variants = ("graph",)
+
+    def __init__(self, variant: str = "") -> None:
+        self.sampled = variant == "graph"
+        self.mode = GRAPH if variant == "graph" else EAGER
         mindspore.set_context(mode=EAGER)
         # Launching in the calling thread: small layers run several times faster, and an error
         # surfaces in the call that caused it.
@@ -184,12 +188,3 @@ class MindSporeBackend:
             for one in classes
             if hasattr(one, method)
         )
-
-
-class MindSporeGraphBackend(MindSporeBackend):
-    """The same layer, compiled: every new layer and shape costs half a second and more."""
-
-    name = "mindspore-graph"
-    mode = GRAPH
-    mode_of = MindSporeBackend.name
-    sampled = True
