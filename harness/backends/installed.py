@@ -11,7 +11,15 @@ from importlib import metadata
 
 from harness.backends.protocol import BackendUnavailable
 
-__all__ = ["BACKENDS", "PEER", "SCRIPTS", "default_backends", "entry_points"]
+__all__ = [
+    "BACKENDS",
+    "DISTRIBUTION",
+    "PEER",
+    "SCRIPTS",
+    "default_backends",
+    "entry_points",
+    "package_of",
+]
 
 BACKENDS = "rnn_parity.backends"
 """Entry point group of backends: a class, or a function that makes one."""

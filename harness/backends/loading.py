@@ -7,13 +7,14 @@ import importlib.util
 import itertools
 import re
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 from packaging.specifiers import SpecifierSet
 
-from harness.backends.installed import BACKENDS, entry_points, package_of
+from harness.backends.installed import BACKENDS, DISTRIBUTION, entry_points, package_of
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.backends.reference import Kind, Reference, did_you_mean
 from harness.config import Config
@@ -79,7 +80,7 @@ def _installed(reference: Reference) -> Backend:
     except ImportError as error:
         raise BackendUnavailable(
             f"backend {str(reference)!r} cannot be imported ({text_of(error)}); install it with: "
-            f"pip install -c constraints.txt '{package_of(entry)}[{reference.name}]'"
+            f"{_installing(entry)}"
         ) from error
     if reference.variant:
         variants = tuple(getattr(made, "variants", ()))
@@ -99,6 +100,13 @@ def _installed(reference: Reference) -> Backend:
     return cast(Backend, backend)
 
 
+def _installing(entry: EntryPoint) -> str:
+    package = package_of(entry)
+    if package == DISTRIBUTION:  # each of its frameworks is an extra
+        return f"pip install -c constraints.txt '{package}[{entry.name}]'"
+    return f"pip install {package}"
+
+
 def _require_version(backend: Backend, reference: Reference) -> None:
     if not reference.version:
         return
@@ -108,11 +116,12 @@ def _require_version(backend: Backend, reference: Reference) -> None:
             f"backend {str(reference)!r}: {reference.name} does not report its version, so none "
             "can be asked for"
         )
+    own = package_of(entry_points(BACKENDS)[reference.name]) == DISTRIBUTION
     if not SpecifierSet(f"=={reference.version}").contains(version, prereleases=True):
         raise BackendUnavailable(
             f"backend {str(reference)!r}: {name} {version} is installed here; install the other "
-            f"version with: make parity {name.upper()}={reference.version}, or "
-            f"pip install '{name}=={reference.version}'"
+            f"version with: pip install '{name}=={reference.version}'"
+            + (f", or make parity {name.upper()}={reference.version}" if own else "")
         )
 
 
