@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from harness.backends.torch_rnn import TorchBackend, TorchLayer
 
+from harness.backends.torch_backend import TorchBackend, TorchLayer
 from harness.config import LayerOptions
 
 
@@ -27,4 +27,5 @@ class FlushingFromTheStart(TorchBackend):
     name = "flushing"
 
     def __init__(self) -> None:
+        super().__init__()
         torch.set_flush_denormal(True)

@@ -180,7 +180,7 @@ def test_the_report_holds_every_comparison(wrong_run: tuple[Result, Path]) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--backend", "nosuch"], "'nosuch' is not known; expected one of torch, mindspore"),
+        (["run", "--backend", "nosuch"], "'nosuch' is not known; expected one of mindspore, torch"),
         (["run", "--backend", f"{FAULTY}:nameless"], "has no method build(options)"),
         (["run", "--backend", "no/such/file.py:x"], "file no/such/file.py does not exist"),
         (["run", "--examples", "-1"], "Invalid value for '--examples'"),

@@ -67,6 +67,11 @@ class Reference:
         which = f"; which OBJECT of {name}?" if name.endswith(".py") else ""
         if name in names:
             raise BackendUnavailable(f"backend {shown(text)}: expected {FORMS}")
+        if colon and attribute:
+            raise BackendUnavailable(
+                f"backend {shown(text)}: {shown(place)} is neither a file that ends in .py nor the "
+                f"name of a module; expected {FORMS}{did_you_mean(name, names)}"
+            )
         raise BackendUnavailable(
             f"backend {shown(text)} is not known; expected one of {', '.join(names)}, as "
             f"{FORMS}{which or did_you_mean(name, names)}"
