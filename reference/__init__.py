@@ -1,27 +1,39 @@
-"""The oracle: an Elman RNN in NumPy and the error bounds that judge against it.
+"""The oracle: recurrent layers in NumPy, and the error bounds that judge against them.
 
-NumPy and the standard library only; nothing here may import `harness` or a framework.
+A cell is written once (`cells`), over an arithmetic (`arithmetic`) that is read in several ways:
+values (`layer`), intervals (`intervals`), gradients (`reverse`, `gradient`). NumPy and the
+standard library only; nothing here may import `harness` or a framework.
 """
 
-from reference.rnn import layer_names, rnn
-from reference.rounding import (
-    FORMATS,
-    Format,
-    Interval,
-    activation_interval,
-    exact_activation,
-    gamma,
-    step_error,
-)
+from reference.activations import TANH_ULPS, allowance, exact_activation
+from reference.arithmetic import Arithmetic, Block, Exact, Moved, Parameters
+from reference.bounded import Bounded
+from reference.cells import Cell, Parameter, elman, parameter_name, parameters_of
+from reference.formats import FORMATS, Format, gamma
+from reference.intervals import Interval, Rounded, sum_error
+from reference.layer import evaluate, expected_parameters
 
 __all__ = [
     "FORMATS",
+    "TANH_ULPS",
+    "Arithmetic",
+    "Block",
+    "Bounded",
+    "Cell",
+    "Exact",
     "Format",
     "Interval",
-    "activation_interval",
+    "Moved",
+    "Parameter",
+    "Parameters",
+    "Rounded",
+    "allowance",
+    "elman",
+    "evaluate",
     "exact_activation",
+    "expected_parameters",
     "gamma",
-    "layer_names",
-    "rnn",
-    "step_error",
+    "parameter_name",
+    "parameters_of",
+    "sum_error",
 ]

@@ -1,0 +1,124 @@
+"""Cells: the equation of one step, written once as its documentation writes it.
+
+An equation is a function of an arithmetic (`reference.arithmetic.Arithmetic`), the parameters of
+one direction of one layer, the input of the step and the states before it; it returns the states
+after it. What the values are is the arithmetic's business: numbers, intervals, or a record for
+reverse mode. A new cell is its own few lines here, and nothing else in this package.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reference.arithmetic import Arithmetic, Block, Parameters
+from reference.arrays import Array
+
+__all__ = ["Cell", "Equation", "Parameter", "elman", "parameter_name", "parameters_of", "split"]
+
+Equation = Callable[[Arithmetic[Any], Parameters, Any, Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of one direction of one layer.
+
+    `axes` names its axes: "gates" (all gates' units, gate by gate), "inputs" or "units".
+    """
+
+    name: str
+    axes: tuple[str, ...]
+
+    @property
+    def is_bias(self) -> bool:
+        return len(self.axes) == 1
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One step of a recurrent layer.
+
+    `states` are carried from step to step; the first of them is the output. `gates` names the
+    blocks of rows that the parameters are made of, in their order. `activations` are those that
+    the equation applies.
+    """
+
+    name: str
+    equation: Equation
+    activations: tuple[str, ...]
+    states: tuple[str, ...] = ("h",)
+    gates: tuple[str, ...] = ("",)
+    parameters: tuple[Parameter, ...] = (
+        Parameter("weight_ih", ("gates", "inputs")),
+        Parameter("weight_hh", ("gates", "units")),
+        Parameter("bias_ih", ("gates",)),
+        Parameter("bias_hh", ("gates",)),
+    )
+
+    def arrays(self, bias: bool) -> tuple[Parameter, ...]:
+        """The parameters of one direction of one layer, in torch's order."""
+        return tuple(one for one in self.parameters if bias or not one.is_bias)
+
+    def shape(self, parameter: Parameter, inputs: int, hidden: int) -> tuple[int, ...]:
+        """The shape of a parameter of a layer with so many inputs and hidden units."""
+        sizes = {"gates": len(self.gates) * hidden, "inputs": inputs, "units": hidden}
+        return tuple(sizes[axis] for axis in parameter.axes)
+
+
+@functools.cache
+def elman(nonlinearity: str) -> Cell:
+    """h' = act(W_ih x + b_ih + W_hh h + b_hh), act = tanh or relu.
+
+    Source: documentation of torch.nn.RNN. J. L. Elman, "Finding structure in time", Cognitive
+    Science 14 (1990).
+
+    Raises:
+        ValueError: another nonlinearity.
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity = {nonlinearity!r}, expected 'tanh' or 'relu'")
+
+    def equation(
+        op: Arithmetic[Any], w: Parameters, x: Any, s: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        a = op.add(op.linear(w("ih"), x), op.linear(w("hh"), s["h"]))
+        return {"h": op.activation(nonlinearity, a)}
+
+    return Cell("elman", equation, (nonlinearity,))
+
+
+def parameter_name(parameter: str, layer: int, reverse: bool) -> str:
+    """torch's name of an array: weight_ih_l0, weight_ih_l0_reverse."""
+    return f"{parameter}_l{layer}" + ("_reverse" if reverse else "")
+
+
+def parameters_of(
+    cell: Cell, weights: Mapping[str, Array], layer: int, reverse: bool, bias: bool
+) -> Parameters:
+    """The arrays of one direction of one layer in float64, split by gate."""
+    arrays = {
+        one.name: np.asarray(weights[parameter_name(one.name, layer, reverse)], np.float64)
+        for one in cell.arrays(bias)
+    }
+    return split(cell, arrays)
+
+
+def split(cell: Cell, arrays: Mapping[str, Array]) -> Parameters:
+    """Blocks of rows, one for each gate; `arrays` by the names of `cell.parameters`."""
+    blocks = {}
+    hidden = len(next(iter(arrays.values()))) // len(cell.gates)
+    for number, gate in enumerate(cell.gates):
+        rows = slice(number * hidden, (number + 1) * hidden)
+        for name, weight in arrays.items():
+            if not name.startswith("weight_"):
+                continue
+            kind = name.removeprefix("weight_")
+            bias = arrays.get(f"bias_{kind}")
+            blocks[kind, gate] = Block(
+                kind, number, weight[rows], None if bias is None else bias[rows]
+            )
+    return Parameters(blocks)

@@ -1,0 +1,303 @@
+"""The reverse reading: an equation recorded for all steps at once, for backpropagation.
+
+Every operation leaves a node that holds the interval of its value. Backwards, a node hands the
+adjoint of its value on to its operands, in `BoundedArithmetic`: adjoints carry the bound on what
+rounding may do to them, and factors carry their intervals.
+
+    sum         s = a + b              a' += s',  b' += s'
+    product     p = a b                a' += p' b,  b' += p' a
+    complement  p = 1 - a              a' -= p'
+    blend       p = (1 - z) n + z h    z' += p' (h - n),  n' += p' (1 - z),  h' += p' z
+    activation  y = act(a)             a' += y' act'(a)
+    linear      l = W v + b            v' += W^T l',  and l' is kept for the gradients of W and b
+
+A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reference.arithmetic import Block, Parameters
+from reference.arrays import Array, Float64Array
+from reference.bounded import Bounded, BoundedArithmetic, concatenated
+from reference.cells import Cell
+from reference.formats import Format
+from reference.intervals import ErrorRange, Interval, Rounded, Value
+
+__all__ = ["Slopes", "Tape", "adjoints", "record"]
+
+EPSILON = 2.0**-52
+
+
+@dataclass(eq=False)
+class Node:
+    """A recorded value: its interval or open sum, and what hands its adjoint on.
+
+    `factors` are the partial derivatives by operand, (T, B, H); None stands for 1. `block` is that
+    of a linear node, `activation` the name of one; `leaf` names x or a state.
+    """
+
+    value: Value
+    operands: tuple[Node, ...] = ()
+    factors: tuple[Bounded | None, ...] = ()
+    block: Block | None = None
+    activation: str = ""
+    leaf: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """One direction of one layer, recorded: its nodes in order, and those of its new states."""
+
+    nodes: tuple[Node, ...]
+    after: Mapping[str, Node]
+
+    @functools.cached_property
+    def linear(self) -> dict[str, list[Node]]:
+        """The linear nodes of each kind of parameter ("ih", "hh"), gate by gate."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            if node.block is not None:
+                found.setdefault(node.block.kind, []).append(node)
+        return {
+            kind: sorted(of, key=lambda node: node.block.gate if node.block else 0)
+            for kind, of in found.items()
+        }
+
+    @functools.cached_property
+    def matrices(self) -> dict[str, Float64Array]:
+        """All rows of each kind of parameter, gate by gate."""
+        return {
+            kind: np.concatenate([node.block.weight for node in nodes if node.block])
+            for kind, nodes in self.linear.items()
+        }
+
+    def operand(self, kind: str) -> Node:
+        """What the matrices of a kind are multiplied with."""
+        return self.linear[kind][0].operands[0]
+
+    def numbers(self, kind: str) -> Bounded:
+        """The same as numbers, (T, B, n)."""
+        value = self.operand(kind).value
+        assert isinstance(value, Interval)
+        return Bounded(value.expected, value.half_width)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """How the derivatives of activations are known.
+
+    `seen` are the implementation's own states: the slope of relu is 1 where its own state is
+    positive. With `own`, the slope of an activation that is a state is taken from that state as
+    it is; without, from anything legal that it can be.
+    """
+
+    seen: Mapping[str, Array] = field(default_factory=dict)
+    own: bool = False
+
+
+class _Recorder:
+    """The arithmetic that records; each operation is that of `Rounded`, and leaves a node."""
+
+    def __init__(self, rounded: Rounded) -> None:
+        self.rounded = rounded
+        self.nodes: list[Node] = []
+
+    def leaf(self, name: str, value: Interval) -> Node:
+        return self._node(value, leaf=name)
+
+    def linear(self, block: Block, value: Node) -> Node:
+        made = self.rounded.linear(block, value.value)
+        return self._node(made, (value,), block=block)
+
+    def add(self, *terms: Node) -> Node:
+        value = self.rounded.add(*(term.value for term in terms))
+        return self._node(value, terms, (None,) * len(terms))
+
+    def multiply(self, one: Node, other: Node) -> Node:
+        value = self.rounded.multiply(one.value, other.value)
+        return self._node(value, (one, other), (self._factor(other), self._factor(one)))
+
+    def complement(self, value: Node) -> Node:
+        made = self.rounded.complement(value.value)
+        return self._node(made, (value,), (Bounded.exact(np.full(made.expected.shape, -1.0)),))
+
+    def blend(self, weight: Node, one: Node, other: Node) -> Node:
+        made = self.rounded.blend(weight.value, one.value, other.value)
+        z, n, h = (self._factor(node) for node in (weight, one, other))
+        unit = self.rounded.unit
+        factors = (
+            Bounded(h.value - n.value, h.bound + n.bound + unit * (h.magnitude + n.magnitude)),
+            Bounded(1.0 - z.value, z.bound + unit * (1.0 + z.magnitude)),
+            z,
+        )
+        return self._node(made, (weight, one, other), factors)
+
+    def activation(self, name: str, value: Node) -> Node:
+        made = self.rounded.activation(name, value.value)
+        # The slope is filled in once it is known whether the value is a state that was seen.
+        return self._node(made, (value,), activation=name)
+
+    def _factor(self, node: Node) -> Bounded:
+        interval = self.rounded.close(node.value)
+        return Bounded(interval.expected, interval.half_width)
+
+    def _node(
+        self,
+        value: Value,
+        operands: tuple[Node, ...] = (),
+        factors: tuple[Bounded | None, ...] = (),
+        block: Block | None = None,
+        activation: str = "",
+        leaf: str = "",
+    ) -> Node:
+        node = Node(value, operands, factors, block, activation, leaf)
+        self.nodes.append(node)
+        return node
+
+
+def record(
+    cell: Cell,
+    parameters: Parameters,
+    x: Array,
+    before: Mapping[str, Array | Interval],
+    fmt: Format,
+    slopes: Slopes,
+    *,
+    stored_x: bool = False,
+    flushed: bool = False,
+    activation_error: ErrorRange | None = None,
+) -> Tape:
+    """Record all steps of one direction of one layer; arrays are (T, B, n), time first.
+
+    Args:
+        before: the states before each step, as seen, or as intervals where they were not.
+        stored_x: whether x is the output of another layer of the implementation.
+        flushed: as `Rounded` takes it; `activation_error` too.
+    """
+    rounded = Rounded(fmt, activation_error=activation_error, flushed=flushed)
+    recorder = _Recorder(rounded)
+    with np.errstate(all="ignore"):
+        leaf = recorder.leaf("x", rounded.given(x, stored=stored_x))
+        states = {
+            name: recorder.leaf(
+                name, state if isinstance(state, Interval) else rounded.given(state, stored=True)
+            )
+            for name, state in before.items()
+        }
+        after = cell.equation(recorder, parameters, leaf, states)
+        seen = {id(node): slopes.seen[name] for name, node in after.items() if name in slopes.seen}
+        for node in recorder.nodes:
+            if node.activation:
+                node.factors = (_slope(rounded, node, seen.get(id(node)), slopes.own),)
+    return Tape(tuple(recorder.nodes), after)
+
+
+def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bounded:
+    """act' at every step, and how far a legal evaluation may be from it.
+
+    For tanh it is computed from a value y as 1 - y^2 in some way, for sigmoid as y (1 - y): two
+    roundings, and the one with which y is stored.
+    """
+    (operand,) = node.operands
+    if node.activation == "relu":
+        return _relu_slope(rounded, operand, rounded.close(node.value), seen)
+    of = {"tanh": _tanh_slope, "sigmoid": _sigmoid_slope}[node.activation or ""]
+    roundings = 4 * (rounded.fmt.unit_roundoff + EPSILON)
+    if own and seen is not None:
+        y = seen.astype(np.float64)
+        value = of(y)
+        return Bounded(value, np.full(value.shape, roundings))
+    interval = rounded.close(node.value)
+    return _range_of(of, interval, node.activation == "tanh", roundings)
+
+
+def _tanh_slope(y: Float64Array) -> Float64Array:
+    slope: Float64Array = 1 - y * y
+    return slope
+
+
+def _sigmoid_slope(y: Float64Array) -> Float64Array:
+    slope: Float64Array = y * (1 - y)
+    return slope
+
+
+def _range_of(
+    of: Callable[[Float64Array], Float64Array], interval: Interval, odd: bool, roundings: float
+) -> Bounded:
+    """The slope over an interval of values; it is largest at the middle of its range."""
+    lowest, middle = (-1.0, 0.0) if odd else (0.0, 0.5)
+    low, high = np.maximum(interval.low, lowest), np.minimum(interval.high, 1.0)
+    nearest = np.clip(middle, np.minimum(low, high), np.maximum(low, high))
+    value = of(interval.expected)
+    least = np.minimum(of(low), of(high))
+    bound = np.maximum(value - least, of(nearest) - value)
+    return Bounded(value, bound + roundings)
+
+
+def _relu_slope(rounded: Rounded, operand: Node, made: Interval, seen: Array | None) -> Bounded:
+    """1 where the value is positive; either where rounding decides the sign of its argument, or
+    lets a positive value vanish. NaN is on neither side.
+    """
+    a = rounded.close(operand.value)
+    either = (a.low <= 0) & (a.high >= 0)
+    values = a.expected
+    if seen is not None:
+        values = seen.astype(np.float64)
+        either = either | ((values == 0) & (made.high > 0))
+    slope = np.where(np.isnan(values), np.nan, values > 0)
+    return Bounded(slope, either.astype(np.float64))
+
+
+def adjoints(
+    tape: Tape,
+    step: int,
+    given: Mapping[str, Bounded],
+    rounding: BoundedArithmetic,
+    others: int,
+    *,
+    absolute: bool = False,
+) -> tuple[dict[str, Bounded], dict[str, Bounded]]:
+    """One step backwards.
+
+    Args:
+        given: adjoints of the states after the step, (B, H).
+        others: how many other terms the sums have that the adjoints of leaves go into.
+        absolute: with the magnitudes of all factors, for sums of the magnitudes of all terms.
+
+    Returns:
+        What leaves get from other than linear nodes, by name; and the adjoints of the linear
+        nodes by kind of parameter, (B, G H), gate by gate.
+    """
+    found: dict[int, Bounded] = {}
+
+    def push(node: Node, adjoint: Bounded) -> None:
+        at = id(node)
+        found[at] = rounding.plus(found[at], adjoint, others + 1) if at in found else adjoint
+
+    for name, node in tape.after.items():
+        push(node, given[name])
+    for node in reversed(tape.nodes):
+        adjoint = found.get(id(node))
+        if adjoint is None:
+            continue
+        if node.block is not None and not node.operands[0].leaf:
+            matrix = np.abs(node.block.weight) if absolute else node.block.weight
+            push(node.operands[0], rounding.times(adjoint, matrix, 1))
+        for operand, factor in zip(node.operands, node.factors, strict=node.block is None):
+            if factor is None:
+                push(operand, adjoint)
+                continue
+            here = abs(factor[step]) if absolute else factor[step]
+            push(operand, rounding.product(here, adjoint, others if operand.leaf else 0))
+    leaves = {node.leaf: found[id(node)] for node in tape.nodes if node.leaf and id(node) in found}
+    deltas = {
+        kind: concatenated([found[id(node)] for node in nodes])
+        for kind, nodes in tape.linear.items()
+    }
+    return leaves, deltas
