@@ -1,51 +1,45 @@
-"""A backend's own activation, as measured through its layer: a table over the whole range."""
+"""A backend's own activations, as measured through its layer: a table over the whole range."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.aspects import FORWARD
+from harness.aspects import VALUES
 from harness.case import make_case
-from harness.config import SWEEP_POINTS, Config
+from harness.config import Config
 from harness.runners import Runner
-from reference import Format, exact_activation
+from reference import Exact, Format, allowance, exact_activation
 from reference.arrays import Array, Float64Array
-from reference.rounding import TANH_ULPS
 
-__all__ = ["OwnActivation", "measure_activation", "sweep_config"]
-
-
-def sweep_config(nonlinearity: str, dtype: str, aspect: str = FORWARD) -> Config:
-    """The config whose layer is nothing but its activation, on all sweep points at once."""
-    return Config(
-        aspect=aspect,
-        nonlinearity=nonlinearity,
-        dtype=dtype,
-        bias=False,
-        batch=SWEEP_POINTS,
-        data="sweep",
-    )
+__all__ = ["OwnActivation", "OwnActivations", "measure_activation"]
 
 
-def measure_activation(runner: Runner, nonlinearity: str, dtype: str) -> OwnActivation | None:
-    """Measure a backend's activation; None where it gives nothing usable there."""
-    case = make_case(sweep_config(nonlinearity, dtype))
-    forward = runner.observe(case.config, repeat=False).forward
-    if forward is None:
+def measure_activation(
+    runner: Runner, config: Config, activation: str
+) -> OwnActivation | None:
+    """Measure an activation through the config's layer, in its dtype.
+
+    None where the layer cannot be made to show it, or gives nothing usable there.
+    """
+    sweep = config.record.sweep
+    if sweep is None:
+        return None
+    case = make_case(sweep(activation, config.dtype, VALUES))
+    outputs = runner.observe(case.config, repeat=False).outputs
+    if outputs is None:
         return None
     points = case.x.ravel().astype(np.float64)
-    outputs = forward.output.ravel().astype(np.float64)
+    values = outputs["output"].ravel().astype(np.float64)
     # Subnormal points are left out: what flushes them is not the activation's shape.
     normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
     unique, index = np.unique(points[normal], return_index=True)
     subnormal = ~normal & np.isfinite(points)
-    flushes = (outputs == 0) & (exact_activation(nonlinearity, points) != 0) & subnormal
-    return OwnActivation(
-        nonlinearity, unique, outputs[normal][index], case.fmt, bool(flushes.any())
-    )
+    flushes = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
+    return OwnActivation(activation, unique, values[normal][index], case.fmt, bool(flushes.any()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +49,7 @@ class OwnActivation:
     `flushes` says whether it was seen to give zero for a subnormal number.
     """
 
-    nonlinearity: str
+    name: str
     points: Float64Array
     values: Float64Array
     fmt: Format
@@ -64,7 +58,7 @@ class OwnActivation:
     @functools.cached_property
     def error(self) -> Float64Array:
         """What was given minus what is exact, at every point."""
-        return self.values - exact_activation(self.nonlinearity, self.points)
+        return self.values - exact_activation(self.name, self.points)
 
     @functools.cached_property
     def _pyramids(self) -> tuple[list[Float64Array], list[Float64Array]]:
@@ -79,10 +73,9 @@ class OwnActivation:
     @functools.cached_property
     def errs(self) -> bool:
         """Whether it errs anywhere by more than it may; if not, it explains nothing."""
-        ulps = TANH_ULPS if self.nonlinearity == "tanh" else 0.0
-        exact = exact_activation(self.nonlinearity, self.points)
+        exact = exact_activation(self.name, self.points)
         with np.errstate(invalid="ignore"):
-            return not bool((np.abs(self.error) <= ulps * self.fmt.ulp(exact)).all())
+            return not bool((np.abs(self.error) <= allowance(self.name, exact, self.fmt)).all())
 
     @functools.cached_property
     def largest(self) -> float:
@@ -111,10 +104,43 @@ class OwnActivation:
     def emulate(self, a: Array) -> Float64Array:
         """The exact activation plus the measured error, interpolated between the points."""
         a = a.astype(np.float64)
-        return exact_activation(self.nonlinearity, a) + np.interp(a, self.points, self.error)
+        return exact_activation(self.name, a) + np.interp(a, self.points, self.error)
 
     def emulate_beside(self, a: Array) -> Float64Array:
         """As `emulate`, with the error read one table point further: how rough the table is."""
         a = a.astype(np.float64)
         index = np.clip(np.searchsorted(self.points, a, "right"), 0, len(self.error) - 1)
-        return exact_activation(self.nonlinearity, a) + self.error[index]
+        return exact_activation(self.name, a) + self.error[index]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnActivations:
+    """All activations of a backend's cell, measured."""
+
+    by_name: Mapping[str, OwnActivation]
+
+    @property
+    def flushes(self) -> bool:
+        """Whether any was seen to give zero for a subnormal number."""
+        return any(one.flushes for one in self.by_name.values())
+
+    @property
+    def errs(self) -> bool:
+        """Whether any errs more than it may."""
+        return any(one.errs for one in self.by_name.values())
+
+    def error_range(
+        self, name: str, low: Float64Array, high: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """As `reference.intervals.Rounded` takes it."""
+        return self.by_name[name].error_range(low, high)
+
+    @property
+    def emulated(self) -> Exact:
+        """The reading in values with these activations."""
+        return Exact(lambda name, a: self.by_name[name].emulate(a))
+
+    @property
+    def emulated_beside(self) -> Exact:
+        """The same, read one table point further."""
+        return Exact(lambda name, a: self.by_name[name].emulate_beside(a))

@@ -1,7 +1,8 @@
-"""The calls of `harness.aspects.CALLS`, made from a case: what is handed over, and what it means.
+"""Valid, borderline and invalid calls: what is handed over, and what it means.
 
 A call that means something has a `meaning`, a well-formed case with the same answer; what an
-implementation returns for it is judged against the oracle on that case.
+implementation returns for it is judged against the oracle on that case. The calls here are those of
+every stacked layer; a layer's record adds its own.
 """
 
 from __future__ import annotations
@@ -13,22 +14,35 @@ from typing import Any
 
 import numpy as np
 
+from harness.aspects import CALL, CallAspect, Documented
+from harness.axes import shape_of, take, to_layout
 from harness.case import Case, make_case
 from harness.config import Config
-from harness.layout import states_to_layout, to_layout
 from reference.arrays import Array, IntArray
 
-__all__ = ["Call", "make_call"]
+__all__ = [
+    "Call",
+    "Calls",
+    "Maker",
+    "call_table",
+    "common_calls",
+    "keywords_of",
+    "left_out",
+    "make_call",
+    "user_inputs",
+    "with_keyword",
+]
 
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments of a constructor, by torch's names, and of the call behind it.
+    """Arguments of a constructor, by torch's names, and of the call after it.
 
-    `weights` are loaded where they fit. `undropped` asks for the same answer in training mode.
-    `meaning` is the case it stands for, None if nothing; `guess` the one that an implementation
-    may have taken an invalid call for; `empty` the exact answer, in the layout of the call,
-    where arrays without elements come back.
+    `inputs` are x, the initial states and lengths, as far as given, in this order. `weights` are
+    loaded where they fit. `undropped` asks for the same answer in training mode. `meaning` is the
+    case it stands for, None if nothing; `guess` the one that an implementation may have taken an
+    invalid call for; `empty` the exact answer by name, in the layout of the call, where arrays
+    without elements come back.
     """
 
     positional: tuple[Any, ...]
@@ -39,43 +53,48 @@ class Call:
     literal: bool = False
     undropped: bool = False
     meaning: Case | None = None
-    empty: tuple[Array, Array] | None = None
+    empty: Mapping[str, Array] | None = None
     guess: Case | None = None
+
+
+Maker = Callable[[Case], "Call | None"]
+Calls = dict[str, tuple[CallAspect, Maker]]
 
 
 def make_call(config: Config) -> Call | None:
     """The call that the config's aspect stands for; None where its sizes make it no other call.
 
     Raises:
-        KeyError: the aspect is not one of `harness.aspects.CALLS`.
+        KeyError: the aspect is no call of the layer.
     """
-    return _CALLS[config.aspect.removeprefix("call.")](_case(config))
+    _, make = config.record.calls[config.aspect.removeprefix(CALL)]
+    return make(_case(config))
 
 
 def _case(config: Config, **changes: Any) -> Case:
-    return make_case(dataclasses.replace(config, aspect="forward", **changes))
+    return make_case(config.replace(aspect="values", **changes))
 
 
 def _again(case: Case, **changes: Any) -> Case:
     return _case(case.config, **changes)
 
 
-def _keywords(config: Config) -> dict[str, Any]:
+def keywords_of(config: Config) -> dict[str, Any]:
+    """The constructor's arguments after the two sizes, by name, in torch's order."""
     options = config.options
-    return {
-        "num_layers": options.num_layers,
-        "nonlinearity": options.nonlinearity,
-        "bias": options.bias,
-        "batch_first": options.batch_first,
-        "dropout": options.dropout,
-        "bidirectional": options.bidirectional,
-    }
+    return {name: getattr(options, name) for name in config.record.arguments[2:]}
 
 
-def _inputs(case: Case) -> tuple[Any, ...]:
-    h_0 = None if case.h_0 is None else states_to_layout(case.h_0, case.config)
-    given = (to_layout(case.x, case.config), h_0)
-    return given if case.lengths is None else (*given, case.lengths)
+def user_inputs(case: Case) -> tuple[Any, ...]:
+    """x, the initial states, and lengths where there are any, in the layout of the config.
+
+    Of one state its array; of several a tuple of them.
+    """
+    config = case.config
+    states = [to_layout(config, f"{n}_0", array) for n, array in case.initial.items()]
+    hx: Any = None if not states else states[0] if len(states) == 1 else tuple(states)
+    given = (to_layout(config, "x", case.x), hx)
+    return given if case.lengths is None else (*given, case.lengths.copy())
 
 
 def _ordinary(case: Case) -> Call:
@@ -83,26 +102,24 @@ def _ordinary(case: Case) -> Call:
     config = case.config
     return Call(
         (config.input_size, config.hidden_size),
-        _keywords(config),
-        _inputs(case),
+        keywords_of(config),
+        user_inputs(case),
         case.weights,
         meaning=case,
     )
 
 
-Maker = Callable[[Case], Call | None]
-
-
-def _keyword(name: str, value: Any, **meaning: Any) -> Maker:
+def with_keyword(name: str, value: Any, **meaning: Any) -> Maker:
     """A constructor keyword with this value; `meaning` gives the fields it means, if any."""
 
     def make(case: Case) -> Call:
         meant = _again(case, **meaning) if meaning else case
         call = _ordinary(meant)
-        keywords = {**call.keywords, name: value}
-        undropped = meaning == {"dropout": 0}
         return dataclasses.replace(
-            call, keywords=keywords, meaning=meant if meaning else None, undropped=undropped
+            call,
+            keywords={**call.keywords, name: value},
+            meaning=meant if meaning else None,
+            undropped=meaning == {"dropout": 0},
         )
 
     return make
@@ -133,13 +150,32 @@ def _layers(value: Callable[[int], Any], **meaning: Any) -> Maker:
     return make
 
 
-def _left_out(*names: str, **meaning: Any) -> Maker:
+def left_out(*names: str, **meaning: Any) -> Maker:
+    """Constructor keywords left out; `meaning` gives the fields that their defaults mean."""
+
     def make(case: Case) -> Call:
         call = _ordinary(_again(case, **meaning))
         keywords = {k: v for k, v in call.keywords.items() if k not in names}
         return dataclasses.replace(call, keywords=keywords, undropped="dropout" in names)
 
     return make
+
+
+def _all_left_out(case: Case) -> Call:
+    """Only the two sizes given."""
+    record = case.config.record
+    own = {option.name: option.default for option in record.options}
+    names = record.arguments[2:]
+    return left_out(*names, **_DEFAULTS, **own)(case)  # type: ignore[return-value]
+
+
+_DEFAULTS: dict[str, Any] = {
+    "num_layers": 1,
+    "bias": True,
+    "layout": "timefirst",
+    "dropout": 0,
+    "bidirectional": False,
+}
 
 
 def _lengths(
@@ -154,10 +190,10 @@ def _lengths(
         assert lengths is not None
         # What is padding here may be none with other lengths.
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0.25))
-        case = dataclasses.replace(case, x=x)
+        case = case.with_inputs(x=x)
         given = change(lengths.copy(), case.config.steps)
         call = _ordinary(case)
-        meant = dataclasses.replace(case, lengths=given) if means else None
+        meant = case.with_inputs(lengths=given) if means else None
         guess = None
         if given.ndim == 1 and given.size <= lengths.size:
             counted = given.astype(np.int64).clip(0, case.config.steps)
@@ -173,14 +209,9 @@ def _lengths(
 def _first_rows(case: Case, lengths: IntArray) -> Case:
     """The batch rows that these lengths are for."""
     rows = len(lengths)
-    return dataclasses.replace(
-        case,
-        config=dataclasses.replace(case.config, batch=rows),
-        x=case.x[:, :rows],
-        h_0=None if case.h_0 is None else case.h_0[:, :rows],
-        lengths=lengths,
-        twins=None,
-    )
+    kept = take(case.config, case.inputs, {"rows": range(rows)})
+    config = case.config.replace(batch=rows)
+    return dataclasses.replace(case, config=config, inputs={**kept, "lengths": lengths})
 
 
 def _first_length(value: Callable[[int], int]) -> Callable[[IntArray, int], Any]:
@@ -198,34 +229,36 @@ def _alike(given: Any, array: Array) -> bool:
     )
 
 
-def _has_rows_too_many(given: Any, h_0: Array) -> bool:
-    """Whether it is h_0 with more batch rows behind, which may have been left out."""
+def _has_rows_too_many(given: Any, state: Array) -> bool:
+    """Whether it is the state with more batch rows at the end, which may have been left out."""
     return (
         isinstance(given, np.ndarray)
         and given.ndim == 3
-        and given.dtype == h_0.dtype
-        and given.shape[::2] == h_0.shape[::2]
-        and given.shape[1] > h_0.shape[1]
+        and given.dtype == state.dtype
+        and given.shape[::2] == state.shape[::2]
+        and given.shape[1] > state.shape[1]
     )
 
 
 def _h_0(change: Callable[[Array], Any]) -> Maker:
-    """Another h_0, which is (L * D, B, H)."""
+    """Another h_0, which is (L * D, B, H); other states as they are."""
 
     def make(case: Case) -> Call | None:
-        case = _again(case, h_0=True)
-        assert case.h_0 is not None
-        given = change(case.h_0)
-        if _alike(given, case.h_0):
+        case = _again(case, states=True)
+        state = next(iter(case.initial.values()))
+        given = change(state)
+        if _alike(given, state):
             return None
         if isinstance(given, np.ndarray):
             given = given.copy()
         call = _ordinary(case)
+        hx = call.inputs[1]
+        hx = (given, *hx[1:]) if isinstance(hx, tuple) else given
         return dataclasses.replace(
             call,
-            inputs=(call.inputs[0], given, *call.inputs[2:]),
+            inputs=(call.inputs[0], hx, *call.inputs[2:]),
             meaning=None,
-            guess=case if _has_rows_too_many(given, case.h_0) else None,
+            guess=case if _has_rows_too_many(given, state) else None,
         )
 
     return make
@@ -235,7 +268,7 @@ def _x(change: Callable[[Array], Any]) -> Maker:
     """Another x, changed in the layout of the call."""
 
     def make(case: Case) -> Call | None:
-        case = _again(case, h_0=False, lengths="nolens")
+        case = _again(case, states=False, lengths="nolengths")
         call = _ordinary(case)
         given = change(call.inputs[0])
         if _alike(given, call.inputs[0]):
@@ -245,33 +278,30 @@ def _x(change: Callable[[Array], Any]) -> Maker:
     return make
 
 
-def _without(what: str) -> Maker:
-    """x without steps or without batch rows: no output; h_n is h_0, or nothing."""
+def _without(axis: str) -> Maker:
+    """x without steps or without batch rows: no output; the final states are the initial ones."""
 
     def make(case: Case) -> Call:
-        case = _again(case, lengths="nolens")
-        config = case.config
-        x = case.x[:0] if what == "steps" else case.x[:, :0]
-        h_0 = case.h_0
-        rows = config.num_layers * config.directions
-        h_n = np.zeros((rows, x.shape[1], config.hidden_size), x.dtype)
-        if h_0 is not None:
-            h_0 = h_0 if what == "steps" else h_0[:, :0]
-            h_n = h_0
-        output = np.zeros((*x.shape[:2], config.directions * config.hidden_size), x.dtype)
-        call = _ordinary(case)
+        case = _again(case, lengths="nolengths")
+        config, nowhere = case.config, {axis: range(0)}
+        inputs = take(config, case.inputs, nowhere)
+        outputs = {"output": np.zeros(shape_of(config, "output"), case.x.dtype)}
+        for state in config.cell.states:
+            rows = shape_of(config, f"{state}_n")
+            outputs[f"{state}_n"] = case.inputs.get(f"{state}_0", np.zeros(rows, case.x.dtype))
+        empty = take(config, outputs, nowhere)
+        call = _ordinary(dataclasses.replace(case, inputs=inputs))
         return dataclasses.replace(
             call,
-            inputs=(to_layout(x, config), None if h_0 is None else h_0.copy()),
             meaning=None,
-            empty=(to_layout(output, config), h_n.copy()),
+            empty={name: to_layout(config, name, array) for name, array in empty.items()},
         )
 
     return make
 
 
 def _unbatched(case: Case) -> Call:
-    flat = _again(case, layout="unbatched", batch=1, lengths="nolens")
+    flat = _again(case, layout="unbatched", batch=1, lengths="nolengths")
     batch_first = case.config.layout == "batchfirst"
     call = _ordinary(flat)
     return dataclasses.replace(call, keywords={**call.keywords, "batch_first": batch_first})
@@ -281,7 +311,7 @@ def _other_dtype(dtype: str) -> Maker:
     """x in another format than the layer's float32 weights."""
 
     def make(case: Case) -> Call:
-        meant = _again(case, dtype=dtype, h_0=False, lengths="nolens")
+        meant = _again(case, dtype=dtype, states=False, lengths="nolengths")
         weights = {name: array.astype(np.float32) for name, array in meant.weights.items()}
         as_meant = {name: array.astype(meant.x.dtype) for name, array in weights.items()}
         meant = dataclasses.replace(meant, weights=as_meant)
@@ -302,12 +332,12 @@ def _literal_bias(case: Case) -> Call:
 
 
 def _named_input(case: Case) -> Call:
-    call = _ordinary(_again(case, lengths="nolens", h_0=False))
+    call = _ordinary(_again(case, lengths="nolengths", states=False))
     return dataclasses.replace(call, inputs=(), named={"input": call.inputs[0]})
 
 
 def _named_state(case: Case) -> Call:
-    call = _ordinary(_again(case, lengths="nolens", h_0=True))
+    call = _ordinary(_again(case, lengths="nolengths", states=True))
     return dataclasses.replace(call, inputs=call.inputs[:1], named={"hx": call.inputs[1]})
 
 
@@ -315,112 +345,246 @@ def _text(value: int) -> str:
     return str(value)
 
 
-_WRONG_SIZES: dict[str, Callable[[int], Any]] = {
-    "nought": lambda _: 0,
-    "negative": lambda _: -1,
-    "float": lambda n: n + 0.5,
-    "text": _text,
-    "none": lambda _: None,
+_WRONG_SIZES: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "nought": ("= 0", lambda _: 0),
+    "negative": ("= -1", lambda _: -1),
+    "float": ("as a float", lambda n: n + 0.5),
+    "text": ("as a str", _text),
+    "none": ("= None", lambda _: None),
+}
+_SIZES: dict[str, tuple[str, Callable[..., Maker]]] = {
+    "input": ("input_size", lambda value, **meaning: _size(0, value, **meaning)),
+    "hidden": ("hidden_size", lambda value, **meaning: _size(1, value, **meaning)),
+    "layers": ("num_layers", _layers),
+}
+_FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bias": ("bias", {"bias": True}),
+    "layout": ("batch_first", {"layout": "batchfirst"}),
+    "directions": ("bidirectional", {"bidirectional": True}),
 }
 
-_ONES: dict[str, dict[str, Any]] = {
-    "bias": {"bias": True},
-    "layout": {"layout": "batchfirst"},
-    "directions": {"bidirectional": True},
-}
+_VALID, _INVALID, _OPEN = Documented.VALID, Documented.INVALID, Documented.OPEN
+Row = tuple[str, Documented, str, Maker]
 
-_FLAGS = {"bias": "bias", "layout": "batch_first", "directions": "bidirectional"}
 
-_CALLS: dict[str, Maker] = {
-    "order.positional": _by_position,
-    "default.every": _left_out(
-        "num_layers",
-        "nonlinearity",
-        "bias",
-        "batch_first",
-        "dropout",
-        "bidirectional",
-        num_layers=1,
-        nonlinearity="tanh",
-        bias=True,
-        layout="timefirst",
-        dropout=0,
-        bidirectional=False,
+def call_table(rows: Mapping[str, list[Row]]) -> Calls:
+    """Calls by name, from rows by requirement: name, what is documented, in words, maker."""
+    return {
+        name: (CallAspect(f"{CALL}{name}", says, (), requirement, documented), make)
+        for requirement, of in rows.items()
+        for name, documented, says, make in of
+    }
+
+
+def common_calls() -> Calls:
+    """The calls of every stacked layer."""
+    return call_table({**_building(), **_calling()})
+
+
+def _building() -> dict[str, list[Row]]:
+    """Ways to call the constructor."""
+    return {
+        "positional-order": [
+            ("order.positional", _VALID, "all constructor arguments by position", _by_position),
+        ],
+        "defaults": [
+            ("default.every", _VALID, "only input_size and hidden_size given", _all_left_out),
+            ("default.layers", _VALID, "num_layers left out", left_out("num_layers", num_layers=1)),
+            ("default.bias", _VALID, "bias left out", left_out("bias", bias=True)),
+            (
+                "default.layout",
+                _VALID,
+                "batch_first left out",
+                left_out("batch_first", layout="timefirst"),
+            ),
+            ("default.dropout", _VALID, "dropout left out", left_out("dropout", dropout=0)),
+            (
+                "default.directions",
+                _VALID,
+                "bidirectional left out",
+                left_out("bidirectional", bidirectional=False),
+            ),
+        ],
+        "keyword-names": [
+            ("keyword.bias", _VALID, "the constructor's keyword bias", _literal_bias),
+            ("keyword.input", _VALID, "the call's keyword input", _named_input),
+            ("keyword.hx", _VALID, "the call's keyword hx", _named_state),
+            (
+                "keyword.unknown",
+                _INVALID,
+                "a constructor keyword that does not exist",
+                with_keyword("hidden", 3),
+            ),
+        ],
+        "argument-types": [
+            *(
+                (f"{k}.numpy", _OPEN, f"{name} as numpy.int64", make(np.int64))
+                for k, (name, make) in _SIZES.items()
+            ),
+            *(
+                (f"{k}.true", _OPEN, f"{name} = True", make(lambda _: True, **{name: 1}))
+                for k, (name, make) in _SIZES.items()
+            ),
+            *(
+                (f"{k}.one", _OPEN, f"{name} = 1 for True", with_keyword(name, 1, **meaning))
+                for k, (name, meaning) in _FLAGS.items()
+            ),
+            ("dropout.zero", _VALID, "dropout = 0, an int", with_keyword("dropout", 0, dropout=0)),
+            (
+                "dropout.numpy",
+                _OPEN,
+                "dropout as numpy.float32",
+                with_keyword("dropout", np.float32(0.5), dropout=50),
+            ),
+            (
+                "lengths.short",
+                _OPEN,
+                "lengths as int16",
+                _lengths(lambda n, _: n.astype(np.int16), means=True),
+            ),
+            (
+                "lengths.word",
+                _OPEN,
+                "lengths as int32",
+                _lengths(lambda n, _: n.astype(np.int32), means=True),
+            ),
+            (
+                "lengths.list",
+                _OPEN,
+                "lengths as a list of int",
+                _lengths(lambda n, _: n, means=True, as_list=True),
+            ),
+        ],
+        "refused-sizes": [
+            (f"{k}.{wrong}", _INVALID, f"{name} {says}", make(value))
+            for wrong, (says, value) in _WRONG_SIZES.items()
+            for k, (name, make) in _SIZES.items()
+        ],
+        "refused-flags": [
+            (f"{k}.{wrong}", _INVALID, f"{name} = {value!r}", with_keyword(name, value))
+            for wrong, value in (("none", None), ("text", "False"))
+            for k, (name, _) in _FLAGS.items()
+        ],
+        "refused-dropout": [
+            *(
+                (f"dropout.{k}", _INVALID, f"dropout = {says}", with_keyword("dropout", value))
+                for k, says, value in (
+                    ("negative", "-0.1", -0.1),
+                    ("above", "1.5", 1.5),
+                    ("nan", "NaN", float("nan")),
+                    ("true", "True", True),
+                    ("text", "'0.5'", "0.5"),
+                    ("none", "None", None),
+                )
+            ),
+            ("dropout.whole", _OPEN, "dropout = 1.0", with_keyword("dropout", 1.0, dropout=99)),
+        ],
+    }
+
+
+def _calling() -> dict[str, list[Row]]:
+    """Ways to call the layer."""
+    return {
+        "unbatched": [
+            ("x.flat", _VALID, "2-D x (T, input_size), states left out or 2-D", _unbatched),
+        ],
+        "refused-lengths": _of_lengths(),
+        "refused-h-0": [
+            (f"h0.{name}", _INVALID, says, _h_0(change)) for name, says, change in _STATES
+        ],
+        "refused-x": [(f"x.{name}", _INVALID, says, _x(change)) for name, says, change in _XS],
+        "empty": [
+            ("x.nosteps", _OPEN, "x without steps, T = 0", _without("steps")),
+            ("x.norows", _OPEN, "x without batch rows, B = 0", _without("rows")),
+        ],
+        "mixed-dtypes": [
+            ("x.half", _OPEN, "float16 x in a float32 layer", _other_dtype("fp16")),
+            ("x.double", _OPEN, "float64 x in a float32 layer", _other_dtype("fp64")),
+            *((f"x.{name}", _INVALID, f"{says} x", _x(change)) for name, says, change in _TYPES),
+            (
+                "h0.half",
+                _INVALID,
+                "float16 h_0 with float32 x",
+                _h_0(lambda h: h.astype(np.float16)),
+            ),
+            (
+                "h0.double",
+                _INVALID,
+                "float64 h_0 with float32 x",
+                _h_0(lambda h: h.astype(np.float64)),
+            ),
+        ],
+    }
+
+
+def _of_lengths() -> list[Row]:
+    return [
+        ("lengths.negative", _INVALID, "a negative length", _lengths(_first_length(lambda _: -1))),
+        (
+            "lengths.zero",
+            _OPEN,
+            "a length of 0",
+            _lengths(_first_length(lambda _: 0), means=True),
+        ),
+        (
+            "lengths.beyond",
+            _INVALID,
+            "a length beyond T",
+            _lengths(_first_length(lambda steps: steps + 1)),
+        ),
+        *(
+            (f"lengths.{name}", _INVALID, says, _lengths(change))
+            for name, says, change in _LENGTHS_CHANGED
+        ),
+    ]
+
+
+_LENGTHS_CHANGED: list[tuple[str, str, Callable[[IntArray, int], Any]]] = [
+    ("few", "fewer lengths than batch rows", lambda n, _: n[:-1]),
+    ("many", "more lengths than batch rows", lambda n, _: np.append(n, n[0])),
+    ("float", "lengths as float32", lambda n, _: n.astype(np.float32)),
+    ("bool", "lengths as bool", lambda n, _: np.ones(len(n), bool)),
+    ("column", "lengths of shape (B, 1)", lambda n, _: n[:, None].copy()),
+    ("row", "lengths of shape (1, B)", lambda n, _: n[None].copy()),
+    ("scalar", "lengths of shape ()", lambda n, _: np.array(n[0])),
+]
+
+Change = list[tuple[str, str, Callable[[Array], Any]]]
+
+_STATES: Change = [
+    ("rows", "h_0 with one batch row too many", lambda h: np.concatenate([h, h[:, :1]], axis=1)),
+    ("onerow", "h_0 with one batch row for all", lambda h: h[:, :1]),
+    ("units", "h_0 with one unit too many", lambda h: np.concatenate([h, h[..., :1]], axis=2)),
+    ("oneunit", "h_0 with one unit for all", lambda h: h[..., :1]),
+    ("layers", "h_0 with one layer too many", lambda h: np.concatenate([h, h[:1]])),
+    ("fewer", "h_0 with one layer too few", lambda h: h[:-1]),
+    ("rank2", "2-D h_0 with 3-D x", lambda h: h[:, 0]),
+    ("rank4", "4-D h_0", lambda h: h[None]),
+    (
+        "swapped",
+        "h_0 with layers and batch swapped, as many elements",
+        lambda h: h.swapaxes(0, 1),
     ),
-    "default.layers": _left_out("num_layers", num_layers=1),
-    "default.nonlinearity": _left_out("nonlinearity", nonlinearity="tanh"),
-    "default.bias": _left_out("bias", bias=True),
-    "default.layout": _left_out("batch_first", layout="timefirst"),
-    "default.dropout": _left_out("dropout", dropout=0),
-    "default.directions": _left_out("bidirectional", bidirectional=False),
-    "keyword.bias": _literal_bias,
-    "keyword.input": _named_input,
-    "keyword.hx": _named_state,
-    "keyword.unknown": _keyword("hidden", 3),
-    "input.numpy": _size(0, np.int64),
-    "hidden.numpy": _size(1, np.int64),
-    "layers.numpy": _layers(np.int64),
-    "input.true": _size(0, lambda _: True, input_size=1),
-    "hidden.true": _size(1, lambda _: True, hidden_size=1),
-    "layers.true": _layers(lambda _: True, num_layers=1),
-    **{f"input.{k}": _size(0, v) for k, v in _WRONG_SIZES.items()},
-    **{f"hidden.{k}": _size(1, v) for k, v in _WRONG_SIZES.items()},
-    **{f"layers.{k}": _layers(v) for k, v in _WRONG_SIZES.items()},
-    **{f"{k}.one": _keyword(v, 1, **_ONES[k]) for k, v in _FLAGS.items()},
-    **{f"{k}.none": _keyword(v, None) for k, v in _FLAGS.items()},
-    **{f"{k}.text": _keyword(v, "False") for k, v in _FLAGS.items()},
-    "dropout.zero": _keyword("dropout", 0, dropout=0),
-    "dropout.numpy": _keyword("dropout", np.float32(0.5), dropout=50),
-    "dropout.whole": _keyword("dropout", 1.0, dropout=99),
-    "dropout.negative": _keyword("dropout", -0.1),
-    "dropout.above": _keyword("dropout", 1.5),
-    "dropout.nan": _keyword("dropout", float("nan")),
-    "dropout.true": _keyword("dropout", True),
-    "dropout.text": _keyword("dropout", "0.5"),
-    "dropout.none": _keyword("dropout", None),
-    "nonlinearity.unknown": _keyword("nonlinearity", "sigmoid"),
-    "nonlinearity.upper": _keyword("nonlinearity", "TANH"),
-    "nonlinearity.none": _keyword("nonlinearity", None),
-    "nonlinearity.number": _keyword("nonlinearity", 0),
-    "lengths.short": _lengths(lambda n, _: n.astype(np.int16), means=True),
-    "lengths.word": _lengths(lambda n, _: n.astype(np.int32), means=True),
-    "lengths.list": _lengths(lambda n, _: n, means=True, as_list=True),
-    "lengths.negative": _lengths(_first_length(lambda _: -1)),
-    "lengths.zero": _lengths(_first_length(lambda _: 0), means=True),
-    "lengths.beyond": _lengths(_first_length(lambda steps: steps + 1)),
-    "lengths.few": _lengths(lambda n, _: n[:-1]),
-    "lengths.many": _lengths(lambda n, _: np.append(n, n[0])),
-    "lengths.float": _lengths(lambda n, _: n.astype(np.float32)),
-    "lengths.bool": _lengths(lambda n, _: np.ones(len(n), bool)),
-    "lengths.column": _lengths(lambda n, _: n[:, None].copy()),
-    "lengths.row": _lengths(lambda n, _: n[None].copy()),
-    "lengths.scalar": _lengths(lambda n, _: np.array(n[0])),
-    "h0.rows": _h_0(lambda h: np.concatenate([h, h[:, :1]], axis=1)),
-    "h0.onerow": _h_0(lambda h: h[:, :1]),
-    "h0.units": _h_0(lambda h: np.concatenate([h, h[..., :1]], axis=2)),
-    "h0.oneunit": _h_0(lambda h: h[..., :1]),
-    "h0.layers": _h_0(lambda h: np.concatenate([h, h[:1]])),
-    "h0.fewer": _h_0(lambda h: h[:-1]),
-    "h0.rank2": _h_0(lambda h: h[:, 0]),
-    "h0.rank4": _h_0(lambda h: h[None]),
-    "h0.swapped": _h_0(lambda h: h.swapaxes(0, 1)),
-    "h0.transposed": _h_0(lambda h: h.swapaxes(1, 2)),
-    "h0.list": _h_0(lambda h: h.tolist()),
-    "h0.half": _h_0(lambda h: h.astype(np.float16)),
-    "h0.double": _h_0(lambda h: h.astype(np.float64)),
-    "x.flat": _unbatched,
-    "x.rank1": _x(lambda x: x[0, 0]),
-    "x.rank4": _x(lambda x: x[None]),
-    "x.wider": _x(lambda x: np.concatenate([x, x[..., :1]], axis=2)),
-    "x.narrower": _x(lambda x: x[..., :1].copy()),
-    "x.list": _x(lambda x: x.tolist()),
-    "x.none": _x(lambda x: None),
-    "x.nosteps": _without("steps"),
-    "x.norows": _without("rows"),
-    "x.half": _other_dtype("fp16"),
-    "x.double": _other_dtype("fp64"),
-    "x.int32": _x(lambda x: np.rint(4 * x).astype(np.int32)),
-    "x.int64": _x(lambda x: np.rint(4 * x).astype(np.int64)),
-    "x.truth": _x(lambda x: x > 0),
-    "x.complex": _x(lambda x: x.astype(np.complex64)),
-}
+    (
+        "transposed",
+        "h_0 with batch and units swapped, as many elements",
+        lambda h: h.swapaxes(1, 2),
+    ),
+    ("list", "h_0 as nested lists", lambda h: h.tolist()),
+]
+
+_XS: Change = [
+    ("rank1", "1-D x", lambda x: x[0, 0]),
+    ("rank4", "4-D x", lambda x: x[None]),
+    ("wider", "x with one feature too many", lambda x: np.concatenate([x, x[..., :1]], axis=2)),
+    ("narrower", "x with one feature for all", lambda x: x[..., :1].copy()),
+    ("list", "x as nested lists", lambda x: x.tolist()),
+    ("none", "x = None", lambda x: None),
+]
+
+_TYPES: Change = [
+    ("int32", "int32", lambda x: np.rint(4 * x).astype(np.int32)),
+    ("int64", "int64", lambda x: np.rint(4 * x).astype(np.int64)),
+    ("truth", "bool", lambda x: x > 0),
+    ("complex", "complex64", lambda x: x.astype(np.complex64)),
+]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from harness.aspects import ASPECTS, CALLS, FORWARD
-from harness.text import shown
-from harness.tokens import number, words
+from harness.aspects import ASPECTS, CALL, VALUES, aspect_of
+from harness.layers.record import LayerRecord
+from harness.layers.registry import LAYERS
+from harness.tokens import Token, number, words
+from reference import Cell, expected_parameters
 
 __all__ = [
-    "DATA",
     "DTYPES",
     "LAYOUTS",
     "LENGTHS",
+    "SIZES",
     "Config",
     "ConfigError",
     "LayerOptions",
@@ -24,16 +27,12 @@ __all__ = [
 LAYOUTS = ("timefirst", "batchfirst", "unbatched")
 """Shape of x: (T, B, I), (B, T, I), or (T, I)."""
 
-LENGTHS = ("nolens", "alllens", "ragged", "empties")
+LENGTHS = ("nolengths", "fulllengths", "ragged", "emptyrows")
 """Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0."""
 
 DTYPES = ("fp32", "fp16", "fp64", "bf16")
 
-DATA = ("mixed", "ints", "page", "sweep", "plain", "special")
-"""Where the numbers come from; see `harness.case`."""
-
-SWEEP_POINTS = 65536
-MAX_INTS_STEPS = 12
+SIZES = ("input_size", "hidden_size", "batch", "steps")
 
 MOST_NUMBERS = 2**25
 """Largest case: numbers in x, in the states of all layers, and in the weights, together.
@@ -48,17 +47,177 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class LayerOptions:
-    """What a backend needs to build a layer; torch's names and meanings."""
+    """What a backend needs to build a layer; torch's names and meanings.
 
+    What only some layers have (nonlinearity) is in `specific`, and an attribute as well.
+    """
+
+    layer: str
     input_size: int
     hidden_size: int
     num_layers: int
-    nonlinearity: str
     bias: bool
     batch_first: bool
     dropout: float
     bidirectional: bool
     dtype: str
+    specific: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("specific", "__setstate__"):  # while it is unpickled
+            raise AttributeError(name)
+        try:
+            return self.specific[name]
+        except KeyError:
+            raise AttributeError(f"a layer {self.layer} has no option {name!r}") from None
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """One test case before its arrays exist. `id` and `Config.parse` are inverse.
+
+    `Config.of` makes one; `layer` names a record of `harness.layers`. `aspect` says what is asked.
+    `states` says whether initial states are given. Sizes are elements: `input_size` I,
+    `hidden_size` H, `batch` B, `steps` T. `scale` multiplies weights drawn as the frameworks
+    initialise them (uniform within 1/sqrt(hidden_size)). `dropout` is in percent; forward passes
+    run in evaluation mode, where it must not matter. `specific` are the options that only this
+    layer has, which can be read as attributes too.
+
+    Raises:
+        ConfigError: a value out of range, or values that contradict each other.
+    """
+
+    layer: str = "rnn"
+    aspect: str = VALUES
+    specific: tuple[tuple[str, Any], ...] = ()
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    layout: str = "timefirst"
+    dropout: int = 0
+    states: bool = False
+    lengths: str = "nolengths"
+    dtype: str = "fp32"
+    data: str = "mixed"
+    scale: int = 1
+    input_size: int = 1
+    hidden_size: int = 1
+    batch: int = 1
+    steps: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.layer not in LAYERS:
+            raise ConfigError(f"layer = {self.layer!r}, expected one of {', '.join(LAYERS)}")
+        given = dict(self.specific)
+        names = [option.name for option in self.record.options]
+        if unknown := sorted(set(given) - set(names)):
+            raise ConfigError(
+                f"{unknown[0]} = {given[unknown[0]]!r}, expected no such option of a layer "
+                f"{self.layer}; it has {', '.join(names) or 'none of its own'}"
+            )
+        own = tuple((o.name, given.get(o.name, o.default)) for o in self.record.options)
+        object.__setattr__(self, "specific", own)
+        for name, token, value in self._fields():
+            if not token.accepts(value):
+                raise ConfigError(f"{name} = {value!r}, expected {token.expected}")
+        for message in (self._wrong_kind(), *(wrong(self) for wrong in _CONTRADICTIONS)):
+            if message:
+                raise ConfigError(f"{message}; config id: {self.id}")
+
+    @classmethod
+    def of(cls, layer: str = "rnn", **values: Any) -> Config:
+        """A config by the names of fields and of the layer's own options; others have defaults."""
+        return cls(layer=layer, **_sorted(values))
+
+    def replace(self, **changes: Any) -> Config:
+        """The same with some fields or options changed."""
+        same = {name: getattr(self, name) for name in _COMMON}
+        changes = _sorted({**dict(self.specific), **changes})
+        return Config(**{"layer": self.layer, **same, **changes})
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name != "specific":
+            for option, value in self.specific:
+                if option == name:
+                    return value
+        raise AttributeError(f"a config of a layer {self.layer} has no {name!r}")
+
+    @property
+    def record(self) -> LayerRecord:
+        """The layer's record."""
+        return LAYERS[self.layer]
+
+    @functools.cached_property
+    def cell(self) -> Cell:
+        return self.record.cell(self)
+
+    @functools.cached_property
+    def id(self) -> str:
+        written = (token.write(value) for _, token, value in self._fields())
+        return "-".join([self.layer, *filter(None, written)])
+
+    @classmethod
+    @functools.lru_cache(maxsize=20_000)
+    def parse(cls, config_id: str) -> Config:
+        """The config that a given id stands for. Raises ConfigError naming the bad token."""
+        layer, *tokens = config_id.split("-")
+        if layer not in LAYERS:
+            raise ConfigError(
+                f"config id {config_id!r} begins with {layer!r}, expected a layer: "
+                f"{', '.join(LAYERS)}; for example {cls().id}"
+            )
+        readers = _readers(LAYERS[layer])
+        values: dict[str, Any] = {}
+        for token in tokens:
+            found = [(n, v) for n, t in readers if (v := t.read(token)) is not None]
+            if not found:
+                raise ConfigError(
+                    f"config id {config_id!r}: token {token!r} is none of a layer {layer}; "
+                    f"for example {cls.of(layer).id}"
+                )
+            values.update(found)
+        config = cls.of(layer, **values)
+        if config.id != config_id:
+            raise ConfigError(f"config id {config_id!r}, expected {config.id}")
+        return config
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All that it is, as words of ids; those of defaults too, which ids leave out."""
+        return (
+            *self.id.split("-"),
+            *(
+                _DEFAULT_WORDS[n]
+                for n, _, v in self._fields()
+                if n in _DEFAULT_WORDS and v == _DEFAULTS[n]
+            ),
+            *(
+                option.words[value]
+                for option in self.record.options
+                for name, value in self.specific
+                if name == option.name and value == option.default
+            ),
+        )
+
+    @property
+    def options(self) -> LayerOptions:
+        return LayerOptions(
+            layer=self.layer,
+            input_size=self.input_size,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            bias=self.bias,
+            batch_first=self.layout == "batchfirst",
+            dropout=self.dropout / 100,
+            bidirectional=self.bidirectional,
+            dtype=self.dtype,
+            specific=dict(self.specific),
+        )
 
     @property
     def directions(self) -> int:
@@ -66,272 +225,168 @@ class LayerOptions:
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by torch's name, in torch's order."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in range(self.num_layers):
-            columns = self.input_size if layer == 0 else self.directions * self.hidden_size
-            for suffix in ("", "_reverse")[: self.directions]:
-                shapes[f"weight_ih_l{layer}{suffix}"] = (self.hidden_size, columns)
-                shapes[f"weight_hh_l{layer}{suffix}"] = (self.hidden_size, self.hidden_size)
-                if self.bias:
-                    shapes[f"bias_ih_l{layer}{suffix}"] = (self.hidden_size,)
-                    shapes[f"bias_hh_l{layer}{suffix}"] = (self.hidden_size,)
-        return shapes
-
-
-@dataclass(frozen=True)
-class Config:
-    """One test case before its arrays exist. `id` and `Config.parse` are inverse.
-
-    `aspect` says what is asked; the id of a config about values, the commonest, leaves it out.
-
-    Sizes are elements: `input_size` I, `hidden_size` H, `batch` B, `steps` T. `scale`
-    multiplies weights drawn as the frameworks initialise them (uniform within
-    1/sqrt(hidden_size)). `dropout` is in percent; forward passes run in evaluation mode,
-    where it must not matter. The field order is the order of the tokens in the id.
-
-    Raises:
-        ConfigError: a value out of range, or values that contradict each other.
-    """
-
-    aspect: str = FORWARD
-    nonlinearity: str = "tanh"
-    num_layers: int = 1
-    bidirectional: bool = False
-    bias: bool = True
-    layout: str = "timefirst"
-    dropout: int = 0
-    h_0: bool = False
-    lengths: str = "nolens"
-    dtype: str = "fp32"
-    input_size: int = 1
-    hidden_size: int = 1
-    batch: int = 1
-    steps: int = 1
-    scale: int = 1
-    data: str = "mixed"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            token = _TOKENS[field.name]
-            if type(value) is not token.kind or not token.accepts(value):
-                raise ConfigError(f"{field.name} = {shown(value)}, expected {token.expected}")
-        for wrong, message in _CONTRADICTIONS:
-            if wrong(self):
-                raise ConfigError(f"{message}; config id: {self.id}")
-
-    @functools.cached_property
-    def id(self) -> str:
-        tokens = [_TOKENS[field.name].write(getattr(self, field.name)) for field in fields(self)]
-        return "-".join(tokens[self.aspect == FORWARD :])
-
-    @classmethod
-    @functools.lru_cache(maxsize=20_000)
-    def parse(cls, config_id: str) -> Config:
-        """The config that a given id stands for. Raises ConfigError naming the bad token."""
-        names = [field.name for field in fields(cls)]
-        tokens = config_id.split("-", len(names))
-        if len(tokens) == len(names) - 1:
-            tokens.insert(0, FORWARD)
-        if len(tokens) != len(names):
-            count = config_id.count("-") + 1
-            raise ConfigError(
-                f"config id {shown(config_id, 200)} has {count} tokens, expected {len(names) - 1} "
-                f"joined by '-', for example {cls().id}; or one more in front, such as gradient"
-            )
-        values = {}
-        for name, token in zip(names, tokens, strict=True):
-            try:
-                values[name] = _TOKENS[name].read(token)
-            except KeyError:
-                raise ConfigError(
-                    f"config id {shown(config_id, 200)}: token {shown(token)}, expected {name} as "
-                    f"{_TOKENS[name].example}"
-                ) from None
-        return cls(**values)
-
-    @property
-    def options(self) -> LayerOptions:
-        return LayerOptions(
-            input_size=self.input_size,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            nonlinearity=self.nonlinearity,
-            bias=self.bias,
-            batch_first=self.layout == "batchfirst",
-            dropout=self.dropout / 100,
-            bidirectional=self.bidirectional,
-            dtype=self.dtype,
+        return expected_parameters(
+            self.cell,
+            self.num_layers,
+            self.directions,
+            self.bias,
+            self.input_size,
+            self.hidden_size,
         )
 
     @property
-    def directions(self) -> int:
-        return 2 if self.bidirectional else 1
+    def is_call(self) -> bool:
+        """Whether what is asked is one valid or invalid call."""
+        return self.aspect.startswith(CALL)
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The fields that are choices, not sizes, by name; the layer's own options among them."""
+        common = {n: getattr(self, n) for n in _COMMON if n not in (*SIZES, "aspect", "seed")}
+        return {**dict(self.specific), **common}
 
     @property
     def description(self) -> str:
         """The config for a reader who has not learnt the tokens."""
-        lengths = {
-            "nolens": "no lengths",
-            "alllens": "all lengths T",
-            "ragged": "lengths 1 to T",
-            "empties": "lengths 0 to T",
-        }
-        data = {
-            "mixed": f"weight scale {self.scale}",
-            "ints": "small integers",
-            "page": "x and h_0 of the mapping page",
-            "sweep": "every range of the activation",
-            "plain": "ordinary numbers",
-            "special": "NaN, infinities, zeros and subnormals",
-        }
-        asked = {
-            FORWARD: "",
-            "gradient": "gradients of ",
-            "training": "dropout in training mode of ",
-            "fresh": "initial weights of ",
-            "files": "weights through files of ",
-            "steady": "many identical calls of ",
-        }
-        if self.aspect in CALLS:
-            asked[self.aspect] = f"{CALLS[self.aspect].says}; otherwise "
-        dropout = "" if self.aspect == "training" else " in evaluation mode"
-        return ", ".join(
-            (
-                asked[self.aspect]
-                + f"{self.num_layers} {'bidirectional ' * self.bidirectional}{self.nonlinearity} "
-                f"layer{'s' * (self.num_layers > 1)}",
-                "biases" if self.bias else "no biases",
-                {"timefirst": "time first", "batchfirst": "batch first"}.get(
-                    self.layout, self.layout
-                ),
-                f"dropout {self.dropout}%{dropout}",
-                "h_0 given" if self.h_0 else "no h_0",
-                lengths[self.lengths],
-                self.dtype,
-                f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
-                data[self.data],
-                f"seed {self.seed}",
-            )
+        kind = self.record.kind(self.data)
+        asked = aspect_of(self).says
+        if self.is_call:
+            asked += "; otherwise "
+        own = " ".join(f"{value}" for _, value in self.specific)
+        parts = (
+            f"{asked}{self.num_layers} {'bidirectional ' * self.bidirectional}{own} "
+            f"{self.record.title} layer{'s' * (self.num_layers > 1)}",
+            "biases" if self.bias else "no biases",
+            {"timefirst": "time first", "batchfirst": "batch first"}.get(self.layout, self.layout),
+            f"dropout {self.dropout}%" + " in evaluation mode" * (self.aspect != "training"),
+            "initial states given" if self.states else "no initial states",
+            _LENGTHS_SAY[self.lengths],
+            self.dtype,
+            f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
+            f"weight scale {self.scale}" if self.data == "mixed" or not kind else kind.says,
+            f"seed {self.seed}",
         )
+        return ", ".join(" ".join(part.split()) for part in parts)
 
     @property
     def numbers(self) -> int:
         """How many numbers x, the states of all layers, and the weights are, together."""
         features = self.input_size + self.num_layers * self.directions * self.hidden_size
-        weights = sum(math.prod(shape) for shape in self.options.parameter_shapes().values())
+        weights = sum(math.prod(shape) for shape in self.parameter_shapes().values())
         return self.steps * self.batch * features + weights
 
     @property
     def size(self) -> tuple[int, ...]:
         """Sort key: the smaller, the easier to read."""
         return (
-            self.aspect != FORWARD,
+            self.aspect != VALUES,
             self.num_layers * self.directions * self.steps * self.batch,
             self.hidden_size * self.input_size,
-            len([f for f in fields(self) if getattr(self, f.name) != f.default]),
+            len(self.id.split("-")),
             self.scale,
             self.seed,
         )
 
+    def _fields(self) -> list[tuple[str, Token, Any]]:
+        given = dict(self.specific)
+        return [
+            (name, token, given[name] if name in given else getattr(self, name))
+            for name, token in _readers(self.record)
+        ]
 
-_TOKENS = {
-    "aspect": words({name: name for name in ASPECTS}),
-    "nonlinearity": words({"tanh": "tanh", "relu": "relu"}),
-    "num_layers": number("l", 1, 1, 9),
-    "bidirectional": words({False: "unidir", True: "bidir"}),
-    "bias": words({True: "biased", False: "biasless"}),
-    "layout": words({name: name for name in LAYOUTS}),
-    "dropout": number("drop", 2, 0, 99),
-    "h_0": words({False: "noh0", True: "withh0"}),
-    "lengths": words({name: name for name in LENGTHS}),
-    "dtype": words({name: name for name in DTYPES}),
-    "input_size": number("i", 3, 1, 999),
-    "hidden_size": number("h", 3, 1, 999),
-    "batch": number("b", 5, 1, 99999),
-    "steps": number("t", 4, 1, 9999),
-    "scale": number("w", 2, 1, 16),
-    "data": words({name: name for name in DATA}),
-    "seed": number("s", 6, 0, 999999),
+    def _wrong_kind(self) -> str | None:
+        kind = self.record.kind(self.data)
+        if kind is None:
+            kinds = ", ".join(kind.name for kind in self.record.data)
+            return f"data = {self.data!r}, expected of a layer {self.layer}: {kinds}"
+        return aspect_of(self).wrong(self) or kind.wrong(self)
+
+
+_LENGTHS_SAY = {
+    "nolengths": "no lengths",
+    "fulllengths": "all lengths T",
+    "ragged": "lengths 1 to T",
+    "emptyrows": "lengths 0 to T",
 }
 
-_CONTRADICTIONS: list[tuple[Callable[[Config], bool], str]] = [
-    (
-        lambda c: c.numbers > MOST_NUMBERS,
+_TOKENS: dict[str, Token] = {
+    "num_layers": number("l", 2, 1, None, 1),
+    "bidirectional": words({False: "unidir", True: "bidir"}, False),
+    "bias": words({True: "biased", False: "nobias"}, True),
+    "layout": words({name: name for name in LAYOUTS}, "timefirst"),
+    "dropout": number("drop", 2, 0, 99, 0),
+    "states": words({False: "nostates", True: "withstates"}, False),
+    "lengths": words({name: name for name in LENGTHS}, "nolengths"),
+    "dtype": words({name: name for name in DTYPES}, "fp32"),
+    "scale": number("scale", 2, 1, 16, 1),
+    "input_size": number("i", 5, 1, None, None),
+    "hidden_size": number("h", 5, 1, None, None),
+    "batch": number("b", 5, 1, None, None),
+    "steps": number("t", 5, 1, None, None),
+    "seed": number("s", 6, 0, None, None),
+}
+"""Of the fields that every layer has, in the order of ids; `_readers` puts the others in."""
+
+_COMMON = tuple(f.name for f in fields(Config) if f.name not in ("layer", "specific"))
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
+_DEFAULT_WORDS = {
+    "bidirectional": "unidir",
+    "bias": "biased",
+    "layout": "timefirst",
+    "states": "nostates",
+    "lengths": "nolengths",
+    "dtype": "fp32",
+}
+
+
+@functools.cache
+def _readers(record: LayerRecord) -> tuple[tuple[str, Token], ...]:
+    """All fields of a layer's configs with their tokens, in the order of ids."""
+    aspects = {
+        **{name: name for name in ASPECTS},
+        **{f"{CALL}{n}": f"{CALL}{n}" for n in record.calls},
+    }
+    kinds = {kind.name: kind.name for kind in record.data}
+    tokens = {**_TOKENS}
+    scale = tokens.pop("scale")
+    sizes = {name: tokens.pop(name) for name in (*SIZES, "seed")}
+    return (
+        ("aspect", words(aspects, VALUES)),
+        *((option.name, words(option.words, option.default)) for option in record.options),
+        *tokens.items(),
+        ("data", words(kinds, "mixed")),
+        ("scale", scale),
+        *sizes.items(),
+    )
+
+
+def _sorted(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields by name; whatever is none is taken for an option of the layer's own."""
+    common = {name: value for name, value in values.items() if name in _COMMON}
+    return {**common, "specific": tuple((n, v) for n, v in values.items() if n not in _COMMON)}
+
+
+def _too_large(config: Config) -> str | None:
+    if config.numbers <= MOST_NUMBERS:
+        return None
+    return (
         f"too large, expected at most {MOST_NUMBERS:,} numbers in x, all states and all weights "
-        "together",
-    ),
-    (
-        lambda c: c.aspect in CALLS and (c.data != "plain" or c.dtype != "fp32"),
-        "an aspect call.* compares answers, expected data = 'plain' and dtype = 'fp32'",
-    ),
-    (
-        lambda c: c.aspect in CALLS and (c.layout == "unbatched" or c.lengths == "empties"),
-        "an aspect call.* changes a call that everybody takes, expected layout timefirst or "
-        "batchfirst, and lengths nolens, alllens or ragged",
-    ),
-    (
-        lambda c: c.aspect == "gradient" and c.data in ("page", "special"),
-        "aspect gradient, expected data = 'plain', 'mixed', 'ints' or 'sweep'",
-    ),
-    (
-        lambda c: c.aspect in ("training", "fresh", "files") and c.data != "plain",
-        "aspects training, fresh and files make their own numbers, expected data = 'plain'",
-    ),
-    (
-        lambda c: c.aspect == "steady" and c.data not in ("plain", "mixed", "special"),
-        "aspect steady, expected data = 'plain', 'mixed' or 'special'",
-    ),
-    (
-        lambda c: (
-            c.aspect == "training"
-            and c.lengths in ("ragged", "empties")
-            and c.num_layers > 1
-            and c.dropout > 0
-        ),
-        "aspect training, expected lengths = 'nolens' or 'alllens' where anything is dropped "
-        "(padding is no dropout)",
-    ),
-    (lambda c: c.layout == "unbatched" and c.batch != 1, "unbatched x, expected batch = 1"),
-    (
-        lambda c: c.layout == "unbatched" and c.lengths != "nolens",
-        "unbatched x, expected lengths = 'nolens' (no framework takes lengths with 2-D x)",
-    ),
-    (
-        lambda c: c.data != "mixed" and c.scale != 1,
-        "scale applies to data = 'mixed' only, expected scale = 1",
-    ),
-    (
-        lambda c: c.data == "ints" and (c.nonlinearity != "relu" or c.steps > MAX_INTS_STEPS),
-        f"data = 'ints', expected nonlinearity = 'relu' and steps <= {MAX_INTS_STEPS} (sums of "
-        "small integers must stay exact)",
-    ),
-    (
-        lambda c: (
-            c.data == "page"
-            and (
-                (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps) != (2, 3, 4, 1, 1)
-                or c.bidirectional
-                or not c.h_0
-            )
-        ),
-        "data = 'page' is the mapping page's Code Example 1, expected input_size 2, hidden_size "
-        "3, num_layers 4, batch 1, steps 1, one direction, h_0 given",
-    ),
-    (
-        lambda c: (
-            c.data == "sweep"
-            and (
-                (c.input_size, c.hidden_size, c.num_layers, c.batch, c.steps)
-                != (1, 1, 1, SWEEP_POINTS, 1)
-                or c.bidirectional
-                or c.bias
-                or c.h_0
-                or c.lengths != "nolens"
-            )
-        ),
-        f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all other "
-        "sizes 1, one direction, no bias, no h_0, no lengths",
-    ),
-]
+        "together"
+    )
+
+
+def _unbatched(config: Config) -> str | None:
+    if config.layout == "unbatched" and config.batch != 1:
+        return "unbatched x, expected batch = 1"
+    if config.layout == "unbatched" and config.lengths != "nolengths":
+        return "unbatched x, expected no lengths (no framework takes lengths with 2-D x)"
+    return None
+
+
+def _unscaled(config: Config) -> str | None:
+    if config.data != "mixed" and config.scale != 1:
+        return "scale applies to data = 'mixed' only, expected scale = 1"
+    return None
+
+
+_CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (_too_large, _unbatched, _unscaled)

@@ -5,79 +5,110 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.case import NUMPY_DTYPES, Case
-from harness.faults import faulty
-from harness.observe import Forward
-from reference import exact_activation, rnn
+from harness.case import Case
+from harness.data import NUMPY_DTYPES
+from reference import Arithmetic, Exact, Moved, allowance, evaluate, exact_activation
 from reference.arrays import Array, Float64Array
-from reference.rounding import TANH_ULPS
+from reference.layer import Outputs
 
-__all__ = ["Oracle"]
+__all__ = ["Oracle", "has_state"]
 
 
 EXPERIMENTS = 2
 
 
 class Oracle:
-    """The reference on one case; shared by all backends, each evaluation done once."""
+    """The reference on one case; shared by all backends, each evaluation done once.
+
+    Outputs are by name, time first: `output` (T, B, D * H), final states (L * D, B, H).
+    """
 
     def __init__(self, case: Case) -> None:
         self.case = case
 
     @functools.cached_property
-    def exact(self) -> Forward:
+    def exact(self) -> Outputs:
         """Everything in float64."""
         return self.evaluate()
-
-    @functools.cached_property
-    def faulty(self) -> Mapping[str, Forward]:
-        """What the commonest faults would give in its place, see `harness.faults`."""
-        return faulty(self.case, self.exact)
 
     def evaluate(
         self,
         case: Case | None = None,
         dtype: npt.DTypeLike = np.float64,
-        activation: Callable[[Array], Array] | None = None,
-    ) -> Forward:
-        """The reference on this case, or on a varied one, in another precision or activation."""
+        arithmetic: Arithmetic[Any] | None = None,
+        *,
+        stale: bool = False,
+    ) -> Outputs:
+        """The reference on this case, or on a varied one, in another precision or reading."""
         case = case or self.case
         config = case.config
-        output, h_n = rnn(
+        return evaluate(
+            config.cell,
             case.x,
-            case.h_0,
+            case.initial,
             case.weights,
             num_layers=config.num_layers,
-            nonlinearity=activation or config.nonlinearity,
             bias=config.bias,
             bidirectional=config.bidirectional,
             lengths=case.lengths,
             dtype=dtype,
+            arithmetic=arithmetic,
+            stale=stale,
         )
-        return Forward(output, h_n)
 
     @functools.cached_property
-    def working_precision(self) -> Forward:
+    def faulty(self) -> Mapping[str, Outputs]:
+        """What the commonest faults would make of the case; those that cannot occur are left out.
+
+        bias: the biases of the recurrent part are dropped, in every layer and direction.
+        state: every step takes the state before last; the first one takes 0 in place of h_0.
+        row: every batch row has the answer of the row before it.
+
+        A comparison that lets such an output pass has no power against the fault.
+        """
+        config = self.case.config
+        if not self.case.valid.any():
+            return {}
+        found = {}
+        with np.errstate(all="ignore"):
+            if config.bias:
+                found["bias"] = self.evaluate(without_recurrent_biases(self.case))
+            if has_state(self.case):
+                found["state"] = self.evaluate(stale=True)
+            if config.batch > 1:
+                found["row"] = {n: np.roll(a, 1, axis=1) for n, a in self.exact.items()}
+        return found
+
+    @functools.cached_property
+    def working_precision(self) -> Outputs:
         """Everything in the config's own precision."""
-        dtype, nonlinearity = NUMPY_DTYPES[self.case.config.dtype], self.case.config.nonlinearity
+        dtype = NUMPY_DTYPES[self.case.config.dtype]
         if self.case.config.dtype != "bf16":
             return self.evaluate(dtype=dtype)
 
         # NumPy has no arithmetic in bfloat16: sums in float32, as hardware does, states stored.
-        def stored(a: Array) -> Array:
-            value: Array = exact_activation(nonlinearity, a.astype(np.float64)).astype(dtype)
+        def stored(name: str, a: Array) -> Array:
+            value: Array = exact_activation(name, a.astype(np.float64)).astype(dtype)
             return value.astype(np.float32)
 
-        return self.evaluate(dtype=np.float32, activation=stored)
+        return self.evaluate(dtype=np.float32, arithmetic=Exact(stored))
 
     @functools.cached_property
-    def tolerance(self) -> Forward:
-        """Absolute tolerance for output and h_n, calibrated by the case itself.
+    def terms(self) -> int:
+        """The largest number of terms that a sum of any step has."""
+        config = self.case.config
+        below = config.hidden_size * config.directions if config.num_layers > 1 else 1
+        return config.hidden_size + 2 + max(config.input_size, below)
+
+    @functools.cached_property
+    def tolerance(self) -> Outputs:
+        """Absolute tolerance of every output, calibrated by the case itself.
 
         The oracle is moved three times: evaluated in the working precision once, and twice
         with every input and weight moved by one ulp (random signs) and every activation by
@@ -87,71 +118,58 @@ class Oracle:
         sqrt(n) u; the legal worst case is n u. So D may be exceeded by sqrt(n), and the
         tolerance is 2 sqrt(n) D plus the error of the last activation and of storing it.
         """
-        config, fmt, moved = self.case.config, self.case.fmt, self._experiments
-        n = (
-            config.hidden_size
-            + 2
-            + max(
-                config.input_size,
-                config.hidden_size * config.directions if config.num_layers > 1 else 1,
-            )
-        )
-        cumulative = config.num_layers == 1 and not config.bidirectional
+        config, fmt = self.case.config, self.case.fmt
+        running = config.num_layers == 1 and not config.bidirectional
 
-        def bound(exact: Array, others: list[Array], running: bool) -> Float64Array:
+        def bound(name: str, exact: Array) -> Float64Array:
             with np.errstate(all="ignore"):
-                distance = np.max([np.abs(o.astype(np.float64) - exact) for o in others], axis=0)
+                moved = [one[name].astype(np.float64) for one in self._experiments]
+                distance = np.max([np.abs(other - exact) for other in moved], axis=0)
+                errs = [allowance(one, exact, fmt) for one in config.cell.activations]
             distance = np.where(np.isnan(distance), np.inf, distance)
-            if running:
+            if running and name == "output":
                 widest = np.maximum.accumulate(distance.max(axis=2, keepdims=True), axis=0)
             else:
                 widest = distance.max(axis=(0, 2), keepdims=True)
-            last = (TANH_ULPS if config.nonlinearity == "tanh" else 0.0) + 1.0
-            return 2 * math.sqrt(n) * widest + last * fmt.ulp(exact)
+            last = np.max(errs, axis=0) + fmt.ulp(exact)
+            found: Float64Array = 2 * math.sqrt(self.terms) * widest + last
+            return found
 
-        return Forward(
-            bound(self.exact.output, [m.output for m in moved], cumulative),
-            bound(self.exact.h_n, [m.h_n for m in moved], False),
-        )
+        return {name: bound(name, exact) for name, exact in self.exact.items()}
 
     @functools.cached_property
-    def surely_nan(self) -> Forward:
+    def surely_nan(self) -> Mapping[str, Array]:
         """Where the oracle is NaN, however it is moved: True in place of the numbers."""
         every = [self.exact, *self._experiments]
-        return Forward(
-            np.all([np.isnan(one.output) for one in every], axis=0),
-            np.all([np.isnan(one.h_n) for one in every], axis=0),
-        )
+        return {
+            name: np.all([np.isnan(one[name]) for one in every], axis=0) for name in self.exact
+        }
 
     @functools.cached_property
-    def _experiments(self) -> list[Forward]:
+    def _experiments(self) -> list[Outputs]:
         return [self.working_precision, *(self._moved(k) for k in range(EXPERIMENTS))]
 
-    def _moved(self, experiment: int) -> Forward:
+    def _moved(self, experiment: int) -> Outputs:
         """The oracle with inputs and weights moved by one ulp, activations by their error."""
-        fmt, nonlinearity = self.case.fmt, self.case.config.nonlinearity
-        bits = np.random.PCG64([self.case.config.seed, experiment])
+        reading = Moved(self.case.fmt, np.random.PCG64([self.case.config.seed, experiment]))
+        inputs = {
+            name: array if name == "lengths" else reading.moved(array)
+            for name, array in self.case.inputs.items()
+        }
+        weights = {name: reading.moved(array) for name, array in self.case.weights.items()}
+        case = dataclasses.replace(self.case, inputs=inputs, weights=weights)
+        return self.evaluate(case, arithmetic=reading)
 
-        def signs(shape: tuple[int, ...]) -> Float64Array:
-            raw = bits.random_raw(math.prod(shape)) >> np.uint64(63)
-            values: Float64Array = (raw * 2.0 - 1.0).reshape(shape)
-            return values
 
-        def moved(array: Array) -> Float64Array:
-            exact = array.astype(np.float64)
-            with np.errstate(invalid="ignore"):
-                return exact + signs(array.shape) * fmt.ulp(exact)
+def has_state(case: Case) -> bool:
+    """Whether any step starts from another state than zeros that nobody gave."""
+    return bool((case.last_step >= (0 if case.config.states else 1)).any())
 
-        def activation(a: Array) -> Float64Array:
-            value = exact_activation(nonlinearity, a.astype(np.float64))
-            ulps = TANH_ULPS if nonlinearity == "tanh" else 0.5
-            erring: Float64Array = value + ulps * signs(value.shape) * fmt.ulp(value) * (value != 0)
-            return erring
 
-        case = dataclasses.replace(
-            self.case,
-            x=moved(self.case.x),
-            h_0=None if self.case.h_0 is None else moved(self.case.h_0),
-            weights={name: moved(array) for name, array in self.case.weights.items()},
-        )
-        return self.evaluate(case, activation=activation)
+def without_recurrent_biases(case: Case) -> Case:
+    """The case with biases of 0 beside W_hh."""
+    weights = {
+        name: np.zeros_like(array) if name.startswith("bias_hh") else array
+        for name, array in case.weights.items()
+    }
+    return dataclasses.replace(case, weights=weights)

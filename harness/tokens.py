@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,42 +12,58 @@ __all__ = ["Token", "number", "words"]
 
 @dataclass(frozen=True)
 class Token:
-    """How one field is written in an id, read back, and checked."""
+    """How one field is written in an id, read back, and checked.
 
-    kind: type
-    write: Callable[[Any], str]
+    `write` gives None for a value that is left out of ids; `read` gives None for a token that is
+    not of this field.
+    """
+
+    write: Callable[[Any], str | None]
     read: Callable[[str], Any]
     accepts: Callable[[Any], bool]
     expected: str
-    example: str
 
 
-def words(words: dict[Any, str]) -> Token:
-    back = {word: value for value, word in words.items()}
+def words(words: Mapping[Any, str], default: Any) -> Token:
+    """One of a few values, each with its word."""
+    back = {word: value for value, word in words.items() if value != default}
+    kind = type(default)
     return Token(
-        kind=type(next(iter(words))),
-        write=lambda value: words.get(value, repr(value)),
-        read=lambda token: back[token],
-        accepts=lambda value: value in words,
+        write=lambda value: None if value == default else words[value],
+        read=back.get,
+        accepts=lambda value: type(value) is kind and value in words,
         expected="one of " + ", ".join(repr(value) for value in words),
-        example=" or ".join(words.values()),
     )
 
 
-def number(letter: str, digits: int, low: int, high: int) -> Token:
-    pattern = re.compile(rf"{letter}([0-9]{{{digits}}})")
+def number(prefix: str, digits: int, low: int, high: int | None, default: int | None) -> Token:
+    """A number from `low` on, padded with zeros, so that no token is part of another.
 
-    def read(token: str) -> int:
-        match = pattern.fullmatch(token)
-        if match is None:
-            raise KeyError(token)
-        return int(match[1])
+    More digits than that are counted in front: `t6.123456`. A `default` is left out.
+    """
+    padded = re.compile(rf"{prefix}([0-9]{{{digits}}})")
+    counted = re.compile(rf"{prefix}([0-9]+)\.([1-9][0-9]*)")
+
+    def write(value: int) -> str | None:
+        if value == default:
+            return None
+        if value < 10**digits:
+            return f"{prefix}{value:0{digits}d}"
+        return f"{prefix}{len(str(value))}.{value}"
+
+    def read(token: str) -> int | None:
+        if match := padded.fullmatch(token):
+            return int(match[1])
+        match = counted.fullmatch(token)
+        if match and int(match[1]) == len(match[2]) > digits:
+            return int(match[2])
+        return None
 
     return Token(
-        kind=int,
-        write=lambda value: f"{letter}{value:0{digits}d}",
+        write=write,
         read=read,
-        accepts=lambda value: low <= value <= high,
-        expected=f"an integer in {low}..{high}",
-        example=f"{letter}{low:0{digits}d} to {letter}{high}",
+        accepts=lambda value: (
+            type(value) is int and value >= low and (high is None or value <= high)
+        ),
+        expected=f"an integer in {low}..{high}" if high is not None else f"an integer from {low}",
     )

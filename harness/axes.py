@@ -1,0 +1,115 @@
+"""The axes of arrays by name, and what works on an axis whatever the array.
+
+    steps      T, in the order of time          stack    L * D: layer 0 forward, layer 0 reverse,
+    rows       B, the batch                              layer 1 forward, ...
+    features   I, of x                          units    H
+    outputs    D * H, one direction after the other
+    gates      G * H, one gate after the other  inputs   columns of W_ih: I, or D * H above layer 0
+
+Inside the harness everything is time first and batched; a backend gets and gives the layout that
+its config asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.config import Config
+from reference.arrays import Array
+
+__all__ = [
+    "axes_of",
+    "from_layout",
+    "gates_of_units",
+    "outputs_of_units",
+    "shape_of",
+    "take",
+    "to_layout",
+]
+
+_FIXED = {
+    "x": ("steps", "rows", "features"),
+    "lengths": ("rows",),
+    "output": ("steps", "rows", "outputs"),
+}
+_STATE = ("stack", "rows", "units")
+
+
+def axes_of(config: Config, name: str) -> tuple[str, ...]:
+    """The axes of an array, by its name: x, lengths, output, h_0, h_n, weight_ih_l0, ...
+
+    Raises:
+        KeyError: the layer has no such array.
+    """
+    if name in _FIXED:
+        return _FIXED[name]
+    state, _, which = name.rpartition("_")
+    if which in ("0", "n") and state in config.cell.states:
+        return _STATE
+    base, _, place = name.rpartition("_l")
+    for parameter in config.cell.parameters:
+        if parameter.name == base:
+            first = place.partition("_")[0] == "0"
+            return tuple("features" if a == "inputs" and first else a for a in parameter.axes)
+    raise KeyError(f"{name!r}: a layer {config.layer} has no array of that name")
+
+
+def shape_of(config: Config, name: str) -> tuple[int, ...]:
+    """Its shape, time first and batched."""
+    hidden = config.hidden_size
+    sizes = {
+        "steps": config.steps,
+        "rows": config.batch,
+        "features": config.input_size,
+        "outputs": config.directions * hidden,
+        "inputs": config.directions * hidden,
+        "stack": config.num_layers * config.directions,
+        "units": hidden,
+        "gates": len(config.cell.gates) * hidden,
+    }
+    return tuple(sizes[axis] for axis in axes_of(config, name))
+
+
+def take(
+    config: Config, arrays: Mapping[str, Array], places: Mapping[str, Sequence[int]]
+) -> dict[str, Array]:
+    """All arrays, of some axes only these places; arrays without such an axis stay."""
+    found = {}
+    for name, array in arrays.items():
+        for number, axis in enumerate(axes_of(config, name)):
+            if axis in places:
+                array = np.take(array, list(places[axis]), number)
+        found[name] = array
+    return found
+
+
+def outputs_of_units(config: Config, units: Sequence[int]) -> list[int]:
+    """Where these units stand along an axis of outputs."""
+    return [u + config.hidden_size * side for side in range(config.directions) for u in units]
+
+
+def gates_of_units(config: Config, units: Sequence[int]) -> list[int]:
+    """Where these units stand along an axis of gates."""
+    return [u + config.hidden_size * gate for gate in range(len(config.cell.gates)) for u in units]
+
+
+def to_layout(config: Config, name: str, array: Array) -> Array:
+    """An array as the config's layer takes or returns it; a fresh contiguous copy."""
+    axes = axes_of(config, name)
+    if config.layout == "unbatched" and "rows" in axes and name != "lengths":
+        return np.take(array, 0, axes.index("rows"))
+    if config.layout == "batchfirst" and axes[:2] == ("steps", "rows"):
+        array = array.swapaxes(0, 1)
+    return array.copy()
+
+
+def from_layout(config: Config, name: str, array: Array) -> Array:
+    """The other way round."""
+    axes = axes_of(config, name)
+    if config.layout == "unbatched" and "rows" in axes and name != "lengths":
+        return np.expand_dims(array, axes.index("rows"))
+    if config.layout == "batchfirst" and axes[:2] == ("steps", "rows"):
+        return array.swapaxes(0, 1)
+    return array

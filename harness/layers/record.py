@@ -1,0 +1,91 @@
+"""What a layer is to this harness: the record, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reference import Cell
+from reference.arrays import Float64Array
+
+if TYPE_CHECKING:
+    from harness.aspects import CallAspect
+    from harness.calls import Maker
+    from harness.config import Config
+    from harness.requirements import Requirement
+
+__all__ = ["Always", "DataKind", "LayerRecord", "Option"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that only some layers have.
+
+    `name` is torch's keyword. `words` gives for each value its word in config ids, as no other
+    token has it; the word of the default value is left out there.
+    """
+
+    name: str
+    words: Mapping[Any, str]
+    default: Any
+
+
+Allowed = Callable[["Config"], "str | None"]
+
+
+def Always(config: Config) -> str | None:  # noqa: N802 - reads as a value
+    """Nothing is wrong with any config."""
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class DataKind:
+    """Where the numbers of a case come from.
+
+    `wrong` says of a config what is wrong with it for this kind, or None. The makers give float64
+    arrays from config, name and shape; weights by torch's names.
+    """
+
+    name: str
+    says: str
+    x: Callable[[Config, tuple[int, ...]], Float64Array]
+    state: Callable[[Config, str, tuple[int, ...]], Float64Array]
+    weight: Callable[[Config, str, tuple[int, ...]], Float64Array]
+    wrong: Allowed = Always
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRecord:
+    """One layer.
+
+    `name` is the first token of config ids, `title` torch's name of the class. `cell` gives the
+    equation that a config's options choose. `arguments` are those of torch's constructor, in its
+    order. `options` are those that not every layer has.
+    `data` lists the kinds of data it takes, the commonest first. `sweep` gives the config in
+    which the layer is nothing but one of its activations, over the whole range of a dtype; None
+    where that cannot be had. `exact` says whether small integers must come out exactly, whatever
+    the order of evaluation. `calls` are valid and invalid ways to build or call it, by name,
+    beside those that every layer has; `requirements` what is claimed of it alone.
+    """
+
+    name: str
+    title: str
+    cell: Callable[[Config], Cell]
+    arguments: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    data: tuple[DataKind, ...] = ()
+    sweep: Callable[[str, str, str], Config] | None = None
+    calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
+
+    def option(self, name: str) -> Option:
+        """Raises KeyError if the layer has no such option."""
+        for option in self.options:
+            if option.name == name:
+                return option
+        raise KeyError(name)
+
+    def kind(self, name: str) -> DataKind | None:
+        """The kind of data of that name, if the layer has it."""
+        return next((kind for kind in self.data if kind.name == name), None)
