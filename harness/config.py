@@ -75,6 +75,17 @@ class LayerOptions:
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
 
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter by torch's name, in torch's order."""
+        return expected_parameters(
+            LAYERS[self.layer].cell(self),
+            self.num_layers,
+            self.directions,
+            self.bias,
+            self.input_size,
+            self.hidden_size,
+        )
+
 
 @dataclass(frozen=True)
 class Config:
@@ -225,14 +236,7 @@ class Config:
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by torch's name, in torch's order."""
-        return expected_parameters(
-            self.cell,
-            self.num_layers,
-            self.directions,
-            self.bias,
-            self.input_size,
-            self.hidden_size,
-        )
+        return self.options.parameter_shapes()
 
     @property
     def is_call(self) -> bool:

@@ -12,7 +12,7 @@ from reference.arrays import Float64Array
 if TYPE_CHECKING:
     from harness.aspects import CallAspect
     from harness.calls import Maker
-    from harness.config import Config
+    from harness.config import Config, LayerOptions
     from harness.requirements import Requirement
 
 __all__ = ["Always", "DataKind", "LayerRecord", "Option"]
@@ -60,7 +60,7 @@ class LayerRecord:
     """One layer.
 
     `name` is the first token of config ids, `title` torch's name of the class. `cell` gives the
-    equation that a config's options choose. `arguments` are those of torch's constructor, in its
+    equation that options choose. `arguments` are those of torch's constructor, in its
     order. `options` are those that not every layer has.
     `data` lists the kinds of data it takes, the commonest first. `sweep` gives the config in
     which the layer is nothing but one of its activations, over the whole range of a dtype; None
@@ -71,7 +71,7 @@ class LayerRecord:
 
     name: str
     title: str
-    cell: Callable[[Config], Cell]
+    cell: Callable[[Config | LayerOptions], Cell]
     arguments: tuple[str, ...]
     options: tuple[Option, ...] = ()
     data: tuple[DataKind, ...] = ()

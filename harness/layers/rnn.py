@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.aspects import Documented
 from harness.calls import call_table, common_calls, left_out, with_keyword
-from harness.config import Config
+from harness.config import Config, LayerOptions
 from harness.data import MIXED, PLAIN, SPECIAL, SWEEP_POINTS, integers, sweep_points
 from harness.layers.record import DataKind, LayerRecord, Option
 from reference import Cell, elman
@@ -19,8 +19,8 @@ NONLINEARITY = Option("nonlinearity", {"tanh": "tanh", "relu": "relu"}, "tanh")
 MAX_INTS_STEPS = 12
 
 
-def _cell(config: Config) -> Cell:
-    return elman(config.nonlinearity)
+def _cell(options: Config | LayerOptions) -> Cell:
+    return elman(options.nonlinearity)
 
 
 def _integer_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
