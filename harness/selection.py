@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from harness.aspects import CALLS, FORWARD
+from harness.aspects import CALLS, VALUES
 from harness.config import Config
 from harness.corpus import load_corpus
 
@@ -25,25 +25,25 @@ def _asks(aspect: str, config: Config) -> bool:
 
 
 def _plain_values(config: Config) -> bool:
-    return config.aspect == FORWARD and config.data in ("mixed", "page") and config.dtype == "fp32"
+    return config.aspect == VALUES and config.data in ("mixed", "page") and config.dtype == "fp32"
 
 
 KINDS: tuple[_Kind, ...] = (
-    (3, lambda c: c.aspect == FORWARD and c.seed == IN_BETWEEN),
+    (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
     (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
     (1, lambda c: _is_long(c) and c.nonlinearity == "relu" and c.lengths == "ragged"),
-    (1, lambda c: _is_long(c) and c.nonlinearity == "tanh" and c.lengths == "nolens"),
+    (1, lambda c: _is_long(c) and c.nonlinearity == "tanh" and c.lengths == "nolengths"),
     (0, lambda c: _is_long(c)),
-    (10, lambda c: c.aspect == FORWARD and c.data == "mixed" and _is_large(c)),
+    (10, lambda c: c.aspect == VALUES and c.data == "mixed" and _is_large(c)),
     (5, lambda c: _plain_values(c) and c.steps == c.batch > 1),
     (8, lambda c: _plain_values(c) and c.seed in range(7, 11)),
     (26, _plain_values),
-    (8, lambda c: c.aspect == FORWARD and c.data == "ints" and c.dtype == "fp32"),
+    (8, lambda c: c.aspect == VALUES and c.data == "ints" and c.dtype == "fp32"),
     (4, lambda c: _is_deep_nan(c) and c.layout != "unbatched"),
-    (6, lambda c: c.aspect == FORWARD and c.data == "special"),
-    (4, lambda c: c.aspect == FORWARD and c.dtype == "fp16" and c.data == "mixed"),
-    (4, lambda c: c.aspect == FORWARD and c.dtype == "fp64" and c.data == "mixed"),
-    (2, lambda c: c.aspect == FORWARD and c.data == "sweep" and c.dtype == "fp32"),
+    (6, lambda c: c.aspect == VALUES and c.data == "special"),
+    (4, lambda c: c.aspect == VALUES and c.dtype == "fp16" and c.data == "mixed"),
+    (4, lambda c: c.aspect == VALUES and c.dtype == "fp64" and c.data == "mixed"),
+    (2, lambda c: c.aspect == VALUES and c.data == "sweep" and c.dtype == "fp32"),
     (2, lambda c: c.aspect == "gradient" and c.data == "sweep" and c.dtype == "fp32"),
     (12, lambda c: c.aspect == "gradient" and c.data != "sweep" and c.dtype == "fp32"),
     (2, lambda c: c.aspect == "gradient" and c.dtype == "fp64"),
@@ -67,7 +67,7 @@ def _is_deep_nan(config: Config) -> bool:
 
 
 def _is_long(config: Config) -> bool:
-    return config.aspect == FORWARD and config.steps >= 1000
+    return config.aspect == VALUES and config.steps >= 1000
 
 
 def _is_large(config: Config) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from harness.aspects import CALLS, FORWARD
+from harness.aspects import CALLS, VALUES
 from harness.config import LAYOUTS, LENGTHS, MAX_INTS_STEPS, Config
 
 __all__ = ["ASPECT_WEIGHTS", "configs"]
@@ -17,7 +17,7 @@ DROPOUTS = (0, 0, 0, 50, 50, 1, 10, 25, 75, 90, 99)
 
 CALL = "call"
 
-ASPECT_WEIGHTS = (FORWARD,) * 10 + ("gradient",) * 3 + (CALL,) * 2 + ("training", "fresh", "files")
+ASPECT_WEIGHTS = (VALUES,) * 10 + ("gradient",) * 3 + (CALL,) * 2 + ("training", "fresh", "files")
 
 
 @st.composite
@@ -30,7 +30,7 @@ def configs(
     scales: Sequence[int] = SCALES,
     aspects: Sequence[str] = ASPECT_WEIGHTS,
 ) -> Config:
-    """Configs that cover every option of the layer; they shrink towards `Config()`.
+    """Configs that cover every option of the layer; they shrink towards `Config.of()`.
 
     One in twenty has up to `max_steps` steps, all others at most 8: a framework's eager mode
     pays for every step. Sizes stay small, because faults of logic show at small sizes and
@@ -49,7 +49,7 @@ def configs(
     aspect = draw(st.sampled_from(tuple(aspects)), label="aspect")
     nonlinearity = draw(st.sampled_from(("tanh", "relu")), label="nonlinearity")
     layout = draw(st.sampled_from(LAYOUTS), label="layout")
-    long = draw(st.integers(0, 19), label="long if 19") == 19 and aspect == FORWARD
+    long = draw(st.integers(0, 19), label="long if 19") == 19 and aspect == VALUES
     steps = draw(st.integers(1, max_steps if long else min(8, max_steps)), label="steps")
     small = draw(st.sampled_from((False, False, True)), label="small integers")
     lengths = draw(st.sampled_from(LENGTHS), label="lengths")
@@ -60,24 +60,24 @@ def configs(
     scale = draw(st.sampled_from(tuple(scales)), label="scale")
     usual = draw(st.sampled_from((True,) * 9 + (False,)), label="usual data")
 
-    valued = aspect in (FORWARD, "gradient")
+    valued = aspect in (VALUES, "gradient")
     if not valued and layout == "unbatched":
         layout = "timefirst"
     data = _data(aspect, small and nonlinearity == "relu" and steps <= MAX_INTS_STEPS, usual)
     if layout == "unbatched":
-        batch, lengths = 1, "nolens"
-    if aspect == CALL and lengths == "empties":
+        batch, lengths = 1, "nolengths"
+    if aspect == CALL and lengths == "emptyrows":
         lengths = "ragged"
     if aspect == "training":  # enough elements to count
         batch, hidden_size = 6 * batch, 3 * hidden_size
-        lengths = lengths if lengths == "nolens" else "alllens"  # masks are read everywhere
+        lengths = lengths if lengths == "nolengths" else "fulllengths"  # masks are read everywhere
     else:
         dropout = 50 * (dropout > 0)
     if aspect == "gradient":
         scale = min(scale, tuple(scales)[:2][-1])
     dtype = "fp32" if aspect == CALL else dtype
     call = draw(st.sampled_from(tuple(CALLS)), label="call") if aspect == CALL else aspect
-    return Config(
+    return Config.of(
         aspect=call,
         nonlinearity=nonlinearity,
         num_layers=draw(st.integers(1, max_layers), label="num_layers"),
@@ -85,7 +85,7 @@ def configs(
         bias=draw(st.booleans(), label="bias"),
         layout=layout,
         dropout=dropout,
-        h_0=draw(st.booleans(), label="h_0"),
+        states=draw(st.booleans(), label="states"),
         lengths=lengths,
         dtype=dtype,
         input_size=draw(st.integers(1, 8), label="input_size"),
@@ -100,10 +100,10 @@ def configs(
 
 def _data(aspect: str, integers: bool, usual: bool) -> str:
     """Which numbers an aspect takes."""
-    if aspect not in (FORWARD, "gradient"):
+    if aspect not in (VALUES, "gradient"):
         return "plain"
     if integers:
         return "ints"
     if usual:
         return "mixed"
-    return "special" if aspect == FORWARD else "plain"
+    return "special" if aspect == VALUES else "plain"

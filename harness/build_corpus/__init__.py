@@ -10,6 +10,6 @@ because a library was upgraded.
 from __future__ import annotations
 
 from harness.build_corpus.content import RESEEDED, build, build_sample
-from harness.build_corpus.covering import FACTORS, allowed
+from harness.build_corpus.covering import allowed, factors_of
 
-__all__ = ["FACTORS", "RESEEDED", "allowed", "build", "build_sample"]
+__all__ = ["RESEEDED", "allowed", "build", "build_sample", "factors_of"]

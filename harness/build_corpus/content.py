@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from harness.build_corpus.covering import FACTORS, covering
-from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, steady
+from harness.build_corpus.covering import covering, factors_of
+from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
 from harness.build_corpus.training import small_training, training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.config import DTYPES, Config
 from harness.corpus import CORPUS
+from harness.layers import LAYERS
 
 __all__ = ["RESEEDED", "build", "build_sample"]
+
+Part = tuple[str, Iterable[Config]]
 
 RESEEDED = {
     config_id: int(seed)
@@ -26,54 +29,57 @@ relu units, saturated ones, NaN), and the seed that they have instead; `make pow
 
 def build() -> list[str]:
     """The lines of the corpus file: comments, and config ids."""
-    precisions = {**FACTORS, "dtype": ["fp16", "fp64", "bf16"]}
-    return _lines(
-        ("the mapping page's Code Example 1", page()),
-        ("the activations alone", sweeps(DTYPES)),
-        ("covering array, strength 3, fp32", covering(FACTORS, 3, 3)),
-        ("covering array, strength 2, other precisions", covering(precisions, 2, 1)),
-        ("degenerate sizes", degenerate()),
-        ("longer, wider, deeper", large()),
-        ("sizes in between", between()),
-        ("NaN, infinities, subnormals", special(2, ["fp32", "fp16", "fp64"])),
-        ("the activations' derivatives alone", sweeps(DTYPES, "gradient")),
-        ("gradients, float32", gradients(3, ["fp32"])),
-        ("gradients, longer and wider", large_gradients()),
-        ("gradients, other precisions", gradients(2, ["fp16", "fp64", "bf16"])),
-        ("dropout in training mode", training(2, [0, 1, 10, 25, 50, 75, 90, 99])),
-        ("initial weights", parameters("fresh")),
-        ("weights through files", parameters("files")),
-        ("calls", calls(CALL_BASES)),
-        ("the same call again and again", steady()),
-    )
+    return _lines(part for layer in LAYERS for part in _parts(layer))
+
+
+def _parts(layer: str) -> Iterator[Part]:
+    everything = factors_of(layer)
+    precisions = factors_of(layer, dtype=["fp16", "fp64", "bf16"])
+    yield "the mapping page's Code Example 1", page(layer)
+    yield "the activations alone", sweeps(layer, DTYPES)
+    yield "covering array, strength 3, fp32", covering(layer, everything, 3, 3)
+    yield "covering array, strength 2, other precisions", covering(layer, precisions, 2, 1)
+    yield "degenerate sizes", degenerate(layer)
+    yield "longer, wider, deeper", large(layer)
+    yield "sizes in between", between(layer)
+    yield "NaN, infinities, subnormals", special(layer, 2, ["fp32", "fp16", "fp64"])
+    yield "the activations' derivatives alone", sweeps(layer, DTYPES, "gradient")
+    yield "gradients, float32", gradients(layer, 3, ["fp32"])
+    yield "gradients, longer and wider", large_gradients(layer)
+    yield "gradients, other precisions", gradients(layer, 2, ["fp16", "fp64", "bf16"])
+    yield "dropout in training mode", training(layer, 2, [0, 1, 10, 25, 50, 75, 90, 99])
+    yield "initial weights", parameters(layer, "initial")
+    yield "checkpoint round trips", parameters(layer, "checkpoint")
+    yield "calls", calls(layer, CALL_BASES)
+    yield "the same call again and again", repeated(layer)
 
 
 def build_sample() -> list[str]:
     """The same for backends of which a run asks for a small selection only."""
-    small = {"num_layers": 1, "steps": 2}
-    few = {**FACTORS, "scale": [1, 4], "num_layers": [1, 2], "dropout": [0]}
-    return _lines(
-        ("the mapping page's Code Example 1", itertools.islice(page(), 2)),
-        ("the activations alone", sweeps(("fp32", "fp16"))),
-        ("covering array, strength 2, fp32", covering(few, 2, 1)),
-        (
-            "other precisions",
-            covering({**few, "num_layers": [1], "dtype": ["fp16", "fp64", "bf16"]}, 1, 2),
-        ),
-        ("float64, rounding visible", doubles()),
-        ("longer", long(100)),
-        ("NaN, infinities, subnormals", itertools.islice(special(2, ["fp32"]), 6)),
-        ("the activations' derivatives alone", sweeps(("fp32", "fp16"), "gradient")),
-        ("gradients", itertools.islice(gradients(2, ["fp32"]), 8)),
-        ("dropout in training mode", small_training()),
-        ("initial weights", itertools.islice(parameters("fresh"), 4)),
-        ("weights through files", itertools.islice(parameters("files"), 3)),
-        ("calls", calls({**base, **small} for base in CALL_BASES[:2])),
-        ("the same call again and again", itertools.islice(steady(), 2)),
-    )
+    return _lines(part for layer in LAYERS for part in _few(layer))
 
 
-def _lines(*parts: tuple[str, Iterable[Config]]) -> list[str]:
+def _few(layer: str) -> Iterator[Part]:
+    small: dict[str, Any] = {"num_layers": 1, "steps": 2}
+    few = factors_of(layer, scale=[1, 4], num_layers=[1, 2], dropout=[0])
+    other = {**few, "num_layers": [1], "dtype": ["fp16", "fp64", "bf16"]}
+    yield "the mapping page's Code Example 1", itertools.islice(page(layer), 2)
+    yield "the activations alone", sweeps(layer, ("fp32", "fp16"))
+    yield "covering array, strength 2, fp32", covering(layer, few, 2, 1)
+    yield "other precisions", covering(layer, other, 1, 2)
+    yield "float64, rounding visible", doubles(layer)
+    yield "longer", long(layer, 100)
+    yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 6)
+    yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16"), "gradient")
+    yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 8)
+    yield "dropout in training mode", small_training(layer)
+    yield "initial weights", itertools.islice(parameters(layer, "initial"), 4)
+    yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)
+    yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
+    yield "the same call again and again", itertools.islice(repeated(layer), 2)
+
+
+def _lines(parts: Iterable[Part]) -> list[str]:
     lines, seen = [], set()
     for title, configs in parts:
         lines.append(f"# {title}")
@@ -85,4 +91,4 @@ def _lines(*parts: tuple[str, Iterable[Config]]) -> list[str]:
 
 
 def _reseeded(config: Config) -> Config:
-    return dataclasses.replace(config, seed=RESEEDED.get(config.id, config.seed))
+    return config.replace(seed=RESEEDED.get(config.id, config.seed))

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import covertable
 
-from harness.config import LAYOUTS, LENGTHS, Config
+from harness.config import LAYOUTS, LENGTHS, Config, ConfigError
+from harness.layers import LAYERS
 
-__all__ = ["FACTORS", "allowed", "covering", "only_with"]
+__all__ = ["allowed", "config_of", "covering", "factors_of", "never", "only_with", "own_values"]
 
-FACTORS: dict[str, list[Any]] = {
-    "nonlinearity": ["tanh", "relu"],
-    "num_layers": [1, 2, 3],
-    "bidirectional": [False, True],
-    "bias": [True, False],
-    "layout": list(LAYOUTS),
-    "dropout": [0, 50],
-    "h_0": [False, True],
-    "lengths": list(LENGTHS),
-    "scale": [1, 2, 4, 8, 16],
-    "data": ["mixed", "ints"],
-}
+SCALES = [1, 2, 4, 8, 16]
+
+
+def factors_of(layer: str, **changes: list[Any]) -> dict[str, list[Any]]:
+    """The values of every option of a layer; some of them changed."""
+    record = LAYERS[layer]
+    kinds = [kind for kind in ("mixed", "ints") if record.kind(kind)]
+    return {
+        **{option.name: list(option.words) for option in record.options},
+        "num_layers": [1, 2, 3],
+        "bidirectional": [False, True],
+        "bias": [True, False],
+        "layout": list(LAYOUTS),
+        "dropout": [0, 50],
+        "states": [False, True],
+        "lengths": list(LENGTHS),
+        "scale": SCALES,
+        "data": kinds,
+    } | changes
 
 
 def only_with(one: tuple[str, str], other: tuple[str, Any]) -> dict[str, Any]:
@@ -36,11 +45,35 @@ def only_with(one: tuple[str, str], other: tuple[str, Any]) -> dict[str, Any]:
     }
 
 
-CONSTRAINTS = [
-    only_with(("layout", "unbatched"), ("lengths", "nolens")),
-    only_with(("data", "ints"), ("nonlinearity", "relu")),
-    only_with(("data", "ints"), ("scale", 1)),
-]
+def never(one: tuple[str, Any], other: tuple[str, Any]) -> dict[str, Any]:
+    """The two factors never have these values together."""
+    return {
+        "operator": "or",
+        "conditions": [
+            {"operator": "ne", "left": one[0], "value": one[1]},
+            {"operator": "ne", "left": other[0], "value": other[1]},
+        ],
+    }
+
+
+def _constraints(layer: str) -> list[dict[str, Any]]:
+    """What the arrays must respect; what else a kind of data rules out, `_config` takes away."""
+    found = [only_with(("layout", "unbatched"), ("lengths", "nolengths"))]
+    if LAYERS[layer].kind("ints"):
+        found.append(only_with(("data", "ints"), ("scale", 1)))
+        for option in LAYERS[layer].options:
+            for value in option.words:
+                if not _takes_integers(layer, {option.name: value}):
+                    found.append(never(("data", "ints"), (option.name, value)))
+    return found
+
+
+def _takes_integers(layer: str, values: dict[str, Any]) -> bool:
+    try:
+        Config.of(layer, data="ints", **values)
+    except ConfigError:
+        return False
+    return True
 
 
 # Distinct, so that swapped axes show: input_size, hidden_size, batch, steps.
@@ -55,16 +88,26 @@ SIZES = (
 )
 
 
-def allowed(row: dict[str, Any]) -> bool:
+def allowed(layer: str, row: dict[str, Any]) -> bool:
     """Whether option values contradict each other; a row may be partial."""
-    if row.get("layout") == "unbatched" and row.get("lengths", "nolens") != "nolens":
+    if row.get("layout") == "unbatched" and row.get("lengths", "nolengths") != "nolengths":
         return False
+    own = {o.name: row[o.name] for o in LAYERS[layer].options if o.name in row}
     return row.get("data") != "ints" or (
-        row.get("nonlinearity", "relu") == "relu" and row.get("scale", 1) == 1
+        row.get("scale", 1) == 1
+        and any(_takes_integers(layer, {**one, **own}) for one in _all_own(layer))
     )
 
 
+def _all_own(layer: str) -> Iterator[dict[str, Any]]:
+    """Every combination of the layer's own options."""
+    options = LAYERS[layer].options
+    for values in itertools.product(*(option.words for option in options)):
+        yield dict(zip((option.name for option in options), values, strict=True))
+
+
 def covering(
+    layer: str,
     factors: dict[str, list[Any]],
     strength: int,
     times: int,
@@ -75,15 +118,35 @@ def covering(
             factors,
             strength=strength,
             salt=str(time),
-            constraints=[*CONSTRAINTS, *(more or [])],
+            constraints=[*_constraints(layer), *(more or [])],
         )
         for count, row in enumerate(rows):
             sizes = SIZES[(count + time) % len(SIZES)]
-            yield _config(row, sizes, seed=1000 * (time + 1) + 10000 * (strength == 2) + count)
+            yield _config(
+                layer, row, sizes, seed=1000 * (time + 1) + 10000 * (strength == 2) + count
+            )
 
 
-def _config(row: dict[str, Any], sizes: tuple[int, int, int, int], seed: int) -> Config:
+def _config(layer: str, row: dict[str, Any], sizes: tuple[int, int, int, int], seed: int) -> Config:
     batch = 1 if row["layout"] == "unbatched" else sizes[2]
-    return Config(
-        **row, input_size=sizes[0], hidden_size=sizes[1], batch=batch, steps=sizes[3], seed=seed
+    return Config.of(
+        layer,
+        **row,
+        input_size=sizes[0],
+        hidden_size=sizes[1],
+        batch=batch,
+        steps=sizes[3],
+        seed=seed,
     )
+
+
+def config_of(layer: str, **values: Any) -> Config:
+    """A config of these values, without the options that the layer does not have."""
+    return Config.of(layer, **own_values(layer, values))
+
+
+def own_values(layer: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Values without the options that the layer does not have."""
+    others = {o.name for record in LAYERS.values() for o in record.options}
+    others -= {o.name for o in LAYERS[layer].options}
+    return {name: value for name, value in values.items() if name not in others}

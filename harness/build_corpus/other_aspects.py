@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.aspects import CALLS
+from harness.aspects import CALL
+from harness.build_corpus.covering import config_of, own_values
 from harness.config import Config
+from harness.layers import LAYERS
 
-__all__ = ["CALL_BASES", "calls", "parameters", "steady"]
+__all__ = ["CALL_BASES", "calls", "parameters", "repeated"]
 
 CALL_BASES = (
     {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
@@ -20,7 +21,7 @@ CALL_BASES = (
         "bidirectional": True,
         "layout": "batchfirst",
         "dropout": 50,
-        "h_0": True,
+        "states": True,
         "lengths": "ragged",
         "input_size": 4,
         "hidden_size": 3,
@@ -31,8 +32,8 @@ CALL_BASES = (
     {
         "nonlinearity": "relu",
         "bias": False,
-        "h_0": True,
-        "lengths": "alllens",
+        "states": True,
+        "lengths": "fulllengths",
         "input_size": 5,
         "hidden_size": 5,
         "batch": 5,
@@ -42,14 +43,14 @@ CALL_BASES = (
 )
 
 
-def calls(bases: Iterable[dict[str, Any]]) -> Iterator[Config]:
+def calls(layer: str, bases: Iterable[dict[str, Any]]) -> Iterator[Config]:
     """Every call, changed from each of these."""
     for base in bases:
-        for aspect in CALLS:
-            yield Config(aspect=aspect, data="plain", **base)
+        for name in LAYERS[layer].calls:
+            yield config_of(layer, aspect=f"{CALL}{name}", data="plain", **base)
 
 
-def parameters(aspect: str) -> Iterator[Config]:
+def parameters(layer: str, aspect: str) -> Iterator[Config]:
     options: tuple[dict[str, Any], ...] = (
         {"hidden_size": 16, "input_size": 20},
         {"hidden_size": 7, "input_size": 3, "num_layers": 2, "bidirectional": True},
@@ -62,12 +63,14 @@ def parameters(aspect: str) -> Iterator[Config]:
         {"hidden_size": 64, "input_size": 33, "num_layers": 2, "dropout": 50},
     )
     for count, changes in enumerate(options):
-        yield Config(aspect=aspect, data="plain", batch=2, steps=2, seed=50000 + count, **changes)
+        yield config_of(
+            layer, aspect=aspect, data="plain", batch=2, steps=2, seed=50000 + count, **changes
+        )
 
 
-def steady() -> Iterator[Config]:
+def repeated(layer: str) -> Iterator[Config]:
     """Ordinary, subnormal and special numbers; small, and large enough for several threads."""
-    base = Config(aspect="steady", h_0=True, lengths="ragged", seed=17)
+    base = config_of(layer, aspect="repeated", states=True, lengths="ragged", seed=17)
     small = {"input_size": 3, "hidden_size": 5, "batch": 6, "steps": 3}
     large = {"input_size": 70, "hidden_size": 130, "batch": 90, "steps": 3}
     for number, (sizes, nonlinearity, data) in enumerate(
@@ -81,14 +84,14 @@ def steady() -> Iterator[Config]:
             "bidirectional": number % 3 == 0,
             "layout": ("timefirst", "batchfirst")[number // 2 % 2],
         }
-        yield dataclasses.replace(base, **more)
-    of_large: dict[str, Any] = {**large, "dtype": "fp64", "lengths": "nolens", "data": "plain"}
+        yield base.replace(**own_values(layer, more))
+    of_large: dict[str, Any] = {**large, "dtype": "fp64", "lengths": "nolengths", "data": "plain"}
     of_small: dict[str, Any] = {**small, "dtype": "fp16"}
-    yield dataclasses.replace(base, **of_large)
-    yield dataclasses.replace(base, **of_small)
+    yield base.replace(**own_values(layer, of_large))
+    yield base.replace(**own_values(layer, of_small))
     # Few rows and many: a product may be shared out among threads by rows, or by units.
     for number, (batch, hidden) in enumerate(((6, 64), (90, 33))):
         of_few: dict[str, Any] = {"input_size": 6, "hidden_size": hidden, "batch": batch}
-        more = {**of_few, "lengths": "nolens", "data": "plain", "steps": 3}
+        more = {**of_few, "lengths": "nolengths", "data": "plain", "steps": 3}
         more["nonlinearity"] = ("tanh", "relu")[number]
-        yield dataclasses.replace(base, **more)
+        yield base.replace(**own_values(layer, more))

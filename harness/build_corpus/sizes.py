@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from harness.build_corpus.covering import config_of, own_values
 from harness.config import Config
 
 __all__ = ["between", "degenerate", "doubles", "large", "large_gradients", "long"]
 
 
-def degenerate() -> Iterator[Config]:
-    base = Config(
-        h_0=True, input_size=3, hidden_size=4, batch=6, steps=5, scale=4, lengths="ragged", seed=7
+def degenerate(layer: str) -> Iterator[Config]:
+    base = config_of(
+        layer,
+        states=True,
+        input_size=3,
+        hidden_size=4,
+        batch=6,
+        steps=5,
+        scale=4,
+        lengths="ragged",
+        seed=7,
     )
     for sizes in (
         {"steps": 1},
@@ -25,9 +33,9 @@ def degenerate() -> Iterator[Config]:
         {"input_size": 4, "steps": 4, "batch": 4},
         {"input_size": 1, "hidden_size": 1, "batch": 16},
         {"input_size": 1, "hidden_size": 1, "batch": 1, "steps": 1},
-        {"lengths": "alllens"},
-        {"lengths": "empties"},
-        {"lengths": "empties", "batch": 1},
+        {"lengths": "fulllengths"},
+        {"lengths": "emptyrows"},
+        {"lengths": "emptyrows", "batch": 1},
     ):
         for number, options in enumerate(
             (
@@ -38,11 +46,13 @@ def degenerate() -> Iterator[Config]:
             )
         ):
             changes: dict[str, Any] = {**sizes, **options}
-            yield dataclasses.replace(base, **changes, seed=7 + number)
+            yield base.replace(**own_values(layer, changes), seed=7 + number)
 
 
-def large() -> Iterator[Config]:
-    base = Config(h_0=True, input_size=5, hidden_size=7, batch=6, steps=100, scale=2, seed=11)
+def large(layer: str) -> Iterator[Config]:
+    base = config_of(
+        layer, states=True, input_size=5, hidden_size=7, batch=6, steps=100, scale=2, seed=11
+    )
     yield base
     for changes in (
         {"nonlinearity": "relu", "scale": 1, "lengths": "ragged"},
@@ -63,13 +73,13 @@ def large() -> Iterator[Config]:
         {"steps": 4, "scale": 1, "bias": False, "layout": "batchfirst"},
     ):
         more: dict[str, Any] = changes
-        yield dataclasses.replace(base, **more)
-    yield from long(1000)
+        yield base.replace(**own_values(layer, more))
+    yield from long(layer, 1000)
 
 
-def between() -> Iterator[Config]:
+def between(layer: str) -> Iterator[Config]:
     """Kernels change with sizes, at powers of two and elsewhere: no wide gap is left untried."""
-    base = Config(h_0=True, data="mixed", seed=19)
+    base = config_of(layer, states=True, data="mixed", seed=19)
     both, ragged, first = {"bidirectional": True}, {"lengths": "ragged"}, {"layout": "batchfirst"}
     relu: dict[str, Any] = {"nonlinearity": "relu"}
     for (inputs, hidden, batch, steps), changes in (
@@ -96,29 +106,30 @@ def between() -> Iterator[Config]:
     ):
         more: dict[str, Any] = dict(changes)
         more |= {"input_size": inputs, "hidden_size": hidden, "batch": batch, "steps": steps}
-        yield dataclasses.replace(base, **more)
+        yield base.replace(**own_values(layer, more))
 
 
-def long(steps: int) -> Iterator[Config]:
-    base = Config(input_size=3, hidden_size=5, batch=3, steps=steps, scale=2, seed=13)
+def long(layer: str, steps: int) -> Iterator[Config]:
+    base = config_of(layer, input_size=3, hidden_size=5, batch=3, steps=steps, scale=2, seed=13)
     for changes in (
-        {"h_0": True},
+        {"states": True},
         {"nonlinearity": "relu", "scale": 1, "layout": "batchfirst"},
-        {"nonlinearity": "relu", "scale": 1, "h_0": True, "lengths": "ragged"},
+        {"nonlinearity": "relu", "scale": 1, "states": True, "lengths": "ragged"},
         {"bidirectional": True, "lengths": "ragged"},
     ):
         more: dict[str, Any] = changes
-        yield dataclasses.replace(base, **more)
+        yield base.replace(**own_values(layer, more))
 
 
-def large_gradients() -> Iterator[Config]:
-    base = Config(
+def large_gradients(layer: str) -> Iterator[Config]:
+    base = config_of(
+        layer,
         aspect="gradient",
         input_size=3,
         hidden_size=5,
         batch=3,
         steps=40,
-        h_0=True,
+        states=True,
         data="plain",
         seed=61,
     )
@@ -136,13 +147,14 @@ def large_gradients() -> Iterator[Config]:
         {"steps": 12, "hidden_size": 12, "num_layers": 2, "layout": "batchfirst"},
     ):
         more: dict[str, Any] = changes
-        yield dataclasses.replace(base, **more)
+        yield base.replace(**own_values(layer, more))
 
 
-def doubles() -> Iterator[Config]:
+def doubles(layer: str) -> Iterator[Config]:
     """Without h_0, which MindSpore documents in float32 and float16 only."""
     for seed, nonlinearity in enumerate(("tanh", "relu")):
-        yield Config(
+        yield config_of(
+            layer,
             nonlinearity=nonlinearity,
             dtype="fp64",
             input_size=3,

@@ -7,26 +7,29 @@ from typing import Any
 
 import covertable
 
+from harness.build_corpus.covering import config_of
 from harness.config import Config
+from harness.layers import LAYERS
 
 __all__ = ["small_training", "training"]
 
 
-def training(strength: int, dropouts: list[int]) -> Iterator[Config]:
+def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]:
     factors = {
-        "nonlinearity": ["tanh", "relu"],
+        **{option.name: list(option.words) for option in LAYERS[layer].options},
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
         "bias": [True, False],
         "layout": ["timefirst", "batchfirst"],
         "dropout": dropouts,
-        "h_0": [False, True],
-        "lengths": ["nolens", "alllens"],
+        "states": [False, True],
+        "lengths": ["nolengths", "fulllengths"],
         "dtype": ["fp32", "fp32", "fp16"],
         "data": ["plain"],
     }
     for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
-        yield Config(
+        yield config_of(
+            layer,
             aspect="training",
             **row,
             input_size=3,
@@ -40,7 +43,8 @@ def training(strength: int, dropouts: list[int]) -> Iterator[Config]:
         for layout in ("timefirst", "batchfirst"):
             base = {"dropout": 50, "num_layers": 2, "layout": layout, "seed": 40900 + seed}
             more: dict[str, Any] = {**base, **changes}
-            yield Config(
+            yield config_of(
+                layer,
                 aspect="training",
                 input_size=2,
                 hidden_size=20,
@@ -49,14 +53,15 @@ def training(strength: int, dropouts: list[int]) -> Iterator[Config]:
                 data="plain",
                 **more,
             )
-    yield from _shared_out()
-    yield from _padded_training()
+    yield from _shared_out(layer)
+    yield from _padded_training(layer)
 
 
-def _padded_training() -> Iterator[Config]:
+def _padded_training(layer: str) -> Iterator[Config]:
     """Nothing drops: training mode is evaluation mode, padding and all."""
     for seed, (layers, dropout, nonlinearity) in enumerate(((1, 50, "tanh"), (2, 0, "relu"))):
-        yield Config(
+        yield config_of(
+            layer,
             aspect="training",
             nonlinearity=nonlinearity,
             num_layers=layers,
@@ -64,7 +69,7 @@ def _padded_training() -> Iterator[Config]:
             layout=("timefirst", "batchfirst")[seed],
             lengths="ragged",
             dropout=dropout,
-            h_0=seed == 1,
+            states=seed == 1,
             input_size=2,
             hidden_size=5,
             batch=6,
@@ -74,10 +79,11 @@ def _padded_training() -> Iterator[Config]:
         )
 
 
-def _shared_out() -> Iterator[Config]:
+def _shared_out(layer: str) -> Iterator[Config]:
     """So many elements that threads share them out."""
     for seed, (layout, dropout) in enumerate((("timefirst", 50), ("batchfirst", 25))):
-        yield Config(
+        yield config_of(
+            layer,
             aspect="training",
             num_layers=2,
             layout=layout,
@@ -91,7 +97,7 @@ def _shared_out() -> Iterator[Config]:
         )
 
 
-def small_training() -> Iterator[Config]:
+def small_training(layer: str) -> Iterator[Config]:
     """Few steps and layers: each config compiles half a dozen layers."""
     for count, (dropout, layers, bidirectional, nonlinearity) in enumerate(
         (
@@ -108,14 +114,15 @@ def small_training() -> Iterator[Config]:
             (50, 1, True, "relu"),
         )
     ):
-        yield Config(
+        yield config_of(
+            layer,
             aspect="training",
             nonlinearity=nonlinearity,
             num_layers=layers,
             bidirectional=bidirectional,
             layout=("timefirst", "batchfirst")[count % 2],
             dropout=dropout,
-            h_0=bool(count % 3),
+            states=bool(count % 3),
             input_size=2,
             hidden_size=40,
             batch=64,
@@ -123,5 +130,5 @@ def small_training() -> Iterator[Config]:
             data="plain",
             seed=41000 + count,
         )
-    yield from _shared_out()
-    yield from _padded_training()
+    yield from _shared_out(layer)
+    yield from _padded_training(layer)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 
-from harness.activation import sweep_config
-from harness.aspects import FORWARD
-from harness.build_corpus.covering import FACTORS, covering, only_with
+from harness.aspects import VALUES
+from harness.build_corpus.covering import config_of, covering, factors_of, only_with
 from harness.config import Config
+from harness.layers import LAYERS
 
 __all__ = ["gradients", "page", "special", "sweeps"]
 
 
-def page() -> Iterator[Config]:
+def page(layer: str) -> Iterator[Config]:
+    """The mapping page's example, where the layer's page has one."""
+    if LAYERS[layer].kind("page") is None:
+        return
     for seed, (nonlinearity, bias) in enumerate(
         (("relu", False), ("relu", True), ("tanh", False), ("relu", False))
     ):
-        yield Config(
+        yield config_of(
+            layer,
             nonlinearity=nonlinearity,
             num_layers=4,
             bias=bias,
-            h_0=True,
+            states=True,
             input_size=2,
             hidden_size=3,
             data="page",
@@ -29,27 +32,31 @@ def page() -> Iterator[Config]:
         )
 
 
-def sweeps(dtypes: Iterable[str], aspect: str = FORWARD) -> Iterator[Config]:
+def sweeps(layer: str, dtypes: Iterable[str], aspect: str = VALUES) -> Iterator[Config]:
+    """The activations of a layer alone, where it can be made to show them."""
+    record = LAYERS[layer]
+    if record.sweep is None:
+        return
     for dtype in dtypes:
-        for nonlinearity in ("tanh", "relu"):
-            yield sweep_config(nonlinearity, dtype, aspect)
+        for activation in record.activations:
+            yield record.sweep(activation, dtype, aspect)
 
 
-def special(strength: int, dtypes: list[str]) -> Iterator[Config]:
-    factors = {k: v for k, v in FACTORS.items() if k not in ("scale", "data")}
+def special(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
+    factors = {k: v for k, v in factors_of(layer).items() if k not in ("scale", "data")}
     factors |= {"dtype": dtypes, "data": ["special"], "scale": [1]}
-    for config in covering(factors, strength, 1):
-        yield dataclasses.replace(config, seed=config.seed + 300)
+    for config in covering(layer, factors, strength, 1):
+        yield config.replace(seed=config.seed + 300)
 
 
-def gradients(strength: int, dtypes: list[str]) -> Iterator[Config]:
-    factors = {
-        **FACTORS,
-        "data": ["plain", "mixed", "ints"],
+def gradients(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
+    factors = factors_of(layer)
+    factors |= {
+        "data": [kind for kind in ("plain", "mixed", "ints") if LAYERS[layer].kind(kind)],
         "scale": [1, 2],
         "dropout": [0],
         "dtype": dtypes,
     }
     plain = [only_with(("data", "plain"), ("scale", 1))]
-    for config in covering(factors, strength, 1, plain):
-        yield dataclasses.replace(config, aspect="gradient")
+    for config in covering(layer, factors, strength, 1, plain):
+        yield config.replace(aspect="gradient")

@@ -62,10 +62,9 @@ class LayerRecord:
     `name` is the first token of config ids, `title` torch's name of the class. `cell` gives the
     equation that options choose. `arguments` are those of torch's constructor, in its
     order. `options` are those that not every layer has.
-    `data` lists the kinds of data it takes, the commonest first. `sweep` gives the config in
-    which the layer is nothing but one of its activations, over the whole range of a dtype; None
-    where that cannot be had. `exact` says whether small integers must come out exactly, whatever
-    the order of evaluation. `calls` are valid and invalid ways to build or call it, by name,
+    `data` lists the kinds of data it takes, the commonest first. `sweep` gives the
+    config in which the layer is nothing but one of its `activations`, over the whole range of a
+    dtype (activation, dtype, aspect); None where that cannot be had. `calls` are valid and invalid ways to build or call it, by name,
     beside those that every layer has; `requirements` what is claimed of it alone.
     """
 
@@ -75,6 +74,7 @@ class LayerRecord:
     arguments: tuple[str, ...]
     options: tuple[Option, ...] = ()
     data: tuple[DataKind, ...] = ()
+    activations: tuple[str, ...] = ()
     sweep: Callable[[str, str, str], Config] | None = None
     calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()

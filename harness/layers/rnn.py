@@ -185,6 +185,7 @@ LAYER = LayerRecord(
             _no_sweep,
         ),
     ),
+    activations=("tanh", "relu"),
     sweep=_sweep,
     calls={**common_calls(), **_OWN_CALLS},
 )
