@@ -18,9 +18,7 @@ from reference.arrays import Array, Float64Array
 __all__ = ["OwnActivation", "OwnActivations", "measure_activation"]
 
 
-def measure_activation(
-    runner: Runner, config: Config, activation: str
-) -> OwnActivation | None:
+def measure_activation(runner: Runner, config: Config, activation: str) -> OwnActivation | None:
     """Measure an activation through the config's layer, in its dtype.
 
     None where the layer cannot be made to show it, or gives nothing usable there.

@@ -141,9 +141,7 @@ class Oracle:
     def surely_nan(self) -> Mapping[str, Array]:
         """Where the oracle is NaN, however it is moved: True in place of the numbers."""
         every = [self.exact, *self._experiments]
-        return {
-            name: np.all([np.isnan(one[name]) for one in every], axis=0) for name in self.exact
-        }
+        return {name: np.all([np.isnan(one[name]) for one in every], axis=0) for name in self.exact}
 
     @functools.cached_property
     def _experiments(self) -> list[Outputs]:

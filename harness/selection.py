@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from harness.aspects import CALLS, VALUES
+from harness.aspects import CALL, VALUES
 from harness.config import Config
 from harness.corpus import load_corpus
+from harness.layers import LAYERS
 
 __all__ = ["is_slow", "selection"]
 
@@ -31,8 +32,8 @@ def _plain_values(config: Config) -> bool:
 KINDS: tuple[_Kind, ...] = (
     (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
     (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
-    (1, lambda c: _is_long(c) and c.nonlinearity == "relu" and c.lengths == "ragged"),
-    (1, lambda c: _is_long(c) and c.nonlinearity == "tanh" and c.lengths == "nolengths"),
+    (1, lambda c: _is_long(c) and _relu(c) and c.lengths == "ragged"),
+    (1, lambda c: _is_long(c) and not _relu(c) and c.lengths == "nolengths"),
     (0, lambda c: _is_long(c)),
     (10, lambda c: c.aspect == VALUES and c.data == "mixed" and _is_large(c)),
     (5, lambda c: _plain_values(c) and c.steps == c.batch > 1),
@@ -50,11 +51,15 @@ KINDS: tuple[_Kind, ...] = (
     (2, lambda c: c.aspect == "training" and c.lengths == "ragged"),
     (3, lambda c: _drops(c) and c.dropout == 50 and c.num_layers > 1),
     (6, lambda c: _drops(c)),
-    (4, lambda c: c.aspect == "fresh" and c.dtype == "fp32"),
-    (1, lambda c: c.aspect == "fresh" and c.dtype == "fp16"),
-    (4, lambda c: c.aspect == "steady" and c.hidden_size < 65 and c.dtype == "fp32"),
-    (3, lambda c: c.aspect == "files" and c.dtype == "fp32"),
-    *((1, functools.partial(_asks, aspect)) for aspect in CALLS if aspect not in CRASHES),
+    (4, lambda c: c.aspect == "initial" and c.dtype == "fp32"),
+    (1, lambda c: c.aspect == "initial" and c.dtype == "fp16"),
+    (4, lambda c: c.aspect == "repeated" and c.hidden_size < 65 and c.dtype == "fp32"),
+    (3, lambda c: c.aspect == "checkpoint" and c.dtype == "fp32"),
+    *(
+        (1, functools.partial(_asks, f"{CALL}{name}"))
+        for name in dict.fromkeys(name for record in LAYERS.values() for name in record.calls)
+        if f"{CALL}{name}" not in CRASHES
+    ),
 )
 
 
@@ -63,7 +68,11 @@ def _drops(config: Config) -> bool:
 
 
 def _is_deep_nan(config: Config) -> bool:
-    return config.data == "special" and config.nonlinearity == "tanh" and config.num_layers > 1
+    return config.data == "special" and not _relu(config) and config.num_layers > 1
+
+
+def _relu(config: Config) -> bool:
+    return "relu" in config.cell.activations
 
 
 def _is_long(config: Config) -> bool:

@@ -60,12 +60,12 @@ class LayerRecord:
     """One layer.
 
     `name` is the first token of config ids, `title` torch's name of the class. `cell` gives the
-    equation that options choose. `arguments` are those of torch's constructor, in its
-    order. `options` are those that not every layer has.
-    `data` lists the kinds of data it takes, the commonest first. `sweep` gives the
-    config in which the layer is nothing but one of its `activations`, over the whole range of a
-    dtype (activation, dtype, aspect); None where that cannot be had. `calls` are valid and invalid ways to build or call it, by name,
-    beside those that every layer has; `requirements` what is claimed of it alone.
+    equation that options choose. `arguments` are those of torch's constructor, in its order.
+    `options` are those that not every layer has. `data` lists the kinds of data it takes, the
+    commonest first. `sweep` gives the config in which the layer is nothing but one of its
+    `activations`, over the whole range of a dtype (activation, dtype, aspect); None where that
+    cannot be had. `calls` are valid and invalid ways to build or call it, by name;
+    `requirements` are what is claimed of it alone, rows of its mapping page first.
     """
 
     name: str
