@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.aspects import CALL, CallAspect, Documented
 from harness.axes import shape_of, take, to_layout
+from harness.backends.protocol import positional
 from harness.case import Case, make_case
 from harness.config import Config
 from reference.arrays import Array, IntArray
@@ -26,7 +27,6 @@ __all__ = [
     "Maker",
     "call_table",
     "common_calls",
-    "keywords_of",
     "left_out",
     "make_call",
     "user_inputs",
@@ -79,22 +79,10 @@ def _again(case: Case, **changes: Any) -> Case:
     return _case(case.config, **changes)
 
 
-def keywords_of(config: Config) -> dict[str, Any]:
-    """The constructor's arguments after the two sizes, by name, in torch's order."""
-    options = config.options
-    return {name: getattr(options, name) for name in config.record.arguments[2:]}
-
-
 def user_inputs(case: Case) -> tuple[Any, ...]:
-    """x, the initial states, and lengths where there are any, in the layout of the config.
-
-    Of one state its array; of several a tuple of them.
-    """
+    """x, the initial states, and lengths where there are any, in the layout of the config."""
     config = case.config
-    states = [to_layout(config, f"{n}_0", array) for n, array in case.initial.items()]
-    hx: Any = None if not states else states[0] if len(states) == 1 else tuple(states)
-    given = (to_layout(config, "x", case.x), hx)
-    return given if case.lengths is None else (*given, case.lengths.copy())
+    return positional({n: to_layout(config, n, a) for n, a in case.inputs.items()})
 
 
 def _ordinary(case: Case) -> Call:
@@ -102,7 +90,7 @@ def _ordinary(case: Case) -> Call:
     config = case.config
     return Call(
         (config.input_size, config.hidden_size),
-        keywords_of(config),
+        config.options.keywords,
         user_inputs(case),
         case.weights,
         meaning=case,

@@ -75,6 +75,11 @@ class LayerOptions:
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The constructor's arguments after the two sizes, by torch's names, in torch's order."""
+        return {name: getattr(self, name) for name in LAYERS[self.layer].arguments[2:]}
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by torch's name, in torch's order."""
         return expected_parameters(

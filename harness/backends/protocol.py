@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config import LayerOptions
-from reference.arrays import Array, IntArray
+from reference.arrays import Array
 
 __all__ = [
     "Backend",
@@ -15,6 +15,7 @@ __all__ = [
     "FullBackend",
     "FullLayer",
     "Layer",
+    "positional",
     "require_parameters",
 ]
 
@@ -32,12 +33,15 @@ class Layer(Protocol):
     def read_weights(self) -> Mapping[str, Array]:
         """Give the parameters back, by the same names, bit for bit, in the layer's own order."""
 
-    def forward(self, x: Array, h_0: Array | None, lengths: IntArray | None) -> tuple[Array, Array]:
-        """Output and h_n, in the dtype of x and in the shapes that torch.nn.RNN documents.
+    def forward(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Outputs by name, in the dtype of x and in the shapes that torch documents.
 
-        x is (T, B, I), or (B, T, I) with batch_first, or (T, I). lengths is (B,): with it the
-        output is zero in the padding, the reverse direction starts at each row's last valid
-        step, and h_n is each row's state after its last valid step.
+        `inputs` has `x`: (T, B, I), or (B, T, I) with batch_first, or (T, I); where initial states
+        are given `h_0`; and where lengths are given `lengths` (B,). With them the output is
+        zero in the padding, the reverse direction starts at each row's last valid step, and the
+        final states are those after each row's last valid step.
+
+        Returned are `output` and the final states, `h_n`.
         """
 
 
@@ -60,15 +64,11 @@ class FullLayer(Layer, Protocol):
     """What a layer may offer beyond its values; each method by itself is optional."""
 
     def gradients(
-        self,
-        x: Array,
-        h_0: Array | None,
-        lengths: IntArray | None,
-        output_cotangent: Array,
-        h_n_cotangent: Array,
+        self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
     ) -> Mapping[str, Array]:
-        """Vector-Jacobian product: of `x`, of `h_0` if given, of every parameter by its name.
+        """Vector-Jacobian product: of `x`, of the initial states that are given, of every parameter.
 
+        `inputs` as `forward` takes them, `cotangents` by name of output.
         It is judged at the states that `forward` gives for the same input: one that computes
         other states, in another order of summation say, is not the gradient of that layer.
         """
@@ -76,10 +76,11 @@ class FullLayer(Layer, Protocol):
     def train(self, training: bool) -> None:
         """Switch to training mode, or back to evaluation mode."""
 
-    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Call with (x, h_0, lengths), as far as given, and keywords, checking nothing.
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Call with (x, hx, lengths), as far as given, and keywords, checking nothing.
 
-        A NumPy array becomes a tensor of its dtype; everything else is handed on as it is.
+        A NumPy array becomes a tensor of its dtype; everything else is passed as it is. Returned
+        are the outputs in their order.
         """
 
     def save(self, directory: Path) -> None:
@@ -108,11 +109,16 @@ class FullBackend(Backend, Protocol):
     sampled: bool
 
     def construct(
-        self, positional: Sequence[Any], keywords: Mapping[str, Any], *, literal: bool = False
+        self,
+        layer: str,
+        positional: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        literal: bool = False,
     ) -> Layer:
         """Build as a user does: nothing checked, the mode left as it comes.
 
-        Keywords carry torch's names, and are translated unless `literal`.
+        `layer` names a record of `harness.layers`. Keywords carry torch's names, and are translated unless `literal`.
         """
 
     def seed(self, value: int) -> None:
@@ -120,6 +126,17 @@ class FullBackend(Backend, Protocol):
 
     def threads(self, count: int | None) -> None:
         """Compute with so many threads from now on; None for as many as there were at first."""
+
+
+def positional(inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a call as users give them: x, hx, and lengths where there are any.
+
+    hx is the initial state, a tuple of them where a layer has several, or None.
+    """
+    states = [array for name, array in inputs.items() if name.endswith("_0")]
+    hx: Any = None if not states else states[0] if len(states) == 1 else tuple(states)
+    given = (inputs["x"], hx)
+    return (*given, inputs["lengths"]) if "lengths" in inputs else given
 
 
 def require_parameters(given: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:
