@@ -66,7 +66,7 @@ class FullLayer(Layer, Protocol):
     def gradients(
         self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
     ) -> Mapping[str, Array]:
-        """Vector-Jacobian product: of `x`, of the initial states that are given, of every parameter.
+        """Vector-Jacobian product: of `x`, of initial states that are given, of every parameter.
 
         `inputs` as `forward` takes them, `cotangents` by name of output.
         It is judged at the states that `forward` gives for the same input: one that computes
@@ -118,7 +118,8 @@ class FullBackend(Backend, Protocol):
     ) -> Layer:
         """Build as a user does: nothing checked, the mode left as it comes.
 
-        `layer` names a record of `harness.layers`. Keywords carry torch's names, and are translated unless `literal`.
+        `layer` names a record of `harness.layers`. Keywords carry torch's names, and are
+        translated unless `literal`.
         """
 
     def seed(self, value: int) -> None:
