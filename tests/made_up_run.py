@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from harness.known import load_known
 
 from harness.config import Config
 from harness.exhibits import ActivationError, ErrorMap, Exhibits
 from harness.findings import find
-from harness.known import load_known
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer
 from harness.results import Place, Result

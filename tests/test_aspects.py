@@ -99,9 +99,9 @@ FAULTS = [
     ("gradient_padding", "padding-has-a-gradient", PADDED),
     ("gradient_padding", "padding-reaches-the-weights", PADDED),
     ("inputs_unmodified", "cotangent-written-to", GRADIENT),
-    ("repeatable", "gradients-accumulate", GRADIENT),
-    ("repeatable", "gradients-drift-by-subnormals", GRADIENT),
-    ("repeatable", "weights-changed-by-gradients", GRADIENT),
+    ("determinism", "gradients-accumulate", GRADIENT),
+    ("determinism", "gradients-drift-by-subnormals", GRADIENT),
+    ("determinism", "weights-changed-by-gradients", GRADIENT),
     ("dropout_independent", "masks-shared-by-neighbours", DROPPING),
     ("dropout_independent", "masks-shared-by-halves", DROPPING),
     ("dropout_independent", "masks-shared-by-threads", DROPPING),
@@ -303,7 +303,7 @@ def test_gradients_through_relu_states_that_vanish_are_not_accused(config: Confi
 
 
 def test_flushing_is_no_excuse_for_what_does_not_flush() -> None:
-    (result,) = judged(alone("gradients-drift-by-subnormals"), GRADIENT, "repeatable")
+    (result,) = judged(alone("gradients-drift-by-subnormals"), GRADIENT, "determinism")
     assert (result.verdict, result.cause) == ("fail", "unexplained")
     assert "by no more than subnormal numbers" in result.message
 

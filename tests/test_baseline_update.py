@@ -8,13 +8,13 @@ import msgspec
 import pytest
 import tomlkit
 from click.testing import CliRunner, Result
+from harness.known import BASELINE, BaselineError, load_known
 from made_up_lines import line
 from packaging.specifiers import SpecifierSet
 
 from harness.baseline_update import _widened, updated
 from harness.cli import main
 from harness.config import Config
-from harness.known import BASELINE, BaselineError, load_known
 from harness.results import Result as Line
 
 SWEEP = Config.parse(

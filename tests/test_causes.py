@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from faulty import OracleBackend, OracleLayer, backend, planted
+from harness.known import load_known
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
 from harness.config import Config
 from harness.judge import Session
-from harness.known import load_known
 from harness.planted import CATALOGUE
 from harness.planted.activations import RationalTanh
 from harness.planted.right import CompleteBackend
@@ -114,7 +114,7 @@ def test_flushing_excuses_nothing_larger() -> None:
     assert "unexplained" in found
 
 
-@pytest.mark.parametrize("check", ["repeatable", "padding_ignored", "rows_independent"])
+@pytest.mark.parametrize("check", ["determinism", "padding_ignored", "rows_independent"])
 def test_flushing_excuses_no_other_second_call(check: str) -> None:
     class FlushesAndCarries(FlushesSubnormals):
         """Off wherever x is another one than at first; for `repeatable` behind the judged call.
@@ -127,7 +127,7 @@ def test_flushing_excuses_no_other_second_call(check: str) -> None:
                 return super().forward(x, h_0, lengths)
             if not hasattr(self, "first"):
                 self.first, self.seen = x.tobytes(), 0
-            other = x.tobytes() != self.first or (check == "repeatable" and self.seen > 1)
+            other = x.tobytes() != self.first or (check == "determinism" and self.seen > 1)
             self.seen += 1
             output, h_n = super().forward(x, h_0, lengths)
             return output + np.float32(2.0**-20) * other, h_n

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from harness.activation import sweep_config
 from harness.case import make_case
 from harness.checks import CHECKS
-from harness.checks.steps import direction_steps
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.evidence import Evidence
 from harness.judge import Session
+from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.planted import LEGAL
@@ -90,9 +90,9 @@ FAULTS = [
     ("padding_ignored", "padding-leaks", RELU),
     ("rows_independent", "rows-mixed", RELU),
     ("rows_independent", "last-row-off", PLAIN),
-    ("repeatable", "drift-from-call-to-call", PLAIN),
-    ("repeatable", "drift-from-call-to-call", TANH),
-    ("repeatable", "drift-of-the-last-step", TANH),
+    ("determinism", "drift-from-call-to-call", PLAIN),
+    ("determinism", "drift-from-call-to-call", TANH),
+    ("determinism", "drift-of-the-last-step", TANH),
     ("rows_independent", "rows-in-one-scale", PLAIN),
     ("inputs_unmodified", "output-buffer-reused", PLAIN),
     ("inputs_unmodified", "h-0-written-to", PLAIN),

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from harness.known import KnownDifference, holds_here, load_known, read_baseline
 from hypothesis import given, note, settings
 
 from harness.checks import CHECKS, checks_for
@@ -20,7 +21,6 @@ from harness.config import Config, ConfigError
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.findings import matrix
 from harness.judge import Session
-from harness.known import KnownDifference, holds_here, load_known, read_baseline
 from harness.pinned import changed
 from harness.pytest_plugin import Record
 from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example

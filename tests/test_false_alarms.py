@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulty
 import pytest
+from harness.known import load_known
 
 from harness.config import Config
 from harness.judge import Session

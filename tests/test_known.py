@@ -8,9 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
-from harness import processor
-from harness.config import Config
 from harness.known import (
     BaselineError,
     KnownDifference,
@@ -18,6 +15,9 @@ from harness.known import (
     load_known,
     this_platform,
 )
+
+from harness import processor
+from harness.config import Config
 from harness.pinned import changed, peak
 from harness.processor import cpu_flags, cpu_model
 from harness.results import Result

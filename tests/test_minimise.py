@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from harness.known import load_known
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -20,7 +21,6 @@ from harness.cli import main
 from harness.config import Config
 from harness.findings import Finding, find
 from harness.judge import Session
-from harness.known import load_known
 from harness.minimise import Made, Question, Script, ddmin, minimised, reproduce, shown_by
 from harness.minimise.arrays import arrays_of, with_arrays
 from harness.minimise.literals import literal, numbers_in

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from harness.known import KnownDifferences
 from made_up_lines import line
 
-from harness.known import KnownDifferences
 from harness.outcome import Outcome, _mostly_inconclusive, conclude
 from harness.results import Result
 

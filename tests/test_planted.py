@@ -37,7 +37,7 @@ UNIQUE = {
     "padding_zero": "padding-nearly-zero",
     "padding_ignored": "padding-in-the-row-scale",
     "rows_independent": "rows-in-one-scale",
-    "repeatable": "other-kernel-when-warm",
+    "determinism": "other-kernel-when-warm",
     "gradient": "no-gradient-of-b-hh",
     "gradient_padding": "padding-has-a-gradient",
     "call": "drops-by-default",

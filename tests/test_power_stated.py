@@ -16,10 +16,10 @@ from harness.backends import load_backend
 from harness.build_corpus import RESEEDED
 from harness.case import make_case, perturb
 from harness.checks import CHECKS
-from harness.checks.power import PROBES, is_size
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.judge import Session
+from harness.judging.power import PROBES, is_size
 from harness.observe import observe
 from harness.planted.right import CompleteBackend
 from harness.power import VALUES, distributions, headlines
@@ -35,7 +35,7 @@ NOTHING_SEEN = [
     ("forward_error", "tanh-l1-unidir-biased-unbatched-drop00-noh0-nolens-fp16-i003-h004-b00001-t0005-w16-mixed-s011021", "bias, state"),  # noqa: E501
     ("exact_lane", "gradient-relu-l3-bidir-biased-unbatched-drop00-withh0-nolens-fp32-i005-h003-b00001-t0004-w01-ints-s001008", "bias"),  # noqa: E501
     ("bounded", Config(input_size=3, hidden_size=4, seed=1), "saturated"),
-    ("repeatable", Config(h_0=True, lengths="empties"), "carry"),
+    ("determinism", Config(h_0=True, lengths="empties"), "carry"),
     ("last_state", Config(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
 ]  # fmt: skip
 
@@ -186,4 +186,4 @@ def test_a_second_call_states_what_it_changed() -> None:
     assert stated(RELU, "rows_independent", "neighbours") == {"second call": moved}
     assert observation.repeats[0].kept.tolist() == kept.tolist()
     carried = float((observation.forward.h_n != case.h_0)[:, kept].mean())
-    assert stated(RELU, "repeatable", "carry") == {"second call": carried}
+    assert stated(RELU, "determinism", "carry") == {"second call": carried}

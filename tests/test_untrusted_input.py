@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from harness.known import BASELINE, BaselineError, load_known
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

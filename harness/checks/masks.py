@@ -16,7 +16,8 @@ from functools import partial
 
 import numpy as np
 
-from harness.checks.power import stated
+from harness.causes import Cause
+from harness.checks.registry import check
 from harness.checks.repetition import (
     MOST_PARTS,
     displacements,
@@ -24,17 +25,19 @@ from harness.checks.repetition import (
     most_striking,
     pairs_along,
 )
-from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
+from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.judging.applies import DROPPING
+from harness.judging.power import stated
 from harness.observe import Dropping
 from harness.observe.dropping import CALLS
+from harness.probes import Probe
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation
+from harness.verdicts import Verdict
 from reference.arrays import BoolArray
 
 __all__ = ["independent", "rate"]
-
-UNEXPLAINED = "unexplained"
 
 Masks = Sequence[BoolArray]
 """Which elements came through, for each call: (T, B, D * H)."""
@@ -229,15 +232,23 @@ def _tested(
             if nearest != chance and binomial(successes, trials, nearest, choices).ratio <= 1:
                 expected = " to ".join(f"{trials * one:.0f}" for one in dict.fromkeys((low, high)))
                 said += f"; {expected} if layers drop the same elements"
-                return Comparison(part, FAIL, trials, said, "shared", ratio=ratio)
-        return Comparison(part, FAIL, trials, said, UNEXPLAINED, ratio=ratio)
+                return Comparison(part, Verdict.FAIL, trials, said, Cause.SHARED, ratio=ratio)
+        return Comparison(part, Verdict.FAIL, trials, said, Cause.UNEXPLAINED, ratio=ratio)
     if not test.powerful:
         said = f"{trials} elements are too few to notice anything at {SIGNIFICANCE:g}"
-        return Comparison(part, INCONCLUSIVE, trials, said, ratio=ratio)
-    result = Comparison(part, PASS, trials, f"p = {test.p_value:.2g}", ratio=ratio)
-    return stated(result, {"smallest_deviation": smallest_deviation(trials, chance, choices)})
+        return Comparison(part, Verdict.INCONCLUSIVE, trials, said, ratio=ratio)
+    result = Comparison(part, Verdict.PASS, trials, f"p = {test.p_value:.2g}", ratio=ratio)
+    return stated(result, {Probe.SMALLEST_DEVIATION: smallest_deviation(trials, chance, choices)})
 
 
+@check(
+    name="dropout_rate",
+    requirement="dropout-rate",
+    difference="not as many elements are dropped as p says",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
 def rate(evidence: Evidence) -> Iterator[Comparison]:
     """How many are kept: exact binomial test."""
     calls = _calls(evidence)
@@ -257,6 +268,14 @@ def rate(evidence: Evidence) -> Iterator[Comparison]:
             yield _explained(calls, partial(tested, which=which), range(first, end))
 
 
+@check(
+    name="dropout_independent",
+    requirement="dropout-independent",
+    difference="elements are not dropped independently of each other",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
 def independent(evidence: Evidence) -> Iterator[Comparison]:
     """How often two elements that have nothing to do with each other fare alike, in pairs.
 
@@ -286,8 +305,8 @@ def independent(evidence: Evidence) -> Iterator[Comparison]:
         one, two = calls.masks[first], calls.masks[second]
         result = tested("calls", one, two, shared, count)
         chances = [calls.alike, *calls.chances_if_common()]
-        if result.cause == UNEXPLAINED and calls.times > 1 and _in_parts(one == two, chances):
-            return replace(result, cause="shared")
+        if result.cause == Cause.UNEXPLAINED and calls.times > 1 and _in_parts(one == two, chances):
+            return replace(result, cause=Cause.SHARED)
         return result
 
     yield _explained(calls, most_alike, range(len(calls.masks)))
@@ -309,7 +328,7 @@ def _explained(
     elements as should come through those that do.
     """
     result = tested(numbers)
-    if result.cause != UNEXPLAINED:
+    if result.cause != Cause.UNEXPLAINED:
         return result
     repeating = [number for number in numbers if calls.repeats(number)]
     if not repeating or not calls.rate_is_right(repeating):
@@ -317,8 +336,8 @@ def _explained(
     clean = [number for number in range(len(calls.masks)) if not calls.repeats(number)]
     if len(clean) >= CALLS:
         without = tested(clean[: len(numbers)])
-        if without.verdict == PASS or without.cause == "shared":
-            return replace(result, cause="repeats")
+        if without.verdict == Verdict.PASS or without.cause is Cause.SHARED:
+            return replace(result, cause=Cause.REPEATS)
     return result
 
 
@@ -345,11 +364,15 @@ def _repeating(calls: _Calls) -> Comparison:
     shared = [calls.alike_if_shared] if calls.shares(number) else []
     part = "a call and itself"
     result = _tested(part, found.same, found.pairs, alike, shared, message, choices)
-    if result.verdict != FAIL or result.cause != UNEXPLAINED or not calls.repeats(number):
+    if (
+        result.verdict != Verdict.FAIL
+        or result.cause != Cause.UNEXPLAINED
+        or not calls.repeats(number)
+    ):
         return result
     repeating = sum(map(calls.repeats, range(len(every))))
     said = f"{result.message}; {repeating} of {len(every)} calls repeat themselves"
-    return replace(result, message=said, cause="repeats")
+    return replace(result, message=said, cause=Cause.REPEATS)
 
 
 def _places(config: Config, shape: tuple[int, ...]) -> dict[str, Pairs]:
