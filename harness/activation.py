@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.aspects import VALUES
 from harness.case import make_case
-from harness.config import Config
+from harness.layers import LAYERS
 from harness.runners import Runner
 from reference import Exact, Format, allowance, exact_activation
 from reference.arrays import Array, Float64Array
@@ -18,15 +18,17 @@ from reference.arrays import Array, Float64Array
 __all__ = ["OwnActivation", "OwnActivations", "measure_activation"]
 
 
-def measure_activation(runner: Runner, config: Config, activation: str) -> OwnActivation | None:
-    """Measure an activation through the config's layer, in its dtype.
+def measure_activation(
+    runner: Runner, layer: str, activation: str, dtype: str
+) -> OwnActivation | None:
+    """Measure an activation through a layer.
 
     None where the layer cannot be made to show it, or gives nothing usable there.
     """
-    sweep = config.record.sweep
+    sweep = LAYERS[layer].sweep
     if sweep is None:
         return None
-    case = make_case(sweep(activation, config.dtype, VALUES))
+    case = make_case(sweep(activation, dtype, VALUES))
     outputs = runner.observe(case.config, repeat=False).outputs
     if outputs is None:
         return None

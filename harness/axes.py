@@ -23,6 +23,7 @@ __all__ = [
     "axes_of",
     "from_layout",
     "gates_of_units",
+    "output_names",
     "outputs_of_units",
     "shape_of",
     "take",
@@ -54,6 +55,11 @@ def axes_of(config: Config, name: str) -> tuple[str, ...]:
             first = place.partition("_")[0] == "0"
             return tuple("features" if a == "inputs" and first else a for a in parameter.axes)
     raise KeyError(f"{name!r}: a layer {config.layer} has no array of that name")
+
+
+def output_names(config: Config) -> tuple[str, ...]:
+    """What a call returns, in this order."""
+    return ("output", *(f"{state}_n" for state in config.cell.states))
 
 
 def shape_of(config: Config, name: str) -> tuple[int, ...]:

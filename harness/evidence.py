@@ -3,64 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from harness.activation import OwnActivation
+from harness.activation import OwnActivations
+from harness.axes import axes_of
 from harness.case import Case
 from harness.comparison import Worst
 from harness.config import Config
-from harness.observe import Forward, Observation
+from harness.observe import Observation, Outputs
 from harness.oracle import Oracle
 
-__all__ = ["Evidence", "locate_output", "locate_states"]
+__all__ = ["Evidence", "locate"]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """Everything about one backend on one case.
 
-    `own_activation` measures the backend's activation alone, when first asked; None if it
+    `own_activations` measures the backend's activations alone, when first asked; None if they
     cannot be measured. `peer` is the observation that the backend is compared with directly;
-    `eager` that of the same framework in its other execution mode, where there is one.
+    `eager` that of the same framework in its ordinary execution mode, where it is asked in
+    another. `made` keeps what several checks derive from it.
     """
 
     case: Case
     oracle: Oracle
     observation: Observation
-    own_activation: Callable[[], OwnActivation | None]
+    own_activations: Callable[[], OwnActivations | None]
     peer: Observation | None = None
-    peer_activation: Callable[[], OwnActivation | None] = lambda: None
+    peer_activations: Callable[[], OwnActivations | None] = lambda: None
     eager: Observation | None = None
+    made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def config(self) -> Config:
         return self.case.config
 
     @property
-    def forward(self) -> Forward:
-        if self.observation.forward is None:
+    def outputs(self) -> Outputs:
+        """By name. Raises RuntimeError where there are none."""
+        if self.observation.outputs is None:
             raise RuntimeError(f"{self.observation.backend} gave no output to judge")
-        return self.observation.forward
+        return self.observation.outputs
 
 
-def locate_output(config: Config) -> Callable[[tuple[int, ...]], Worst]:
-    """From an index into an output (T, B, D * H) to where that is."""
+def locate(config: Config, name: str) -> Callable[[tuple[int, ...]], Worst]:
+    """From an index into an array, by its name, to where that is."""
+    axes = axes_of(config, name)
 
-    def locate(index: tuple[int, ...]) -> Worst:
-        step, batch, feature = index
-        direction, unit = divmod(feature, config.hidden_size)
-        return Worst(
-            "output", config.num_layers - 1, ("forward", "reverse")[direction], step, batch, unit
-        )
+    def place(index: tuple[int, ...]) -> Worst:
+        at = dict(zip(axes, index, strict=True))
+        layer, side, unit = None, None, at.get("units", at.get("features"))
+        if "outputs" in at:
+            layer = config.num_layers - 1
+            side, unit = divmod(at["outputs"], config.hidden_size)
+        elif "stack" in at:
+            layer, side = divmod(at["stack"], config.directions)
+        direction = None if side is None else ("forward", "reverse")[side]
+        return Worst(name, layer, direction, at.get("steps"), at.get("rows"), unit)
 
-    return locate
-
-
-def locate_states(config: Config) -> Callable[[tuple[int, ...]], Worst]:
-    """From an index into states (L * D, B, H) to where that is."""
-
-    def locate(index: tuple[int, ...]) -> Worst:
-        layer, direction = divmod(index[0], config.directions)
-        return Worst("h_n", layer, ("forward", "reverse")[direction], None, index[1], index[2])
-
-    return locate
+    return place

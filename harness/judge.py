@@ -10,8 +10,8 @@ from typing import TypeGuard, cast
 import msgspec
 import numpy as np
 
-from harness.activation import OwnActivation, measure_activation
-from harness.aspects import FORWARD
+from harness.activation import OwnActivations, measure_activation
+from harness.aspects import VALUES
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.case import make_case
 from harness.checks import Check, Need, Partner, checks_for
@@ -19,7 +19,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
-from harness.observe import Observation, Stored, told
+from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
@@ -58,7 +58,7 @@ class Session:
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.oracles = oracles
-        self.own_activation = functools.cache(self._own_activation)
+        self.own_activations = functools.cache(self._own_activations)
 
     def __enter__(self) -> Session:
         return self
@@ -70,7 +70,7 @@ class Session:
     def begin(
         self, config: Config, *, repeat: bool = True, only: Sequence[str] | None = None
     ) -> None:
-        """Let the backends that `judge` will ask begin; they go on while others are judged."""
+        """Let the backends that `judge` will ask begin; they work while others are judged."""
         for runner in self._needed(only):
             runner.begin(config, repeat=repeat)
 
@@ -151,8 +151,8 @@ class Session:
 
     def _observe(self, runner: Runner, config: Config, repeat: bool) -> Observation:
         observation = self._named(runner, runner.observe(config, repeat=repeat))
-        if isinstance(observation.facts, Stored):
-            observation = self._across(runner, config, observation, observation.facts)
+        if isinstance(observation.details, Checkpoint):
+            observation = self._across(runner, config, observation, observation.details)
         disturbed = disturbances()
         if disturbed:
             raise Disturbed(
@@ -170,21 +170,21 @@ class Session:
         return msgspec.structs.replace(observation, backend=name)
 
     def _across(
-        self, runner: Runner, config: Config, observation: Observation, own: Stored
+        self, runner: Runner, config: Config, observation: Observation, own: Checkpoint
     ) -> Observation:
         """The weights to the first other backend that has files, and back."""
         for other in self.runners.values():
             if other is runner:
                 continue
-            there = other.carry(config, own.own).facts
-            if not isinstance(there, Stored):
+            there = other.round_trip(config, own.own).details
+            if not isinstance(there, Checkpoint):
                 continue  # it cannot, or fails: told of it where it is asked itself
-            back = runner.carry(config, there.own)
-            if not isinstance(back.facts, Stored):
+            back = runner.round_trip(config, there.own)
+            if not isinstance(back.details, Checkpoint):
                 return back
             peer = other.about.name
-            stored = msgspec.structs.replace(own, peer=peer, there=there.own, back=back.facts.own)
-            return msgspec.structs.replace(observation, facts=stored)
+            stored = msgspec.structs.replace(own, peer=peer, there=there.own, back=back.details.own)
+            return msgspec.structs.replace(observation, details=stored)
         return observation
 
     def _shown_by(self, check: Check, comparison: Comparison, runner: Runner) -> list[str]:
@@ -202,12 +202,22 @@ class Session:
         """The backend that calls itself so."""
         return next(runner for runner in self.runners.values() if runner.about.name == name)
 
-    def measured(self, name: str, config: Config) -> Callable[[], OwnActivation | None]:
-        """The activation of a backend alone; measured when first asked for."""
-        return lambda: self.own_activation(name, config.nonlinearity, config.dtype)
+    def measured(self, name: str, config: Config) -> Callable[[], OwnActivations | None]:
+        """The activations of a backend alone; measured when first asked for."""
+        activations = config.cell.activations
+        return lambda: self.own_activations(name, config.layer, activations, config.dtype)
 
-    def _own_activation(self, name: str, nonlinearity: str, dtype: str) -> OwnActivation | None:
-        return measure_activation(self.runner_named(name), nonlinearity, dtype)
+    def _own_activations(
+        self, name: str, layer: str, activations: tuple[str, ...], dtype: str
+    ) -> OwnActivations | None:
+        """None unless all can be measured."""
+        found = {}
+        for activation in activations:
+            own = measure_activation(self.runner_named(name), layer, activation, dtype)
+            if own is None:
+                return None
+            found[activation] = own
+        return OwnActivations(found)
 
 
 def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
@@ -234,8 +244,8 @@ def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
 def _observed(observation: Observation) -> frozenset[Need]:
     """What there is of what checks may need."""
     found = {
-        Need.FORWARD: observation.forward is not None,
-        Need.SECOND_CALL: bool(observation.repeats),
+        Need.OUTPUTS: observation.outputs is not None,
+        Need.SECOND_CALL: bool(observation.reruns),
         Need.GRADIENTS: observation.derivatives is not None,
     }
     return frozenset(need for need, there in found.items() if there)
@@ -248,7 +258,7 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
             for comparison in check.run(evidence):
                 yield check, comparison
     except Exception as error:
-        message = f"what came back cannot be judged: {told(error)}"
+        message = f"what came back cannot be judged: {described(error)}"
         for requirement in check.requirements or (None,):
             yield check, Comparison("check", Verdict.ERROR, 0, message, requirement=requirement)
 
@@ -257,6 +267,6 @@ def _unsupported(
     config: Config, applying: Sequence[Check], reason: str
 ) -> Iterator[tuple[Check, Comparison]]:
     """One line is enough for values; another aspect has requirements of its own."""
-    for check in applying[:1] if config.aspect == FORWARD else applying:
+    for check in applying[:1] if config.aspect == VALUES else applying:
         for requirement in check.requirements or (None,):
             yield check, Comparison("call", Verdict.UNSUPPORTED, 0, reason, requirement=requirement)

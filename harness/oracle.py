@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from harness.case import Case
 from harness.data import NUMPY_DTYPES
+from harness.probes import Probe
 from reference import Arithmetic, Exact, Moved, allowance, evaluate, exact_activation
 from reference.arrays import Array, Float64Array
 from reference.layer import Outputs
 
 __all__ = ["Oracle", "has_state"]
-
 
 EXPERIMENTS = 2
 
@@ -63,7 +63,7 @@ class Oracle:
         )
 
     @functools.cached_property
-    def faulty(self) -> Mapping[str, Outputs]:
+    def faulty(self) -> Mapping[Probe, Outputs]:
         """What the commonest faults would make of the case; those that cannot occur are left out.
 
         bias: the biases of the recurrent part are dropped, in every layer and direction.
@@ -78,11 +78,11 @@ class Oracle:
         found = {}
         with np.errstate(all="ignore"):
             if config.bias:
-                found["bias"] = self.evaluate(without_recurrent_biases(self.case))
+                found[Probe.BIAS] = self.evaluate(without_recurrent_biases(self.case))
             if has_state(self.case):
-                found["state"] = self.evaluate(stale=True)
+                found[Probe.STATE] = self.evaluate(stale=True)
             if config.batch > 1:
-                found["row"] = {n: np.roll(a, 1, axis=1) for n, a in self.exact.items()}
+                found[Probe.ROW] = {n: np.roll(a, 1, axis=1) for n, a in self.exact.items()}
         return found
 
     @functools.cached_property

@@ -6,7 +6,7 @@ overrides, lone surrogates, or millions of characters. Nothing here raises, what
 
 from __future__ import annotations
 
-__all__ = ["LONGEST", "printable", "shown", "text_of", "type_name"]
+__all__ = ["LONGEST", "one_line", "printable", "shown", "text_of", "type_name"]
 
 LONGEST = 1000
 """Characters of foreign text that are shown."""
@@ -42,3 +42,10 @@ def shown(value: object, longest: int = 80) -> str:
 def type_name(value: object) -> str:
     """The name of a value's type, whatever its metaclass says."""
     return printable(type.__dict__["__name__"].__get__(type(value)), 60)
+
+
+def one_line(text: object, longest: int = 2000) -> str:
+    """`str(text)` as one line for a table or a terminal: control characters as escapes, cut off."""
+    whole = str(text)
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[: longest + 1])
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -8,7 +8,7 @@ standard library only; nothing here may import `harness` or a framework.
 from reference.activations import TANH_ULPS, allowance, exact_activation
 from reference.arithmetic import Arithmetic, Block, Exact, Moved, Parameters
 from reference.bounded import Bounded
-from reference.cells import Cell, Parameter, elman, parameter_name, parameters_of
+from reference.cells import Cell, Parameter, elman, parameter_name, parameters_of, split
 from reference.formats import FORMATS, Format, gamma
 from reference.intervals import Interval, Rounded, sum_error
 from reference.layer import evaluate, expected_parameters
@@ -35,5 +35,6 @@ __all__ = [
     "gamma",
     "parameter_name",
     "parameters_of",
+    "split",
     "sum_error",
 ]

@@ -198,10 +198,11 @@ class Rounded:
         factors: Float64Array | float = 0.0
         if self.flush:
             factors = v.largest.sum(axis=-1, keepdims=True) + rows
-        terms = block.weight.shape[1]
+        # A product with a weight of 0 is 0, and adding it rounds nothing.
+        terms = int(np.count_nonzero(block.weight, axis=1).max(initial=0))
         if block.bias is not None:
             expected, magnitude = expected + block.bias, magnitude + np.abs(block.bias)
-            terms += 1
+            terms += bool(block.bias.any())
         stored = rows if v.stored or not v.exact else 0.0
         return Sum(expected, below, above, magnitude, terms, stored, factors, True, _rows(v))
 

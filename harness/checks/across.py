@@ -10,7 +10,7 @@ from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
 from harness.judging.weights import travelled
-from harness.observe import Stored
+from harness.observe import Checkpoint
 from harness.verdicts import Verdict
 
 __all__ = ["across"]
@@ -19,14 +19,14 @@ __all__ = ["across"]
 @check(
     requirement="carried-across",
     difference="weights change on the way to another framework and back",
-    applies=aspect("files"),
+    applies=aspect("checkpoint"),
     partner=Partner.BACKEND,
     compares_two=True,
 )
 def across(evidence: Evidence) -> Iterator[Comparison]:
     """To another framework through its file, and back: the same bits at both ends."""
-    facts = evidence.observation.facts
-    if not isinstance(facts, Stored):
+    facts = evidence.observation.details
+    if not isinstance(facts, Checkpoint):
         return
     if facts.there is None or facts.back is None:
         message = "no other backend of this run takes these weights through a file"

@@ -22,9 +22,9 @@ from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import activation_interval
+from reference import Rounded, allowance
 from reference.arrays import BoolArray, Float64Array
-from reference.rounding import TANH_ULPS
+from reference import TANH_ULPS
 
 __all__ = ["activation"]
 
@@ -40,17 +40,17 @@ def _is_its_activation(case: Case) -> bool:
     return (
         sizes == (1, 1, 1, 1)
         and weights == {"weight_ih_l0": [1.0], "weight_hh_l0": [0.0]}
-        and case.h_0 is None
+        and not case.initial
         and bool((points[1:] >= points[:-1]).all())
         and not case.config.bidirectional
     )
 
 
 @check(
-    requirement="nonlinearity",
+    requirement="activation",
     difference="the activation alone errs more than 5 ulp, or breaks a law of it",
     applies=VALUES & SWEEP,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.ERROR, Probe.DIP, Probe.SATURATED),
     admits=_is_its_activation,
 )
@@ -69,7 +69,7 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
 def _parts(evidence: Evidence) -> Iterator[Comparison]:
     config, fmt = evidence.config, evidence.case.fmt
     x = evidence.case.x.ravel().astype(np.float64)
-    actual = evidence.forward.output.ravel()
+    actual = evidence.outputs["output"].ravel()
     y = actual.astype(np.float64)
 
     def locate(index: tuple[int, ...]) -> Worst:
@@ -85,9 +85,11 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         message = f"{result.failing} of {result.compared} points; worst at x = {at!r}"
         return replace(result, message=message)
 
-    interval = activation_interval(config.nonlinearity, x, np.zeros(x.shape), fmt)
-    ulps = TANH_ULPS if config.nonlinearity == "tanh" else 0.0
-    off = interval.expected + max(2 * ulps, 1.0) * fmt.ulp(interval.expected)
+    (name,) = config.cell.activations
+    op = Rounded(fmt)
+    interval = op.activation(name, op.given(evidence.case.x.ravel()))
+    allowed = allowance(name, interval.expected, fmt)
+    off = interval.expected + np.maximum(2 * allowed, fmt.ulp(interval.expected))
     resolved = (off > interval.high) | np.isinf(off)
     ratio = interval.ratio(y)
     subnormal = (np.abs(x) < fmt.smallest_normal) & (x != 0)
@@ -97,19 +99,19 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
     for high in RANGES:
         inside = ~subnormal & (np.abs(x) >= low) & (np.abs(x) < high)
         inside |= np.isinf(x) & (high == np.inf)
-        name = f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"
-        result = judged(name, interval.expected, ratio, inside)
+        part = f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"
+        result = judged(part, interval.expected, ratio, inside)
         yield stated(result, {Probe.ERROR: share(resolved, inside)})
         low = high
     before = np.maximum.accumulate(np.where(np.isnan(y), -np.inf, y))
     with np.errstate(all="ignore"):
-        falls = np.where(y < before, (before - y) / (2 * ulps * fmt.ulp(before)), 0.0)
+        falls = np.where(y < before, (before - y) / (2 * allowance(name, before, fmt)), 0.0)
     # A fall is measured from the point before: what is steep between two points hides it.
     climbed = np.diff(interval.expected, prepend=-np.inf)
-    dip = climbed < max(ulps, 1.0) * fmt.ulp(interval.expected)
+    dip = climbed < np.maximum(allowed, fmt.ulp(interval.expected))
     result = judged("monotone", np.maximum(y, before), falls, np.isfinite(y))
     yield stated(result, {Probe.DIP: share(dip, np.isfinite(y))})
-    if config.nonlinearity == "tanh":
+    if name == "tanh":
         mirrored = -y[::-1]
         yield judged("odd", mirrored, _all_or_nothing(y == mirrored))
         result = judged("bounded", np.clip(y, -1, 1), np.abs(y))

@@ -10,26 +10,26 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
-from harness.evidence import Evidence, locate_output
+from harness.evidence import Evidence, locate
 from harness.judging.applies import NUMBERS, TANH
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.rounding import TANH_ULPS
+from reference import TANH_ULPS
 
 __all__ = ["bounded"]
 
 
 @check(
-    requirement="nonlinearity",
+    requirement="activation",
     difference="outputs of tanh exceed 1",
     applies=NUMBERS & TANH,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.SATURATED,),
 )
 def bounded(evidence: Evidence) -> Iterator[Comparison]:
     """Outputs only: h_n is an output of a valid step (`last_state`) or an h_0 of any size."""
-    output = evidence.forward.output
+    output = evidence.outputs["output"]
     expected = np.clip(output.astype(np.float64), -1, 1)
     defined = np.broadcast_to(evidence.case.valid[:, :, None], output.shape) & np.isfinite(output)
     result = compare(
@@ -38,12 +38,12 @@ def bounded(evidence: Evidence) -> Iterator[Comparison]:
         expected,
         np.abs(output.astype(np.float64)),
         evidence.case.fmt,
-        locate_output(evidence.config),
+        locate(evidence.config, "output"),
         defined=defined,
     )
     if result.verdict == Verdict.FAIL:
-        own = evidence.own_activation()
-        explained = own is not None and float(np.nanmax(np.abs(output))) <= own.largest
+        own = evidence.own_activations()
+        explained = own is not None and float(np.nanmax(np.abs(output))) <= own.by_name["tanh"].largest
         result = replace(
             result,
             message=f"{result.failing} of {result.compared} outputs of tanh exceed 1",

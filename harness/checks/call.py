@@ -17,8 +17,8 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import CALL
-from harness.judging.replies import judge_answer, shapes_of
-from harness.observe import Reply
+from harness.judging.call_outcomes import judge_answer, shapes_of
+from harness.observe import CallOutcome
 from harness.verdicts import Verdict
 
 __all__ = ["call"]
@@ -32,10 +32,10 @@ __all__ = ["call"]
 def call(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison: what was made of the call."""
     about = CALLS[evidence.config.aspect]
-    facts, asked = evidence.observation.facts, make_call(evidence.config)
+    facts, asked = evidence.observation.details, make_call(evidence.config)
     if evidence.observation.trouble is not None:
         yield Comparison("outcome", Verdict.ERROR, 0, evidence.observation.trouble)
-    elif not isinstance(facts, Reply) or asked is None:
+    elif not isinstance(facts, CallOutcome) or asked is None:
         message = f"with these sizes nothing is changed: {about.says}"
         yield Comparison("outcome", Verdict.INCONCLUSIVE, 0, message)
     elif facts.ended:
@@ -54,13 +54,13 @@ def call(evidence: Evidence) -> Iterator[Comparison]:
         yield judge_answer(facts, asked)
 
 
-def _as_guessed(facts: Reply, guess: Case) -> bool:
+def _as_guessed(facts: CallOutcome, guess: Case) -> bool:
     """Whether an invalid call was answered as if it were this one."""
     answer = judge_answer(facts, Call((), {}, (), guess.weights, meaning=guess))
     return answer.verdict == Verdict.PASS
 
 
-def _refusal(facts: Reply, documented: str) -> Comparison:
+def _refusal(facts: CallOutcome, documented: str) -> Comparison:
     message = f"refused in the {facts.stage}: {facts.error}"
     if documented == VALID:
         return Comparison("outcome", Verdict.FAIL, 1, message, Cause.REFUSED)

@@ -9,7 +9,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import CALL
-from harness.observe import Reply
+from harness.observe import CallOutcome
 from harness.verdicts import Verdict
 
 __all__ = ["call_contained"]
@@ -22,15 +22,15 @@ __all__ = ["call_contained"]
 )
 def call_contained(evidence: Evidence) -> Iterator[Comparison]:
     """The call behind it: an error of one call belongs to that call."""
-    facts = evidence.observation.facts
-    if not isinstance(facts, Reply):
+    facts = evidence.observation.details
+    if not isinstance(facts, CallOutcome):
         return
-    verdict = Verdict.PASS if facts.afterwards is None else Verdict.FAIL
+    verdict = Verdict.PASS if facts.aftermath is None else Verdict.FAIL
     yield Comparison(
         "the call behind",
         verdict,
         1,
-        facts.afterwards or "",
+        facts.aftermath or "",
         Cause.UNEXPLAINED if verdict == Verdict.FAIL else None,
         ratio=0.0 if verdict == Verdict.PASS else None,
         requirement="contained-errors",

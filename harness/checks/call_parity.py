@@ -13,8 +13,8 @@ from harness.checks.registry import Partner, check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import CALL
-from harness.judging.replies import judge_arrays, malformed, shapes_of
-from harness.observe import Reply
+from harness.judging.call_outcomes import judge_arrays, malformed, shapes_of
+from harness.observe import CallOutcome
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
 from reference.arrays import Float64Array
@@ -34,8 +34,8 @@ def call_parity(evidence: Evidence) -> Iterator[Comparison]:
     peer = evidence.peer
     if peer is None:
         return
-    mine, theirs = evidence.observation.facts, peer.facts
-    if not isinstance(mine, Reply) or not isinstance(theirs, Reply):
+    mine, theirs = evidence.observation.details, peer.facts
+    if not isinstance(mine, CallOutcome) or not isinstance(theirs, CallOutcome):
         return
     part = f"outcome against {peer.backend}"
     ended = mine.ended or theirs.ended
@@ -55,13 +55,13 @@ def call_parity(evidence: Evidence) -> Iterator[Comparison]:
     )
 
 
-def _outcome(facts: Reply) -> str:
+def _outcome(facts: CallOutcome) -> str:
     if facts.error is not None:
         return f"{'ends' if facts.ended else 'refuses'} ({facts.error})"
     return f"accepts ({shapes_of(facts)})"
 
 
-def _agreement(part: str, evidence: Evidence, mine: Reply, theirs: Reply) -> Comparison:
+def _agreement(part: str, evidence: Evidence, mine: CallOutcome, theirs: CallOutcome) -> Comparison:
     """Both accept: the same answer, to twice the tolerance of what the call means."""
     if malformed(mine) or malformed(theirs):
         return Comparison(

@@ -27,12 +27,12 @@ __all__ = ["determinism"]
     requirement="function",
     difference="the same input gives other bits the second time",
     applies=NUMBERS | aspect("gradient"),
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.CARRY,),
     second_call=SecondCall.SAME,
 )
 def determinism(evidence: Evidence) -> Iterator[Comparison]:
-    repeats = evidence.observation.repeats
+    repeats = evidence.observation.reruns
     for repeat in repeats:
         alone = not (repeat.padding or repeat.neighbours)
         if alone or len(repeats) == 1:
@@ -53,7 +53,7 @@ def _by_flushing(
     evidence: Evidence, changed: Sequence[Change], again: Mapping[str, Array] | None
 ) -> bool:
     """Whether every change is one that flushing, measured of this implementation, may make."""
-    own = evidence.own_activation()
+    own = evidence.own_activations()
     if own is None or not own.flushes:
         return False
     larger = [change for change in changed if not change.subnormal]

@@ -8,7 +8,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.dropping import equal_answers, facts_of
+from harness.judging.dropout_calls import equal_answers, dropout_calls
 from harness.probes import Probe
 
 __all__ = ["dropout_inert"]
@@ -23,7 +23,7 @@ __all__ = ["dropout_inert"]
 )
 def dropout_inert(evidence: Evidence) -> Iterator[Comparison]:
     """Evaluation mode, before and after training mode, equals a layer without dropout, bitwise."""
-    facts = facts_of(evidence)
+    facts = dropout_calls(evidence)
     if facts is None:
         return
     message = "in evaluation mode the answer is not that of the same layer with dropout 0"

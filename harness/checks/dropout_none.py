@@ -9,7 +9,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import NO_DROPPING
-from harness.judging.dropping import each_call, equal_answers, facts_of
+from harness.judging.dropout_calls import each_call, equal_answers, dropout_calls
 from harness.probes import Probe
 
 __all__ = ["dropout_none"]
@@ -25,7 +25,7 @@ __all__ = ["dropout_none"]
 )
 def dropout_none(evidence: Evidence) -> Iterator[Comparison]:
     """One layer is the last one: it never drops. Nor does a dropout of 0."""
-    facts, config = facts_of(evidence), evidence.config
+    facts, config = dropout_calls(evidence), evidence.config
     if facts is None or (config.num_layers > 1 and config.dropout > 0):
         return
     message = "training mode changes an answer that no dropout applies to"

@@ -12,7 +12,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
-from harness.judging.dropping import each_call, facts_of, kept_values
+from harness.judging.dropout_calls import each_call, dropout_calls, kept_values
 from harness.judging.power import share, stated
 from harness.observe import Dropping, Forward
 from harness.probes import Probe
@@ -32,7 +32,7 @@ def dropout_states(evidence: Evidence) -> Iterator[Comparison]:
     """h_n: of the first layer what it is without dropout; of the last its last output; of those
     between, what comes through the dropouts below: 0 or kept by all, and 0 where one below is.
     """
-    facts, config = facts_of(evidence), evidence.config
+    facts, config = dropout_calls(evidence), evidence.config
     if facts is None or config.num_layers == 1 or config.dropout == 0:
         return
     yield from each_call(facts, "h_n", lambda part, call: _states(evidence, facts, part, call))

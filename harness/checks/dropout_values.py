@@ -10,9 +10,9 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison, compare
-from harness.evidence import Evidence, locate_output
+from harness.evidence import Evidence, locate
 from harness.judging.applies import DROPPING
-from harness.judging.dropping import each_call, facts_of, kept_values
+from harness.judging.dropout_calls import each_call, dropout_calls, kept_values
 from harness.judging.power import share, stated
 from harness.observe import Dropping, Forward
 from harness.probes import Probe
@@ -32,7 +32,7 @@ __all__ = ["dropout_values"]
 )
 def dropout_values(evidence: Evidence) -> Iterator[Comparison]:
     """Dropped elements are exactly 0; kept ones are scaled by 1 / (1 - p), then activated."""
-    facts, config = facts_of(evidence), evidence.config
+    facts, config = dropout_calls(evidence), evidence.config
     if facts is None or config.num_layers == 1 or config.dropout == 0:
         return
     state = facts.first.output.astype(np.float64)
@@ -63,7 +63,7 @@ def _kept(
         np.where(dropped, 0.0, expected),
         np.where(dropped, 0.0, ratio),
         evidence.case.fmt,
-        locate_output(config),
+        locate(config, "output"),
     )
     if result.verdict == Verdict.FAIL:
         message = f"{result.failing} elements are neither 0 nor the value over 1 - p"

@@ -15,7 +15,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
-from harness.evidence import Evidence, locate_output
+from harness.evidence import Evidence, locate
 from harness.judging.applies import INTEGERS
 from harness.judging.power import end_to_end_power, power_of, stated
 from harness.judging.steps import direction_steps
@@ -29,7 +29,7 @@ __all__ = ["exact_lane"]
     requirement="equation",
     difference="sums of small integers are not exact",
     applies=INTEGERS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW),
 )
 def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
@@ -54,9 +54,9 @@ def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
             )
             yield stated(_worded(result), power_of(evidence, steps, exact=exact))
     if everything_exact:
-        actual, expected = evidence.forward.output, evidence.oracle.exact.output
+        actual, expected = evidence.outputs["output"], evidence.oracle.exact.output
         ratio = np.where(actual == expected, 0.0, np.inf)
-        result = compare("output", actual, expected, ratio, fmt, locate_output(config))
+        result = compare("output", actual, expected, ratio, fmt, locate(config, "output"))
         power = end_to_end_power(evidence, "output", np.zeros(actual.shape))
         yield stated(_worded(result), power)
 

@@ -31,7 +31,7 @@ __all__ = ["forward_error"]
     requirement="same-functions",
     difference="outputs are further from the oracle, or another implementation, than calibrated",
     applies=NUMBERS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.BIAS, Probe.STATE, Probe.ROW),
     partner=Partner.BACKEND,
 )

@@ -30,7 +30,7 @@ GRID = 2**23
     requirement="initial-distribution",
     difference="fresh weights are not uniform within 1/sqrt(hidden_size)",
     probes=(Probe.SMALLEST_DISTANCE,),
-    applies=aspect("fresh"),
+    applies=aspect("initial"),
 )
 def fresh_distribution(evidence: Evidence) -> Iterator[Comparison]:
     """U(-1/sqrt(H), 1/sqrt(H)) for every kind of parameter, by exact tests, drawn independently."""

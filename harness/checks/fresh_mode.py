@@ -10,7 +10,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING, When
-from harness.judging.dropping import facts_of
+from harness.judging.dropout_calls import dropout_calls
 from harness.verdicts import Verdict
 
 __all__ = ["fresh_mode"]
@@ -23,7 +23,7 @@ __all__ = ["fresh_mode"]
 )
 def fresh_mode(evidence: Evidence) -> Iterator[Comparison]:
     """torch documents that a fresh layer is in training mode; so it drops."""
-    facts, config = facts_of(evidence), evidence.config
+    facts, config = dropout_calls(evidence), evidence.config
     if facts is None or facts.fresh is None or config.num_layers == 1 or config.dropout < 10:
         return
     comes, evaluated = facts.fresh

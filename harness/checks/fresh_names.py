@@ -18,7 +18,7 @@ __all__ = ["fresh_names"]
 @check(
     requirement="initial-names",
     difference="parameters have other names, shapes or dtypes",
-    applies=aspect("fresh"),
+    applies=aspect("initial"),
 )
 def fresh_names(evidence: Evidence) -> Iterator[Comparison]:
     """torch's names, each with torch's shape and the dtype asked for."""

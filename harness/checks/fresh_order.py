@@ -18,7 +18,7 @@ __all__ = ["fresh_order"]
 @check(
     requirement="initial-order",
     difference="parameters come in another order",
-    applies=aspect("fresh"),
+    applies=aspect("initial"),
 )
 def fresh_order(evidence: Evidence) -> Iterator[Comparison]:
     """torch's order: layer by layer, so that optimisers and flat vectors line up."""

@@ -18,7 +18,7 @@ __all__ = ["fresh_seed"]
 @check(
     requirement="initial-seed",
     difference="seeding does not reproduce fresh weights",
-    applies=aspect("fresh"),
+    applies=aspect("initial"),
 )
 def fresh_seed(evidence: Evidence) -> Iterator[Comparison]:
     """The same seed gives the same weights; another seed others."""

@@ -18,7 +18,7 @@ __all__ = ["fresh_side_effects"]
 @check(
     requirement="initial-side-effects",
     difference="building a layer moves NumPy's global generator",
-    applies=aspect("fresh"),
+    applies=aspect("initial"),
 )
 def fresh_side_effects(evidence: Evidence) -> Iterator[Comparison]:
     """Building a layer leaves NumPy's global generator, which is the user's, alone."""

@@ -26,19 +26,18 @@ from harness.evidence import Evidence
 from harness.judging.applies import aspect
 from harness.judging.gradient_power import differences
 from harness.judging.gradients import (
-    backpropagated,
     expected_gradients,
+    gradient_place,
     gradient_ratio,
-    magnitudes,
-    parameter_place,
+    gradients_at,
     tapes_of,
 )
 from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
+from reference import Bounded
 from reference.arrays import Array, BoolArray, Float64Array
-from reference.gradient import Bounded
 
 __all__ = ["gradient"]
 
@@ -51,25 +50,26 @@ Excuses = Mapping[Cause, Mapping[str, Bounded]]
     also=("gradient-x", "gradient-h-0", "gradient-signs"),
     difference="gradients that backpropagation through time cannot give",
     applies=aspect("gradient"),
-    needs=(Need.FORWARD, Need.GRADIENTS),
+    needs=(Need.OUTPUTS, Need.GRADIENTS),
     probes=(Probe.ZERO, Probe.SIGN, Probe.CARRY, Probe.ROW, Probe.STEP),
 )
 def gradient(evidence: Evidence) -> Iterator[Comparison]:
-    """One comparison for x, h_0 and each parameter; one for all proven signs."""
+    """One comparison for x, each initial state and each parameter; one for all proven signs."""
     derivatives = evidence.observation.derivatives
     if derivatives is None:
         return
     seen = all(same_states(evidence, layer) for layer in range(evidence.config.num_layers))
-    tapes = tapes_of(evidence, own=False)
-    expected = backpropagated(evidence, tapes, dict(evidence.case.weights))
-    off = differences(evidence, tapes, expected)
+    tapes = tapes_of(evidence)
+    found = gradients_at(evidence, tapes)
+    expected, off = found.by_name, differences(evidence, tapes, found)
     excuses = _excuses(evidence)
-    terms = magnitudes(evidence) if evidence.config.data == "ints" and _whole(evidence) else None
+    terms: Mapping[str, Bounded] | None = None
+    if evidence.config.data == "ints" and _whole(evidence):
+        terms = gradients_at(evidence, tapes, absolute=True).by_name
     for name, actual in derivatives.clean.items():
-        gradient = expected[name]
         exact = None if terms is None else terms[name].value < 2.0**evidence.case.fmt.precision
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
-        for result in _judge(evidence, name, actual, gradient, forgiven, exact, off[name]):
+        for result in _judge(evidence, name, actual, expected[name], forgiven, exact, off[name]):
             yield result if seen else unseen(result)
     result = _signs(evidence, derivatives.clean, expected, excuses)
     yield result if seen else unseen(result)
@@ -77,13 +77,15 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
 
 def _whole(evidence: Evidence) -> bool:
     """Whether all states are integers: `exact_lane` says so where they should be, and are not."""
-    outputs = (evidence.forward.output, *(one.output for one in evidence.observation.hidden))
+    outputs = [one["output"] for one in (evidence.outputs, *evidence.observation.hidden)]
     return all(bool((output == np.rint(output)).all()) for output in outputs)
 
 
 def requirement(name: str) -> str:
     """The requirement that a gradient, by the name of what it is of, speaks about."""
-    return {"x": "gradient-x", "h_0": "gradient-h-0"}.get(name, "gradient-parameters")
+    if name == "x":
+        return "gradient-x"
+    return "gradient-h-0" if name.endswith("_0") else "gradient-parameters"
 
 
 def _judge(
@@ -108,7 +110,7 @@ def _judge(
         elements = left & (gradient_ratio(actual, excused) <= 1)
         causes.append((cause, elements))
         left = left & ~elements
-    place = parameter_place(evidence, name)
+    place = gradient_place(evidence, name)
     bound = gradient.bound if exact is None else np.where(exact, 0.0, gradient.bound)
     shares = _power(gradient.value, bound, defined, off)
     for cause, elements in (*causes, (Cause.UNEXPLAINED, left)):
@@ -140,12 +142,14 @@ def _power(
 
 def _excuses(evidence: Evidence) -> Excuses:
     """Only what was measured of the implementation's activation, alone."""
-    own = evidence.own_activation()
+    own = evidence.own_activations()
     excuses: dict[Cause, Mapping[str, Bounded]] = {}
     if own is not None and own.flushes:
-        excuses[Cause.FLUSH] = expected_gradients(evidence, own=False, flushed=True)
-    if own is not None and own.errs and evidence.config.nonlinearity == "tanh":
-        excuses[Cause.ACTIVATION] = expected_gradients(evidence, own=True)
+        excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
+    if own is not None and own.errs:
+        excuses[Cause.ACTIVATION] = expected_gradients(
+            evidence, own=True, activation_error=own.error_range
+        )
     return excuses
 
 
@@ -173,7 +177,7 @@ def _signs(
         if first is None:
             at = tuple(int(i) for i in np.argwhere(opposite)[0])
             first = replace(
-                parameter_place(evidence, name)(at),
+                gradient_place(evidence, name)(at),
                 actual=float(actual[at]),
                 expected=float(gradient.value[at]),
                 bound=float(gradient.bound[at]),

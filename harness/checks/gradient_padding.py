@@ -20,7 +20,7 @@ from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence
 from harness.judging.applies import PADDING, aspect
-from harness.judging.gradients import parameter_place
+from harness.judging.gradients import gradient_place
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -37,7 +37,7 @@ def _has_padding(case: Case) -> bool:
     requirement="gradient-padding",
     difference="what stands in the padding reaches gradients",
     applies=aspect("gradient") & PADDING,
-    needs=(Need.FORWARD, Need.GRADIENTS),
+    needs=(Need.OUTPUTS, Need.GRADIENTS),
     probes=(Probe.PADDING,),
     admits=_has_padding,
 )
@@ -62,7 +62,7 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
         np.zeros(of_x.shape),
         ratio,
         case.fmt,
-        parameter_place(evidence, "x"),
+        gradient_place(evidence, "x"),
         defined=padding,
     )
     if of_padding.verdict == Verdict.FAIL:
@@ -73,11 +73,11 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
 
 def _compared(evidence: Evidence, name: str, found: Array, clean: Array) -> Comparison:
     """A gradient with something in the padding, and with zeros there."""
-    fmt, own = evidence.case.fmt, evidence.own_activation()
+    fmt, own = evidence.case.fmt, evidence.own_activations()
     # Adding 0 makes -0.0 and 0.0 one: the sign of a zero is no trace of the padding.
     zero = clean.dtype.type(0)
     found, clean = found + zero, clean + zero
-    result = compare_bits(name, found, clean, fmt, parameter_place(evidence, name), "")
+    result = compare_bits(name, found, clean, fmt, gradient_place(evidence, name), "")
     if result.verdict != Verdict.FAIL:
         return result
     flushes = own is not None and own.flushes

@@ -19,7 +19,7 @@ __all__ = ["inputs_unmodified"]
     requirement="function",
     difference="a call writes to its inputs",
     applies=aspect(FORWARD, "gradient", "steady"),
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
 )
 def inputs_unmodified(evidence: Evidence) -> Iterator[Comparison]:
     case, modified = evidence.case, evidence.observation.modified

@@ -10,7 +10,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare_bits
-from harness.evidence import Evidence, locate_states
+from harness.evidence import Evidence, locate
 from harness.judging.applies import NUMBERS
 from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Forward
@@ -25,7 +25,7 @@ __all__ = ["last_state"]
     requirement="h-n",
     difference="h_n is not the last valid output",
     applies=NUMBERS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.STATE, Probe.END, Probe.ROW),
 )
 def last_state(evidence: Evidence) -> Iterator[Comparison]:

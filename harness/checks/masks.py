@@ -173,7 +173,7 @@ class _Calls:
 
 
 def _calls(evidence: Evidence) -> _Calls | None:
-    facts, config = evidence.observation.facts, evidence.config
+    facts, config = evidence.observation.details, evidence.config
     if not isinstance(facts, Dropping) or config.num_layers == 1 or config.dropout == 0:
         return None
     masks = [call.output != 0 for call in (*facts.trained, *facts.later)]

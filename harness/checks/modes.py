@@ -15,7 +15,7 @@ from harness.judging.applies import CALL, NUMBERS
 from harness.judging.end_to_end import end_to_end
 from harness.judging.excuses import excuses
 from harness.judging.last_step import last_step_of
-from harness.observe import Reply
+from harness.observe import CallOutcome
 from harness.probes import Probe
 from harness.verdicts import Verdict
 
@@ -35,10 +35,10 @@ def modes(evidence: Evidence) -> Iterator[Comparison]:
     other = evidence.eager
     if other is None:
         return
-    mine, theirs = evidence.observation.facts, other.facts
-    if isinstance(mine, Reply) and isinstance(theirs, Reply):
+    mine, theirs = evidence.observation.details, other.facts
+    if isinstance(mine, CallOutcome) and isinstance(theirs, CallOutcome):
         yield replace(_outcomes(evidence, mine, theirs, other.backend), against=other.backend)
-    if other.forward is None or evidence.observation.forward is None:
+    if other.forward is None or evidence.observation.outputs is None:
         return
     last_step = last_step_of(evidence)
     for part in ("output", "h_n"):
@@ -46,7 +46,7 @@ def modes(evidence: Evidence) -> Iterator[Comparison]:
         yield from end_to_end(evidence, last_step, part, expected, excuses, against=other.backend)
 
 
-def _outcomes(evidence: Evidence, mine: Reply, theirs: Reply, other: str) -> Comparison:
+def _outcomes(evidence: Evidence, mine: CallOutcome, theirs: CallOutcome, other: str) -> Comparison:
     part = f"outcome against {other}"
     if (mine.error is None, mine.ended) == (theirs.error is None, theirs.ended):
         return Comparison(part, Verdict.PASS, 1, ratio=0.0)

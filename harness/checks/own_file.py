@@ -10,7 +10,7 @@ from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
 from harness.judging.weights import travelled
-from harness.observe import Stored
+from harness.observe import Checkpoint
 from harness.verdicts import Verdict
 
 __all__ = ["own_file"]
@@ -19,12 +19,12 @@ __all__ = ["own_file"]
 @check(
     requirement="carried-own-file",
     difference="weights change on the way through the own file format",
-    applies=aspect("files"),
+    applies=aspect("checkpoint"),
 )
 def own_file(evidence: Evidence) -> Iterator[Comparison]:
     """Saved and loaded by the framework's own functions: the same bits."""
-    facts = evidence.observation.facts
-    if isinstance(facts, Stored):
+    facts = evidence.observation.details
+    if isinstance(facts, Checkpoint):
         yield travelled("own file", facts.given, facts.own)
         size = evidence.case.x.size
         if facts.computes:

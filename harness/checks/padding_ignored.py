@@ -23,7 +23,7 @@ def _has_other_padding(case: Case) -> bool:
     requirement="lengths",
     difference="what stands in the padding changes valid outputs",
     applies=VALUES & PADDING,
-    needs=(Need.FORWARD, Need.SECOND_CALL),
+    needs=(Need.OUTPUTS, Need.SECOND_CALL),
     probes=(Probe.PADDING,),
     second_call=SecondCall.PADDING,
     admits=_has_other_padding,
@@ -31,7 +31,7 @@ def _has_other_padding(case: Case) -> bool:
 def padding_ignored(evidence: Evidence) -> Iterator[Comparison]:
     if evidence.case.valid.all():
         return
-    for repeat in evidence.observation.repeats:
+    for repeat in evidence.observation.reruns:
         if repeat.padding:
             message = "other numbers in the padding of x gave other bits"
             yield same_rows(evidence, repeat, message, Probe.PADDING)

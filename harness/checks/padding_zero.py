@@ -10,7 +10,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
-from harness.evidence import Evidence, locate_output
+from harness.evidence import Evidence, locate
 from harness.judging.applies import PADDING, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
@@ -24,11 +24,11 @@ __all__ = ["padding_zero"]
     requirement="lengths",
     difference="outputs in the padding are not zero",
     applies=VALUES & PADDING,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.HELD,),
 )
 def padding_zero(evidence: Evidence) -> Iterator[Comparison]:
-    output = evidence.forward.output
+    output = evidence.outputs["output"]
     padding = np.broadcast_to(~evidence.case.valid[:, :, None], output.shape)
     if not padding.any():
         return
@@ -38,7 +38,7 @@ def padding_zero(evidence: Evidence) -> Iterator[Comparison]:
         np.zeros(output.shape),
         np.where(output == 0, 0.0, np.inf),
         evidence.case.fmt,
-        locate_output(evidence.config),
+        locate(evidence.config, "output"),
         defined=padding,
     )
     if result.verdict == Verdict.FAIL:
@@ -51,4 +51,4 @@ def _held(evidence: Evidence) -> Array:
     """What would stand in the padding if the last state were carried through it, (T, B, D * H)."""
     config = evidence.config
     last = evidence.forward.h_n[-config.directions :]
-    return np.broadcast_to(np.concatenate(list(last), axis=1), evidence.forward.output.shape)
+    return np.broadcast_to(np.concatenate(list(last), axis=1), evidence.outputs["output"].shape)

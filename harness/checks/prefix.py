@@ -18,7 +18,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare, compare_bits
-from harness.evidence import Evidence, locate_states
+from harness.evidence import Evidence, locate
 from harness.judging.applies import LAYERS, STATES
 from harness.judging.excuses import flushed_extra
 from harness.judging.power import differs, share, stated
@@ -33,7 +33,7 @@ __all__ = ["prefix"]
     requirement="num-layers",
     difference="a stack's hidden layers differ from the same layers as a shorter stack",
     applies=STATES & LAYERS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.LAYER,),
 )
 def prefix(evidence: Evidence) -> Iterator[Comparison]:

@@ -4,7 +4,7 @@
     requirement="h-n",
     difference="h_n is not the last valid output",
     applies=NUMBERS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.STATE,),
 )
 def last_state(evidence: Evidence) -> Iterator[Comparison]:
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.aspects import CALLS
+from harness.aspects import CallAspect, aspect_of
 from harness.case import Case
 from harness.comparison import Comparison
 from harness.config import Config
@@ -46,7 +46,7 @@ Run = Callable[[Evidence], Iterator[Comparison]]
 class Need(Enum):
     """What must have been observed before a check is asked."""
 
-    FORWARD = "two well-formed arrays"
+    OUTPUTS = "well-formed outputs"
     SECOND_CALL = "a second call"
     GRADIENTS = "gradients"
 
@@ -108,7 +108,8 @@ class Check:
     def requirement_of(self, config: Config, comparison: Comparison) -> str:
         if comparison.requirement is not None:
             return comparison.requirement
-        return self.requirement or CALLS[config.aspect].requirement
+        about = aspect_of(config)
+        return self.requirement or (about.requirement if isinstance(about, CallAspect) else "")
 
 
 _REGISTER: dict[str, Check] = {}

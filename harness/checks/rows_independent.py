@@ -28,7 +28,7 @@ from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import Format
 from reference.arrays import Float64Array
-from reference.rounding import TANH_ULPS
+from reference import TANH_ULPS
 
 __all__ = ["rows_independent"]
 
@@ -41,13 +41,13 @@ def _has_other_neighbours(case: Case) -> bool:
     requirement="batch",
     difference="one batch row changes another, or a row's place matters",
     applies=NUMBERS & ROWS,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.NEIGHBOURS, Probe.ROW),
     second_call=SecondCall.NEIGHBOURS,
     admits=_has_other_neighbours,
 )
 def rows_independent(evidence: Evidence) -> Iterator[Comparison]:
-    for repeat in evidence.observation.repeats:
+    for repeat in evidence.observation.reruns:
         if repeat.neighbours and not repeat.kept.all():
             message = "other numbers in other batch rows gave other bits"
             yield same_rows(evidence, repeat, message, Probe.NEIGHBOURS)
@@ -113,7 +113,7 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     power = {Probe.ROW: share(mixed, defined)}
     if result.verdict != Verdict.FAIL:
         return stated(result, power)
-    own = evidence.own_activation()
+    own = evidence.own_activations()
     flush = evidence.case.fmt.smallest_normal * (
         2 * steps.terms + 2 + steps.factors[:, one] + steps.factors[:, two]
     )

@@ -27,8 +27,8 @@ def shape_dtype(evidence: Evidence) -> Iterator[Comparison]:
         yield Comparison(
             "output and h_n", Verdict.FAIL, 0, observation.trouble or "", Cause.UNEXPLAINED
         )
-    elif isinstance(observation.facts, Dropping):
-        forward = observation.facts.evaluated
+    elif isinstance(observation.details, Dropping):
+        forward = observation.details.evaluated
         yield Comparison("output and h_n", Verdict.PASS, forward.output.size + forward.h_n.size)
     elif observation.forward is not None:
         forward = observation.forward

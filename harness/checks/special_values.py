@@ -26,8 +26,8 @@ from harness.judging.power import share, stated
 from harness.judging.steps import DirectionSteps, direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import exact_activation, layer_names
-from reference.arrays import BoolArray, Float64Array
+from reference import Parameters, Rounded
+from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = ["special_values"]
 
@@ -37,7 +37,7 @@ __all__ = ["special_values"]
     also=("infinity",),
     difference="NaN or an infinity does not come out as the equation and IEEE 754 say",
     applies=VALUES & SPECIAL,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.ZERO,),
 )
 def special_values(evidence: Evidence) -> Iterator[Comparison]:
@@ -48,14 +48,14 @@ def special_values(evidence: Evidence) -> Iterator[Comparison]:
         seen = same_states(evidence, layer)
         sides = [direction_steps(evidence, layer, d == 1) for d in range(config.directions)]
         stored |= np.any([_overflowed(steps) for steps in sides], axis=0)
-        for direction, steps in enumerate(sides):
-            with np.errstate(all="ignore"):
-                expected = exact_activation(config.nonlinearity, steps.a)
-                actual = steps.actual.astype(np.float64)
+        for steps in sides:
+            expected = steps.interval.expected
+            actual = steps.actual.astype(np.float64)
+            with np.errstate(invalid="ignore"):
                 same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-            judged = (case.valid & ~stored)[:, :, None] & ~np.isfinite(steps.a)
-            infinite = judged & np.isinf(steps.a) & ~_overflows(evidence, layer, direction == 1)
-            for kind, elements in (("nan", judged & np.isnan(steps.a)), ("infinity", infinite)):
+            judged = (case.valid & ~stored)[:, :, None] & ~steps.finite
+            infinite = judged & ~np.isnan(expected) & ~_overflows(steps)
+            for kind, elements in (("nan", judged & np.isnan(expected)), ("infinity", infinite)):
                 if not elements.any():
                     continue
                 result = compare(
@@ -70,7 +70,7 @@ def special_values(evidence: Evidence) -> Iterator[Comparison]:
                 result = replace(result, requirement=kind)
                 if result.verdict == Verdict.FAIL:
                     message = f"{result.failing} of {result.compared} states must be " + (
-                        "NaN" if kind == "nan" else "what the activation gives of an infinity"
+                        "NaN" if kind == "nan" else "what the equation gives of an infinity"
                     )
                     zeroed = (actual == 0) | same | ~elements
                     cause = Cause.NAN if kind == "nan" and zeroed.all() else Cause.UNEXPLAINED
@@ -81,31 +81,41 @@ def special_values(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def _overflowed(steps: DirectionSteps) -> BoolArray:
-    """(B,): rows with an infinite state whose pre-activation is finite."""
-    found: BoolArray = (np.isinf(steps.actual) & np.isfinite(steps.a)).any(axis=(0, 2))
+    """(B,): rows with an infinite state of which all sums are finite."""
+    found: BoolArray = (np.isinf(steps.actual) & steps.finite).any(axis=(0, 2))
     return found
 
 
-def _overflows(evidence: Evidence, layer: int, reverse: bool) -> BoolArray:
-    """Where the finite terms alone may overflow: then an infinity may legally meet another."""
-    config, case = evidence.config, evidence.case
-    outputs = [*(one.output for one in evidence.observation.hidden), evidence.forward.output]
-    w_ih, w_hh, *biases = (case.weights[n] for n in layer_names(layer, reverse, config.bias))
-    x = case.x if layer == 0 else outputs[layer - 1]
-    states = outputs[layer][
-        ..., slice(config.hidden_size, None) if reverse else slice(config.hidden_size)
-    ]
-    largest = np.max(_finite(states), initial=0.0)
-    if case.h_0 is not None:
-        largest = max(largest, np.max(_finite(case.h_0), initial=0.0))
+def _overflows(steps: DirectionSteps) -> BoolArray:
+    """Where the finite terms alone may overflow: then an infinity may legally meet another.
+
+    Of the states it counts the largest that any step started from.
+    """
+    fmt = steps.case.fmt
+    op = Rounded(fmt)
+    parameters = Parameters(
+        {
+            key: replace(
+                block,
+                weight=_finite(block.weight),
+                bias=None if block.bias is None else _finite(block.bias),
+            )
+            for key, block in steps.parameters.blocks.items()
+        }
+    )
+    states = {
+        name: op.given(np.full(array.shape, np.max(_finite(array), initial=0.0)))
+        for name, array in steps.before.items()
+    }
     with np.errstate(all="ignore"):
-        magnitude = _finite(x) @ _finite(w_ih).T + largest * _finite(w_hh).sum(axis=1)
-        magnitude = magnitude + sum(_finite(b) for b in biases)
-    overflows: BoolArray = magnitude >= case.fmt.largest / 2
-    return overflows
+        steps.cell.equation(op, parameters, op.given(_finite(steps.x)), states)
+    found = np.zeros(steps.actual.shape, bool)
+    for argument in op.arguments:
+        found |= argument.magnitude >= fmt.largest / 2
+    return found
 
 
-def _finite(array: Float64Array) -> Float64Array:
+def _finite(array: Array) -> Float64Array:
     """Magnitudes, with 0 where there is none."""
     exact = array.astype(np.float64)
     return np.where(np.isfinite(exact), np.abs(exact), 0.0)

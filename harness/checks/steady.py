@@ -10,7 +10,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.checks.registry import Need, SecondCall, check
 from harness.comparison import Comparison, compare_bits
-from harness.evidence import Evidence, locate_output, locate_states
+from harness.evidence import Evidence, locate
 from harness.judging.applies import aspect
 from harness.judging.excuses import flushed_extra
 from harness.observe import Forward, Series, Steady
@@ -23,14 +23,14 @@ __all__ = ["steady"]
 @check(
     requirement="steady",
     difference="the same call gives other bits now and then",
-    applies=aspect("steady"),
-    needs=(Need.FORWARD,),
+    applies=aspect("repeated"),
+    needs=(Need.OUTPUTS,),
     second_call=SecondCall.SAME,
 )
 def steady(evidence: Evidence) -> Iterator[Comparison]:
     """A comparison for each series of calls."""
-    facts = evidence.observation.facts
-    if not isinstance(facts, Steady) or evidence.observation.forward is None:
+    facts = evidence.observation.details
+    if not isinstance(facts, Steady) or evidence.observation.outputs is None:
         return
     for series in facts.series:
         yield _judge(evidence, series)
@@ -47,7 +47,7 @@ def _judge(evidence: Evidence, series: Series) -> Comparison:
         series.other.output,
         first.output,
         fmt,
-        locate_output(evidence.config),
+        locate(evidence.config, "output"),
         message,
     )
     if output.verdict != Verdict.FAIL:

@@ -1,6 +1,6 @@
 """Every step of every layer, judged against the implementation's own previous state.
 
-The check that decides. No error accumulates, so the bound of `reference.rounding` is tight at
+The check that decides. No error accumulates, so the bound of `reference.intervals` is tight at
 any length, and a ratio above 1 is a proof: no legal evaluation of the documented equation in
 this precision, from this state, gives this value.
 """
@@ -22,7 +22,7 @@ from harness.judging.power import power_of, stated
 from harness.judging.steps import DirectionSteps, direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import activation_interval
+from reference import Interval
 from reference.arrays import BoolArray, Float64Array
 
 __all__ = ["step_residual"]
@@ -32,7 +32,7 @@ __all__ = ["step_residual"]
     requirement="equation",
     difference="states that no legal evaluation of the equation gives",
     applies=STATES,
-    needs=(Need.FORWARD,),
+    needs=(Need.OUTPUTS,),
     probes=(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW),
 )
 def step_residual(evidence: Evidence) -> Iterator[Comparison]:
@@ -57,7 +57,7 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
     left = bad
     for cause, explains in (
         (Cause.FLUSH, _flush),
-        (Cause.ACTIVATION, _own_activation),
+        (Cause.ACTIVATION, _own_activations),
         (Cause.UNEXPLAINED, _all),
     ):
         elements = left & explains(evidence, steps)
@@ -70,45 +70,37 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
 
 
 def _all(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
-    return np.ones(steps.a.shape, bool)
+    return np.ones(steps.actual.shape, bool)
 
 
 def _flush(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
     """Which elements flushing subnormals to zero explains, and nothing else is forgiven.
 
-    With it, any operand or result below the smallest normal number v may count as zero. A
-    flushed result errs by v at most, n products and n sums; a flushed factor by v times the
-    other factor; the state itself by v. Only a backend that was seen to flush is forgiven.
+    Only a backend that was seen to flush is forgiven.
     """
-    own = evidence.own_activation()
+    own = evidence.own_activations()
     if own is None or not own.flushes:
-        return np.zeros(steps.a.shape, bool)
-    tiny = evidence.case.fmt.smallest_normal
-    with np.errstate(all="ignore"):
-        error = steps.error + tiny * (2 * steps.terms + steps.factors)
-        interval = activation_interval(
-            evidence.config.nonlinearity, steps.a, error, evidence.case.fmt
-        )
-        actual = steps.actual.astype(np.float64)
-        explained: BoolArray = (actual >= interval.low - tiny) & (actual <= interval.high + tiny)
-    return explained
+        return np.zeros(steps.actual.shape, bool)
+    return _within(steps, steps.read(flushed=True)[1])
 
 
-def _own_activation(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
-    """Which elements the backend's own activation explains, and nothing else is forgiven.
+def _own_activations(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
+    """Which elements the backend's own activations explain, and nothing else is forgiven.
 
-    The activation's value anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
+    The value of an activation anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
     and act(a + E) plus the largest error measured there; the widening is as before. One
     that nowhere errs more than it may explains nothing.
     """
-    own = evidence.own_activation()
+    own = evidence.own_activations()
     if own is None or not own.errs:
-        return np.zeros(steps.a.shape, bool)
-    with np.errstate(all="ignore"):
-        smallest, largest = own.error_range(steps.a - steps.error, steps.a + steps.error)
-        actual = steps.actual.astype(np.float64)
-        low, high = steps.interval.low + smallest, steps.interval.high + largest
-        explained: BoolArray = (actual >= low) & (actual <= high)
+        return np.zeros(steps.actual.shape, bool)
+    return _within(steps, steps.read(activation_error=own.error_range)[1])
+
+
+def _within(steps: DirectionSteps, interval: Interval) -> BoolArray:
+    actual = steps.actual.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        explained: BoolArray = (actual >= interval.low) & (actual <= interval.high)
     return explained
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.aspects import CALLS, FORWARD
+from harness.aspects import VALUES as ASKED_VALUES
 from harness.config import Config
 
 __all__ = [
@@ -48,7 +48,7 @@ class When:
 
 
 def _has_padding(config: Config) -> bool:
-    return config.lengths == "empties" or (config.lengths == "ragged" and config.steps > 1)
+    return config.lengths == "emptyrows" or (config.lengths == "ragged" and config.steps > 1)
 
 
 def aspect(*names: str) -> When:
@@ -57,21 +57,21 @@ def aspect(*names: str) -> When:
 
 
 ALWAYS = When("always", lambda config: True)
-CALL = When("calls", lambda config: config.aspect in CALLS)
-VALUES = When("values", lambda config: config.aspect == FORWARD)
+CALL = When("calls", lambda config: config.is_call)
+VALUES = When("values", lambda config: config.aspect == ASKED_VALUES)
 NOT_A_SWEEP = When("no sweep of an activation", lambda config: config.data != "sweep")
 NUMBERS = VALUES & NOT_A_SWEEP
 STATES = When(
     "values and gradients, no sweep of an activation",
-    lambda c: c.aspect in (FORWARD, "gradient") and c.data != "sweep",
+    lambda c: c.aspect in (ASKED_VALUES, "gradient") and c.data != "sweep",
 )
 """States are asked for their own sake, or for gradients, which rest on them."""
 PADDING = When("some row is padded", _has_padding)
-NO_CALL = When("all but calls", lambda config: config.aspect not in CALLS)
+NO_CALL = When("all but calls", lambda config: not config.is_call)
 SWEEP = When("the sweep of an activation", lambda config: config.data == "sweep")
 INTEGERS = When("small integers", lambda config: config.data == "ints")
 SPECIAL = When("NaN and infinities", lambda config: config.data == "special")
-TANH = When("tanh", lambda config: config.nonlinearity == "tanh")
+TANH = When("states are values of tanh", lambda config: config.cell.activations == ("tanh",))
 ROWS = When("several batch rows", lambda config: config.batch > 1)
 LAYERS = When("several layers", lambda config: config.num_layers > 1)
 _DROPS = When("dropout between layers", lambda config: config.num_layers > 1 and config.dropout > 0)

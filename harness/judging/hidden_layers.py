@@ -15,11 +15,12 @@ _UNSEEN = "the stack's own hidden states were not seen: a shorter stack gives ot
 
 
 def same_states(evidence: Evidence, layers: int) -> bool:
-    """Whether the first `layers` layers of the stack were seen: bits of h_n equal; 0 layers are."""
+    """Whether the first `layers` layers were seen: final states equal; 0 layers are."""
     if layers == 0:
         return True
-    prefix = evidence.observation.hidden[layers - 1].h_n
-    return same_bits(evidence.forward.h_n[: len(prefix)], prefix)
+    prefix = evidence.observation.hidden[layers - 1]
+    finals = [name for name in prefix if name != "output"]
+    return all(same_bits(evidence.outputs[n][: len(prefix[n])], prefix[n]) for n in finals)
 
 
 def unseen(result: Comparison) -> Comparison:

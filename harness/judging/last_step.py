@@ -5,32 +5,39 @@ Both are taken from the steps at the implementation's own states (`harness.judgi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.evidence import Evidence
 from harness.judging.steps import DirectionSteps, direction_steps
-from harness.observe import Forward
-from reference.arrays import BoolArray, Float64Array
+from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = ["LastStep", "last_step_of"]
 
 
 @dataclass(frozen=True)
 class LastStep:
-    """`error` is how far the last step alone may legally carry output and h_n from the equation's
+    """`error` is how far the last step alone may legally carry each output from the equation's
     value at its own previous state. `overflow` says, in those shapes, which elements may be
     infinite, or what follows from that, though the exact value is not: some order of
     summation overflows in a step that they depend on.
     """
 
-    error: Forward
-    overflow: Forward
+    error: Mapping[str, Array]
+    overflow: Mapping[str, Array]
 
 
 def last_step_of(evidence: Evidence) -> LastStep:
-    """Of all layers and directions."""
+    """Of all layers and directions; made once for each piece of evidence."""
+    if LastStep not in evidence.made:
+        evidence.made[LastStep] = _last_step_of(evidence)
+    made: LastStep = evidence.made[LastStep]
+    return made
+
+
+def _last_step_of(evidence: Evidence) -> LastStep:
     config, case = evidence.config, evidence.case
     layers = [
         [direction_steps(evidence, layer, d == 1) for d in range(config.directions)]
@@ -49,31 +56,28 @@ def last_step_of(evidence: Evidence) -> LastStep:
         for d, width in enumerate(layer)
     ]
     output = np.concatenate(widths[-1], axis=2)
-    h_n = np.stack(ends)
+    final = f"{config.cell.states[0]}_n"
     return LastStep(
-        Forward(np.where(case.valid[:, :, None], output, 0.0), h_n),
-        Forward(
-            np.broadcast_to(overflow[:, :, None], output.shape),
-            np.broadcast_to(overflow.any(axis=0)[None, :, None], h_n.shape),
-        ),
+        {"output": np.where(case.valid[:, :, None], output, 0.0), final: np.stack(ends)},
+        {
+            "output": np.broadcast_to(overflow[:, :, None], output.shape),
+            final: np.broadcast_to(overflow.any(axis=0)[None, :, None], np.stack(ends).shape),
+        },
     )
 
 
 def _width(steps: DirectionSteps) -> Float64Array:
     """The larger of the two sides of each interval; 0 where there is none."""
-    interval = steps.interval
     with np.errstate(all="ignore"):
-        width = np.maximum(interval.high - interval.expected, interval.expected - interval.low)
-    return np.where(steps.defined, width, 0.0)
+        return np.where(steps.defined, steps.interval.half_width, 0.0)
 
 
 def _overflow(evidence: Evidence, steps: list[DirectionSteps]) -> BoolArray:
     """(T, B). It stays from a step to all later ones; with two directions there is no later."""
-    largest = evidence.case.fmt.largest
     with np.errstate(all="ignore"):
         # From finite operands; what comes of infinite ones is a question of its own.
-        here = [np.isfinite(s.factors) & ~(s.magnitude + s.error < largest) for s in steps]
-    found: BoolArray = np.any([h.any(axis=2) for h in here], axis=0) & evidence.case.valid
+        here = [s.operands_finite & s.overflows.any(axis=2) for s in steps]
+    found: BoolArray = np.any(here, axis=0) & evidence.case.valid
     if evidence.config.bidirectional:
         return np.broadcast_to(found.any(axis=0), found.shape)
     later: BoolArray = np.maximum.accumulate(found, axis=0)

@@ -18,11 +18,11 @@ import numpy as np
 
 from harness.comparison import Comparison
 from harness.evidence import Evidence
-from harness.faults import has_state
 from harness.judging.steps import DirectionSteps
+from harness.oracle import has_state
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import exact_activation
+from reference import Parameters
 from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = [
@@ -78,44 +78,52 @@ def power_of(
     config, among = evidence.config, steps.defined if exact is None else exact
     if not evidence.case.valid.any():
         return {}
-    with np.errstate(all="ignore"):
-        changes: dict[Probe, Float64Array] = {Probe.INPUT: -steps.from_input}
-        if config.bias:
-            changes[Probe.BIAS] = np.broadcast_to(-steps.b_hh, steps.a.shape)
-        if has_state(evidence.case):
-            changes[Probe.STATE] = _state_before(steps) - steps.from_state
-        if config.batch > 1:
-            both = steps.from_input + steps.from_state
-            changes[Probe.ROW] = neighbours(both) - both
-        power = {}
-        for name, change in changes.items():
-            possible = (change != 0) & np.isfinite(change)
-            faulty = exact_activation(config.nonlinearity, steps.a + change)
+    faulty = {Probe.INPUT: steps.exact(x=np.zeros_like(steps.x))}
+    if config.bias:
+        faulty[Probe.BIAS] = steps.exact(parameters=_without_recurrent_biases(steps.parameters))
+    if has_state(evidence.case):
+        earlier = {name: _shifted(array, steps.reverse) for name, array in steps.before.items()}
+        faulty[Probe.STATE] = steps.exact(before=earlier)
+    if config.batch > 1:
+        states = {name: neighbours(array) for name, array in steps.before.items()}
+        faulty[Probe.ROW] = steps.exact(x=neighbours(steps.x), before=states)
+    power = {}
+    with np.errstate(invalid="ignore"):
+        for name, value in faulty.items():
             if exact is None:
-                seen = (faulty < steps.interval.low) | (faulty > steps.interval.high)
+                seen = (value < steps.interval.low) | (value > steps.interval.high)
             else:
-                seen = faulty != steps.interval.expected
-            power[name] = share(seen & possible, among)
+                seen = value != steps.interval.expected
+            power[name] = share(seen & np.isfinite(value), among)
     return power
 
 
-def _state_before(steps: DirectionSteps) -> Float64Array:
-    """W_hh times the state before last; zero where there is none."""
-    earlier = np.zeros_like(steps.from_state)
-    if steps.reverse:
-        earlier[:-1] = steps.from_state[1:]
+def _shifted(before: Array, reverse: bool) -> Array:
+    """The states from which the steps before started; zero where there is none."""
+    earlier = np.zeros_like(before)
+    if reverse:
+        earlier[:-1] = before[1:]
     else:
-        earlier[1:] = steps.from_state[:-1]
+        earlier[1:] = before[:-1]
     return earlier
+
+
+def _without_recurrent_biases(parameters: Parameters) -> Parameters:
+    return Parameters(
+        {
+            (kind, gate): replace(block, bias=None) if kind == "hh" else block
+            for (kind, gate), block in parameters.blocks.items()
+        }
+    )
 
 
 def end_to_end_power(
     evidence: Evidence, part: str, allowed: Float64Array, among: BoolArray | None = None
 ) -> dict[Probe, float]:
-    """Share of output or h_n (`part`) that the faults of `harness.faults` move beyond `allowed`."""
-    exact = getattr(evidence.oracle.exact, part)
+    """Share of an output (`part`) that the faults of `Oracle.faulty` move beyond `allowed`."""
+    exact = evidence.oracle.exact[part]
     with np.errstate(all="ignore"):
         return {
-            name: share(~(np.abs(getattr(there, part) - exact) <= allowed), among)
+            name: share(~(np.abs(there[part] - exact) <= allowed), among)
             for name, there in evidence.oracle.faulty.items()
         }

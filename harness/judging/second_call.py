@@ -6,41 +6,43 @@ that the first one ended with), `padding` and `neighbours` (what was changed the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from harness.case import Case, perturb
+from harness.case import Case, changed
 from harness.causes import Cause
 from harness.comparison import Comparison, Worst, compare_bits
-from harness.evidence import Evidence, locate_output
+from harness.evidence import Evidence, locate
 from harness.judging.excuses import flushed_extra
 from harness.judging.power import differs, neighbours, share, stated
-from harness.observe import Repeat
+from harness.observe import Rerun
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import Array
 
 __all__ = ["is_other", "same_rows"]
+
+Place = Callable[[tuple[int, ...]], Worst]
 
 
 def is_other(case: Case) -> bool:
     """Whether the second call is given something else than the first."""
-    return case.again is None or case.again.tobytes() != case.x.tobytes()
+    return case.second_x is None or case.second_x.tobytes() != case.x.tobytes()
 
 
-def same_rows(evidence: Evidence, repeat: Repeat, message: str, probe: Probe) -> Comparison:
-    """The kept rows of output and h_n, bit for bit; with the power against `probe`."""
+def same_rows(evidence: Evidence, rerun: Rerun, message: str, probe: Probe) -> Comparison:
+    """The kept rows of all outputs, bit for bit; with the power against `probe`."""
     shares = {Probe.CARRY: _carry, Probe.PADDING: _padding, Probe.NEIGHBOURS: _neighbours}
-    result = _attributed(evidence, repeat, _same_rows(evidence, repeat, message))
-    return stated(result, {probe: shares[probe](evidence, repeat)})
+    result = _attributed(evidence, rerun, _same_rows(evidence, rerun, message))
+    return stated(result, {probe: shares[probe](evidence, rerun)})
 
 
-def _attributed(evidence: Evidence, repeat: Repeat, result: Comparison) -> Comparison:
+def _attributed(evidence: Evidence, rerun: Rerun, result: Comparison) -> Comparison:
     """Where the same input already gives other bits, that other padding does proves nothing."""
-    if result.cause != Cause.UNEXPLAINED or not (repeat.padding or repeat.neighbours):
+    if result.cause != Cause.UNEXPLAINED or not (rerun.padding or rerun.neighbours):
         return result
-    for other in evidence.observation.repeats:
+    for other in evidence.observation.reruns:
         if not (other.padding or other.neighbours):
             alone = _same_rows(evidence, other, "")
             if alone.cause == Cause.UNEXPLAINED:
@@ -49,60 +51,70 @@ def _attributed(evidence: Evidence, repeat: Repeat, result: Comparison) -> Compa
     return result
 
 
-def _carry(evidence: Evidence, repeat: Repeat) -> float:
+def _carry(evidence: Evidence, rerun: Rerun) -> float:
     """Share of kept states (row, unit) that the first call left other than it found them."""
-    h_n = evidence.forward.h_n
-    h_0 = np.zeros_like(h_n) if evidence.case.h_0 is None else evidence.case.h_0
-    return share(differs(h_n, h_0)[:, repeat.kept])
+    different = []
+    for state in evidence.config.cell.states:
+        end = evidence.outputs[f"{state}_n"]
+        start = evidence.case.inputs.get(f"{state}_0", np.zeros_like(end))
+        different.append(differs(end, start)[:, rerun.kept])
+    return share(np.concatenate(different))
 
 
-def _padding(evidence: Evidence, repeat: Repeat) -> float:
+def _padding(evidence: Evidence, rerun: Rerun) -> float:
     """Share of kept rows whose padding of x was another one in the second call."""
     case = evidence.case
-    x, _, _ = perturb(case, padding=True, neighbours=False)
-    changed = differs(x, case.x) & ~case.valid[:, :, None]
-    return share(changed.any(axis=(0, 2))[repeat.kept])
+    other, _ = changed(case, padding=True, neighbours=False)
+    different = differs(other.x, case.x) & ~case.valid[:, :, None]
+    return share(different.any(axis=(0, 2))[rerun.kept])
 
 
-def _neighbours(evidence: Evidence, repeat: Repeat) -> float:
+def _neighbours(evidence: Evidence, rerun: Rerun) -> float:
     """Share of the outputs beside kept rows that are others in the second call."""
-    first, second = (neighbours(f.output) for f in (evidence.forward, repeat.forward))
-    return share(differs(first, second)[:, repeat.kept])
+    first, second = (neighbours(o["output"]) for o in (evidence.outputs, rerun.outputs))
+    return share(differs(first, second)[:, rerun.kept])
 
 
-def _same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
-    """The kept rows of output and h_n, bit for bit.
+def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
+    """The kept rows of every output, bit for bit; of several that differ the worst.
 
     The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
     the two calls can make it, and not established otherwise.
     """
-    config, kept, rows = evidence.config, repeat.kept, np.flatnonzero(repeat.kept)
+    fmt, kept = evidence.case.fmt, rerun.kept
+    rows = np.flatnonzero(kept)
+    results = []
+    for name, first in evidence.outputs.items():
+        place = locate(evidence.config, name)
 
-    def both(output: Array, h_n: Array) -> Array:
-        """Output and h_n of the kept rows as one array (T + L, B, D * H)."""
-        sides = [h_n[d :: config.directions] for d in range(config.directions)]
-        rows_of_all: Array = np.concatenate([output, np.concatenate(sides, axis=2)])[:, kept]
-        return rows_of_all
+        def at(index: tuple[int, ...], place: Place = place) -> Worst:
+            return place((index[0], int(rows[index[1]]), index[2]))
 
-    def locate(index: tuple[int, ...]) -> Worst:
-        step, row, feature = index
-        where = locate_output(config)((step, int(rows[row]), feature))
-        if step < config.steps:
-            return where
-        return replace(where, output="h_n", layer=step - config.steps, step=None)
-
-    first = both(evidence.forward.output, evidence.forward.h_n)
-    second = both(repeat.forward.output, repeat.forward.h_n)
-    result = compare_bits("second call", second, first, evidence.case.fmt, locate, message)
+        second = rerun.outputs[name][:, kept]
+        results.append(compare_bits("second call", second, first[:, kept], fmt, at, message))
+    result = next((one for one in results if one.verdict == Verdict.FAIL), results[0])
+    compared = sum(one.compared for one in results)
+    result = replace(result, compared=compared, failing=sum(one.failing for one in results))
     if result.verdict != Verdict.FAIL:
         return result
+    flushed = _within_flushing(evidence, rerun)
+    return replace(result, cause=Cause.FLUSH if flushed else Cause.UNEXPLAINED)
+
+
+def _within_flushing(evidence: Evidence, rerun: Rerun) -> bool:
     extra = flushed_extra(evidence)
     if extra is None:
-        return replace(result, cause=Cause.UNEXPLAINED)
+        return False
+    kept = rerun.kept
     with np.errstate(all="ignore"):
-        distance = np.abs(second.astype(np.float64) - first.astype(np.float64))
-    steps = config.steps
-    flushed = (distance[:steps] <= extra.output[:, kept]).all() and (
-        distance[steps:] <= extra.h_n[:, kept]
-    ).all()
-    return replace(result, cause=Cause.FLUSH if flushed else Cause.UNEXPLAINED)
+        return all(
+            bool(
+                (
+                    np.abs(rerun.outputs[name].astype(np.float64) - first.astype(np.float64))[
+                        :, kept
+                    ]
+                    <= extra[name][:, kept]
+                ).all()
+            )
+            for name, first in evidence.outputs.items()
+        )

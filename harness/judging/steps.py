@@ -1,46 +1,45 @@
-"""One direction of one layer, every step evaluated in float64 from the backend's own states."""
+"""One direction of one layer, every step evaluated from the backend's own states."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from harness.case import Case
 from harness.comparison import Worst
 from harness.evidence import Evidence
-from reference import Interval, activation_interval, layer_names, step_error
+from reference import Cell, Exact, Interval, Parameters, Rounded, parameters_of
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import previous_states
+from reference.intervals import ErrorRange
 
 __all__ = ["DirectionSteps", "direction_steps"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DirectionSteps:
-    """One direction of one layer, all steps at once; arrays are (T, B, H).
+    """One direction of one layer, all steps at once; arrays are (T, B, n), zero in the padding.
 
-    a = from_input + from_state + b_ih + b_hh is the exact pre-activation at the own previous
-    state; `magnitude` is m, `terms` n, `error` E; `factors` sums the magnitudes of all factors
-    (for what
-    flushing may do); `defined` says where a bound exists and the step is not padding.
+    `actual` is the state after each step as the backend gave it, `before` the one that the step
+    started from, by name; `x` what the layer was given. `output` names where `actual` was seen.
     """
 
+    case: Case
     layer: int
     reverse: bool
-    actual: Array
-    from_input: Float64Array
-    from_state: Float64Array
-    b_ih: Float64Array
-    b_hh: Float64Array
-    a: Float64Array
-    magnitude: Float64Array
-    terms: int
-    factors: Float64Array
-    error: Float64Array
-    interval: Interval
-    defined: BoolArray
-
     output: str
+    actual: Array
+    x: Array
+    before: Mapping[str, Array]
+    parameters: Parameters
+
+    @property
+    def cell(self) -> Cell:
+        return self.case.config.cell
 
     @property
     def direction(self) -> str:
@@ -50,68 +49,123 @@ class DirectionSteps:
     def part(self) -> str:
         return f"layer {self.layer} {self.direction}"
 
+    @functools.cached_property
+    def reading(self) -> tuple[Rounded, Interval]:
+        """The rounded reading, and the interval of every legal state after each step."""
+        return self.read()
+
+    @property
+    def interval(self) -> Interval:
+        return self.reading[1]
+
+    def read(
+        self, *, activation_error: ErrorRange | None = None, flushed: bool = False
+    ) -> tuple[Rounded, Interval]:
+        """The same with something forgiven, as `reference.intervals.Rounded` takes it."""
+        op = Rounded(self.case.fmt, activation_error=activation_error, flushed=flushed)
+        with np.errstate(all="ignore"):
+            x = op.given(self.x, stored=self.layer > 0)
+            states = {name: op.given(a, stored=True) for name, a in self.before.items()}
+            found = self.cell.equation(op, self.parameters, x, states)
+            return op, op.close(found[self.cell.states[0]])
+
+    def exact(
+        self,
+        *,
+        x: Array | None = None,
+        before: Mapping[str, Array] | None = None,
+        parameters: Parameters | None = None,
+    ) -> Float64Array:
+        """The exact state after each step, with some operands replaced."""
+        wide: Any = lambda array: array.astype(np.float64)  # noqa: E731
+        states = {name: wide(a) for name, a in (before or self.before).items()}
+        given = wide(self.x if x is None else x)
+        with np.errstate(all="ignore"):
+            found = self.cell.equation(Exact(), parameters or self.parameters, given, states)
+        first: Float64Array = found[self.cell.states[0]]
+        return first
+
+    @functools.cached_property
+    def defined(self) -> BoolArray:
+        """Where a bound exists, and the step is not padding."""
+        found: BoolArray = self.interval.bounded & self.case.valid[:, :, None]
+        return found
+
+    @functools.cached_property
+    def finite(self) -> BoolArray:
+        """Where all arguments of activations are finite numbers."""
+        op, interval = self.reading
+        found = np.ones(interval.expected.shape, bool)
+        for argument in op.arguments:
+            found &= np.isfinite(argument.interval.expected)
+        return found
+
+    @functools.cached_property
+    def magnitude(self) -> Float64Array:
+        """The largest sum of magnitudes among the sums that a state is made of."""
+        op, interval = self.reading
+        found = np.zeros(interval.expected.shape)
+        for argument in op.arguments:
+            found = np.maximum(found, argument.magnitude)
+        return found
+
+    @functools.cached_property
+    def overflows(self) -> BoolArray:
+        """Where some order of summation may overflow."""
+        op, interval = self.reading
+        found = np.zeros(interval.expected.shape, bool)
+        for argument in op.arguments:
+            found |= ~(argument.magnitude + argument.error < self.case.fmt.largest)
+        return found
+
+    @property
+    def operands_finite(self) -> BoolArray:
+        """(T, B): where x and the states before are finite; False throughout unless weights are."""
+        weights = all(
+            np.isfinite(a).all()
+            for block in self.parameters.blocks.values()
+            for a in (block.weight, block.bias)
+            if a is not None
+        )
+        found: BoolArray = np.isfinite(self.x).all(axis=2) & weights
+        for array in self.before.values():
+            found = found & np.isfinite(array).all(axis=2)
+        return found
+
     def locate(self, index: tuple[int, ...]) -> Worst:
-        """Where an index (step, batch row, unit) is."""
+        """Where an index (step, batch row, unit) is; of one activation also its argument."""
         where = Worst(self.output, self.layer, self.direction, *index)
-        return replace(where, pre_activation=float(self.a[index]))
+        arguments = self.reading[0].arguments
+        if len(arguments) != 1:
+            return where
+        return replace(where, pre_activation=float(arguments[0].interval.expected[index]))
 
 
 def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
-    """Evaluate the equation in float64 at every step from the backend's own states."""
+    """The steps of one direction of one layer; made once for each piece of evidence."""
+    made = evidence.made
+    if (layer, reverse) not in made:
+        made[layer, reverse] = _direction_steps(evidence, layer, reverse)
+    return made[layer, reverse]
+
+
+def _direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
     config, case = evidence.config, evidence.case
-    outputs = [*(one.output for one in evidence.observation.hidden), evidence.forward.output]
+    first, *others = config.cell.states
+    if others:
+        raise NotImplementedError(f"states {others} are in no output, and not tracked yet")
+    outputs = [*(one["output"] for one in evidence.observation.hidden), evidence.outputs["output"]]
     own = slice(config.hidden_size, None) if reverse else slice(0, config.hidden_size)
     actual = outputs[layer][:, :, own]
     x = case.x if layer == 0 else outputs[layer - 1]
-    x64 = np.where(case.valid[:, :, None], x.astype(np.float64), 0.0)
-    previous = _previous(evidence, actual, layer, reverse)
-
-    names = layer_names(layer, reverse, config.bias)
-    w_ih, w_hh, *biases = (case.weights[name].astype(np.float64) for name in names)
-    b_ih, b_hh = biases or [np.zeros(config.hidden_size)] * 2
-    with np.errstate(all="ignore"):
-        from_input, from_state = x64 @ w_ih.T, previous @ w_hh.T
-        a = from_input + from_state + b_ih + b_hh
-        magnitude = (
-            np.abs(x64) @ np.abs(w_ih).T
-            + np.abs(previous) @ np.abs(w_hh).T
-            + np.abs(b_ih)
-            + np.abs(b_hh)
-        )
-        n = w_ih.shape[1] + w_hh.shape[1] + len(biases)
-        stored = np.abs(w_hh).sum(axis=1) + (np.abs(w_ih).sum(axis=1) if layer else 0.0)
-        error = step_error(magnitude, n, case.fmt, stored=stored)
-        factors = (
-            np.abs(x64).sum(axis=2, keepdims=True)
-            + np.abs(previous).sum(axis=2, keepdims=True)
-            + np.abs(w_ih).sum(axis=1)
-            + np.abs(w_hh).sum(axis=1)
-        )
-        interval = activation_interval(config.nonlinearity, a, error, case.fmt)
-        bounded = magnitude + error < case.fmt.largest
+    start = case.start(first, layer * config.directions + reverse)
     return DirectionSteps(
+        case=case,
         layer=layer,
         reverse=reverse,
-        actual=actual,
-        from_input=from_input,
-        from_state=from_state,
-        b_ih=b_ih,
-        b_hh=b_hh,
-        a=a,
-        magnitude=magnitude,
-        terms=n,
-        factors=factors,
-        error=error,
-        interval=interval,
-        defined=bounded & np.isfinite(a) & case.valid[:, :, None],
         output="output" if layer == config.num_layers - 1 else "hidden output",
+        actual=actual,
+        x=np.where(case.valid[:, :, None], x, x.dtype.type(0)),
+        before={first: previous_states(actual, start, case.valid, reverse)},
+        parameters=parameters_of(config.cell, case.weights, layer, reverse, config.bias),
     )
-
-
-def _previous(evidence: Evidence, actual: Array, layer: int, reverse: bool) -> Float64Array:
-    """The state each step started from: the own one of the step before, h_0 at the start."""
-    config, case = evidence.config, evidence.case
-    start = np.zeros(actual.shape[1:], actual.dtype)
-    if case.h_0 is not None:
-        start = case.h_0[layer * config.directions + reverse]
-    return previous_states(actual, start, case.valid, reverse).astype(np.float64)

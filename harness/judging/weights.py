@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from harness.causes import Cause
 from harness.comparison import Comparison
 from harness.evidence import Evidence
-from harness.observe import FreshWeights
+from harness.observe import InitialWeights
 from harness.verdicts import Verdict
 from reference.arrays import Array
 
 __all__ = ["all_identical", "fresh_facts", "identical", "travelled"]
 
 
-def fresh_facts(evidence: Evidence) -> FreshWeights | None:
-    facts = evidence.observation.facts
-    return facts if isinstance(facts, FreshWeights) else None
+def fresh_facts(evidence: Evidence) -> InitialWeights | None:
+    facts = evidence.observation.details
+    return facts if isinstance(facts, InitialWeights) else None
 
 
 def travelled(part: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> Comparison:

@@ -4,7 +4,7 @@ Everything that differs between layers stands in its record; no check, observer,
 names a layer. A file here is found by itself, and registers what its `LAYER` is.
 """
 
-from harness.layers.record import DataKind, LayerRecord, Option
+from harness.layers.record import DataKind, LayerRecord, Option, pass_through
 from harness.layers.registry import LAYERS, layer_named, registered
 
-__all__ = ["LAYERS", "DataKind", "LayerRecord", "Option", "layer_named", "registered"]
+__all__ = ["LAYERS", "DataKind", "LayerRecord", "Option", "layer_named", "pass_through", "registered"]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reference import Cell
 from reference.arrays import Float64Array
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from harness.config import Config, LayerOptions
     from harness.requirements import Requirement
 
-__all__ = ["Always", "DataKind", "LayerRecord", "Option"]
+__all__ = ["Always", "DataKind", "LayerRecord", "Option", "pass_through"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class LayerRecord:
     `options` are those that not every layer has. `data` lists the kinds of data it takes, the
     commonest first. `sweep` gives the config in which the layer is nothing but one of its
     `activations`, over the whole range of a dtype (activation, dtype, aspect); None where that
-    cannot be had. `calls` are valid and invalid ways to build or call it, by name;
+    cannot be had. `pass_through` gives the parameters, for an input of H features, with which a
+    layer's state is a function of its input alone that is 0 at 0: dropout below it is seen in its
+    output. `calls` are valid and invalid ways to build or call it, by name;
     `requirements` are what is claimed of it alone, rows of its mapping page first.
     """
 
@@ -76,6 +80,7 @@ class LayerRecord:
     data: tuple[DataKind, ...] = ()
     activations: tuple[str, ...] = ()
     sweep: Callable[[str, str, str], Config] | None = None
+    pass_through: Callable[[Config], Mapping[str, Float64Array]] | None = None
     calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
 
@@ -89,3 +94,21 @@ class LayerRecord:
     def kind(self, name: str) -> DataKind | None:
         """The kind of data of that name, if the layer has it."""
         return next((kind for kind in self.data if kind.name == name), None)
+
+
+def pass_through(config: Config, reverse: bool) -> dict[str, Float64Array]:
+    """Parameters of a direction of a layer above the first that passes on what it gets.
+
+    Of the outputs of both directions below it takes its own one's.
+
+    Raises:
+        ValueError: the layer has no such parameters with these options.
+    """
+    given = config.record.pass_through
+    if given is None:
+        raise ValueError(f"a layer {config.layer} has no parameters that pass on its input")
+    found = {name: np.asarray(array) for name, array in given(config).items()}
+    weight, hidden = found["weight_ih"], config.hidden_size
+    found["weight_ih"] = np.zeros((len(weight), config.directions * hidden))
+    found["weight_ih"][:, reverse * hidden : (reverse + 1) * hidden] = weight
+    return found

@@ -119,6 +119,14 @@ def _sweep(activation: str, dtype: str, aspect: str) -> Config:
     )
 
 
+def _pass_through(config: Config) -> dict[str, Float64Array]:
+    """W_ih is the identity, everything else 0: h' = act(x)."""
+    hidden = config.hidden_size
+    found = {"weight_ih": np.eye(hidden), "weight_hh": np.zeros((hidden, hidden))}
+    biases = {"bias_ih": np.zeros(hidden), "bias_hh": np.zeros(hidden)}
+    return found | biases if config.bias else found
+
+
 _OWN_CALLS = call_table(
     {
         "defaults": [
@@ -187,5 +195,6 @@ LAYER = LayerRecord(
     ),
     activations=("tanh", "relu"),
     sweep=_sweep,
+    pass_through=_pass_through,
     calls={**common_calls(), **_OWN_CALLS},
 )

@@ -11,50 +11,57 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from harness.aspects import CALLS
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend
 from harness.case import Case
 from harness.floating_point import disturbances, restore
 from harness.observe.calls import observe_call
-from harness.observe.dropping import observe_dropping
-from harness.observe.forward import observe_forward
+from harness.observe.checkpoint import observe_checkpoint, round_trip
+from harness.observe.dropout import observe_dropout
+from harness.observe.errors import Malformed, NotOffered, described
 from harness.observe.gradients import observe_gradients
-from harness.observe.parameters import carried, observe_files, observe_fresh
+from harness.observe.initial import observe_initial
 from harness.observe.records import (
+    CallOutcome,
     Change,
+    Checkpoint,
     Derivatives,
-    Dropping,
-    Forward,
-    FreshWeights,
+    DropoutCalls,
+    InitialWeights,
     Observation,
-    Repeat,
-    Reply,
+    Outputs,
+    RepeatedCalls,
+    Rerun,
     Series,
-    Steady,
-    Stored,
 )
-from harness.observe.steady import observe_steady
-from harness.observe.wording import Malformed, NotOffered, told
-from harness.text import text_of
+from harness.observe.repeated import observe_repeated
+from harness.observe.values import observe_values
 from reference.arrays import Array
 
 __all__ = [
+    "CallOutcome",
     "Change",
+    "Checkpoint",
     "Derivatives",
-    "Dropping",
-    "Forward",
-    "FreshWeights",
+    "DropoutCalls",
+    "InitialWeights",
     "Observation",
-    "Repeat",
-    "Reply",
+    "Outputs",
+    "RepeatedCalls",
+    "Rerun",
     "Series",
-    "Steady",
-    "Stored",
+    "described",
     "observe",
-    "observe_carried",
-    "told",
+    "observe_round_trip",
 ]
+
+_OBSERVERS: Mapping[str, Callable[[Backend, Case], Observation]] = {
+    "gradient": observe_gradients,
+    "training": observe_dropout,
+    "initial": observe_initial,
+    "checkpoint": observe_checkpoint,
+    "repeated": observe_repeated,
+}
 
 
 def observe(backend: Backend, case: Case, *, repeat: bool) -> Observation:
@@ -66,9 +73,9 @@ def observe(backend: Backend, case: Case, *, repeat: bool) -> Observation:
     return _guarded(backend, case, lambda: _observe(backend, case, repeat))
 
 
-def observe_carried(backend: Backend, case: Case, weights: Mapping[str, Array]) -> Observation:
-    """Weights, from anywhere, through the backend's own files; `facts` is a `Stored`."""
-    return _guarded(backend, case, lambda: carried(backend, case, weights))
+def observe_round_trip(backend: Backend, case: Case, weights: Mapping[str, Array]) -> Observation:
+    """Weights, from anywhere, through the backend's own files; `details` is a `Checkpoint`."""
+    return _guarded(backend, case, lambda: round_trip(backend, case, weights))
 
 
 def _guarded(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Observation:
@@ -78,51 +85,34 @@ def _guarded(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Ob
     """
     before = disturbances()
     observation = _contained(backend, case, ask)
-    behind = disturbances()
-    if before or behind:
+    after = disturbances()
+    if before or after:
         restore()
-        return msgspec.structs.replace(observation, disturbed=(before, behind))
+        return msgspec.structs.replace(observation, disturbed=(before, after))
     return observation
 
 
-def _name(backend: Backend) -> str:
-    """What it calls itself now; who asked knows it by the name that it was loaded with."""
-    try:
-        return text_of(backend.name, 60)
-    except Exception:
-        return "?"
-
-
 def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Observation:
-    name = _name(backend)
+    name = backend.name
     try:
         reason = unsupported_reason(backend, case.config)
-        if reason is not None and case.config.aspect not in CALLS:
+        if reason is not None and not case.config.is_call:
             return Observation(name, unsupported=reason)
         with np.errstate(all="ignore"):  # overflow and NaN are meant here
             return ask()
     except NotOffered as error:
-        return Observation(name, unsupported=f"{name} {text_of(error)}")
+        return Observation(name, unsupported=f"{name} {error}")
     except Malformed as error:
-        return Observation(name, trouble=text_of(error), malformed=True)
+        return Observation(name, trouble=str(error), malformed=True)
     except (KeyboardInterrupt, MemoryError):
         raise  # the runner's business
     except BaseException as error:  # a backend may raise SystemExit, or anything
-        return Observation(name, trouble=told(error))
+        return Observation(name, trouble=described(error))
 
 
 def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:
-    aspect = case.config.aspect
-    if aspect in CALLS:
+    if case.config.is_call:
         return observe_call(backend, case)
-    if aspect == "gradient":
-        return observe_gradients(backend, case)
-    if aspect == "training":
-        return observe_dropping(backend, case)
-    if aspect == "fresh":
-        return observe_fresh(backend, case)
-    if aspect == "files":
-        return observe_files(backend, case)
-    if aspect == "steady":
-        return observe_steady(backend, case)
-    return observe_forward(backend, case, repeat)
+    if case.config.aspect in _OBSERVERS:
+        return _OBSERVERS[case.config.aspect](backend, case)
+    return observe_values(backend, case, repeat)

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 
-from harness.backends.protocol import Backend, FullBackend, FullLayer
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
 from harness.bits import same_bits
-from harness.calls import Call, make_call
+from harness.calls import Call, make_call, user_inputs
 from harness.case import Case, make_case
 from harness.config import Config
-from harness.layout import states_to_layout, to_layout
-from harness.observe.arrays import LARGEST, is_number, parameters, viewed
-from harness.observe.forward import well_formed
-from harness.observe.records import Forward, Observation, Reply
-from harness.observe.wording import NotOffered, said
-from harness.text import text_of, type_name
+from harness.observe.arrays import is_number, parameters, viewed
+from harness.observe.calling import call, same_outputs
+from harness.observe.errors import NotOffered, headline
+from harness.observe.records import CallOutcome, Observation, Outputs
 from reference.arrays import Array
 
 __all__ = ["observe_call"]
 
-_CANARY = Config(
-    nonlinearity="relu",
-    bidirectional=True,
-    h_0=True,
-    input_size=2,
-    hidden_size=14,
-    batch=23,
-    steps=6,
-    data="plain",
-)
-CANARIES = (_CANARY, dataclasses.replace(_CANARY, nonlinearity="tanh", bidirectional=False))
-"""Ordinary calls, large enough for kernels to be tuned by them; the first that is taken serves."""
+Canary = tuple[Layer, Outputs, Case]
+"""A layer that is known to work, what it answers, and to what."""
 
-_CANARIES: dict[int, tuple[Backend, tuple[Any, Forward, Case]]] = {}
+_CANARIES: dict[tuple[int, str], tuple[Backend, Canary]] = {}
 MOST_CANARIES = 8
-"""By the identity of the backend, which need not be hashable, and is kept beside its canary."""
+"""By the identity of the backend, which need not be hashable and is kept beside, and the layer."""
 
 WARM_UP = 24
 """Ordinary calls before the first other one: users' programs have been running for a while."""
@@ -47,55 +36,55 @@ WARM_UP = 24
 def observe_call(backend: Backend, case: Case) -> Observation:
     """Build and call; an exception is an answer here, and no trouble."""
     if not hasattr(backend, "construct"):
-        raise NotOffered("has no method construct(positional, keywords)")
-    call = make_call(case.config)
-    if call is None:
+        raise NotOffered("has no method construct(layer, positional, keywords)")
+    made = make_call(case.config)
+    if made is None:
         return Observation(backend.name)
-    before = _canary(backend)
+    canary = _canary(backend, case.config)
     # Where each new layer is compiled anew, the ordinary call of another layer has to do.
     ordinary = None if getattr(backend, "sampled", False) else _ordinary(case.config)
-    reply = _attempt(cast(FullBackend, backend), call, ordinary)
-    return Observation(backend.name, facts=_with_aftermath(reply, before))
+    outcome = _attempt(cast(FullBackend, backend), case.config.layer, made, ordinary)
+    return Observation(backend.name, details=_with_aftermath(outcome, canary))
 
 
 def _ordinary(config: Config) -> tuple[Any, ...]:
-    """x, h_0 and lengths, as far as there are any, of the call that everybody makes."""
-    case = make_case(dataclasses.replace(config, aspect="forward"))
-    h_0 = None if case.h_0 is None else states_to_layout(case.h_0, config)
-    given = (to_layout(case.x, config), h_0)
-    return given if case.lengths is None else (*given, case.lengths)
+    """The arguments of the call that everybody makes."""
+    return user_inputs(make_case(config.replace(aspect="values")))
 
 
-def _attempt(backend: FullBackend, call: Call, ordinary: tuple[Any, ...] | None) -> Reply:
+def _attempt(
+    backend: FullBackend, layer_name: str, made: Call, ordinary: tuple[Any, ...] | None
+) -> CallOutcome:
     """Only the constructor and the call may refuse; other exceptions are faults of the backend."""
 
     def build() -> FullLayer:
-        literal = {"literal": True} if call.literal else {}
-        return cast(FullLayer, backend.construct(call.positional, call.keywords, **literal))
+        literal = {"literal": True} if made.literal else {}
+        built = backend.construct(layer_name, made.positional, made.keywords, **literal)
+        return cast(FullLayer, built)
 
     try:
         layer = build()
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        return Reply("build", said(error), None, call.weights, None)
+        return CallOutcome("build", headline(error), None, made.weights, None)
     if not hasattr(layer, "call"):
         raise NotOffered("has layers without a method call(inputs, named)")
     if hasattr(layer, "train"):
         layer.train(False)
-    weights = _given_weights(layer, call.weights)
+    weights = _given_weights(layer, made.weights)
     try:
-        returned = _pair(layer.call(call.inputs, call.named))
+        returned = _kept(layer.call(made.inputs, made.named))
         trained = None
-        if call.undropped and hasattr(layer, "train"):
+        if made.undropped and hasattr(layer, "train"):
             layer.train(True)
-            trained = _pair(layer.call(call.inputs, call.named))
+            trained = _kept(layer.call(made.inputs, made.named))
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
         harmed = None if ordinary is None else _harmed(layer, build, weights, ordinary)
-        return Reply("call", said(error), None, weights, harmed)
-    return Reply("call", None, returned, weights, None, trained=trained)
+        return CallOutcome("call", headline(error), None, weights, harmed)
+    return CallOutcome("call", None, returned, weights, None, trained=trained)
 
 
 def _harmed(
@@ -119,30 +108,30 @@ def _harmed(
     try:
         answer = layer.call(_copied(ordinary), {})
     except Exception as error:
-        return f"the layer itself refuses an ordinary call from then on: {said(error)}"
+        return f"the layer itself refuses an ordinary call from then on: {headline(error)}"
     if not all(same_bits(one, two) for one, two in zip(answer, expected, strict=True)):
         return "the layer itself answers an ordinary call otherwise than a new one"
     return None
 
 
-def _copied(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(None if array is None else array.copy() for array in inputs)
+def _copied(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_copied, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _pair(returned: Any) -> tuple[Any, Any]:
-    """What came back as two values; what is no array of numbers, as the name of its type."""
-    if isinstance(returned, tuple) and len(returned) == 2:
-        return _kept(returned[0]), _kept(returned[1])
-    return type_name(returned), None
+def _kept(returned: Any) -> tuple[Any, ...]:
+    """What came back, copied; what is no array of numbers, as the name of its type."""
+    if not isinstance(returned, tuple):
+        return (type(returned).__name__,)
+    return tuple(map(_kept_array, returned))
 
 
-def _kept(value: Any) -> Any:
+def _kept_array(value: Any) -> Any:
     array = viewed(value)
     if isinstance(array, str):
-        return type_name(value)
-    if array.nbytes > LARGEST:
-        return f"{text_of(array.dtype, 60)} array of {array.nbytes / 2**20:,.0f} MiB"
-    return array.copy() if is_number(array.dtype) else f"array of dtype {text_of(array.dtype, 60)}"
+        return type(value).__name__
+    return array.copy() if is_number(array.dtype) else f"array of dtype {array.dtype}"
 
 
 def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -154,46 +143,61 @@ def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Arr
     return weights
 
 
-def _canary(backend: Backend) -> tuple[Any, Forward, Case]:
-    """A layer that is known to work, and what it answers; made once for each backend."""
-    kept = _CANARIES.get(id(backend))
+def _canary(backend: Backend, config: Config) -> Canary:
+    """Made once for each backend and layer."""
+    key = (id(backend), config.layer)
+    kept = _CANARIES.get(key)
     if kept is None or kept[0] is not backend:
         while len(_CANARIES) >= MOST_CANARIES:
             _CANARIES.pop(next(iter(_CANARIES)))
-        kept = _CANARIES[id(backend)] = (backend, _made_canary(backend))
+        kept = _CANARIES[key] = (backend, _made_canary(backend, config.layer))
     return kept[1]
 
 
-def _made_canary(backend: Backend) -> tuple[Any, Forward, Case]:
-    for config in CANARIES:
-        case = make_case(config)
+@functools.cache
+def _canary_configs(layer: str) -> tuple[Config, ...]:
+    """Ordinary calls, large enough for kernels to be tuned by them; the first that is taken serves.
+
+    The last values of the layer's own options, in both directions; then the defaults in one.
+    """
+    sizes: dict[str, Any] = {"input_size": 2, "hidden_size": 14, "batch": 23, "steps": 6}
+    plain = Config.of(layer, data="plain", states=True, **sizes)
+    own = {option.name: list(option.words)[-1] for option in plain.record.options}
+    return (plain.replace(bidirectional=True, **own), plain)
+
+
+def _made_canary(backend: Backend, layer_name: str) -> Canary:
+    *others, last = _canary_configs(layer_name)
+    for config in others:
         try:
-            layer = backend.build(config.options)
-            layer.load_weights(case.weights)
-            for _ in range(WARM_UP):
-                answer = well_formed(layer.forward(case.x, case.h_0, None), config)
-        except Exception:
-            if config is CANARIES[-1]:
-                raise
+            return _warmed_up(backend, make_case(config))
+        except Exception:  # it may not do what this one asks for
             continue
-        return layer, answer, case
-    raise AssertionError("unreachable")
+    return _warmed_up(backend, make_case(last))
 
 
-def _with_aftermath(reply: Reply, canary: tuple[Any, Forward, Case]) -> Reply:
-    """The reply, with what was wrong with an ordinary call right behind it."""
+def _warmed_up(backend: Backend, case: Case) -> Canary:
+    layer = backend.build(case.config.options)
+    layer.load_weights(case.weights)
+    for _ in range(WARM_UP):
+        answer = call(layer, case, [])
+    return layer, answer, case
+
+
+def _with_aftermath(outcome: CallOutcome, canary: Canary) -> CallOutcome:
+    """The outcome, with what was wrong with an ordinary call right after it."""
     layer, expected, case = canary
     try:
-        answer = well_formed(layer.forward(case.x, case.h_0, None), case.config)
+        answer = call(layer, case, [])
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
         _CANARIES.clear()
-        return _after(reply, f"the ordinary call behind it raised {said(error)}")
-    if not (same_bits(answer.output, expected.output) and same_bits(answer.h_n, expected.h_n)):
-        return _after(reply, "the ordinary call behind it gave other bits than before")
-    return reply
+        return _after(outcome, f"the ordinary call after it raised {headline(error)}")
+    if not same_outputs(answer, expected):
+        return _after(outcome, "the ordinary call after it gave other bits than before")
+    return outcome
 
 
-def _after(reply: Reply, what: str) -> Reply:
-    return msgspec.structs.replace(reply, afterwards=what)
+def _after(outcome: CallOutcome, what: str) -> CallOutcome:
+    return msgspec.structs.replace(outcome, aftermath=what)

@@ -14,57 +14,56 @@ from typing import Any
 import numpy as np
 
 from harness.backends.protocol import Backend
-from harness.bits import same_bits
 from harness.case import Case
-from harness.observe.forward import call, loaded
-from harness.observe.records import Forward, Observation, Series, Steady
+from harness.observe.calling import call, loaded, same_outputs
+from harness.observe.records import Observation, Outputs, RepeatedCalls, Series
 
-__all__ = ["CALLS_EACH", "observe_steady"]
+__all__ = ["CALLS_EACH", "observe_repeated"]
 
 CALLS_EACH = 14
 THREAD_COUNTS = (1, 2, 4)
 
 
-def observe_steady(backend: Backend, case: Case) -> Observation:
+def observe_repeated(backend: Backend, case: Case) -> Observation:
     """Four series of calls or more; of each, the answer that is furthest from the first of all."""
-    layer = loaded(backend, case.config.options, case.weights)
+    layer = loaded(backend, case.config, case.weights)
     modified: list[str] = []
 
-    def answer() -> Forward:
-        return call(layer, case, case.config, case.x, case.h_0, modified)
+    def answer() -> Outputs:
+        return call(layer, case, modified)
 
     first = answer()
     series = tuple(_series(way, first) for way in _ways(backend, answer))
     return Observation(
         backend.name,
-        forward=first,
+        outputs=first,
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
-        facts=Steady(series),
+        details=RepeatedCalls(series),
     )
 
 
 @dataclass(frozen=True)
 class _Way:
-    """How the same is asked again."""
+    """One way to make the same call."""
 
     title: str
-    ask: Callable[[], Forward]
+    ask: Callable[[], Outputs]
     threads: int | None = None
     own_thread: bool = False
 
 
-def _series(way: _Way, first: Forward) -> Series:
+def _series(way: _Way, first: Outputs) -> Series:
     others = []
     for _ in range(CALLS_EACH):
         now = way.ask()
-        if not (same_bits(now.output, first.output) and same_bits(now.h_n, first.h_n)):
+        if not same_outputs(now, first):
             others.append(now)
     furthest = max(others, key=lambda other: _distance(other, first), default=None)
     return Series(way.title, CALLS_EACH, len(others), furthest, way.threads, way.own_thread)
 
 
-def _distance(one: Forward, other: Forward) -> float:
+def _distance(one: Outputs, other: Outputs) -> float:
     """The largest difference; infinite where only one of two is a number, or finite."""
     with np.errstate(all="ignore"):
         found = [
@@ -73,15 +72,14 @@ def _distance(one: Forward, other: Forward) -> float:
                 0.0,
                 np.nan_to_num(np.abs(a.astype(np.float64) - b.astype(np.float64)), nan=np.inf),
             )
-            for a, b in ((one.output, other.output), (one.h_n, other.h_n))
-            if a.shape == b.shape
+            for a, b in ((array, other[name]) for name, array in one.items())
         ]
     return max((float(array.max(initial=0.0)) for array in found), default=np.inf)
 
 
-def _ways(backend: Backend, answer: Callable[[], Forward]) -> Iterator[_Way]:
+def _ways(backend: Backend, answer: Callable[[], Outputs]) -> Iterator[_Way]:
     yield _Way("in the same thread", answer)
-    yield _Way("from a thread of its own each", lambda: _elsewhere(answer), own_thread=True)
+    yield _Way("from a thread of its own each", lambda: _in_a_new_thread(answer), own_thread=True)
     set_threads: Any = getattr(backend, "threads", None)
     if set_threads is not None:
         for count in THREAD_COUNTS:
@@ -89,12 +87,12 @@ def _ways(backend: Backend, answer: Callable[[], Forward]) -> Iterator[_Way]:
             title = f"computed by {count} thread{'s' * (count > 1)}"
             yield _Way(title, answer, threads=count)
         set_threads(None)
-    yield _Way("in the same thread, behind all others", answer)
+    yield _Way("in the same thread, after all others", answer)
 
 
-def _elsewhere(answer: Callable[[], Forward]) -> Forward:
+def _in_a_new_thread(answer: Callable[[], Outputs]) -> Outputs:
     """The answer to a call that a new thread makes; what it raises is raised here."""
-    found: list[Forward] = []
+    found: list[Outputs] = []
     raised: list[BaseException] = []
 
     def run() -> None:

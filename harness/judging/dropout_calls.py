@@ -1,0 +1,110 @@
+"""What was observed of dropout between layers (`harness.observe.dropout`), call by call.
+
+In evaluation mode it does nothing. In training mode the outputs of all layers but the last are
+dropped with probability p and scaled by 1 / (1 - p) where they are kept, each by itself; h_n is
+made of the states, which are not dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.bits import same_bits
+from harness.causes import Cause
+from harness.comparison import Comparison
+from harness.evidence import Evidence
+from harness.judging.power import share, stated
+from harness.layers import pass_through
+from harness.observe import DropoutCalls, Outputs
+from harness.probes import Probe
+from harness.verdicts import Verdict
+from reference import Interval, Rounded, split
+from reference.arrays import Float64Array
+
+__all__ = ["chance", "dropout_calls", "each_call", "equal_answers", "kept_values"]
+
+
+def dropout_calls(evidence: Evidence) -> DropoutCalls | None:
+    details = evidence.observation.details
+    return details if isinstance(details, DropoutCalls) else None
+
+
+def chance(evidence: Evidence) -> float:
+    return evidence.config.dropout / 100
+
+
+def equal_answers(part: str, one: Outputs, other: Outputs, message: str) -> Comparison:
+    """Whether two calls gave the same bits."""
+    count = sum(array.size for array in one.values())
+    if all(same_bits(array, other[name]) for name, array in one.items()):
+        result = Comparison(part, Verdict.PASS, count, ratio=0.0)
+        return stated(result, {Probe.DROPPED: share(other["output"] != 0)})
+    return Comparison(part, Verdict.FAIL, count, message, Cause.UNEXPLAINED, ratio=float("inf"))
+
+
+def each_call(
+    calls: DropoutCalls, part: str, judge: Callable[[str, Outputs], Comparison]
+) -> Iterator[Comparison]:
+    """A comparison for each of the first calls in training mode; of the later ones the worst."""
+    for number, call in enumerate(calls.trained, start=1):
+        yield judge(f"{part}, call {number}", call)
+    later = [judge(part, call) for call in calls.later]
+    if not later:
+        return
+    gravity = {Verdict.FAIL: 2, Verdict.PASS: 1}
+    number, worst = max(
+        enumerate(later, start=1 + len(calls.trained)),
+        key=lambda one: (gravity.get(one[1].verdict, 0), one[1].ratio or 0.0),
+    )
+    message = f"call {number}: {worst.message}" if worst.message else ""
+    compared = sum(result.compared for result in later)
+    yield replace(worst, part=f"{part}, later calls", compared=compared, message=message)
+
+
+def kept_values(
+    evidence: Evidence, state: Float64Array, times: int
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """A state of the first layer after so many layers that kept it: exact, smallest, largest.
+
+    Between two layers the output is scaled by 1 / (1 - p), which may be rounded or applied as a
+    division, and the product is rounded; after every layer the value is stored once more.
+
+    Args:
+        state: (T, B, D * H).
+    """
+    fmt = evidence.case.fmt
+    scale = 1 / (1 - chance(evidence))
+    unit = 4 * fmt.unit_roundoff
+    expected, low, high = state, state, state
+    for _ in range(times):
+        exact = _passed_on(evidence, expected * scale)
+        least = _passed_on(evidence, low * scale - np.abs(low * scale) * unit)
+        most = _passed_on(evidence, high * scale + np.abs(high * scale) * unit)
+        expected = exact.expected
+        low, high = np.minimum(exact.low, least.low), np.maximum(exact.high, most.high)
+    return expected, low - fmt.ulp(low), high + fmt.ulp(high)
+
+
+def _passed_on(evidence: Evidence, values: Float64Array) -> Interval:
+    """What a layer that passes on its input makes of it, as `harness.observe.dropout` sets it up.
+
+    Its states before are within 0 and 2, and matter as little as the cell lets them.
+    """
+    config, op = evidence.config, Rounded(evidence.case.fmt)
+    sides = []
+    for reverse in (False, True)[: config.directions]:
+        parameters = split(config.cell, pass_through(config, reverse))
+        shape = (*values.shape[:2], config.hidden_size)
+        before = Interval(np.zeros(shape), np.zeros(shape), np.full(shape, 2.0))
+        states = dict.fromkeys(config.cell.states, before)
+        given = op.given(values, stored=True)
+        found = config.cell.equation(op, parameters, given, states)
+        sides.append(op.close(found[config.cell.states[0]]))
+    return Interval(
+        np.concatenate([side.low for side in sides], axis=2),
+        np.concatenate([side.expected for side in sides], axis=2),
+        np.concatenate([side.high for side in sides], axis=2),
+    )

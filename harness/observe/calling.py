@@ -1,0 +1,100 @@
+"""One call of a layer: fresh copies go in, what comes back is checked and copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.axes import from_layout, output_names, shape_of, to_layout
+from harness.backends.protocol import Backend, Layer, require_parameters
+from harness.bits import same_bits
+from harness.case import Case
+from harness.config import Config
+from harness.data import NUMPY_DTYPES
+from harness.observe.arrays import parameters, viewed
+from harness.observe.errors import Malformed, NotTransferred
+from harness.observe.records import Outputs
+from reference.arrays import Array
+
+__all__ = ["call", "loaded", "same_outputs", "well_formed", "written_to"]
+
+
+def loaded(
+    backend: Backend, config: Config, weights: Mapping[str, Array], *, twice: bool = False
+) -> Layer:
+    """A layer with these weights.
+
+    `twice` loads others first, and others yet into a second layer after it: both must leave no
+    trace.
+    """
+    layer = backend.build(config.options)
+    if twice:
+        layer.load_weights(_other(weights, 0.5))
+    layer.load_weights({name: array.copy() for name, array in weights.items()})
+    read_back = parameters(layer.read_weights())
+    require_parameters(read_back, config.parameter_shapes())
+    for name, array in weights.items():
+        if read_back[name].dtype != array.dtype or read_back[name].tobytes() != array.tobytes():
+            raise NotTransferred(f"{name} read back differs from what was loaded, bit for bit")
+    if twice:
+        backend.build(config.options).load_weights(_other(weights, 0.25))
+    return layer
+
+
+def _other(weights: Mapping[str, Array], offset: float) -> dict[str, Array]:
+    return {name: array.dtype.type(offset) - array for name, array in weights.items()}
+
+
+def call(
+    layer: Layer, case: Case, modified: list[str], kept: list[Mapping[str, Any]] | None = None
+) -> Outputs:
+    """Call once with fresh copies, check what came back, note inputs written to.
+
+    `kept` receives the very arrays that were returned.
+    """
+    config = case.config
+    given = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
+    before = {name: array.tobytes() for name, array in given.items()}
+    returned = layer.forward(dict(given))
+    modified += written_to(given, before)
+    outputs = well_formed(returned, config)
+    if kept is not None:
+        kept.append(returned)
+    return outputs
+
+
+def written_to(given: Mapping[str, Array], before: Mapping[str, bytes]) -> list[str]:
+    """The names of arrays that hold other bytes than before."""
+    return [name for name, array in given.items() if array.tobytes() != before[name]]
+
+
+def well_formed(returned: Any, config: Config) -> Outputs:
+    """The outputs, copied, time first. Raises Malformed with what was expected."""
+    names = output_names(config)
+    if not isinstance(returned, Mapping) or set(returned) != set(names):
+        what = sorted(returned) if isinstance(returned, Mapping) else type(returned).__name__
+        raise Malformed(f"forward returned {what}, expected arrays by name: {', '.join(names)}")
+    problems, copies = [], {}
+    dtype = NUMPY_DTYPES[config.dtype]
+    for name in names:
+        array = viewed(returned[name])
+        if isinstance(array, str):
+            problems.append(f"{name} is {array}, expected a numpy.ndarray")
+            continue
+        shape = to_layout(config, name, np.empty(shape_of(config, name), bool)).shape
+        if array.shape != shape:
+            problems.append(f"{name}.shape = {array.shape}, expected {shape}")
+        if array.dtype != dtype:
+            problems.append(f"{name}.dtype = {array.dtype}, expected {dtype}")
+        if not problems:
+            copies[name] = from_layout(config, name, array.copy())
+    if problems:
+        raise Malformed("; ".join(problems))
+    return copies
+
+
+def same_outputs(one: Outputs, other: Outputs) -> bool:
+    """Whether two calls gave the same bits."""
+    return all(same_bits(array, other[name]) for name, array in one.items())

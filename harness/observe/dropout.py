@@ -1,0 +1,111 @@
+"""Dropout seen from outside: all layers after the first pass on what they get.
+
+The parameters of those layers are the record's `pass_through`, so what dropout did to the first
+layer's output stands in the output of the stack. All numbers are positive and so small that even
+scaled by 1 / (1 - p) for each layer they stay below 2: no activation saturates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import cast
+
+import numpy as np
+
+from harness.axes import axes_of
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.case import Case
+from harness.config import Config
+from harness.layers import pass_through
+from harness.observe.calling import call, loaded
+from harness.observe.errors import NotOffered
+from harness.observe.records import DropoutCalls, Observation
+
+__all__ = ["CALLS", "observe_dropout"]
+
+CALLS = 3
+"""Calls in training mode that are judged one by one."""
+LATER = 21
+"""Calls after them: masks may come from a pool, and kernels may try on their first calls of a
+shape how many threads are fastest."""
+
+
+def observe_dropout(backend: Backend, case: Case) -> Observation:
+    """The stack in both modes, and the mode it comes in."""
+    if not hasattr(backend, "construct"):
+        raise NotOffered("has no method construct(layer, positional, keywords)")
+    config, case = case.config, passing_on(case)
+    stack = cast(FullLayer, loaded(backend, config, case.weights))
+    if not hasattr(stack, "train"):
+        raise NotOffered("has no method train(training)")
+    one = _first_layer(case)
+    alone = call(loaded(backend, one.config, one.weights), one, [])
+    without = loaded(backend, config.replace(dropout=0), case.weights)
+    evaluated = call(stack, case, [])
+    if hasattr(backend, "seed"):
+        backend.seed(config.seed)  # so that a replay drops the same elements
+    stack.train(True)
+    trained = tuple(call(stack, case, []) for _ in range(CALLS))
+    later = tuple(call(stack, case, []) for _ in range(LATER))
+    stack.train(False)
+    evaluated_after = call(stack, case, [])
+    as_built = None
+    if config.dtype == "fp32":
+        fresh = _as_built(cast(FullBackend, backend), config)
+        fresh.load_weights(case.weights)
+        first = call(fresh, case, [])
+        cast(FullLayer, fresh).train(False)
+        as_built = (first, call(fresh, case, []))
+    calls = DropoutCalls(
+        case.weights,
+        alone,
+        evaluated,
+        call(without, case, []),
+        trained,
+        later,
+        evaluated_after,
+        as_built,
+    )
+    transferred = sum(array.size for array in case.weights.values())
+    return Observation(backend.name, transferred=transferred, details=calls)
+
+
+def _first_layer(case: Case) -> Case:
+    """The first layer of the stack alone."""
+    one = case.config.replace(num_layers=1)
+    names = one.parameter_shapes()
+    inputs = {
+        name: array[: one.directions] if "stack" in axes_of(one, name) else array
+        for name, array in case.inputs.items()
+    }
+    weights = {name: case.weights[name] for name in names}
+    return dataclasses.replace(case, config=one, weights=weights, inputs=inputs)
+
+
+def _as_built(backend: FullBackend, config: Config) -> Layer:
+    """A layer whose mode was not touched, in the dtype that comes without asking."""
+    options = config.options
+    sizes = (options.input_size, options.hidden_size)
+    return backend.construct(config.layer, sizes, options.keywords)
+
+
+def passing_on(case: Case) -> Case:
+    """The case with a positive first layer, and layers after it that pass on what they get."""
+    config, dtype = case.config, case.x.dtype
+    kept = (1 - config.dropout / 100) ** (config.num_layers - 1)
+    weights = {}
+    for name, array in case.weights.items():
+        base = name.partition("_l")[0]
+        if not name.endswith(("_l0", "_l0_reverse")):
+            own = pass_through(config, name.endswith("_reverse"))
+            weights[name] = own[base].astype(dtype)
+            continue
+        part = np.abs(array.astype(np.float64)) * np.sqrt(config.hidden_size)  # within 1
+        scale = {"weight_ih": config.input_size, "weight_hh": 2 * config.hidden_size}
+        weights[name] = ((0.25 + part / 2) * kept / scale.get(base, 4)).astype(dtype)
+    inputs = {
+        name: array if name == "lengths" else np.abs(array) * dtype.type(kept)
+        for name, array in case.inputs.items()
+    }
+    inputs["x"] = dtype.type(0.5) + np.abs(case.x)
+    return dataclasses.replace(case, inputs=inputs, weights=weights)
