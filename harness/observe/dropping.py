@@ -25,7 +25,7 @@ __all__ = ["observe_dropping"]
 CALLS = 3
 """Calls in training mode that are judged one by one."""
 LATER = 21
-"""Calls behind them: masks may come from a pool, and kernels may try on their first calls of a
+"""Calls after them: masks may come from a pool, and kernels may try on their first calls of a
 shape how many threads are fastest."""
 
 

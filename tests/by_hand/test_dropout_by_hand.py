@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from made_up_dropping import BOTH, DROPPING, ONE_LAYER, answer, dropping, said
 
-from harness.checks import dropout
-from harness.checks.masks import independent, rate
+from harness.checks import dropout, dropout_independent, dropout_rate
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.observe import Forward
@@ -46,7 +45,8 @@ def test_training_mode_of_one_layer_or_without_dropout() -> None:
     for share in (1, 50):
         some = dataclasses.replace(DROPPING, dropout=share)
         assert list(dropout.one_layer(dropping(some))) == []
-    for check in (dropout.values, rate, independent, dropout.states):
+    every = dropout_rate.check, dropout_independent.check
+    for check in (dropout.values, *every, dropout.states):
         assert list(check(dropping(ONE_LAYER))) == list(check(dropping(none))) == []
 
 
