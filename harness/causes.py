@@ -71,18 +71,11 @@ class Cause(str, Enum):
             "what is not finite in the padding makes them not finite",
         ),
     )
-    SHARED = (
-        "shared",
+    DEPENDENT = (
+        "dependent",
         _About(
-            "drops the same elements in every layer",
-            "all dropouts of a stack drop the same elements",
-        ),
-    )
-    REPEATS = (
-        "repeats",
-        _About(
-            "drops some places of a tensor as it drops others",
-            "a call drops some places of a tensor as it drops others",
+            "does not drop elements independently, or not at the rate p",
+            "elements are not dropped independently, or not at the rate p",
         ),
     )
     WRONG = "wrong", _About("answers a call wrongly", "an accepted call is answered wrongly")
@@ -99,7 +92,7 @@ class Cause(str, Enum):
         _About(
             "differs because of its activation",
             "its activation, measured alone, gives exactly this",
-            requirement="nonlinearity",
+            requirement="activation",
         ),
     )
     FLUSH = (

@@ -57,17 +57,17 @@ class BaselineError(ValueError):
 class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
-    `statement` says the difference in one sentence that a user can act on. `when` restricts it
-    to configs with these field values (a list: one of them). `parts`, where given, restricts it
-    to these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest
-    ratio elsewhere. What is larger is more than is known, and unexpected. `intermittent` names
-    the parts of which the configs of `shown_by` show it in some runs only; such an entry cannot
-    vanish, and those configs count as showing it in any run. `ratio` is the range within which
-    the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement, and
-    as loud as the contrary. `platforms` are patterns of which one must match the `machine` of the
-    results, where a difference is not everywhere, and `cpu_flags` what its processor must be able
-    to do (as /proc/cpuinfo names it). `versions` names every package whose behaviour it
-    is, with a version range (PEP 440).
+    `statement` says the difference in one sentence that a user can act on. `when` restricts it to
+    configs with these field values (a list: one of them). `parts`, where given, restricts it to
+    these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest ratio
+    elsewhere, and `max_share` the largest share of what was compared that may fail. What is larger
+    is more than is known, and unexpected. `intermittent` names the parts of which the configs of
+    `shown_by` show it in some runs only; such an entry cannot vanish, and those configs count as
+    showing it in any run. `ratio` is the range within which the largest finite ratio of the configs
+    of `shown_by` must lie: smaller is an improvement, and as loud as the contrary. `platforms` are
+    patterns of which one must match the `machine` of the results, where a difference is not everywhere, and `cpu_flags`
+    what its processor must be able to do (as /proc/cpuinfo names it). `versions` names
+    every package whose behaviour it is, with a version range (PEP 440).
     """
 
     id: str
@@ -81,6 +81,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shown_by: tuple[str, ...] = ()
     parts: dict[str, float] = {}
     max_ratio: float = float("inf")
+    max_share: float = 1.0
     when: Mapping[str, Any] = {}
     intermittent: tuple[str, ...] = ()
     ratio: tuple[float, float] | None = None
@@ -101,6 +102,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and result.cause in self.causes
             and self.about(result, config)
             and (not self.parts or result.part in self.parts)
+            and result.failing <= self.max_share * result.compared
             and (
                 result.ratio is None
                 or as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
@@ -250,6 +252,10 @@ def _validate(path: Path, entry: KnownDifference) -> None:
         raise BaselineError(
             f"{where}: ratio = {list(entry.ratio)}, expected [smallest, largest] of the configs of "
             "shown_by"
+        )
+    if not 0 < entry.max_share <= 1:
+        raise BaselineError(
+            f"{where}: max_share = {entry.max_share}, expected above 0 and at most 1"
         )
     if entry.intermittent and not entry.shown_by:
         raise BaselineError(f"{where}: intermittent without shown_by, expected pinned config ids")

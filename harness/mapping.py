@@ -70,7 +70,7 @@ _ROWS = (
         "dropout",
         "dropout",
         "-",
-        ("dropout", "fresh-mode"),
+        ("dropout", "initial-mode"),
         ("dropout.", "default.dropout"),
     ),
     _Row(

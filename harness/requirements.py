@@ -248,7 +248,7 @@ _ALL = (
         _TORCH + ", signature",
     ),
     Requirement("defaults", CALL, "Arguments left out have torch's defaults", _TORCH),
-    Requirement("fresh-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH),
+    Requirement("initial-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH),
     Requirement("argument-types", CALL, "Arguments may have the types that torch takes", _TORCH),
     Requirement("unbatched", CALL, "x may be 2-D, (T, input_size), without a batch", _TORCH),
     Requirement(
@@ -384,7 +384,7 @@ _ALL = (
         ),
     ),
     Requirement(
-        "steady",
+        "repeated_calls",
         NUMBERS,
         "The same call gives the same bits, whichever and how many threads compute it",
         "both",

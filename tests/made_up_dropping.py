@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from made_up import evidence_of
 
-from harness.checks.masks import _Calls
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.observe import Dropping, Forward
@@ -52,17 +51,5 @@ def dropping(config: Config = DROPPING, **facts: Any) -> Any:
     return evidence_of(config, observation=SimpleNamespace(facts=facts))
 
 
-def mask(kept: int, size: int) -> np.ndarray:
-    return (np.arange(size) < kept).reshape(1, 1, size)
-
-
-def calls(*masks: np.ndarray, each: float = 0.5, times: int = 2) -> _Calls:
-    return _Calls(masks, each, times)
-
-
 def drawn(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 2, shape) * 1.0
-
-
-def through(seed: int, probability: float) -> np.ndarray:
-    return np.random.default_rng(seed).random((4, 6, 96)) < probability

@@ -371,17 +371,6 @@ def test_what_cannot_be_looked_at_is_an_error_of_that_config() -> None:
     assert "error" in {r.verdict for r in results}
 
 
-def test_a_shared_mask_is_called_that() -> None:
-    failed = [
-        r
-        for r in judged(alone("masks-shared-by-layers"), DEEP, "dropout_rate")
-        if r.verdict == "fail"
-    ]
-    assert {r.cause for r in failed} == {"shared"}
-    other = judged(alone("p-halved"), DEEP, "dropout_rate")
-    assert {r.cause for r in other} == {"unexplained"}
-
-
 def test_numbers_in_the_padding_are_asked_alone_where_nan_comes_through() -> None:
     results = judged(alone("nan-of-the-padding-reaches-the-weights"), PADDED, "gradient_padding")
     found = {r.part: (r.verdict, r.cause) for r in results if "weight_ih_l0" in r.part}

@@ -36,7 +36,7 @@ def test_of_the_worst_number(actual: float | str, expected: float | str, said: s
         ({"cause": "crashed"}, "crash"),
         ({"cause": "accepted"}, "silently accepted"),
         ({"cause": "refused"}, "refused"),
-        ({"check": "dropout_rate", "cause": "shared"}, "dropped otherwise than documented"),
+        ({"check": "dropout_rate", "cause": "dependent"}, "dropped otherwise than documented"),
         ({"worst": None}, "wrong answer"),
     ],
 )

@@ -134,6 +134,16 @@ def test_an_intermittent_difference_counts_as_shown_where_it_is_pinned_and_canno
         assert known.mark(msgspec.structs.replace(passing, **other)).known is None, other
 
 
+@pytest.mark.parametrize(("failing", "known"), [(0, "theirs"), (24, "theirs"), (25, None)])
+def test_of_what_is_compared_no_more_may_fail_than_the_share_that_is_known(
+    failing: int, known: str | None
+) -> None:
+    entries = KnownDifferences([msgspec.structs.replace(ENTRY, max_share=0.96)])
+    result = msgspec.structs.replace(FAILING, failing=failing, compared=25)
+    assert entries.mark(result).known == known
+    assert marked(failing=failing, compared=25) == "theirs"
+
+
 RANGED = msgspec.structs.replace(ENTRY, ratio=(40.0, 60.0))
 
 
@@ -259,6 +269,8 @@ def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
             "ratio = [3.0, 2.0]",
             "entry 'a': ratio = .*, expected .smallest, largest",
         ),
+        ('reference = ""', "max_share = 0.0", "max_share = 0.0, expected above 0 and at most 1"),
+        ('reference = ""', "max_share = 1.1", "max_share = 1.1, expected above 0 and at most 1"),
         (f'shown_by = ["{CONFIG.id}"]', 'when = {dtype = "fp32"}\nintermittent = ["x"]', "pinned"),
     ],
 )

@@ -22,9 +22,8 @@ from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Rounded, allowance
+from reference import TANH_ULPS, Rounded, allowance
 from reference.arrays import BoolArray, Float64Array
-from reference import TANH_ULPS
 
 __all__ = ["activation"]
 

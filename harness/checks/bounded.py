@@ -43,7 +43,9 @@ def bounded(evidence: Evidence) -> Iterator[Comparison]:
     )
     if result.verdict == Verdict.FAIL:
         own = evidence.own_activations()
-        explained = own is not None and float(np.nanmax(np.abs(output))) <= own.by_name["tanh"].largest
+        explained = (
+            own is not None and float(np.nanmax(np.abs(output))) <= own.by_name["tanh"].largest
+        )
         result = replace(
             result,
             message=f"{result.failing} of {result.compared} outputs of tanh exceed 1",

@@ -21,16 +21,16 @@ __all__ = ["call_contained"]
     applies=CALL,
 )
 def call_contained(evidence: Evidence) -> Iterator[Comparison]:
-    """The call behind it: an error of one call belongs to that call."""
-    facts = evidence.observation.details
-    if not isinstance(facts, CallOutcome):
+    """The call after it: an error of one call belongs to that call."""
+    outcome = evidence.observation.details
+    if not isinstance(outcome, CallOutcome):
         return
-    verdict = Verdict.PASS if facts.aftermath is None else Verdict.FAIL
+    verdict = Verdict.PASS if outcome.aftermath is None else Verdict.FAIL
     yield Comparison(
-        "the call behind",
+        "the call after",
         verdict,
         1,
-        facts.aftermath or "",
+        outcome.aftermath or "",
         Cause.UNEXPLAINED if verdict == Verdict.FAIL else None,
         ratio=0.0 if verdict == Verdict.PASS else None,
         requirement="contained-errors",

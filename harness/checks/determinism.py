@@ -32,25 +32,27 @@ __all__ = ["determinism"]
     second_call=SecondCall.SAME,
 )
 def determinism(evidence: Evidence) -> Iterator[Comparison]:
-    repeats = evidence.observation.reruns
-    for repeat in repeats:
-        alone = not (repeat.padding or repeat.neighbours)
-        if alone or len(repeats) == 1:
-            yield same_rows(evidence, repeat, "the same input gave other bits", Probe.CARRY)
+    reruns = evidence.observation.reruns
+    for rerun in reruns:
+        alone = not (rerun.padding or rerun.neighbours)
+        if alone or len(reruns) == 1:
+            yield same_rows(evidence, rerun, "the same input gave other bits", Probe.CARRY)
     changed, derivatives = evidence.observation.changed, evidence.observation.derivatives
     if changed is None or derivatives is None:
         return
     compared = sum(array.size for array in derivatives.found.values())
     if not changed:
-        yield Comparison("gradients again", Verdict.PASS, compared, ratio=0.0)
+        yield Comparison("gradients of a second call", Verdict.PASS, compared, ratio=0.0)
         return
     message = f"other bits: {', '.join(map(str, changed))}"
-    cause = Cause.FLUSH if _by_flushing(evidence, changed, derivatives.again) else Cause.UNEXPLAINED
-    yield Comparison("gradients again", Verdict.FAIL, compared, message, cause)
+    cause = (
+        Cause.FLUSH if _by_flushing(evidence, changed, derivatives.second) else Cause.UNEXPLAINED
+    )
+    yield Comparison("gradients of a second call", Verdict.FAIL, compared, message, cause)
 
 
 def _by_flushing(
-    evidence: Evidence, changed: Sequence[Change], again: Mapping[str, Array] | None
+    evidence: Evidence, changed: Sequence[Change], second: Mapping[str, Array] | None
 ) -> bool:
     """Whether every change is one that flushing, measured of this implementation, may make."""
     own = evidence.own_activations()
@@ -61,4 +63,4 @@ def _by_flushing(
         return True
     if not all(change.of_gradients for change in larger):
         return False
-    return again is not None and by_flushing(evidence, again)
+    return second is not None and by_flushing(evidence, second)

@@ -8,7 +8,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.dropout_calls import equal_answers, dropout_calls
+from harness.judging.dropout_calls import dropout_calls, equal_answers
 from harness.probes import Probe
 
 __all__ = ["dropout_inert"]
@@ -23,10 +23,12 @@ __all__ = ["dropout_inert"]
 )
 def dropout_inert(evidence: Evidence) -> Iterator[Comparison]:
     """Evaluation mode, before and after training mode, equals a layer without dropout, bitwise."""
-    facts = dropout_calls(evidence)
-    if facts is None:
+    calls = dropout_calls(evidence)
+    if calls is None:
         return
     message = "in evaluation mode the answer is not that of the same layer with dropout 0"
-    yield equal_answers("evaluation mode", facts.evaluated, facts.without, message)
-    message = "evaluation mode behind training mode is not what it was before"
-    yield equal_answers("evaluation mode again", facts.again, facts.evaluated, message)
+    yield equal_answers("evaluation mode", calls.evaluated, calls.without, message)
+    message = "evaluation mode after training mode is not what it was before"
+    yield equal_answers(
+        "evaluation mode after training", calls.evaluated_after, calls.evaluated, message
+    )

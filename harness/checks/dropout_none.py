@@ -9,7 +9,7 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import NO_DROPPING
-from harness.judging.dropout_calls import each_call, equal_answers, dropout_calls
+from harness.judging.dropout_calls import dropout_calls, each_call, equal_answers
 from harness.probes import Probe
 
 __all__ = ["dropout_none"]
@@ -25,12 +25,12 @@ __all__ = ["dropout_none"]
 )
 def dropout_none(evidence: Evidence) -> Iterator[Comparison]:
     """One layer is the last one: it never drops. Nor does a dropout of 0."""
-    facts, config = dropout_calls(evidence), evidence.config
-    if facts is None or (config.num_layers > 1 and config.dropout > 0):
+    calls, config = dropout_calls(evidence), evidence.config
+    if calls is None or (config.num_layers > 1 and config.dropout > 0):
         return
     message = "training mode changes an answer that no dropout applies to"
     none = "dropout-extremes" if config.num_layers > 1 else "dropout-one-layer"
     for result in each_call(
-        facts, "training mode", lambda part, call: equal_answers(part, call, facts.without, message)
+        calls, "training mode", lambda part, call: equal_answers(part, call, calls.without, message)
     ):
         yield replace(result, requirement=none)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,13 +10,15 @@ from harness.bits import same_bits
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
+from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
-from harness.judging.dropout_calls import each_call, dropout_calls, kept_values
+from harness.judging.dropout_calls import dropout_calls, each_call, kept_values
 from harness.judging.power import share, stated
-from harness.observe import Dropping, Forward
+from harness.observe import DropoutCalls, Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
+from reference.arrays import Array, Float64Array
 
 __all__ = ["dropout_states"]
 
@@ -32,49 +34,65 @@ def dropout_states(evidence: Evidence) -> Iterator[Comparison]:
     """h_n: of the first layer what it is without dropout; of the last its last output; of those
     between, what comes through the dropouts below: 0 or kept by all, and 0 where one below is.
     """
-    facts, config = dropout_calls(evidence), evidence.config
-    if facts is None or config.num_layers == 1 or config.dropout == 0:
+    calls, config = dropout_calls(evidence), evidence.config
+    if calls is None or config.num_layers == 1 or config.dropout == 0:
         return
-    yield from each_call(facts, "h_n", lambda part, call: _states(evidence, facts, part, call))
-
-
-def _states(evidence: Evidence, facts: Dropping, part: str, call: Forward) -> Comparison:
-    """The same of one call."""
-    sides, hidden = evidence.config.directions, evidence.config.hidden_size
-    first = same_bits(call.h_n[:sides], facts.first.h_n)
-    ends = [
-        call.output[0 if side else -1][:, side * hidden : (side + 1) * hidden]
-        for side in range(sides)
-    ]
-    last = all(
-        same_bits(call.h_n[-sides + side], np.ascontiguousarray(ends[side]))
-        for side in range(sides)
+    state = calls.first["output"].astype(np.float64)
+    between = [kept_values(evidence, state, layer)[1:] for layer in range(1, config.num_layers - 1)]
+    name = f"{config.cell.states[0]}_n"
+    yield from each_call(
+        calls, name, lambda part, call: _states(evidence, calls, part, call, between)
     )
-    if first and last and _states_between(evidence, facts, call):
-        result = Comparison(part, Verdict.PASS, call.h_n.size, ratio=0.0)
-        return stated(result, {Probe.DROPPED: share(facts.evaluated.h_n != 0)})
+
+
+def _states(
+    evidence: Evidence,
+    calls: DropoutCalls,
+    part: str,
+    call: Outputs,
+    between: Sequence[tuple[Float64Array, Float64Array]],
+) -> Comparison:
+    """The same of one call; `between` bounds the states of the layers between first and last."""
+    config = evidence.config
+    sides, name = config.directions, f"{config.cell.states[0]}_n"
+    final = call[name]
+    first = same_bits(final[:sides], calls.first[name])
+    ends = _ends(config, call["output"])
+    last = all(same_bits(own, end) for own, end in zip(final[-sides:], ends, strict=True))
+    ranges = [(_ends(config, low), _ends(config, high)) for low, high in between]
+    if first and last and _possible(config, final, ranges):
+        result = Comparison(part, Verdict.PASS, final.size, ratio=0.0)
+        return stated(result, {Probe.DROPPED: share(calls.evaluated[name] != 0)})
     what = "last output" if first else "first layer's state"
     if first and last:
         what = "state of a layer between"
-    message = f"h_n is not the {what}"
+    message = f"{name} is not the {what}"
     return Comparison(
-        part, Verdict.FAIL, call.h_n.size, message, Cause.UNEXPLAINED, ratio=float("inf")
+        part, Verdict.FAIL, final.size, message, Cause.UNEXPLAINED, ratio=float("inf")
     )
 
 
-def _states_between(evidence: Evidence, facts: Dropping, trained: Forward) -> bool:
-    """Whether h_n of the layers behind the first can be what the dropouts below let through."""
-    sides, hidden = evidence.config.directions, evidence.config.hidden_size
-    for side in range(sides):
-        last = facts.first.output[0 if side else -1][:, side * hidden : (side + 1) * hidden]
-        below = np.ones(last.shape, bool)
-        for layer in range(1, evidence.config.num_layers):
-            own = trained.h_n[layer * sides + side].astype(np.float64)
-            legal = below
-            if layer < evidence.config.num_layers - 1:  # the last one's are outputs: `values`
-                _, low, high = kept_values(evidence, last.astype(np.float64), layer)
-                legal = below & (own >= low) & (own <= high)
-            if not ((own == 0) | legal).all():
+def _ends(config: Config, output: Array) -> list[Array]:
+    """What each direction ends with, (B, H): at the last step, or the first one."""
+    return [
+        np.ascontiguousarray(own[0 if side else -1])
+        for side, own in enumerate(np.split(output, config.directions, axis=2))
+    ]
+
+
+def _possible(
+    config: Config, final: Array, between: Sequence[tuple[list[Array], list[Array]]]
+) -> bool:
+    """Whether the states of the layers after the first are what the dropouts below let through."""
+    for side in range(config.directions):
+        below = np.ones(final.shape[1:], bool)
+        for layer in range(1, config.num_layers):
+            own = final[layer * config.directions + side].astype(np.float64)
+            allowed = below
+            if layer < config.num_layers - 1:  # the last one's are outputs: `dropout_values`
+                low, high = (ends[side] for ends in between[layer - 1])
+                allowed = below & (own >= low) & (own <= high)
+            if not ((own == 0) | allowed).all():
                 return False
             below = own != 0
     return True

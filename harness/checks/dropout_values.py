@@ -12,9 +12,9 @@ from harness.checks.registry import check
 from harness.comparison import Comparison, compare
 from harness.evidence import Evidence, locate
 from harness.judging.applies import DROPPING
-from harness.judging.dropout_calls import each_call, dropout_calls, kept_values
+from harness.judging.dropout_calls import dropout_calls, each_call, kept_values
 from harness.judging.power import share, stated
-from harness.observe import Dropping, Forward
+from harness.observe import DropoutCalls, Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference.arrays import Float64Array
@@ -32,34 +32,34 @@ __all__ = ["dropout_values"]
 )
 def dropout_values(evidence: Evidence) -> Iterator[Comparison]:
     """Dropped elements are exactly 0; kept ones are scaled by 1 / (1 - p), then activated."""
-    facts, config = dropout_calls(evidence), evidence.config
-    if facts is None or config.num_layers == 1 or config.dropout == 0:
+    calls, config = dropout_calls(evidence), evidence.config
+    if calls is None or config.num_layers == 1 or config.dropout == 0:
         return
-    state = facts.first.output.astype(np.float64)
+    state = calls.first["output"].astype(np.float64)
     expected, low, high = kept_values(evidence, state, config.num_layers - 1)
-    legal = expected, low, high
+    allowed = expected, low, high
     yield from each_call(
-        facts, "kept values", lambda part, call: _kept(evidence, facts, part, call, legal)
+        calls, "kept values", lambda part, call: _kept(evidence, calls, part, call, allowed)
     )
 
 
 def _kept(
     evidence: Evidence,
-    facts: Dropping,
+    calls: DropoutCalls,
     part: str,
-    call: Forward,
-    legal: tuple[Float64Array, Float64Array, Float64Array],
+    call: Outputs,
+    allowed: tuple[Float64Array, Float64Array, Float64Array],
 ) -> Comparison:
     """Each element of one call is 0, or what it is where all dropouts keep it."""
-    (expected, low, high), config = legal, evidence.config
-    exact = call.output.astype(np.float64)
+    (expected, low, high), config = allowed, evidence.config
+    exact = call["output"].astype(np.float64)
     bound = np.where(exact > expected, high - expected, expected - low)
     with np.errstate(all="ignore"):
         ratio = np.abs(exact - expected) / bound
-    dropped = call.output == 0
+    dropped = call["output"] == 0
     result = compare(
         part,
-        call.output,
+        call["output"],
         np.where(dropped, 0.0, expected),
         np.where(dropped, 0.0, ratio),
         evidence.case.fmt,
@@ -72,7 +72,7 @@ def _kept(
         message = "everything was dropped: no kept value was seen"
         result = replace(result, verdict=Verdict.INCONCLUSIVE, message=message)
     # A layer or a stack of them that does not scale: the state of the first one comes through.
-    unscaled = facts.first.output.astype(np.float64)
+    unscaled = calls.first["output"].astype(np.float64)
     seen = ~dropped & ((unscaled < low) | (unscaled > high))
     result = stated(result, {Probe.UNSCALED: share(seen)})
     return replace(result, requirement="dropout-extremes") if config.dropout >= 90 else result

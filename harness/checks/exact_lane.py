@@ -54,7 +54,7 @@ def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
             )
             yield stated(_worded(result), power_of(evidence, steps, exact=exact))
     if everything_exact:
-        actual, expected = evidence.outputs["output"], evidence.oracle.exact.output
+        actual, expected = evidence.outputs["output"], evidence.oracle.exact["output"]
         ratio = np.where(actual == expected, 0.0, np.inf)
         result = compare("output", actual, expected, ratio, fmt, locate(config, "output"))
         power = end_to_end_power(evidence, "output", np.zeros(actual.shape))

@@ -37,14 +37,14 @@ __all__ = ["forward_error"]
 )
 def forward_error(evidence: Evidence) -> Iterator[Comparison]:
     exact, last_step = evidence.oracle.exact, last_step_of(evidence)
-    for part in ("output", "h_n"):
-        yield from end_to_end(evidence, last_step, part, getattr(exact, part), excuses)
+    for part, expected in exact.items():
+        yield from end_to_end(evidence, last_step, part, expected, excuses)
 
     peer = evidence.peer
-    if peer is None or peer.forward is None:
+    if peer is None or peer.outputs is None:
         return
-    for part in ("output", "h_n"):
-        expected = getattr(peer.forward, part).astype(np.float64)
+    for part, array in peer.outputs.items():
+        expected = array.astype(np.float64)
         yield from end_to_end(
             evidence, last_step, part, expected, against_peer, against=peer.backend
         )

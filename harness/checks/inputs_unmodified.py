@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.aspects import FORWARD
+from harness.aspects import VALUES
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison
@@ -18,13 +18,12 @@ __all__ = ["inputs_unmodified"]
 @check(
     requirement="function",
     difference="a call writes to its inputs",
-    applies=aspect(FORWARD, "gradient", "steady"),
+    applies=aspect(VALUES, "gradient", "repeated"),
     needs=(Need.OUTPUTS,),
 )
 def inputs_unmodified(evidence: Evidence) -> Iterator[Comparison]:
     case, modified = evidence.case, evidence.observation.modified
-    given = [a for a in (case.x, case.h_0, case.lengths) if a is not None]
-    compared = sum(a.size for a in given)
+    compared = sum(array.size for array in case.inputs.values())
     if modified:
         message = f"a call changed: {', '.join(sorted(set(modified)))}"
         yield Comparison("inputs", Verdict.FAIL, compared, message, Cause.UNEXPLAINED)

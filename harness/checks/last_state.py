@@ -13,7 +13,7 @@ from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import NUMBERS
 from harness.judging.power import differs, neighbours, share, stated
-from harness.observe import Forward
+from harness.observe import Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference.arrays import Array
@@ -30,38 +30,35 @@ __all__ = ["last_state"]
 )
 def last_state(evidence: Evidence) -> Iterator[Comparison]:
     """Of the stack, and of each shorter stack that shows a hidden layer."""
-    stacks = (*evidence.observation.hidden, evidence.forward)
-    for layer, forward in enumerate(stacks):
-        yield _last_layer(evidence, forward, layer)
+    for layer, outputs in enumerate((*evidence.observation.hidden, evidence.outputs)):
+        yield _last_layer(evidence, outputs, layer)
 
 
-def _last_layer(evidence: Evidence, forward: Forward, layer: int) -> Comparison:
+def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Comparison:
     config, case = evidence.config, evidence.case
-    hidden, directions = config.hidden_size, config.directions
-    rows = np.arange(config.batch)
-    first_row = layer * directions
-    expected = np.empty_like(forward.h_n[first_row:])
-    for direction in range(directions):
-        own = forward.output[:, :, direction * hidden : (direction + 1) * hidden]
+    state = config.cell.states[0]
+    rows, first_row = np.arange(config.batch), layer * config.directions
+    final, sides = outputs[f"{state}_n"], np.split(outputs["output"], config.directions, axis=2)
+    expected = np.empty_like(final[first_row:])
+    for direction, own in enumerate(sides):
         expected[direction] = own[0] if direction else own[case.last_step, rows]
         empty = case.last_step < 0
-        start = 0 if case.h_0 is None else case.h_0[first_row + direction][empty]
-        expected[direction][empty] = start
-    locate = locate_states(config)
+        expected[direction][empty] = case.start(state, first_row + direction)[empty]
+    place = locate(config, f"{state}_n")
     result = compare_bits(
-        f"h_n of layer {layer}",
-        forward.h_n[first_row:],
+        f"{state}_n of layer {layer}",
+        final[first_row:],
         expected,
         case.fmt,
-        lambda index: locate((index[0] + first_row, *index[1:])),
-        "h_n is not the output at the last valid step",
+        lambda index: place((index[0] + first_row, *index[1:])),
+        f"{state}_n is not the output at the last valid step",
     )
     result = replace(result, cause=Cause.UNEXPLAINED if result.verdict == Verdict.FAIL else None)
-    return stated(result, _power(evidence, forward, first_row, expected))
+    return stated(result, _power(evidence, sides, first_row, expected))
 
 
 def _power(
-    evidence: Evidence, forward: Forward, first_row: int, expected: Array
+    evidence: Evidence, sides: list[Array], first_row: int, expected: Array
 ) -> dict[Probe, float]:
     """Share of (row, unit) at which another state in place of the last one would have shown.
 
@@ -69,15 +66,12 @@ def _power(
     `row` (the neighbouring row's).
     """
     config, case = evidence.config, evidence.case
-    hidden, rows = config.hidden_size, np.arange(config.batch)
-    last = case.last_step
+    rows, last = np.arange(config.batch), case.last_step
     power: dict[Probe, float] = {}
     several, empty = last >= 1, last < 0
     before, end = np.zeros_like(expected), np.empty_like(expected)
-    for direction in range(config.directions):
-        own = forward.output[:, :, direction * hidden : (direction + 1) * hidden]
-        if case.h_0 is not None:
-            before[direction] = case.h_0[first_row + direction]
+    for direction, own in enumerate(sides):
+        before[direction] = case.start(config.cell.states[0], first_row + direction)
         where = np.ones_like(last) if direction else last - 1
         before[direction][several] = own[where[several], rows[several]]
         before[direction][empty] = expected[direction][empty]

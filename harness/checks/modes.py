@@ -35,14 +35,14 @@ def modes(evidence: Evidence) -> Iterator[Comparison]:
     other = evidence.eager
     if other is None:
         return
-    mine, theirs = evidence.observation.details, other.facts
+    mine, theirs = evidence.observation.details, other.details
     if isinstance(mine, CallOutcome) and isinstance(theirs, CallOutcome):
         yield replace(_outcomes(evidence, mine, theirs, other.backend), against=other.backend)
-    if other.forward is None or evidence.observation.outputs is None:
+    if other.outputs is None or evidence.observation.outputs is None:
         return
     last_step = last_step_of(evidence)
-    for part in ("output", "h_n"):
-        expected = getattr(other.forward, part).astype(np.float64)
+    for part, array in other.outputs.items():
+        expected = array.astype(np.float64)
         yield from end_to_end(evidence, last_step, part, expected, excuses, against=other.backend)
 
 

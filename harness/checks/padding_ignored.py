@@ -31,7 +31,7 @@ def _has_other_padding(case: Case) -> bool:
 def padding_ignored(evidence: Evidence) -> Iterator[Comparison]:
     if evidence.case.valid.all():
         return
-    for repeat in evidence.observation.reruns:
-        if repeat.padding:
+    for rerun in evidence.observation.reruns:
+        if rerun.padding:
             message = "other numbers in the padding of x gave other bits"
-            yield same_rows(evidence, repeat, message, Probe.PADDING)
+            yield same_rows(evidence, rerun, message, Probe.PADDING)

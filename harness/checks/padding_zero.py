@@ -50,5 +50,5 @@ def padding_zero(evidence: Evidence) -> Iterator[Comparison]:
 def _held(evidence: Evidence) -> Array:
     """What would stand in the padding if the last state were carried through it, (T, B, D * H)."""
     config = evidence.config
-    last = evidence.forward.h_n[-config.directions :]
+    last = evidence.outputs[f"{config.cell.states[0]}_n"][-config.directions :]
     return np.broadcast_to(np.concatenate(list(last), axis=1), evidence.outputs["output"].shape)

@@ -1,6 +1,6 @@
 """A prefix is faithful: what shows the hidden layers is the stack's own.
 
-Hidden layers are seen by running the same stack cut off behind each (`harness.observe`). That
+Hidden layers are seen by running the same stack cut off after each (`harness.observe`). That
 says something about the whole stack only if its h_n of those layers is theirs, bit for bit.
 Where the bits differ but the distance is within twice the calibrated tolerance of h_n (two
 legal evaluations may round differently) the verdict is `inconclusive`: the stack's hidden
@@ -37,36 +37,39 @@ __all__ = ["prefix"]
     probes=(Probe.LAYER,),
 )
 def prefix(evidence: Evidence) -> Iterator[Comparison]:
-    """One comparison a prefix: all rows of its h_n, so hidden layers of prefixes too."""
+    """One comparison a prefix and final state: all its rows, so hidden layers of prefixes too."""
     directions = evidence.config.directions
     for layers, prefix in enumerate(evidence.observation.hidden, start=1):
         part = f"first {layers} layer{'s' * (layers > 1)}"
-        result = _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
-        # The stack has one layer more at least: what if its states were given in their place?
-        above = evidence.forward.h_n[directions : (layers + 1) * directions]
-        yield stated(result, {Probe.LAYER: share(differs(above, prefix.h_n))})
+        for name, array in prefix.items():
+            if name == "output":
+                continue
+            result = _compare(evidence, part, name, array)
+            # The stack has one layer more at least: what if its states were given instead?
+            above = evidence.outputs[name][directions : (layers + 1) * directions]
+            yield stated(result, {Probe.LAYER: share(differs(above, array))})
 
 
-def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Comparison:
-    stack, fmt = evidence.forward.h_n[rows], evidence.case.fmt
-    locate = locate_states(evidence.config)
-    message = "h_n of the whole stack differs from h_n of its first layers alone"
-    result = compare_bits(part, stack, prefix, fmt, locate, message)
+def _compare(evidence: Evidence, part: str, name: str, prefix: Array) -> Comparison:
+    rows, fmt = slice(0, len(prefix)), evidence.case.fmt
+    stack, place = evidence.outputs[name][rows], locate(evidence.config, name)
+    message = f"{name} of the whole stack differs from {name} of its first layers alone"
+    result = compare_bits(part, stack, prefix, fmt, place, message)
     if result.verdict != Verdict.FAIL:
         return result
-    tolerance = 2 * evidence.oracle.tolerance.h_n[rows]
+    tolerance = 2 * evidence.oracle.tolerance[name][rows]
     expected = prefix.astype(np.float64)
     with np.errstate(all="ignore"):
         distance = np.abs(stack.astype(np.float64) - expected)
         ratio = distance / tolerance
-    nan = evidence.oracle.surely_nan.h_n[rows].astype(bool)
+    nan = evidence.oracle.surely_nan[name][rows].astype(bool)
     one_sided = nan & (np.isnan(stack) != np.isnan(prefix))
     ratio = np.where(nan, np.where(one_sided, np.inf, 0.0), ratio)
     defined = np.isfinite(tolerance) | nan
-    judged = compare(part, stack, expected, ratio, fmt, locate, defined=defined)
+    judged = compare(part, stack, expected, ratio, fmt, place, defined=defined)
     if judged.verdict != Verdict.FAIL:
         return replace(judged, verdict=Verdict.INCONCLUSIVE, message=message)
     extra = flushed_extra(evidence)
-    flushed = extra is not None and bool((distance <= tolerance + extra.h_n).all())
+    flushed = extra is not None and bool((distance <= tolerance + extra[name]).all())
     cause = Cause.FLUSH if flushed else Cause.UNEXPLAINED
     return replace(judged, cause=cause, message=message)

@@ -1,16 +1,16 @@
-"""Two arrays come back, in the shapes and the dtype that the documentation gives."""
+"""Outputs come back by name, in the shapes and the dtype that the documentation gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.aspects import FORWARD
+from harness.aspects import VALUES
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.observe import Dropping
+from harness.observe import DropoutCalls
 from harness.verdicts import Verdict
 
 __all__ = ["shape_dtype"]
@@ -19,17 +19,14 @@ __all__ = ["shape_dtype"]
 @check(
     requirement="outputs",
     difference="outputs have other shapes, types or dtypes than documented",
-    applies=aspect(FORWARD, "gradient", "training", "steady"),
+    applies=aspect(VALUES, "gradient", "training", "repeated"),
 )
 def shape_dtype(evidence: Evidence) -> Iterator[Comparison]:
-    observation = evidence.observation
+    observation, part = evidence.observation, "outputs"
+    details = observation.details
+    outputs = details.evaluated if isinstance(details, DropoutCalls) else observation.outputs
     if observation.malformed:
-        yield Comparison(
-            "output and h_n", Verdict.FAIL, 0, observation.trouble or "", Cause.UNEXPLAINED
-        )
-    elif isinstance(observation.details, Dropping):
-        forward = observation.details.evaluated
-        yield Comparison("output and h_n", Verdict.PASS, forward.output.size + forward.h_n.size)
-    elif observation.forward is not None:
-        forward = observation.forward
-        yield Comparison("output and h_n", Verdict.PASS, forward.output.size + forward.h_n.size)
+        message = observation.trouble or ""
+        yield Comparison(part, Verdict.FAIL, 0, message, Cause.UNEXPLAINED)
+    elif outputs is not None:
+        yield Comparison(part, Verdict.PASS, sum(array.size for array in outputs.values()))

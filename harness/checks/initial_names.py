@@ -9,10 +9,10 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import fresh_facts
+from harness.judging.parameters import initial_weights
 from harness.verdicts import Verdict
 
-__all__ = ["fresh_names"]
+__all__ = ["initial_names"]
 
 
 @check(
@@ -20,14 +20,14 @@ __all__ = ["fresh_names"]
     difference="parameters have other names, shapes or dtypes",
     applies=aspect("initial"),
 )
-def fresh_names(evidence: Evidence) -> Iterator[Comparison]:
+def initial_names(evidence: Evidence) -> Iterator[Comparison]:
     """torch's names, each with torch's shape and the dtype asked for."""
-    facts = fresh_facts(evidence)
-    if facts is None:
+    initial = initial_weights(evidence)
+    if initial is None:
         return
-    expected = evidence.config.options.parameter_shapes()
+    expected = evidence.config.parameter_shapes()
     dtype = evidence.case.x.dtype
-    for layer in facts.layers:
+    for layer in initial.layers:
         found = {name: array.shape for name, array in layer.items()}
         others = sorted({str(a.dtype) for a in layer.values() if a.dtype != dtype})
         if found != expected or others:
@@ -37,4 +37,6 @@ def fresh_names(evidence: Evidence) -> Iterator[Comparison]:
                 "names and shapes", Verdict.FAIL, len(found), message, Cause.UNEXPLAINED
             )
             return
-    yield Comparison("names and shapes", Verdict.PASS, len(expected) * len(facts.layers), ratio=0.0)
+    yield Comparison(
+        "names and shapes", Verdict.PASS, len(expected) * len(initial.layers), ratio=0.0
+    )

@@ -9,10 +9,10 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import all_identical, fresh_facts
+from harness.judging.parameters import all_identical, initial_weights
 from harness.verdicts import Verdict
 
-__all__ = ["fresh_seed"]
+__all__ = ["initial_seed"]
 
 
 @check(
@@ -20,14 +20,14 @@ __all__ = ["fresh_seed"]
     difference="seeding does not reproduce fresh weights",
     applies=aspect("initial"),
 )
-def fresh_seed(evidence: Evidence) -> Iterator[Comparison]:
+def initial_seed(evidence: Evidence) -> Iterator[Comparison]:
     """The same seed gives the same weights; another seed others."""
-    facts = fresh_facts(evidence)
-    if facts is None:
+    initial = initial_weights(evidence)
+    if initial is None:
         return
-    one, again, other = facts.seeded
+    one, second, other = initial.seeded
     size = sum(array.size for array in one.values())
-    if not all_identical(one, again):
+    if not all_identical(one, second):
         message = "the same seed gave other weights"
         yield Comparison(
             "seeding", Verdict.FAIL, size, message, Cause.UNEXPLAINED, ratio=float("inf")

@@ -9,11 +9,11 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import travelled
+from harness.judging.parameters import travelled
 from harness.observe import Checkpoint
 from harness.verdicts import Verdict
 
-__all__ = ["own_file"]
+__all__ = ["checkpoint_own"]
 
 
 @check(
@@ -21,13 +21,13 @@ __all__ = ["own_file"]
     difference="weights change on the way through the own file format",
     applies=aspect("checkpoint"),
 )
-def own_file(evidence: Evidence) -> Iterator[Comparison]:
+def checkpoint_own(evidence: Evidence) -> Iterator[Comparison]:
     """Saved and loaded by the framework's own functions: the same bits."""
-    facts = evidence.observation.details
-    if isinstance(facts, Checkpoint):
-        yield travelled("own file", facts.given, facts.own)
+    stored = evidence.observation.details
+    if isinstance(stored, Checkpoint):
+        yield travelled("own file", stored.given, stored.own)
         size = evidence.case.x.size
-        if facts.computes:
+        if stored.computes:
             yield Comparison("answers", Verdict.PASS, size, ratio=0.0)
         else:
             message = "answers changed by saving, or by loading"

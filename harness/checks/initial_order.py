@@ -9,10 +9,10 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import fresh_facts
+from harness.judging.parameters import initial_weights
 from harness.verdicts import Verdict
 
-__all__ = ["fresh_order"]
+__all__ = ["initial_order"]
 
 
 @check(
@@ -20,12 +20,12 @@ __all__ = ["fresh_order"]
     difference="parameters come in another order",
     applies=aspect("initial"),
 )
-def fresh_order(evidence: Evidence) -> Iterator[Comparison]:
+def initial_order(evidence: Evidence) -> Iterator[Comparison]:
     """torch's order: layer by layer, so that optimisers and flat vectors line up."""
-    facts = fresh_facts(evidence)
-    if facts is None:
+    initial = initial_weights(evidence)
+    if initial is None:
         return
-    found, expected = list(facts.layers[0]), list(evidence.config.options.parameter_shapes())
+    found, expected = list(initial.layers[0]), list(evidence.config.parameter_shapes())
     if sorted(found) != sorted(expected):
         return
     if found == expected:

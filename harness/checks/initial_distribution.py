@@ -13,14 +13,14 @@ from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
 from harness.judging.independence import independence_tests
+from harness.judging.parameters import initial_weights
 from harness.judging.power import stated
-from harness.judging.weights import fresh_facts
 from harness.probes import Probe
 from harness.significance import SIGNIFICANCE, at_most, smallest_distance, uniform
 from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["fresh_distribution"]
+__all__ = ["initial_distribution"]
 
 GRID = 2**23
 """Numbers that a fresh weight can be with equal chance, at least."""
@@ -32,14 +32,14 @@ GRID = 2**23
     probes=(Probe.SMALLEST_DISTANCE,),
     applies=aspect("initial"),
 )
-def fresh_distribution(evidence: Evidence) -> Iterator[Comparison]:
+def initial_distribution(evidence: Evidence) -> Iterator[Comparison]:
     """U(-1/sqrt(H), 1/sqrt(H)) for every kind of parameter, by exact tests, drawn independently."""
-    facts = fresh_facts(evidence)
-    if facts is None:
+    initial = initial_weights(evidence)
+    if initial is None:
         return
     limit = 1 / math.sqrt(evidence.config.hidden_size)
     kinds: dict[str, list[Array]] = {}
-    for layer in facts.layers:
+    for layer in initial.layers:
         for name, array in layer.items():
             kinds.setdefault(name.partition("_l")[0], []).append(array.astype(np.float64))
     # Storing rounds: in float16 and bfloat16 an end of the range may be reached.
@@ -75,7 +75,7 @@ def fresh_distribution(evidence: Evidence) -> Iterator[Comparison]:
     yield _repeated(kinds)
     if evidence.case.fmt.precision >= 24:
         yield _drawn_before(kinds)
-    yield from independence_tests(facts.layers, limit)
+    yield from independence_tests(initial.layers, limit)
 
 
 def _repeated(kinds: Mapping[str, list[Array]]) -> Comparison:

@@ -9,10 +9,10 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import fresh_facts
+from harness.judging.parameters import initial_weights
 from harness.verdicts import Verdict
 
-__all__ = ["fresh_side_effects"]
+__all__ = ["initial_side_effects"]
 
 
 @check(
@@ -20,12 +20,12 @@ __all__ = ["fresh_side_effects"]
     difference="building a layer moves NumPy's global generator",
     applies=aspect("initial"),
 )
-def fresh_side_effects(evidence: Evidence) -> Iterator[Comparison]:
+def initial_side_effects(evidence: Evidence) -> Iterator[Comparison]:
     """Building a layer leaves NumPy's global generator, which is the user's, alone."""
-    facts = fresh_facts(evidence)
-    if facts is None:
+    initial = initial_weights(evidence)
+    if initial is None:
         return
-    if facts.advanced:
+    if initial.advanced:
         message = "building a layer draws from NumPy's global generator"
         yield Comparison("NumPy's generator", Verdict.FAIL, 1, message, Cause.NUMPY)
     else:

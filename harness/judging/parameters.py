@@ -11,12 +11,12 @@ from harness.observe import InitialWeights
 from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["all_identical", "fresh_facts", "identical", "travelled"]
+__all__ = ["all_identical", "identical", "initial_weights", "travelled"]
 
 
-def fresh_facts(evidence: Evidence) -> InitialWeights | None:
-    facts = evidence.observation.details
-    return facts if isinstance(facts, InitialWeights) else None
+def initial_weights(evidence: Evidence) -> InitialWeights | None:
+    details = evidence.observation.details
+    return details if isinstance(details, InitialWeights) else None
 
 
 def travelled(part: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> Comparison:

@@ -13,24 +13,24 @@ from harness.judging.applies import DROPPING, When
 from harness.judging.dropout_calls import dropout_calls
 from harness.verdicts import Verdict
 
-__all__ = ["fresh_mode"]
+__all__ = ["initial_mode"]
 
 
 @check(
-    requirement="fresh-mode",
+    requirement="initial-mode",
     difference="a fresh layer is not in training mode",
     applies=DROPPING & When("p from 10%, float32", lambda c: c.dropout >= 10 and c.dtype == "fp32"),
 )
-def fresh_mode(evidence: Evidence) -> Iterator[Comparison]:
+def initial_mode(evidence: Evidence) -> Iterator[Comparison]:
     """torch documents that a fresh layer is in training mode; so it drops."""
-    facts, config = dropout_calls(evidence), evidence.config
-    if facts is None or facts.fresh is None or config.num_layers == 1 or config.dropout < 10:
+    calls, config = dropout_calls(evidence), evidence.config
+    if calls is None or calls.as_built is None or config.num_layers == 1 or config.dropout < 10:
         return
-    comes, evaluated = facts.fresh
+    built, evaluated = (one["output"] for one in calls.as_built)
     # Every number is positive: a 0 was dropped.
-    if not same_bits(comes.output, evaluated.output) and (comes.output == 0).any():
-        yield Comparison("a fresh layer", Verdict.PASS, comes.output.size, "drops", ratio=0.0)
+    if not same_bits(built, evaluated) and (built == 0).any():
+        yield Comparison("a fresh layer", Verdict.PASS, built.size, "drops", ratio=0.0)
     else:
         message = "a fresh layer does not drop until it is switched to training mode"
-        cause = Cause.MODE if same_bits(comes.output, evaluated.output) else Cause.UNEXPLAINED
-        yield Comparison("a fresh layer", Verdict.FAIL, comes.output.size, message, cause)
+        cause = Cause.MODE if same_bits(built, evaluated) else Cause.UNEXPLAINED
+        yield Comparison("a fresh layer", Verdict.FAIL, built.size, message, cause)

@@ -9,11 +9,11 @@ from harness.checks.registry import Partner, check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.weights import travelled
+from harness.judging.parameters import travelled
 from harness.observe import Checkpoint
 from harness.verdicts import Verdict
 
-__all__ = ["across"]
+__all__ = ["checkpoint_across"]
 
 
 @check(
@@ -23,17 +23,17 @@ __all__ = ["across"]
     partner=Partner.BACKEND,
     compares_two=True,
 )
-def across(evidence: Evidence) -> Iterator[Comparison]:
+def checkpoint_across(evidence: Evidence) -> Iterator[Comparison]:
     """To another framework through its file, and back: the same bits at both ends."""
-    facts = evidence.observation.details
-    if not isinstance(facts, Checkpoint):
+    stored = evidence.observation.details
+    if not isinstance(stored, Checkpoint):
         return
-    if facts.there is None or facts.back is None:
+    if stored.there is None or stored.back is None:
         message = "no other backend of this run takes these weights through a file"
         yield Comparison("peer", Verdict.UNSUPPORTED, 0, message)
         return
     for result in (
-        travelled(f"to {facts.peer}", facts.own, facts.there),
-        travelled(f"back from {facts.peer}", facts.given, facts.back),
+        travelled(f"to {stored.peer}", stored.own, stored.there),
+        travelled(f"back from {stored.peer}", stored.given, stored.back),
     ):
-        yield replace(result, against=facts.peer)
+        yield replace(result, against=stored.peer)

@@ -1,0 +1,138 @@
+"""Whether dropout drops each element by itself: exact tests of how often pairs fare alike.
+
+Pairs are made of neighbouring steps, rows and units, of directions, of calls, and of a call and
+itself, displaced by any number of places in the order of its memory. Where it is the most
+striking of several that is tested, the choice is allowed for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.checks.registry import check
+from harness.comparison import Comparison
+from harness.evidence import Evidence
+from harness.judging.applies import DROPPING
+from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
+from harness.observe.dropout import CALLS
+from harness.probes import Probe
+from harness.verdicts import Verdict
+from reference.arrays import BoolArray
+
+__all__ = ["dropout_independent"]
+
+LARGE = 300
+"""Elements of a call from which on displacements beyond its half leave pairs enough."""
+
+
+@check(
+    requirement="dropout-independent",
+    difference="elements are not dropped independently of each other",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
+def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
+    """One comparison for each kind of pairs."""
+    found = kept_elements(evidence)
+    if found is None:
+        return
+    yield _calls_with_themselves(found)
+    one, two, count = _most_striking_calls(found)
+    yield _pairs(found, "calls", "", found.calls[one], found.calls[two], count)
+    first = found.calls[:CALLS]
+    for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
+        distances = _distances(first.shape[axis])
+        each = [
+            _pairs(found, name, f", {d} apart from {s}", *_apart(first, axis, d, s), len(distances))
+            for d, s in distances
+        ]
+        if each:
+            yield max(each, key=_least_by_chance)
+    if evidence.config.bidirectional:
+        yield _pairs(found, "directions", "", *np.split(first, 2, axis=3))
+
+
+def _pairs(
+    found: KeptElements, name: str, which: str, one: BoolArray, other: BoolArray, choices: int = 1
+) -> Comparison:
+    same, size, part = int((one == other).sum()), one.size, f"pairs of {name}"
+    message = f"{same} of {size} {part}{which} fare alike, expected {size * found.alike:.0f}"
+    return judge_count(part, same, size, found.alike, message, choices)
+
+
+def _least_by_chance(result: Comparison) -> float:
+    return result.ratio or 0.0
+
+
+def _calls_with_themselves(found: KeptElements) -> Comparison:
+    """The call that is least by chance; `failing` counts all such calls."""
+    count, results = len(found.calls), []
+    for number, call in enumerate(found.calls, start=1):
+        most = _most_striking_displacement(call, found.alike)
+        message = (
+            f"call {number}: {most.same} of {most.pairs} pairs of elements {most.distance:,} "
+            f"places apart (of {call.size:,}, {most.order} first) fare alike, expected "
+            f"{most.pairs * found.alike:.0f}"
+        )
+        choices = most.choices * count
+        part = "calls and themselves"
+        results.append(judge_count(part, most.same, most.pairs, found.alike, message, choices))
+    failing = sum(result.verdict == Verdict.FAIL for result in results)
+    worst = max(results, key=_least_by_chance)
+    message = f"{worst.message}; {failing} of {count} calls" if failing else worst.message
+    return replace(worst, compared=count, failing=failing, message=message)
+
+
+@dataclass(frozen=True)
+class _Displaced:
+    """How often a call agrees with itself `distance` places later, in disjoint pairs."""
+
+    same: int
+    pairs: int
+    distance: int
+    order: str
+    choices: int
+
+
+def _most_striking_displacement(call: BoolArray, alike: float) -> _Displaced:
+    """Of a call (T, B, K), in either order of its memory."""
+    orders = {"steps": call.ravel(), "rows": call.swapaxes(0, 1).ravel()}
+    size = call.size
+    distances = np.arange(1, (3 * size // 4 if size >= LARGE else (size + 1) // 2) + 1)
+    excess = {}
+    for order, flat in orders.items():
+        spectrum = np.fft.rfft(np.where(flat, 1.0, -1.0), 2 * size)
+        agreement = np.fft.irfft(np.abs(spectrum) ** 2)[distances] / (size - distances)
+        excess[order] = np.abs((agreement + 1) / 2 - alike) * np.sqrt(size - distances)
+    order = max(orders, key=lambda one: float(excess[one].max()))
+    distance = int(distances[excess[order].argmax()])
+    one, other = _apart(orders[order], 0, distance, 0)
+    same = int((one == other).sum())
+    return _Displaced(same, one.size, distance, order, len(orders) * len(distances))
+
+
+def _most_striking_calls(found: KeptElements) -> tuple[int, int, int]:
+    """The two calls that fare alike most unexpectedly often or seldom, and of how many pairs."""
+    count = len(found.calls)
+    signs = np.where(found.calls, 1.0, -1.0).reshape(count, -1)
+    rows, columns = np.triu_indices(count, 1)
+    same = ((signs @ signs.T)[rows, columns] / signs.shape[1] + 1) / 2
+    chosen = int(np.abs(same - found.alike).argmax())
+    return int(rows[chosen]), int(columns[chosen]), len(rows)
+
+
+def _distances(length: int) -> list[tuple[int, int]]:
+    """Neighbours, from even and from odd places; next but one; the other half."""
+    wanted = ((1, 0), (1, 1), (2, 0), (length // 2, 0))
+    return [(d, s) for d, s in dict.fromkeys(wanted) if d >= 1 and s + 2 * d <= length]
+
+
+def _apart(kept: BoolArray, axis: int, distance: int, start: int) -> tuple[BoolArray, BoolArray]:
+    """Elements and those `distance` after them, each element in one pair at most."""
+    places = np.arange(start, kept.shape[axis] - distance)
+    first = places[(places - start) // distance % 2 == 0]
+    return np.take(kept, first, axis), np.take(kept, first + distance, axis)

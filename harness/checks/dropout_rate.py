@@ -1,0 +1,37 @@
+"""How many elements dropout keeps: as many as p says, by an exact binomial test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.checks.registry import check
+from harness.comparison import Comparison
+from harness.evidence import Evidence
+from harness.judging.applies import DROPPING
+from harness.judging.dropout_counts import judge_count, kept_elements
+from harness.observe.dropout import CALLS
+from harness.probes import Probe
+
+__all__ = ["dropout_rate"]
+
+
+@check(
+    requirement="dropout-rate",
+    difference="not as many elements are dropped as p says",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
+def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
+    """The first calls together, and all later ones."""
+    found = kept_elements(evidence)
+    if found is None:
+        return
+    for part, calls in (
+        ("kept elements", found.calls[:CALLS]),
+        ("kept elements, later calls", found.calls[CALLS:]),
+    ):
+        if calls.size:
+            count, expected = int(calls.sum()), calls.size * found.probability
+            message = f"{count} of {calls.size} kept, expected {expected:.0f}"
+            yield judge_count(part, count, calls.size, found.probability, message)
