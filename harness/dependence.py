@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from harness.config import Config
 
-__all__ = ["OPTIONS", "OptionShare", "dependence"]
-
-OPTIONS = tuple(
-    field.name
-    for field in fields(Config)
-    if field.name not in ("aspect", "seed", "input_size", "hidden_size", "batch", "steps")
-)
-"""Fields of a config that are choices; sizes are not."""
-
+__all__ = ["OptionShare", "dependence"]
 
 CHANCE = 0.01
 """A dependence that would come about by chance as often as this is not stated."""
@@ -64,9 +56,10 @@ def dependence(shown: Iterable[str], judged: Iterable[str]) -> list[OptionShare]
     showing = set(shown)
     configs = [(Config.parse(one), one in showing) for one in {*judged, *showing}]
     shares = []
-    for option in OPTIONS:
-        total = Counter(getattr(config, option) for config, _ in configs)
-        hits = Counter(getattr(config, option) for config, hit in configs if hit)
+    for option in dict.fromkeys(name for config, _ in configs for name in config.choices):
+        with_it = [(c.choices[option], hit) for c, hit in configs if option in c.choices]
+        total = Counter(value for value, _ in with_it)
+        hits = Counter(value for value, hit in with_it if hit)
         if len(total) > 1:
             values = [(_word(value), hits[value], total[value]) for value in sorted(total)]
             shares.append(OptionShare(option, values))

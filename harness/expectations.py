@@ -65,7 +65,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `shown_by` show it in some runs only; such an entry cannot vanish, and those configs count as
     showing it in any run. `ratio` is the range within which the largest finite ratio of the configs
     of `shown_by` must lie: smaller is an improvement, and as loud as the contrary. `platforms` are
-    patterns of which one must match the `machine` of the results, where a difference is not everywhere, and `cpu_flags`
+    patterns of which one must match the `machine` of the results, and `cpu_flags`
     what its processor must be able to do (as /proc/cpuinfo names it). `versions` names
     every package whose behaviour it is, with a version range (PEP 440).
     """

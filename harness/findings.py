@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.aspects import CALLS
+from harness.aspects import aspect_of
 from harness.backends.reference import variant_in
 from harness.causes import Cause
 from harness.checks import check_named
@@ -29,12 +28,12 @@ Key = tuple[str, str, Cause, str]
 
 def key_of(result: Result) -> Key:
     """What makes failing results one finding: backend, check, cause, and the call if one."""
-    aspect = Config.parse(result.config_id).aspect
+    config = Config.parse(result.config_id)
     return (
         result.backend,
         result.check,
         result.cause or (Cause.ERROR if result.verdict is Verdict.ERROR else Cause.UNEXPLAINED),
-        aspect if aspect in CALLS else "",
+        config.aspect if config.is_call else "",
     )
 
 
@@ -84,10 +83,10 @@ class Finding:
     @property
     def difference(self) -> str:
         """What failing this check means, in half a sentence; of a call, which one it is."""
-        call = self.key[3]
-        said = f"{CALLS[call].says}: " if call else ""
+        call = aspect_of(Config.parse(self.worst.config_id)).says if self.key[3] else ""
         check = check_named(self.check)  # a results file may be of another version
-        return said + (f"fails {self.check}" if check is None else check.difference)
+        difference = f"fails {self.check}" if check is None else check.difference
+        return f"{call}: {difference}" if call else difference
 
     @property
     def off_by(self) -> tuple[float, float] | None:
@@ -208,12 +207,10 @@ def _only_with(shown: set[str], judged: set[str]) -> tuple[str, ...]:
     """Option values that all showing configs share while some judged config differs."""
     said = []
     configs, others = [Config.parse(i) for i in shown], [Config.parse(i) for i in judged]
-    for field in dataclasses.fields(Config):
-        if field.name in ("seed", "input_size", "hidden_size", "batch", "steps"):
-            continue
-        values = {getattr(config, field.name) for config in configs}
-        if len(values) == 1 and len({getattr(config, field.name) for config in others}) > 1:
-            said.append(f"{field.name} = {values.pop()}")
+    for name in ("aspect", *configs[0].choices):
+        values = {getattr(config, name, None) for config in configs}
+        if len(values) == 1 and len({getattr(config, name, None) for config in others}) > 1:
+            said.append(f"{name} = {values.pop()}")
     return tuple(said)
 
 
@@ -244,10 +241,13 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
     configs: dict[tuple[str, str], set[str]] = defaultdict(set)
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
     backends: dict[str, None] = {}
+    layers: set[str] = set()
+    requirements = list(REQUIREMENTS.values())
     for result in results:
         backends.setdefault(result.backend)
         config = Config.parse(result.config_id)
-        for requirement in REQUIREMENTS.values():
+        layers.add(config.layer)
+        for requirement in requirements:
             if not requirement.holds(result, config):
                 continue
             at, state = (requirement.key, result.backend), result.state
@@ -270,7 +270,7 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
             )
             for backend in backends
         }
-        for key in REQUIREMENTS
+        for key in (one.key for one in requirements if not one.layer or one.layer in layers)
     }
 
 

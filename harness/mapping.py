@@ -9,97 +9,11 @@ from harness.backends.reference import variant_in
 from harness.config import Config
 from harness.expectations import Expectations, Judged, KnownDifference
 from harness.findings import Cell, matrix
+from harness.layers import LAYERS, PageRow
 from harness.requirements import GROUPS, PAGE, REQUIREMENTS, Requirement
 from harness.verdicts import CONCLUDED, State, Verdict, worst
 
 __all__ = ["Difference", "Line", "MeasuredRow", "Page", "Starred", "measure"]
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of the original page; what bears on it: requirements, and calls by their prefix."""
-
-    category: str
-    torch: str
-    mindspore: str
-    said: str
-    requirements: tuple[str, ...]
-    calls: tuple[str, ...] = ()
-
-
-_PARAMETERS, _INPUTS, _WHOLE = "Parameters", "Inputs", "Whole page"
-_RENAMED = "Same function, different parameter names"
-
-_ROWS = (
-    _Row(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",)),
-    _Row(_PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)),
-    _Row(
-        _PARAMETERS,
-        "num_layers",
-        "num_layers",
-        "-",
-        ("num-layers",),
-        ("layers.", "default.layers"),
-    ),
-    _Row(
-        _PARAMETERS,
-        "nonlinearity",
-        "nonlinearity",
-        "-",
-        ("nonlinearity", "nan", "gradient-signs"),
-        ("nonlinearity.", "default.nonlinearity", "order."),
-    ),
-    _Row(
-        _PARAMETERS,
-        "bias",
-        "has_bias",
-        _RENAMED,
-        ("bias",),
-        ("bias.", "default.bias", "keyword.bias"),
-    ),
-    _Row(
-        _PARAMETERS,
-        "batch_first",
-        "batch_first",
-        "-",
-        ("batch-first",),
-        ("layout.", "default.layout"),
-    ),
-    _Row(
-        _PARAMETERS,
-        "dropout",
-        "dropout",
-        "-",
-        ("dropout", "initial-mode"),
-        ("dropout.", "default.dropout"),
-    ),
-    _Row(
-        _PARAMETERS,
-        "bidirectional",
-        "bidirectional",
-        "-",
-        ("bidirectional",),
-        ("directions.", "default.directions"),
-    ),
-    _Row(_INPUTS, "input", "x", _RENAMED, ("x",), ("x.", "keyword.input")),
-    _Row(_INPUTS, "h_0", "hx", _RENAMED, ("h-0-given", "h-0-absent"), ("h0.", "keyword.hx")),
-    _Row(
-        _INPUTS,
-        "- (pack_padded_sequence)",
-        "seq_length",
-        "The true sequence length, so that padding does not count",
-        ("lengths", "gradient-padding"),
-        ("lengths.",),
-    ),
-    _Row(_WHOLE, "Code Example 1", "Code Example 1", "Prints different numbers", ("code-example",)),
-    _Row(
-        _WHOLE,
-        "torch.nn.RNN",
-        "mindspore.nn.RNN",
-        "Implement the same functions as PyTorch",
-        ("same-functions",),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -159,8 +73,9 @@ class Page:
     differences: tuple[Difference, ...]
 
 
-def measure(results: Sequence[Judged], known: Expectations) -> Page:
-    """The page of a run."""
+def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
+    """The page of a layer, from a run."""
+    results = [one for one in results if Config.parse(one.config_id).layer == layer]
     cells = matrix(results)
     backends = tuple(next(iter(cells.values()))) if cells else ()
     differences = _differences(results, known)
@@ -168,12 +83,12 @@ def measure(results: Sequence[Judged], known: Expectations) -> Page:
         group: tuple(
             _line(requirement, results, cells, differences)
             for requirement in REQUIREMENTS.values()
-            if requirement.group == group
+            if requirement.group == group and requirement.key in cells
         )
         for group in GROUPS
         if group != PAGE
     }
-    rows = tuple(_measured(row, results, cells, differences) for row in _ROWS)
+    rows = tuple(_measured(row, results, cells, differences) for row in LAYERS[layer].page)
     return Page(backends, rows, lines, tuple(differences.values()))
 
 
@@ -195,7 +110,7 @@ def _own(result: Judged) -> bool:
 
 
 def _measured(
-    row: _Row,
+    row: PageRow,
     results: Sequence[Judged],
     cells: Mapping[str, Mapping[str, Cell]],
     differences: Mapping[str, Difference],
@@ -211,7 +126,7 @@ def _measured(
         row.category,
         row.torch,
         row.mindspore,
-        row.said,
+        row.says,
         verdicts,
         tuple(b for b in backends if any(result.backend == b for result in called)),
         max(cell[backend].configs for cell in bearing for backend in backends),

@@ -8,16 +8,19 @@ says nothing of bidirectional.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from harness.aspects import VALUES
 from harness.backends.reference import variant_in
 from harness.causes import Cause
 from harness.config import Config
+from harness.layers.registry import LAYERS
 from harness.results import Result
 from harness.verdicts import Verdict
 
-__all__ = ["GROUPS", "REQUIREMENTS", "Requirement"]
+__all__ = ["GROUPS", "PAGE", "REFUSALS", "REQUIREMENTS", "Requirement", "of_page_example"]
 
 Bears = Callable[[Result, Config], bool]
 
@@ -29,10 +32,6 @@ _VALUES = frozenset(
 )
 
 
-def _against_another(result: Result) -> bool:
-    return result.check == "forward_error" and result.against is not None
-
-
 _POWERFUL = frozenset(("step_residual", "exact_lane", "gradient", "activation"))
 _DROPS = frozenset(("dropout_values", "dropout_rate", "dropout_independent"))
 
@@ -42,7 +41,8 @@ class Requirement:
     """A claim: key, group, the statement tested, where it is made; which results bear on it.
 
     `row` is the row of the mapping page that it is about, if one is. `causes` are the
-    attributed causes that count here; one `of_variants` is about no other backends.
+    attributed causes that count here; one `of_variants` is about no other backends, one with a
+    `layer` about no other layer.
     """
 
     key: str
@@ -53,6 +53,7 @@ class Requirement:
     row: str | None = None
     causes: frozenset[Cause] = frozenset()
     of_variants: bool = False
+    layer: str = ""
 
     def holds(self, result: Result, config: Config) -> bool:
         """Whether a result bears on this requirement."""
@@ -73,9 +74,16 @@ def _concludes(result: Result) -> bool:
 def _values(when: Callable[[Config], bool]) -> Bears:
     """All results about states, of the configs for which `when` holds."""
     return lambda result, config: (
-        result.check in _VALUES
-        and config.aspect == "forward"
-        and when(config)
+        result.check in _VALUES and config.aspect == VALUES and when(config) and _concludes(result)
+    )
+
+
+def of_page_example(result: Result, config: Config) -> bool:
+    """Whether a result is about a mapping page's own example."""
+    against_another = result.check == "forward_error" and result.against is not None
+    return (
+        config.data == "page"
+        and (result.check in _VALUES or against_another)
         and _concludes(result)
     )
 
@@ -88,7 +96,7 @@ def _in_group(result: Result, group: str) -> bool:
 def _dtype(name: str) -> Bears:
     return lambda result, config: (
         config.dtype == name
-        and config.aspect in ("forward", "gradient")
+        and config.aspect in (VALUES, "gradient")
         and result.check in (*_VALUES, "gradient", "activation")
         and _concludes(result)
     )
@@ -148,9 +156,9 @@ _ALL = (
         "num_layers",
     ),
     Requirement(
-        "nonlinearity",
+        "activation",
         PAGE,
-        "The activation is tanh or relu",
+        "Every activation is as accurate as its allowance, and keeps the laws of it",
         _PAGE_ROW + "nonlinearity",
         lambda result, config: result.cause is Cause.ACTIVATION,
         "nonlinearity",
@@ -181,28 +189,19 @@ _ALL = (
     ),
     _row("x", "input / x", "x is the sequence, in either layout", lambda c: c.data != "special"),
     _row(
-        "h-0-given", "h_0 / hx", "A given h_0 is the state before the first step", lambda c: c.h_0
+        "h-0-given",
+        "h_0 / hx",
+        "A given h_0 is the state before the first step",
+        lambda c: c.states,
     ),
-    _row("h-0-absent", "h_0 / hx", "Without h_0 the first state is 0", lambda c: not c.h_0),
+    _row("h-0-absent", "h_0 / hx", "Without h_0 the first state is 0", lambda c: not c.states),
     Requirement(
         "lengths",
         PAGE,
         "seq_length means what packing means: no padded element counts",
         _PAGE_ROW + "seq_length",
-        _values(lambda c: c.lengths != "nolens"),
+        _values(lambda c: c.lengths != "nolengths"),
         "seq_length",
-    ),
-    Requirement(
-        "code-example",
-        PAGE,
-        "Code Example 1 prints the same for both, once the weights are copied",
-        "mapping page, Code Example 1",
-        lambda result, config: (
-            config.data == "page"
-            and (result.check in _VALUES or _against_another(result))
-            and _concludes(result)
-        ),
-        "Code Example 1",
     ),
     Requirement(
         "same-functions",
@@ -215,7 +214,7 @@ _ALL = (
     Requirement(
         "equation",
         ANSWERS,
-        "Every state is act(W_ih x + b_ih + W_hh h + b_hh), to rounding",
+        "Every state is what the documented equation gives, to rounding",
         "both API pages",
         causes=EVERY_CAUSE,
     ),
@@ -248,7 +247,9 @@ _ALL = (
         _TORCH + ", signature",
     ),
     Requirement("defaults", CALL, "Arguments left out have torch's defaults", _TORCH),
-    Requirement("initial-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH),
+    Requirement(
+        "initial-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH
+    ),
     Requirement("argument-types", CALL, "Arguments may have the types that torch takes", _TORCH),
     Requirement("unbatched", CALL, "x may be 2-D, (T, input_size), without a batch", _TORCH),
     Requirement(
@@ -259,9 +260,6 @@ _ALL = (
     ),
     Requirement(
         "refused-sizes", REFUSALS, "Sizes that are no positive integers are refused", _TORCH
-    ),
-    Requirement(
-        "refused-nonlinearity", REFUSALS, "Only 'tanh' and 'relu' are nonlinearities", _TORCH
     ),
     Requirement("refused-flags", REFUSALS, "Flags that are no bool are refused", _TORCH),
     Requirement("refused-dropout", REFUSALS, "A dropout that is no probability is refused", _TORCH),
@@ -384,7 +382,7 @@ _ALL = (
         ),
     ),
     Requirement(
-        "repeated_calls",
+        "repeated-calls",
         NUMBERS,
         "The same call gives the same bits, whichever and how many threads compute it",
         "both",
@@ -416,4 +414,25 @@ _ALL = (
     ),
 )
 
-REQUIREMENTS = {requirement.key: requirement for requirement in _ALL}
+
+class _Requirements(Mapping[str, Requirement]):
+    """All by key, in the order of their groups: the common ones, and each layer's own."""
+
+    def __getitem__(self, key: str) -> Requirement:
+        return _of_layers(tuple(LAYERS))[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_of_layers(tuple(LAYERS)))
+
+    def __len__(self) -> int:
+        return len(_of_layers(tuple(LAYERS)))
+
+
+@functools.cache
+def _of_layers(layers: tuple[str, ...]) -> dict[str, Requirement]:
+    own = [replace(one, layer=name) for name in layers for one in LAYERS[name].requirements]
+    ordered = sorted((*_ALL, *own), key=lambda one: GROUPS.index(one.group))
+    return {requirement.key: requirement for requirement in ordered}
+
+
+REQUIREMENTS: Mapping[str, Requirement] = _Requirements()

@@ -21,7 +21,7 @@ __all__ = ["repeated_calls"]
 
 
 @check(
-    requirement="repeated_calls",
+    requirement="repeated-calls",
     difference="the same call gives other bits now and then",
     applies=aspect("repeated"),
     needs=(Need.OUTPUTS,),

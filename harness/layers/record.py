@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.config import Config, LayerOptions
     from harness.requirements import Requirement
 
-__all__ = ["Always", "DataKind", "LayerRecord", "Option", "pass_through"]
+__all__ = ["Always", "DataKind", "LayerRecord", "Option", "PageRow", "pass_through"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,21 @@ class DataKind:
     wrong: Allowed = Always
 
 
+@dataclass(frozen=True)
+class PageRow:
+    """A row of a layer's mapping page, as it stands there: category, both names, what it says.
+
+    What bears on it: requirements by their keys, and calls by the beginnings of their names.
+    """
+
+    category: str
+    torch: str
+    mindspore: str
+    says: str
+    requirements: tuple[str, ...]
+    calls: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class LayerRecord:
     """One layer.
@@ -69,7 +84,7 @@ class LayerRecord:
     cannot be had. `pass_through` gives the parameters, for an input of H features, with which a
     layer's state is a function of its input alone that is 0 at 0: dropout below it is seen in its
     output. `calls` are valid and invalid ways to build or call it, by name;
-    `requirements` are what is claimed of it alone, rows of its mapping page first.
+    `requirements` are what is claimed of it alone; `page` has the rows of its mapping page.
     """
 
     name: str
@@ -83,6 +98,7 @@ class LayerRecord:
     pass_through: Callable[[Config], Mapping[str, Float64Array]] | None = None
     calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
+    page: tuple[PageRow, ...] = ()
 
     def option(self, name: str) -> Option:
         """Raises KeyError if the layer has no such option."""

@@ -8,7 +8,8 @@ from harness.aspects import Documented
 from harness.calls import call_table, common_calls, left_out, with_keyword
 from harness.config import Config, LayerOptions
 from harness.data import MIXED, PLAIN, SPECIAL, SWEEP_POINTS, integers, sweep_points
-from harness.layers.record import DataKind, LayerRecord, Option
+from harness.layers.record import DataKind, LayerRecord, Option, PageRow
+from harness.requirements import PAGE, REFUSALS, Requirement, of_page_example
 from reference import Cell, elman
 from reference.arrays import Float64Array
 
@@ -154,6 +155,99 @@ _OWN_CALLS = call_table(
     }
 )
 
+_PARAMETERS, _INPUTS, _WHOLE = "Parameters", "Inputs", "Whole page"
+_RENAMED = "Same function, different parameter names"
+
+_PAGE = (
+    PageRow(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",)),
+    PageRow(_PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)),
+    PageRow(
+        _PARAMETERS,
+        "num_layers",
+        "num_layers",
+        "-",
+        ("num-layers",),
+        ("layers.", "default.layers"),
+    ),
+    PageRow(
+        _PARAMETERS,
+        "nonlinearity",
+        "nonlinearity",
+        "-",
+        ("activation", "nan", "gradient-signs"),
+        ("nonlinearity.", "default.nonlinearity", "order."),
+    ),
+    PageRow(
+        _PARAMETERS,
+        "bias",
+        "has_bias",
+        _RENAMED,
+        ("bias",),
+        ("bias.", "default.bias", "keyword.bias"),
+    ),
+    PageRow(
+        _PARAMETERS,
+        "batch_first",
+        "batch_first",
+        "-",
+        ("batch-first",),
+        ("layout.", "default.layout"),
+    ),
+    PageRow(
+        _PARAMETERS,
+        "dropout",
+        "dropout",
+        "-",
+        ("dropout", "initial-mode"),
+        ("dropout.", "default.dropout"),
+    ),
+    PageRow(
+        _PARAMETERS,
+        "bidirectional",
+        "bidirectional",
+        "-",
+        ("bidirectional",),
+        ("directions.", "default.directions"),
+    ),
+    PageRow(_INPUTS, "input", "x", _RENAMED, ("x",), ("x.", "keyword.input")),
+    PageRow(_INPUTS, "h_0", "hx", _RENAMED, ("h-0-given", "h-0-absent"), ("h0.", "keyword.hx")),
+    PageRow(
+        _INPUTS,
+        "- (pack_padded_sequence)",
+        "seq_length",
+        "The true sequence length, so that padding does not count",
+        ("lengths", "gradient-padding"),
+        ("lengths.",),
+    ),
+    PageRow(
+        _WHOLE, "Code Example 1", "Code Example 1", "Prints different numbers", ("code-example",)
+    ),
+    PageRow(
+        _WHOLE,
+        "torch.nn.RNN",
+        "mindspore.nn.RNN",
+        "Implement the same functions as PyTorch",
+        ("same-functions",),
+    ),
+)
+
+_REQUIREMENTS = (
+    Requirement(
+        "code-example",
+        PAGE,
+        "Code Example 1 prints the same for both, once the weights are copied",
+        "mapping page, Code Example 1",
+        of_page_example,
+        "Code Example 1",
+    ),
+    Requirement(
+        "refused-nonlinearity",
+        REFUSALS,
+        "Only 'tanh' and 'relu' are nonlinearities",
+        "torch documentation",
+    ),
+)
+
 LAYER = LayerRecord(
     name="rnn",
     title="RNN",
@@ -197,4 +291,6 @@ LAYER = LayerRecord(
     sweep=_sweep,
     pass_through=_pass_through,
     calls={**common_calls(), **_OWN_CALLS},
+    requirements=_REQUIREMENTS,
+    page=_PAGE,
 )

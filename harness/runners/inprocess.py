@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.backends.protocol import Backend
 from harness.case import Case, make_case
 from harness.config import Config
-from harness.observe import Observation, observe, observe_carried, told
+from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.protocol import About, about
 from reference.arrays import Array
 
@@ -35,9 +35,9 @@ class InProcess:
     def examine(self, case: Case, *, repeat: bool) -> Observation:
         return self._within_memory(lambda: observe(self.backend, case, repeat=repeat))
 
-    def carry(self, config: Config, weights: Mapping[str, Array]) -> Observation:
+    def round_trip(self, config: Config, weights: Mapping[str, Array]) -> Observation:
         return self._within_memory(
-            lambda: observe_carried(self.backend, make_case(config), weights)
+            lambda: observe_round_trip(self.backend, make_case(config), weights)
         )
 
     def _within_memory(self, ask: Callable[[], Observation]) -> Observation:
@@ -45,7 +45,7 @@ class InProcess:
         try:
             return ask()
         except MemoryError as error:
-            return Observation(self.about.name, trouble=f"out of memory: {told(error)}")
+            return Observation(self.about.name, trouble=f"out of memory: {described(error)}")
 
     def close(self) -> None:
         """Nothing was started."""

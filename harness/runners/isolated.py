@@ -25,22 +25,21 @@ from typing import cast
 import execnet
 
 from harness import __version__
-from harness.aspects import CALLS
 from harness.backends.protocol import BackendUnavailable
 from harness.case import Case
 from harness.causes import Cause
 from harness.config import Config
-from harness.observe import Observation, Reply
+from harness.observe import CallOutcome, Observation
 from harness.runners.protocol import About
 from harness.runners.wire import (
     PROTOCOL,
     Answer,
-    Carry,
     Examine,
     Failed,
     Loaded,
     Observe,
     Request,
+    RoundTrip,
     WireError,
     pack,
     unpack_answer,
@@ -117,8 +116,8 @@ class Isolated:
     def examine(self, case: Case, *, repeat: bool) -> Observation:
         return self._ask(Examine.of(case, repeat))
 
-    def carry(self, config: Config, weights: Mapping[str, Array]) -> Observation:
-        return self._ask(Carry(config.id, dict(weights)))
+    def round_trip(self, config: Config, weights: Mapping[str, Array]) -> Observation:
+        return self._ask(RoundTrip(config.id, dict(weights)))
 
     def close(self) -> None:
         if self._worker is not None:
@@ -195,9 +194,9 @@ class Isolated:
 
     def _without_answer(self, request: Request, ended: _Ended) -> Observation:
         name = self.about.name
-        if isinstance(request, Observe) and Config.parse(request.config_id).aspect in CALLS:
-            reply = Reply("call", ended.what, None, {}, None, ended=ended.how)
-            return Observation(name, facts=reply, ended=ended.how)
+        if isinstance(request, Observe) and Config.parse(request.config_id).is_call:
+            outcome = CallOutcome("call", ended.what, None, {}, None, ended=ended.how)
+            return Observation(name, details=outcome, ended=ended.how)
         return Observation(name, trouble=ended.what, ended=ended.how)
 
 

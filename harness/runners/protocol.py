@@ -68,8 +68,8 @@ class Runner(Protocol):
     def examine(self, case: Case, *, repeat: bool) -> Observation:
         """As `observe`, of a case with arrays of its own."""
 
-    def carry(self, config: Config, weights: Mapping[str, Array]) -> Observation:
-        """As `harness.observe.observe_carried`: weights through the backend's own files."""
+    def round_trip(self, config: Config, weights: Mapping[str, Array]) -> Observation:
+        """As `harness.observe.observe_round_trip`: weights through the backend's own files."""
 
     def close(self) -> None:
         """End what was started; whatever is asked after that starts it anew."""

@@ -11,23 +11,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.case import NUMPY_DTYPES, Case
+from harness.case import Case
 from harness.config import Config
+from harness.data import NUMPY_DTYPES
 from harness.observe import Observation
 from harness.observe.arrays import NUMBERS
 from harness.runners.protocol import About
 from harness.text import text_of
-from reference.arrays import Array, IntArray
+from reference.arrays import Array
 
 __all__ = [
     "PROTOCOL",
     "Answer",
-    "Carry",
     "Examine",
     "Failed",
     "Loaded",
     "Observe",
     "Request",
+    "RoundTrip",
     "WireError",
     "pack",
     "unpack_answer",
@@ -54,8 +55,8 @@ class Observe(msgspec.Struct, frozen=True, tag=True):
     repeat: bool
 
 
-class Carry(msgspec.Struct, frozen=True, tag=True):
-    """Ask for `observe_carried` of a config with these weights."""
+class RoundTrip(msgspec.Struct, frozen=True, tag=True):
+    """Ask for `observe_round_trip` of a config with these weights."""
 
     config_id: str
     weights: dict[str, Array]
@@ -67,12 +68,9 @@ class Examine(msgspec.Struct, frozen=True, tag=True):
     config_id: str
     repeat: bool
     weights: dict[str, Array]
-    x: Array
-    h_0: Array | None
-    lengths: IntArray | None
-    twins: tuple[int, int] | None
-    given_cotangents: tuple[Array, Array] | None
-    again: Array | None
+    inputs: dict[str, Array]
+    given_cotangents: dict[str, Array]
+    second_x: Array | None
 
     @classmethod
     def of(cls, case: Case, repeat: bool) -> Examine:
@@ -80,12 +78,9 @@ class Examine(msgspec.Struct, frozen=True, tag=True):
             case.config.id,
             repeat,
             dict(case.weights),
-            case.x,
-            case.h_0,
-            case.lengths,
-            case.twins,
-            case.given_cotangents,
-            case.again,
+            dict(case.inputs),
+            dict(case.given_cotangents),
+            case.second_x,
         )
 
     @property
@@ -93,12 +88,9 @@ class Examine(msgspec.Struct, frozen=True, tag=True):
         return Case(
             Config.parse(self.config_id),
             self.weights,
-            self.x,
-            self.h_0,
-            self.lengths,
-            self.twins,
+            self.inputs,
             self.given_cotangents,
-            self.again,
+            self.second_x,
         )
 
 
@@ -114,7 +106,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Request = Observe | Carry | Examine
+Request = Observe | RoundTrip | Examine
 Answer = Loaded | Failed | Observation
 
 

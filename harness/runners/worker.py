@@ -22,15 +22,15 @@ from harness.backends import BackendUnavailable, load_backend
 from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import Config
-from harness.observe import Observation, observe, observe_carried, told
+from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.protocol import about
 from harness.runners.wire import (
     PROTOCOL,
-    Carry,
     Examine,
     Failed,
     Loaded,
     Request,
+    RoundTrip,
     WireError,
     pack,
     unpack_request,
@@ -84,7 +84,7 @@ def _load(key: str, channel: Any) -> Backend | None:
         channel.send((0, pack(Failed(str(error)))))
         return None
     except BaseException as error:  # foreign code, and the harness wants to hear of it
-        channel.send((0, pack(Failed(f"backend {key!r} cannot be loaded: {told(error)}"))))
+        channel.send((0, pack(Failed(f"backend {key!r} cannot be loaded: {described(error)}"))))
         return None
     return backend
 
@@ -115,7 +115,7 @@ def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
             name, trouble=f"out of memory: more than {mebibytes} MiB asked for (--memory-limit)"
         )
     except BaseException as error:  # KeyboardInterrupt too, if a backend raises it
-        answer = Observation(name, trouble=told(error))
+        answer = Observation(name, trouble=described(error))
     if os.getpid() != process:
         os._exit(0)  # a child that the backend forked, and that came back here
     try:
@@ -128,6 +128,6 @@ def _asked(backend: Backend, request: Request) -> Callable[[], Observation]:
     if isinstance(request, Examine):
         return lambda: observe(backend, request.case, repeat=request.repeat)
     case = make_case(Config.parse(request.config_id))
-    if isinstance(request, Carry):
-        return lambda: observe_carried(backend, case, request.weights)
+    if isinstance(request, RoundTrip):
+        return lambda: observe_round_trip(backend, case, request.weights)
     return lambda: observe(backend, case, repeat=request.repeat)
