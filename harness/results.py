@@ -67,8 +67,6 @@ class Place(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     """One check's verdict on one part of one config for one backend.
 
-    `last` marks the last line of a config: with it the config is complete.
-
     Raises:
         ValueError: a config id that is none, a name that is none, or a text that cannot be
             printed; so whoever shows a result need not ask whether it can be shown.
@@ -97,7 +95,6 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     undefined: int = 0
     assert_close: str | None = None
     power: dict[str, float] = {}
-    last: bool = False
 
     def __post_init__(self) -> None:
         Config.parse(self.config_id)

@@ -200,7 +200,7 @@ def whole_run(path: Path) -> Recorded:
     path = results_path(path) if path.is_dir() else path
     recorded = read_run(path)
     if not recorded.complete:
-        raise ResultsError(f"{path} is of an unfinished run; go on with it first")
-    if not recorded.blocks:
+        raise ResultsError(f"{path} is of an unfinished run; resume it first")
+    if not recorded.results:
         raise ResultsError(f"{path} holds no results, expected those of a whole run")
     return recorded
