@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from harness.aspects import ASPECTS, CALLS, FORWARD
-from harness.text import shown
 from harness.tokens import number, words
 
 __all__ = [
@@ -116,7 +115,7 @@ class Config:
             value = getattr(self, field.name)
             token = _TOKENS[field.name]
             if type(value) is not token.kind or not token.accepts(value):
-                raise ConfigError(f"{field.name} = {shown(value)}, expected {token.expected}")
+                raise ConfigError(f"{field.name} = {value!r}, expected {token.expected}")
         for wrong, message in _CONTRADICTIONS:
             if wrong(self):
                 raise ConfigError(f"{message}; config id: {self.id}")
@@ -137,7 +136,7 @@ class Config:
         if len(tokens) != len(names):
             count = config_id.count("-") + 1
             raise ConfigError(
-                f"config id {shown(config_id, 200)} has {count} tokens, expected {len(names) - 1} "
+                f"config id {config_id!r} has {count} tokens, expected {len(names) - 1} "
                 f"joined by '-', for example {cls().id}; or one more in front, such as gradient"
             )
         values = {}
@@ -146,7 +145,7 @@ class Config:
                 values[name] = _TOKENS[name].read(token)
             except KeyError:
                 raise ConfigError(
-                    f"config id {shown(config_id, 200)}: token {shown(token)}, expected {name} as "
+                    f"config id {config_id!r}: token {token!r}, expected {name} as "
                     f"{_TOKENS[name].example}"
                 ) from None
         return cls(**values)

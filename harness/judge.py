@@ -24,7 +24,6 @@ from harness.observe import Observation, Stored, told
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
-from harness.text import printable
 
 __all__ = ["Disturbed", "Session", "replay_command"]
 
@@ -152,7 +151,7 @@ class Session:
         return [runner for runner in every if runner.about.name in wanted]
 
     def _observe(self, runner: Runner, config: Config, repeat: bool) -> Observation:
-        observation = self._named(runner, runner.observe(config, repeat=repeat))
+        observation = runner.observe(config, repeat=repeat)
         if isinstance(observation.facts, Stored):
             observation = self._across(runner, config, observation, observation.facts)
         disturbed = disturbances()
@@ -162,14 +161,6 @@ class Session:
                 "judge it in a process of its own (without --in-process)"
             )
         return observation
-
-    @staticmethod
-    def _named(runner: Runner, observation: Observation) -> Observation:
-        """Under the name that the backend was loaded with, whatever it calls itself since."""
-        name = runner.about.name
-        if observation.backend == name:
-            return observation
-        return msgspec.structs.replace(observation, backend=name)
 
     def _across(
         self, runner: Runner, config: Config, observation: Observation, own: Stored
@@ -220,7 +211,7 @@ def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
 
 def replay_command(config: Config, *backends: str) -> str:
     """The command line that shows a config's tolerance report again."""
-    named = "".join(f" --backend {printable(shlex.quote(name), 5000)}" for name in backends)
+    named = "".join(f" --backend {shlex.quote(name)}" for name in backends)
     return f"rnn-parity replay {config.id}{named}"
 
 

@@ -35,7 +35,6 @@ from harness.observe.records import (
 )
 from harness.observe.steady import observe_steady
 from harness.observe.wording import Malformed, NotOffered, told
-from harness.text import text_of
 from reference.arrays import Array
 
 __all__ = [
@@ -83,16 +82,8 @@ def _guarded(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Ob
     return observation
 
 
-def _name(backend: Backend) -> str:
-    """What it calls itself now; who asked knows it by the name that it was loaded with."""
-    try:
-        return text_of(backend.name, 60)
-    except Exception:
-        return "?"
-
-
 def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Observation:
-    name = _name(backend)
+    name = backend.name
     try:
         reason = unsupported_reason(backend, case.config)
         if reason is not None and case.config.aspect not in CALLS:
@@ -100,9 +91,9 @@ def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> 
         with np.errstate(all="ignore"):  # overflow and NaN are meant here
             return ask()
     except NotOffered as error:
-        return Observation(name, unsupported=f"{name} {text_of(error)}")
+        return Observation(name, unsupported=f"{name} {error}")
     except Malformed as error:
-        return Observation(name, trouble=text_of(error), malformed=True)
+        return Observation(name, trouble=str(error), malformed=True)
     except (KeyboardInterrupt, MemoryError):
         raise  # the runner's business
     except BaseException as error:  # a backend may raise SystemExit, or anything

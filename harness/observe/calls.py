@@ -14,11 +14,10 @@ from harness.calls import Call, make_call
 from harness.case import Case, make_case
 from harness.config import Config
 from harness.layout import states_to_layout, to_layout
-from harness.observe.arrays import LARGEST, is_number, parameters, viewed
+from harness.observe.arrays import is_number, parameters, viewed
 from harness.observe.forward import well_formed
 from harness.observe.records import Forward, Observation, Reply
 from harness.observe.wording import NotOffered, said
-from harness.text import text_of, type_name
 from reference.arrays import Array
 
 __all__ = ["observe_call"]
@@ -133,16 +132,14 @@ def _pair(returned: Any) -> tuple[Any, Any]:
     """What came back as two values; what is no array of numbers, as the name of its type."""
     if isinstance(returned, tuple) and len(returned) == 2:
         return _kept(returned[0]), _kept(returned[1])
-    return type_name(returned), None
+    return type(returned).__name__, None
 
 
 def _kept(value: Any) -> Any:
     array = viewed(value)
     if isinstance(array, str):
-        return type_name(value)
-    if array.nbytes > LARGEST:
-        return f"{text_of(array.dtype, 60)} array of {array.nbytes / 2**20:,.0f} MiB"
-    return array.copy() if is_number(array.dtype) else f"array of dtype {text_of(array.dtype, 60)}"
+        return type(value).__name__
+    return array.copy() if is_number(array.dtype) else f"array of dtype {array.dtype}"
 
 
 def _given_weights(layer: Any, weights: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from harness.bits import same_bits
 from harness.case import Case
 from harness.config import LayerOptions
 from harness.layout import states_to_layout, to_layout
-from harness.observe.arrays import LARGEST, parameters
+from harness.observe.arrays import parameters
 from harness.observe.forward import loaded, well_formed
 from harness.observe.records import Forward, FreshWeights, Observation, Stored
 from harness.observe.wording import NotOffered
@@ -35,7 +34,7 @@ def observe_fresh(backend: Backend, case: Case) -> Observation:
     options = case.config.options
     count = sum(array.size for array in case.weights.values())
     layers = tuple(
-        _read(backend.build(options), options)
+        parameters(backend.build(options).read_weights())
         for _ in range(min(MOST_LAYERS, max(2, -(-WANTED // count))))
     )
     full = cast(FullBackend, backend)
@@ -63,13 +62,7 @@ def _position() -> tuple[bytes, int]:
 
 def _seeded(backend: FullBackend, options: LayerOptions, seed: int) -> Mapping[str, Array]:
     backend.seed(seed)
-    return _read(backend.build(options), options)
-
-
-def _read(layer: Layer, options: LayerOptions) -> dict[str, Array]:
-    """Whatever it has; no more than fits beside what it should have."""
-    wanted = sum(math.prod(shape) for shape in options.parameter_shapes().values())
-    return parameters(layer.read_weights(), LARGEST + 16 * wanted)
+    return parameters(backend.build(options).read_weights())
 
 
 def observe_files(backend: Backend, case: Case) -> Observation:
@@ -127,7 +120,7 @@ def _through_file(
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
         layer.save(Path(directory))
         second.load(Path(directory))
-    return _read(second, options)
+    return parameters(second.read_weights())
 
 
 def with_every_kind_of_number(case: Case) -> dict[str, Array]:

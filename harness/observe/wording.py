@@ -1,15 +1,12 @@
-"""Foreign errors and texts, in words that can be printed anywhere."""
+"""What a backend raised, in one line."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from harness.text import printable, type_name
+from harness.text import one_line
 
 __all__ = ["Malformed", "NotOffered", "NotTransferred", "said", "told"]
-
-MESSAGE_READ = 10_000
-"""Characters of an exception's message in which its first line is looked for."""
 
 
 class Malformed(Exception):
@@ -34,19 +31,18 @@ def told(error: BaseException) -> str:
 def said(error: BaseException) -> str:
     """An exception in one line: its type and the first line of its message."""
     try:
-        text = str.__str__(str(error))[:MESSAGE_READ]
-    except Exception:  # foreign code: even this may raise
+        text = str(error)
+    except Exception:  # so much for its class; the verdict is about the call
         text = "(no message: its __str__ raises)"
     lines = [line.strip() for line in text.splitlines() if line.strip(" -")]
-    return f"{type_name(error)}: {printable(lines[0] if lines else '(no message)', 300)}"
+    return f"{type(error).__name__}: {one_line(lines[0] if lines else '(no message)', 300)}"
 
 
 def _place(error: BaseException) -> str:
-    """The last line that it passed; no file is looked into, its name is the raiser's choice."""
-    trace = BaseException.__dict__["__traceback__"].__get__(error)
+    """The last line that it passed."""
+    trace = error.__traceback__
     if trace is None:
         return ""
     while trace.tb_next is not None:
         trace = trace.tb_next
-    name = Path(trace.tb_frame.f_code.co_filename).name
-    return f" ({printable(name, 60)}, line {trace.tb_lineno})"
+    return f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})"
