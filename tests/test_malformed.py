@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from harness.backends import BackendUnavailable
 from harness.config import Config
 from harness.judge import Session, replay_command
 from harness.planted.right import CompleteBackend, CompleteLayer
+from harness.report.markdown import as_code, as_text
 from harness.runners import Isolated
 
 ORDINARY = Config(input_size=3, hidden_size=4, batch=5, steps=6, h_0=True, data="plain")
@@ -145,3 +147,11 @@ def test_versions_that_are_no_mapping_are_named(given: object) -> None:
 def test_a_replay_command_is_one_command() -> None:
     command = replay_command(Config(), "my file.py:x; rm -rf $HOME")
     assert command.endswith(" --backend 'my file.py:x; rm -rf $HOME'")
+
+
+@pytest.mark.parametrize("text", ["a | b_c_ **d** `e` <f> [g](http://h) www.i.de", "``", "\\|"])
+@pytest.mark.parametrize("written", [as_text, as_code])
+def test_text_in_markdown_stays_text(written: Callable[[str], str], text: str) -> None:
+    cell = MarkdownIt("commonmark").enable("table").parse(f"|x|\n|-|\n|{written(text)}|")
+    (inline,) = [token for token in cell if token.type == "inline" and token.content != "x"]
+    assert "".join(token.content for token in inline.children or ()) == text
