@@ -1,147 +1,122 @@
-"""results.jsonl as it grows: complete up to the last config, whatever ends the run.
+"""results.jsonl as it grows: a header, a line for every result, and a last line once all is done.
 
-The last line of every config is marked, so that a file that was cut anywhere can be cut back to
-whole configs and gone on with. The header says "underway" until the run is complete.
+The file is only ever appended to, so whatever ends a run leaves results that can be read; one
+without its last line is of an unfinished run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.results import FORMAT_VERSION, Header, Result, ResultsError
-from harness.text import LONGEST, shown, text_of
+from harness.results import FORMAT_VERSION, End, Header, Result, ResultsError
 
 try:
     import fcntl
 except ImportError:  # not on Windows; there two runs in one directory are not noticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["COMPLETE", "UNDERWAY", "Block", "Journal", "Recorded", "locked", "read_run"]
+__all__ = ["Journal", "Recorded", "has_header", "locked", "read_run"]
 
-UNDERWAY, COMPLETE = "underway", "complete"
-"""States of a run; equally long, so that one can be written over the other."""
 
-Block = Sequence[Result]
-"""All lines of one config, as they were judged together."""
+def end_of(results: Sequence[Result]) -> End:
+    """What the last line says after these."""
+    return End(len(results), len({result.config_id for result in results}))
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What a results file holds: its header, whole configs, and what is left over behind them.
+    """What a results file holds.
 
-    `end` is the offset in bytes behind the last whole config; `torn` says whether anything stands
-    there.
+    Where the run was ended, its last config may lack lines: `whole` counts the results before it,
+    and `size` the bytes.
     """
 
     header: dict[str, Any]
-    blocks: list[list[Result]]
-    end: int
-    torn: bool
+    results: list[Result]
+    complete: bool
+    whole: int
+    size: int
 
-    @property
-    def complete(self) -> bool:
-        planned = self.header.get("planned", 0)
-        whole = not self.torn and len(self.blocks) >= planned
-        return whole and self.header.get("state", COMPLETE) == COMPLETE
 
-    @property
-    def results(self) -> list[Result]:
-        return [result for block in self.blocks for result in block]
+def has_header(path: Path) -> bool:
+    """Whether a run began to write there, and came as far as its first line."""
+    return path.is_file() and b"\n" in path.read_bytes()
 
 
 def read_run(path: Path) -> Recorded:
-    """Read a results file, also one whose run was ended at any moment.
+    """Read a results file, also one whose run was ended at any moment; a torn last line is left.
 
     Raises:
-        ResultsError: not such a file, another format version, or a line that is broken though
-            whole lines stand behind it.
+        ResultsError: not such a file, another format version, a broken line, or lines missing
+            before the last one.
         OSError: the file cannot be read.
     """
-    content = path.read_bytes()
-    first, _, rest = content.partition(b"\n")
+    first, *lines = path.read_bytes().split(b"\n")
     header = _header(path, first)
-    offset = end = len(first) + 1
-    decoder = msgspec.json.Decoder(Result)
-    blocks: list[list[Result]] = []
-    block: list[Result] = []
-    lines = rest.split(b"\n")
-    unended = lines.pop()  # empty where the last line is whole
-    for number, line in enumerate(lines, start=2):
+    decoder: msgspec.json.Decoder[Result | End] = msgspec.json.Decoder(Result | End)
+    results: list[Result] = []
+    end: End | None = None
+    whole, size, offset = 0, len(first) + 1, len(first) + 1
+    for number, line in enumerate(lines[:-1], start=2):  # the last is empty, or torn
+        if end is not None:
+            raise ResultsError(f"{path}: line {number} stands after the end of the run")
         try:
-            result = decoder.decode(line)
+            record = decoder.decode(line)
         except (ValueError, RecursionError) as error:
             raise ResultsError(
-                f"{path}: line {number}: {text_of(error)}; expected a result as rnn-parity run "
-                "writes it"
+                f"{path}: line {number}: {error}; expected a result as rnn-parity run writes it"
             ) from error
+        if isinstance(record, End):
+            end = record
+        else:
+            if not results or results[-1].config_id != record.config_id:
+                whole, size = len(results), offset
+            results.append(record)
         offset += len(line) + 1
-        block.append(result)
-        if result.last:
-            blocks.append(block)
-            block, end = [], offset
-    if block and "state" not in header:  # written before lines were marked
-        blocks.append(block)
-        block, end = [], offset
-    return Recorded(header, blocks, min(end, len(content)), bool(block or unended))
+    if end is not None and end != end_of(results):
+        raise ResultsError(
+            f"{path}: the last line counts {end}, the lines before it are {end_of(results)}; some "
+            "were lost or added"
+        )
+    return Recorded(header, results, end is not None, whole, size)
 
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
         header = msgspec.json.decode(line, type=dict)
         if header.get("kind") == "run" and header.get("format_version") == FORMAT_VERSION:
-            _check_header(header)
+            msgspec.convert(header, Header)
             return header
     except (ValueError, RecursionError) as error:
         raise ResultsError(
-            f"{path}: line 1: {text_of(error)}; expected the JSON object that rnn-parity run "
-            "begins with"
+            f"{path}: line 1: {error}; expected the JSON object that rnn-parity run begins with"
         ) from error
     raise ResultsError(
-        f"{path}: line 1 has kind {shown(header.get('kind'))} and format_version "
-        f"{shown(header.get('format_version'))}, expected 'run' and {FORMAT_VERSION}"
+        f"{path}: line 1 has kind {header.get('kind')!r} and format_version "
+        f"{header.get('format_version')!r}, expected 'run' and {FORMAT_VERSION}"
     )
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    """Raise ValueError unless the reports can show it."""
-    known = msgspec.convert(header, Header)
-    texts = [
-        known.platform,
-        known.machine,
-        known.cpu,
-        known.date,
-        *known.versions,
-        *known.versions.values(),
-    ]
-    for text in texts:
-        if not text.isprintable() or len(text) > LONGEST:
-            raise ValueError(f"{shown(text)}, expected at most {LONGEST} printable characters")
 
 
 class Journal:
     """A results file that is being written; a context manager that closes it."""
 
-    def __init__(self, file: FileIO, header: dict[str, Any], blocks: Iterable[Block]) -> None:
-        self.header = header
-        self.recorded = list(blocks)
-        self.count = len(self.recorded)
+    def __init__(self, file: FileIO) -> None:
         self._file = file
-        self._encode = msgspec.json.Encoder().encode
 
     @classmethod
     def begin(cls, path: Path, header: dict[str, Any]) -> Journal:
         """Begin a new file; one that stands there is kept beside it. Raises OSError."""
-        if path.is_file() and path.stat().st_size:
+        if has_header(path):
             path.replace(path.with_name("results.previous.jsonl"))
-        journal = cls(path.open("wb", buffering=0), {**header, "state": UNDERWAY}, ())
+        journal = cls(path.open("wb", buffering=0))
         try:
-            journal._write(journal._encode(journal.header) + b"\n")
+            journal._write(header)
         except OSError:
             journal._file.close()
             raise
@@ -149,22 +124,9 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, recorded: Recorded) -> Journal:
-        """Go on behind the last whole config; what is torn is cut off.
-
-        Raises:
-            ResultsError: its header cannot be written over.
-            OSError: it cannot be written.
-        """
-        file = path.open("r+b", buffering=0)
-        journal = cls(file, recorded.header, recorded.blocks)
-        line = journal._encode(recorded.header) + b"\n"
-        if "state" not in recorded.header or file.read(len(line)) != line:
-            file.close()
-            raise ResultsError(f"{path}: line 1 is not as rnn-parity run writes it; begin anew")
-        file.truncate(recorded.end)
-        file.seek(0, os.SEEK_END)
-        journal._mark(UNDERWAY)
-        return journal
+        """Append to an unfinished run after its `whole` configs. Raises OSError."""
+        os.truncate(path, recorded.size)
+        return cls(path.open("ab", buffering=0))
 
     def __enter__(self) -> Journal:
         return self
@@ -172,31 +134,20 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def append(self, results: Sequence[Result]) -> list[Result]:
-        """Write the results of one config, the last one marked; returns them so."""
-        lines = [*results[:-1], *(msgspec.structs.replace(r, last=True) for r in results[-1:])]
-        self._write(b"".join(self._encode(line) + b"\n" for line in lines))
-        self.count += bool(lines)
-        return lines
+    def append(self, results: Sequence[Result]) -> None:
+        """Write all results of one config, one after the other."""
+        self._write(*results)
 
-    def finish(self) -> None:
-        """Say that nothing is missing."""
+    def finish(self, results: Sequence[Result]) -> None:
+        """Say that nothing is missing: these are all."""
+        self._write(end_of(results))
         os.fsync(self._file.fileno())
-        self._mark(COMPLETE)
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, *records: dict[str, Any] | Result | End) -> None:
         """All of it, unbuffered: what a full disk does not take is not tried again at the end."""
-        left = memoryview(content)
+        left = memoryview(msgspec.json.Encoder().encode_lines(records))
         while left:
             left = left[self._file.write(left) :]
-
-    def _mark(self, state: str) -> None:
-        """Write the state over the other one, in place."""
-        old = self._encode({"state": self.header["state"]})[1:-1]
-        line = self._encode(self.header)
-        where = line.index(old)
-        os.pwrite(self._file.fileno(), self._encode({"state": state})[1:-1], where)
-        self.header = {**self.header, "state": state}
 
 
 @contextlib.contextmanager

@@ -23,7 +23,6 @@ from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
-from harness.text import printable
 from harness.verdicts import Verdict
 
 __all__ = ["Disturbed", "Session", "replay_command"]
@@ -226,7 +225,7 @@ def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
 
 def replay_command(config: Config, *backends: str) -> str:
     """The command line that shows a config's tolerance report again."""
-    named = "".join(f" --backend {printable(shlex.quote(name), 5000)}" for name in backends)
+    named = "".join(f" --backend {shlex.quote(name)}" for name in backends)
     return f"rnn-parity replay {config.id}{named}"
 
 

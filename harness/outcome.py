@@ -74,19 +74,21 @@ class Outcome:
 def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
     """What a results file tells, of a run that may have been ended at any moment."""
     outcome = Outcome(recorded.header, known.join(recorded.results), known.by_id)
-    conclude(outcome, known, complete=recorded.complete, configs=len(recorded.blocks))
+    conclude(outcome, known, complete=recorded.complete)
     return outcome
 
 
-def conclude(outcome: Outcome, known: Expectations, *, complete: bool, configs: int) -> None:
+def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
     """Say what only a whole run can say, or that it is none."""
     if complete:
         outcome.vanished = changed(known, outcome.results)
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)
-        judged = min(configs, planned)  # behind them stand those that differences shrank to
-        outcome.unfinished = f"unfinished: {judged:,} of {planned:,} planned configs were judged"
+        judged = len({(r.config_id, r.backend) for r in outcome.results if r.origin != "shrunk"})
+        outcome.unfinished = (
+            f"unfinished: {judged:,} of {planned:,} planned pairs of config and backend were judged"
+        )
         if planned and judged == planned:
             outcome.unfinished += ", but differences were not yet made small"
 

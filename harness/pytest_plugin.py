@@ -97,11 +97,14 @@ class _Collected:
         if not self.blocks:
             return
         path = results_path(self.out)
-        planned = {"planned": len(self.blocks), "plan": "pytest"}
-        with locked(self.out), Journal.begin(path, self.header | planned) as journal:
-            for block in self.blocks.values():
-                journal.append(msgspec.json.decode(block, type=list[Result]))
-            journal.finish()
+        results = [
+            result
+            for block in self.blocks.values()
+            for result in msgspec.json.decode(block, type=list[Result])
+        ]
+        with locked(self.out), Journal.begin(path, self.header) as journal:
+            journal.append(results)
+            journal.finish(results)
         recorded = read_run(path)
         self.outcome = outcome_of(recorded, expectations_of(recorded.header))
         write_reports(self.outcome, self.out)

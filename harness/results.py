@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -13,14 +12,14 @@ from harness.causes import Cause
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.probes import Probe
-from harness.text import LONGEST, printable, shown
+from harness.text import one_line
 from harness.verdicts import Verdict
 
 __all__ = [
     "FORMAT_VERSION",
-    "LONGEST_FIELD",
     "NAME",
     "BackendVersions",
+    "End",
     "Header",
     "Number",
     "Parameters",
@@ -36,13 +35,7 @@ Number = float | Literal["nan", "inf", "-inf"]
 """JSON has no NaN and no infinities; they are these strings."""
 
 NAME = re.compile("[A-Za-z0-9_.-]{1,60}")
-"""What names of checks, requirements and origins are made of."""
-
-BACKEND = re.compile("[A-Za-z0-9_.-]{1,60}(==[A-Za-z0-9_.+!-]{1,60})?(:[A-Za-z0-9_-]{1,60})?")
-"""What names of backends are made of: a name, or `name[==version][:variant]`."""
-
-LONGEST_FIELD = 20_000
-"""Characters of a text in a result line; a replay command names files."""
+"""What names of packages and of known differences are made of."""
 
 
 class ResultsError(ValueError):
@@ -83,7 +76,13 @@ class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
     parameters: Parameters
     cpu_flags: list[str] = []
     planned: int = 0
-    state: Literal["underway", "complete"] = "complete"
+
+
+class End(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
+    """The last line of a complete run: how many results and configs stand before it."""
+
+    results: int
+    configs: int
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -108,11 +107,9 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     """One check's verdict on one part of one config for one backend: what was measured.
 
     `against` names the other implementation that was compared with; null for the oracle.
-    `last` marks the last line of a config: with it the config is complete.
 
     Raises:
-        ValueError: a config id that is none, a name that is none, or a text that cannot be
-            printed; so whoever shows a result need not ask whether it can be shown.
+        ValueError: a config id that is none.
     """
 
     config_id: str
@@ -138,29 +135,9 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     undefined: int = 0
     assert_close: str | None = None
     power: dict[Probe, float] = {}
-    last: bool = False
 
     def __post_init__(self) -> None:
         Config.parse(self.config_id)
-        for name in ("backend", "check", "requirement", "origin", "against"):
-            value = getattr(self, name)
-            pattern = BACKEND if name in ("backend", "against") else NAME
-            if value is not None and pattern.fullmatch(value) is None:
-                raise ValueError(f"{name} = {shown(value)}, expected a name of {pattern.pattern}")
-        for name, value in self._texts():
-            if len(value) > LONGEST_FIELD or not value.isprintable():
-                raise ValueError(
-                    f"{name} = {shown(value)}, expected at most {LONGEST_FIELD} printable "
-                    "characters in one line"
-                )
-
-    def _texts(self) -> Iterator[tuple[str, str]]:
-        for name in ("message", "part", "replay", "assert_close"):
-            yield name, getattr(self, name) or ""
-        for where in (self.worst, self.first):
-            if where is not None:
-                yield "output", where.output
-                yield "direction", where.direction or ""
 
 
 def number(value: float | None) -> Number | None:
@@ -205,8 +182,8 @@ def from_comparison(comparison: Comparison, **context: Any) -> Result:
         max_ulp=number(comparison.max_ulp),
         ratio=number(comparison.ratio),
         worst=place(comparison.worst),
-        message=printable(comparison.message, 2 * LONGEST),
-        part=printable(comparison.part, 200),
+        message=one_line(comparison.message),
+        part=one_line(comparison.part),
         cause=comparison.cause,
         against=comparison.against,
         first=place(comparison.first),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import hashlib
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
@@ -16,13 +14,12 @@ from harness.draw import draw_configs, shrink_config
 from harness.environment import describe
 from harness.expectations import BASELINE, Expectations, expectations_of
 from harness.findings import Key, find, key_of
-from harness.journal import COMPLETE, Block, Journal, locked, read_run
+from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Session
 from harness.minimise.finish import finish
 from harness.outcome import Outcome, conclude
 from harness.results import ResultsError
 from harness.strategies import configs
-from harness.text import shown
 from harness.verdicts import FAILED
 
 __all__ = ["execute", "results_path"]
@@ -31,6 +28,9 @@ Progress = Callable[[str, int, int, int], None]
 """Told the stage, how many of how many configs are done, and unexpected results so far."""
 
 SHRINK_BUDGET = 60
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a disk that the user can mend."""
 
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
@@ -60,37 +60,28 @@ def execute(
     Args:
         baseline: what is expected; results do not depend on it.
         corpus: a file of config ids in place of the pinned corpus.
-        resume: go on with what stands in `out`, where there is something, else begin.
+        resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
 
     Raises:
-        ResultsError: what stands there is no run that can be gone on with here, another run is
-            writing it, or it can no longer be written; all results up to there are kept.
+        ResultsError: what stands there is of a run with other parameters or versions, another run
+            is writing it, or it can no longer be written; all results up to there are kept.
         OSError: `out` cannot be written.
     """
     stages = _stages(session, examples, seed, corpus)
     parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
-    header = describe(session.runners, **parameters) | _plan(stages)
+    planned = len({pair for stage in stages for pair in stage.pairs})
+    header = describe(session.runners, **parameters) | {"planned": planned}
     path, expected = results_path(out), expectations_of(header, baseline)
-    with locked(out), _journal(path, header, resume) as journal:
-        outcome = Outcome(journal.header, known=expected.by_id)
-        complete = False
-        try:
-            _Run(session, journal, expected, outcome, progress).work(stages, examples, seed)
-            journal.finish()
-            complete = True
-        except KeyboardInterrupt:
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-                raise
-            count = len({result.config_id for result in outcome.results})
-            raise ResultsError(
-                f"{path} cannot be written any more ({error.strerror}); {count:,} configs are in "
-                f"it. Make room and go on with: rnn-parity run --resume --out {out}"
-            ) from error
-        outcome.header = journal.header
-        conclude(outcome, expected, complete=complete, configs=journal.count)
+    with locked(out):
+        outcome = Outcome(header, known=expected.by_id)
+        with _journal(path, expected, outcome, resume) as journal:
+            complete = journal is None or _completed(
+                path,
+                outcome,
+                lambda: _Run(session, journal, expected, outcome, progress).all(stages),
+            )
+        conclude(outcome, expected, complete=complete)
         unexpected = len(outcome.unexpected)
         finish(
             session,
@@ -103,34 +94,52 @@ def execute(
     return outcome
 
 
-def _plan(stages: Sequence[_Stage]) -> dict[str, Any]:
-    """How many configs are to be judged, and a digest of which."""
-    lines = [
-        f"{stage.title} {stage.origin} {' '.join(stage.backends)} {config.id}"
-        for stage in stages
-        for config in stage.configs
-    ]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return {"planned": len(lines), "plan": digest}
+def _completed(path: Path, outcome: Outcome, work: Callable[[], None]) -> bool:
+    """Whether the work was done; False if Ctrl-C ended it. Raises as `execute`."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        return False
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        count = len({result.config_id for result in outcome.results})
+        raise ResultsError(
+            f"{path} cannot be written any more ({error.strerror}); {count:,} configs are in it. "
+            f"Make room and resume with: rnn-parity run --resume --out {path.parent}"
+        ) from error
+    return True
 
 
-def _journal(path: Path, header: dict[str, Any], resume: bool) -> Journal:
-    if not (resume and path.is_file() and b"\n" in path.read_bytes()):
-        return Journal.begin(path, header)
+@contextlib.contextmanager
+def _journal(
+    path: Path, expected: Expectations, outcome: Outcome, resume: bool
+) -> Iterator[Journal | None]:
+    """Where results go; None if they are complete. What is recorded goes into the outcome."""
+    if not (resume and has_header(path)):
+        with Journal.begin(path, outcome.header) as journal:
+            yield journal
+        return
     recorded = read_run(path)
-    for name, value in header.items():
+    for name, value in outcome.header.items():
         if name != "date" and recorded.header.get(name) != value:
             raise ResultsError(
-                f"{path} cannot be gone on with: its run had {name} = "
-                f"{shown(recorded.header.get(name), 300)}, this one has {shown(value, 300)}; "
-                "begin anew, without --resume"
+                f"{path} cannot be resumed: its run had {name} = {recorded.header.get(name)!r}, "
+                f"this one has {value!r}; begin anew, without --resume"
             )
-    return Journal.resume(path, recorded)
+    outcome.header = recorded.header
+    if recorded.complete:
+        outcome.results = expected.join(recorded.results)
+        yield None
+        return
+    outcome.results = expected.join(recorded.results[: recorded.whole])
+    with Journal.resume(path, recorded) as journal:
+        yield journal
 
 
 @dataclass
 class _Run:
-    """A run under way: what is recorded already is taken from there, the rest is judged."""
+    """A run under way: every pair of config and backend is judged once."""
 
     session: Session
     journal: Journal
@@ -139,53 +148,36 @@ class _Run:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.recorded: deque[Block] = deque(self.journal.recorded)
-        self.unexpected = 0
+        self.judged = {(r.config_id, r.backend) for r in self.outcome.results}
+        self.unexpected = len(self.outcome.unexpected)
 
-    def work(self, stages: Sequence[_Stage], examples: int, seed: int) -> None:
+    def all(self, stages: Sequence[_Stage]) -> None:
         """All stages, then the shrunk configs, which depend on what the drawn ones showed."""
-        finished = self.journal.header["state"] == COMPLETE
         for stage in stages:
             self._stage(stage)
-        shrunk = {(block[0].config_id, block[0].backend) for block in self.recorded}
-        while self.recorded:
-            self._keep(self.recorded.popleft())
-        if finished:
-            return
+        examples, seed = (self.outcome.header["parameters"][name] for name in ("examples", "seed"))
         for config, backend in _shrunk(self.session, self.outcome, examples, seed, self._progress):
-            if (config.id, backend) not in shrunk:
+            if (config.id, backend) not in self.judged:
                 self._judge(config, "shrunk", True, [backend])
+        self.journal.finish(self.outcome.results)
 
     def _stage(self, stage: _Stage) -> None:
+        left = [c for c in stage.configs if not self.judged.issuperset(stage.pairs_of(c))]
         total = len(stage.configs)
-        for count, config in enumerate(stage.configs):
-            self._progress(stage.title, count, total)
-            if self.recorded:
-                self._keep(self._of(config))
-                continue
-            for ahead in stage.configs[count : count + 2]:
+        for count, config in enumerate(left):
+            self._progress(stage.title, total - len(left) + count, total)
+            for ahead in left[count : count + 2]:
                 repeat = _repeats(stage.origin, ahead)
                 self.session.begin(ahead, repeat=repeat, only=stage.backends)
             self._judge(config, stage.origin, _repeats(stage.origin, config), stage.backends)
         self._progress(stage.title, total, total)
 
-    def _of(self, config: Config) -> Block:
-        """The next block, which is this config's: all that are recorded stand in this order."""
-        block = self.recorded.popleft()
-        if block[0].config_id != config.id:
-            raise ResultsError(
-                f"the results have {block[0].config_id} where {config.id} was judged; "
-                "lines are missing or stand in another place. Begin anew, without --resume"
-            )
-        return block
-
     def _judge(self, config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
         results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
-        self._keep(self.journal.append(results))
-
-    def _keep(self, block: Block) -> None:
-        judged = self.expected.join(block)
+        self.journal.append(results)
+        judged = self.expected.join(results)
         self.outcome.results.extend(judged)
+        self.judged |= {(config.id, backend) for backend in only}
         self.unexpected += sum(result.unexpected for result in judged)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
@@ -200,6 +192,13 @@ class _Stage:
     origin: str
     configs: Sequence[Config]
     backends: Sequence[str]
+
+    def pairs_of(self, config: Config) -> list[tuple[str, str]]:
+        return [(config.id, backend) for backend in self.backends]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [pair for config in self.configs for pair in self.pairs_of(config)]
 
 
 def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[_Stage]:

@@ -39,10 +39,6 @@ def aborts() -> None:
     os.abort()
 
 
-def divides() -> None:
-    os.kill(os.getpid(), signal.SIGFPE)
-
-
 def killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -59,10 +55,6 @@ def hangs() -> None:
 def hangs_with_the_lock() -> None:
     """In C, and nothing else in the process can run."""
     re.match("(a+)+$", "a" * 50 + "b")
-
-
-def stops() -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def eats_memory() -> None:
@@ -95,10 +87,6 @@ def forks_and_crashes() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def closes_everything() -> None:
-    os.closerange(0, 256)
-
-
 def recurses() -> None:
     recurses()
 
@@ -109,10 +97,6 @@ def raises_exotic() -> None:
 
 def raises_interrupt() -> None:
     raise KeyboardInterrupt
-
-
-def raises_much() -> None:
-    raise RuntimeError("\x1b[31m<script>" + "\ud800" + "x" * 10_000_000)
 
 
 class Misbehaves(CompleteLayer):
@@ -137,22 +121,18 @@ BACKENDS = {
     for act in (
         segfaults,
         aborts,
-        divides,
         killed,
         leaves,
         hangs,
         hangs_with_the_lock,
-        stops,
         eats_memory,
         fills_the_disk,
         prints,
         forks,
         forks_and_crashes,
-        closes_everything,
         recurses,
         raises_exotic,
         raises_interrupt,
-        raises_much,
     )
 }
 globals().update({f"{name}_backend": made for name, made in BACKENDS.items()})

@@ -80,10 +80,11 @@ def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
 
 
 def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
-    header, *results = lines(right_run[1])
+    header, *results, end = lines(right_run[1])
     assert header["kind"] == "run"
     assert header["format_version"] == 2
     assert {"python", "numpy", "rnn-parity"} <= set(header["versions"])
+    assert (end["kind"], end["results"]) == ("end", len(results))
     assert len({r["config_id"] for r in results}) > 330
     for line in results:
         assert set(line) >= CONTRACT
@@ -100,8 +101,9 @@ def test_results_file_reads_back(wrong_run: tuple[Result, Path]) -> None:
     recorded = read_run(wrong_run[1] / "results.jsonl")
     assert recorded.complete
     assert recorded.header["parameters"] == {"examples": 30, "seed": 0, "corpus": None}
-    assert len(recorded.results) == len(lines(wrong_run[1])) - 1
-    assert len(recorded.blocks) >= recorded.header["planned"]
+    assert len(recorded.results) == len(lines(wrong_run[1])) - 2
+    pairs = {(r.config_id, r.backend) for r in recorded.results if r.origin != "shrunk"}
+    assert len(pairs) == recorded.header["planned"]
 
 
 def test_a_wrong_implementation_exits_1_and_names_the_smallest_config(
@@ -110,7 +112,7 @@ def test_a_wrong_implementation_exits_1_and_names_the_smallest_config(
     result, out = wrong_run
     assert result.exit_code == 1
     assert "UNEXPECTED" in result.output
-    shrunk = [line for line in lines(out)[1:] if line["origin"] == "shrunk"]
+    shrunk = [line for line in lines(out)[1:-1] if line["origin"] == "shrunk"]
     assert shrunk
     configs = {Config.parse(line["config_id"]) for line in shrunk}
     assert min(c.num_layers * c.steps * c.batch * c.hidden_size for c in configs) == 1
@@ -152,7 +154,7 @@ def packed_table(out: Path) -> dict[str, Any]:
 
 
 def test_the_report_holds_every_comparison(wrong_run: tuple[Result, Path]) -> None:
-    table, results = packed_table(wrong_run[1]), lines(wrong_run[1])[1:]
+    table, results = packed_table(wrong_run[1]), lines(wrong_run[1])[1:-1]
     columns = zip(table["tokens"], table["ids"], strict=True)
     tokens = zip(*([words[i] for i in column] for words, column in columns), strict=True)
     ids = ["-".join(filter(None, row)) for row in tokens]
@@ -312,11 +314,11 @@ def test_a_run_that_was_ended_while_it_made_differences_small_says_so(tmp_path: 
     options = ("--backend", f"{FAULTY}:right", "--corpus", corpus, "--examples", 0)
     invoke("run", *options, "--out", tmp_path)
     path = tmp_path / "results.jsonl"
-    first, rest = path.read_bytes().split(b"\n", 1)
-    path.write_bytes(first.replace(b'"complete"', b'"underway"') + b"\n" + rest)
+    *whole, _ = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole))
     done = invoke("report", "--out", tmp_path)
     assert done.exit_code == 2
-    said = "1 of 1 planned configs were judged, but differences were not yet made small"
+    said = "1 of 1 planned pairs of config and backend were judged, but differences were not"
     assert said in " ".join(done.output.split())
 
 

@@ -63,6 +63,7 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
         ({"layout": "unbatched", "lengths": "ragged"}, "expected lengths = 'nolens'"),
         ({"data": "ints"}, "expected nonlinearity = 'relu'"),
         ({"data": "ints", "nonlinearity": "relu", "scale": 2}, "expected scale = 1"),
+        ({"input_size": 999, "batch": 65536, "steps": 999}, "too large, expected at most"),
         ({"data": "page"}, "expected input_size 2, hidden_size 3"),
         ({"data": "sweep"}, "expected batch 65536"),
         ({"num_layers": True}, "num_layers = True, expected an integer"),

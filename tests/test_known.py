@@ -259,6 +259,8 @@ def test_entries_are_for_the_versions_they_name(tmp_path: Path) -> None:
         ('["numpy"]', "[]", "backends is empty"),
         ('{ numpy = ">=1" }', "{}", "versions is empty"),
         (">=1", "newer", "entry 'a': Invalid specifier"),
+        (">=1", ">=" + "9" * 5000, "entry 'a': Exceeds the limit"),
+        ("{ numpy", '{ ""', "expected the name of a package"),
         ('["activation"]', "[3]", "Expected `str`, got `int`"),
         ('["step_residual"]', '["step_residul"]', "checks: 'step_residul', expected one of"),
         ('["activation"]', '["weather"]', "causes: 'weather', expected of activation"),

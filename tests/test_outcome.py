@@ -27,17 +27,17 @@ def test_a_check_that_mostly_concludes_nothing_is_loud(
 
 
 @pytest.mark.parametrize(
-    ("configs", "planned", "said"),
+    ("planned", "expected"),
     [
-        (3, 1000, "3 of 1,000 planned configs were judged"),
-        (1000, 1000, "1,000 of 1,000 planned configs were judged, but differences were not yet "),
-        (1002, 1000, "1,000 of 1,000 planned configs were judged, but differences were not yet "),
-        (0, 0, "0 of 0 planned configs were judged"),
+        (1000, "unfinished: 3 of 1,000 planned pairs of config and backend were judged"),
+        (3, "unfinished: 3 of 3 planned pairs of config and backend were judged, but differ"),
+        (0, "unfinished: 3 of 0 planned"),
     ],
 )
-def test_how_far_a_run_came_that_was_ended(configs: int, planned: int, said: str) -> None:
-    """Those that differences shrank to stand behind those that were planned."""
-    outcome = Outcome({"planned": planned})
-    conclude(outcome, KnownDifferences([]), complete=False, configs=configs)
-    made_small = "made small" if "but" in said else ""
-    assert outcome.unfinished == f"unfinished: {said}{made_small}"
+def test_how_far_a_run_came_that_was_ended(planned: int, expected: str) -> None:
+    """What differences were shrunk to was not planned."""
+    shrunk = line(9, 0.5, origin="shrunk")
+    outcome = Outcome({"planned": planned}, [*lines(0, 3), shrunk])
+    conclude(outcome, KnownDifferences([]), complete=False)
+    assert outcome.unfinished.startswith(expected)
+    assert outcome.unfinished.endswith("made small") == (planned == 3)

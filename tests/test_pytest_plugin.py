@@ -28,7 +28,7 @@ def test_a_selection_has_the_reports_of_a_run(options: tuple[str, ...], tmp_path
     recorded = read_run(tmp_path / "results.jsonl")
     assert recorded.complete
     configs = {result.config_id for result in recorded.results}
-    assert len(configs) == len(recorded.blocks) > 5
+    assert len(configs) > 5
     assert all("relu-l3-bidir" in config_id for config_id in configs)
     assert {result.backend for result in recorded.results} == {"torch"}
     # All that was judged of a config, whichever check was selected.

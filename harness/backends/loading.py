@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -18,12 +17,9 @@ from harness.backends.installed import BACKENDS, DISTRIBUTION, entry_points, pac
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.backends.reference import Kind, Reference, did_you_mean
 from harness.config import Config
-from harness.text import printable, shown, text_of, type_name
+from harness.text import one_line
 
 __all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of"]
-
-MOST_VERSIONS = 20
-"""Entries of `versions()` that are shown."""
 
 
 def parse_reference(text: str) -> Reference:
@@ -48,7 +44,7 @@ def unsupported_reason(backend: Backend, config: Config) -> str | None:
     """Why the backend documents that it does not do what the config asks for, or None."""
     ask = getattr(backend, "unsupported", None)
     reason = None if ask is None else ask(config)
-    return None if reason is None else text_of(reason)
+    return None if reason is None else str(reason)
 
 
 def versions_of(backend: Backend) -> dict[str, str]:
@@ -61,16 +57,15 @@ def versions_of(backend: Backend) -> dict[str, str]:
     if ask is None:
         return {}
     try:
-        given = itertools.islice(dict(ask()).items(), MOST_VERSIONS)
-        return {text_of(name, 100): text_of(version, 100) for name, version in given}
+        return {one_line(name): one_line(version) for name, version in dict(ask()).items()}
     except Exception as error:
         raise BackendUnavailable(
-            f"{type_name(backend)}.versions() raised {_raised(error)}; expected a dict of texts"
+            f"{type(backend).__name__}.versions() raised {_raised(error)}; expected a dict of texts"
         ) from error
 
 
 def _raised(error: Exception) -> str:
-    return f"{type_name(error)}: {text_of(error, 300)}"
+    return f"{type(error).__name__}: {one_line(error, 300)}"
 
 
 def _installed(reference: Reference) -> Backend:
@@ -79,7 +74,7 @@ def _installed(reference: Reference) -> Backend:
         made = entry.load()
     except ImportError as error:
         raise BackendUnavailable(
-            f"backend {str(reference)!r} cannot be imported ({text_of(error)}); install it with: "
+            f"backend {str(reference)!r} cannot be imported ({error}); install it with: "
             f"{_installing(entry)}"
         ) from error
     if reference.variant:
@@ -128,8 +123,8 @@ def _require_version(backend: Backend, reference: Reference) -> None:
 def _require_build(candidate: Any, reference: Reference) -> None:
     if not callable(getattr(candidate, "build", None)):
         raise BackendUnavailable(
-            f"backend {str(reference)!r}: {type_name(candidate)} has no method build(options); the "
-            "README's section 'Your own implementation' shows a complete one"
+            f"backend {str(reference)!r}: {type(candidate).__name__} has no method "
+            "build(options); the README's section 'Your own implementation' shows a complete one"
         )
 
 
@@ -149,8 +144,7 @@ def _external(reference: Reference) -> Backend:
         public = [n for n in vars(module) if not n.startswith("_")]
         public[10:] = ["..."] * (len(public) > 10)
         raise BackendUnavailable(
-            f"backend {name!r}: {place} has no {attribute!r}; it defines "
-            + printable(", ".join(public))
+            f"backend {name!r}: {place} has no {attribute!r}; it defines " + ", ".join(public)
         )
     if _makes(candidate):
         try:
@@ -163,9 +157,9 @@ def _external(reference: Reference) -> Backend:
     _require_build(candidate, reference)
     given = getattr(candidate, "name", None)
     taken = entry_points(BACKENDS)
-    if type(given) is not str or not re.fullmatch("[a-z0-9_.-]{1,60}", given) or given in taken:
+    if not isinstance(given, str) or not re.fullmatch("[a-z0-9_.-]{1,60}", given) or given in taken:
         raise BackendUnavailable(
-            f"backend {name!r}: {type_name(candidate)}.name = {shown(given)}, expected a str of "
+            f"backend {name!r}: {type(candidate).__name__}.name = {given!r}, expected a str of "
             f"at most 60 [a-z0-9_.-], such as name = 'mine', and none of {', '.join(taken)}"
         )
     return cast(Backend, candidate)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from harness.backends.protocol import BackendUnavailable
-from harness.text import shown
 
 __all__ = ["FORMS", "Kind", "Reference", "did_you_mean", "name_in", "unversioned", "variant_in"]
 
@@ -66,14 +65,14 @@ class Reference:
         name = re.split("==|:", text)[0]
         which = f"; which OBJECT of {name}?" if name.endswith(".py") else ""
         if name in names:
-            raise BackendUnavailable(f"backend {shown(text)}: expected {FORMS}")
+            raise BackendUnavailable(f"backend {text!r}: expected {FORMS}")
         if colon and attribute:
             raise BackendUnavailable(
-                f"backend {shown(text)}: {shown(place)} is neither a file that ends in .py nor the "
+                f"backend {text!r}: {place!r} is neither a file that ends in .py nor the "
                 f"name of a module; expected {FORMS}{did_you_mean(name, names)}"
             )
         raise BackendUnavailable(
-            f"backend {shown(text)} is not known; expected one of {', '.join(names)}, as "
+            f"backend {text!r} is not known; expected one of {', '.join(names)}, as "
             f"{FORMS}{which or did_you_mean(name, names)}"
         )
 
@@ -112,6 +111,6 @@ def _valid(version: str | None, text: str) -> str:
         Version(version)
     except InvalidVersion:
         raise BackendUnavailable(
-            f"backend {shown(text)}: {shown(version)} is no version, expected one such as 2.9.1"
+            f"backend {text!r}: {version!r} is no version, expected one such as 2.9.1"
         ) from None
     return version

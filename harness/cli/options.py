@@ -29,7 +29,7 @@ from harness.judge import Disturbed, Session
 from harness.results import ResultsError
 from harness.run import results_path
 from harness.runners import InProcess, Isolated, Limits, Runner
-from harness.text import printable
+from harness.text import one_line
 
 __all__ = [
     "backend_option",
@@ -72,14 +72,13 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except USAGE_ERRORS as error:
-            said = printable(" ".join(str(error).splitlines()), 5000)
+            said = one_line(" ".join(str(error).split()))
             console_for(stderr=True).print(
                 f"error: {said}", style="red", markup=False, soft_wrap=True
             )
             sys.exit(2)
         except Exception:
-            for line in traceback.format_exc().splitlines():
-                print(printable(line, 5000), file=sys.stderr)
+            traceback.print_exc()
             message = "error: the harness itself failed (traceback above); this is a fault of it"
             console_for(stderr=True).print(message, style="red")
             sys.exit(2)
@@ -196,7 +195,7 @@ def whole_run(path: Path) -> Recorded:
     path = results_path(path) if path.is_dir() else path
     recorded = read_run(path)
     if not recorded.complete:
-        raise ResultsError(f"{path} is of an unfinished run; go on with it first")
-    if not recorded.blocks:
+        raise ResultsError(f"{path} is of an unfinished run; resume it first")
+    if not recorded.results:
         raise ResultsError(f"{path} holds no results, expected those of a whole run")
     return recorded

@@ -29,7 +29,6 @@ from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
 from harness.report.wording import plural
 from harness.results import ResultsError
 from harness.runners import Limits
-from harness.text import printable, shown
 
 __all__ = ["diff", "mapping", "update"]
 
@@ -75,9 +74,7 @@ def mapping(results: Path | None, out: Path, baseline: Path) -> None:
     text = render_mapping(header, lines, expected, run_example())
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, "utf-8")
-    console_for().print(
-        f"wrote {printable(str(out))}", markup=False, highlight=False, soft_wrap=True
-    )
+    console_for().print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
     unexpected = [line for line in lines if line.unexpected]
     if unexpected:
         console_for(stderr=True).print(
@@ -138,7 +135,7 @@ def diff(old: Path, new: Path, html: Path | None, names: tuple[str, ...]) -> Non
         there = {result.backend for result in run.results}
         for name in named:
             if name not in there:
-                raise ConfigError(f"--as {shown(name)}: {path} has {', '.join(sorted(there))} only")
+                raise ConfigError(f"--as {name!r}: {path} has {', '.join(sorted(there))} only")
     results = [
         msgspec.structs.replace(r, backend=called.get(r.backend, r.backend)) for r in after.results
     ]
@@ -159,5 +156,5 @@ def diff(old: Path, new: Path, html: Path | None, names: tuple[str, ...]) -> Non
 def _two_names(text: str) -> tuple[str, str]:
     name, sign, other = text.partition("=")
     if not (name and sign and other):
-        raise ConfigError(f"--as {shown(text)}: expected NAME=OTHER, such as mine=torch")
+        raise ConfigError(f"--as {text!r}: expected NAME=OTHER, such as mine=torch")
     return name, other

@@ -18,7 +18,6 @@ from harness.config import ConfigError
 from harness.planted import BASES, CATALOGUE, LEGAL
 from harness.report.selftest import print_selftest, write_selftest
 from harness.selftest import run_selftest
-from harness.text import shown
 
 __all__ = ["selftest"]
 
@@ -27,7 +26,7 @@ def _no_fault(name: str) -> str:
     known = (*CATALOGUE, *LEGAL)
     near = difflib.get_close_matches(name, known, 3, 0.4)
     mend = f"did you mean {' or '.join(near)}?" if near else "rnn-parity selftest --list names all"
-    return f"--fault {shown(name)}: not in the catalogue; {mend}"
+    return f"--fault {name!r}: not in the catalogue; {mend}"
 
 
 @main.command()

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +14,6 @@ import click
 from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.backends import parse_reference
-from harness.backends.reference import Kind
 from harness.cli.options import (
     backend_option,
     baseline_option,
@@ -28,7 +26,7 @@ from harness.cli.options import (
 )
 from harness.exhibits import load_exhibits, make_exhibits, store_exhibits
 from harness.expectations import BASELINE, expectations_of, read_baseline
-from harness.journal import Recorded, read_run
+from harness.journal import Recorded, has_header, read_run
 from harness.judge import Session
 from harness.minimise import BUDGET
 from harness.outcome import Outcome, outcome_of
@@ -40,9 +38,10 @@ from harness.reproducers import FOLDER, load_reproducers
 from harness.results import ResultsError
 from harness.run import execute, results_path
 from harness.runners import Limits
-from harness.text import printable, shown
 
 __all__ = ["execute_told", "run"]
+
+COMMANDLINE = ParameterSource.COMMANDLINE
 
 
 @main.command()
@@ -60,8 +59,8 @@ __all__ = ["execute_told", "run"]
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the run that stands in --out, with its backends, examples and seed; "
-    "begin one where there is none.",
+    help="Finish the run in --out, with its backends, examples and seed; begin one where there "
+    "is none.",
 )
 @baseline_option
 @click.option(
@@ -148,25 +147,15 @@ def _recorded(out: Path) -> Recorded:
     return read_run(path)
 
 
-def _resuming(header: Mapping[str, Any], out: Path) -> str:
-    """The command that goes on; code of the user's own must be named again."""
-    names = list(header.get("backends", ()))
-    own = any(_is_code(name) for name in names)
-    again = "".join(f" --backend {shlex.quote(name)}" for name in names) if own else ""
-    return f"rnn-parity run --resume{again} --out {shlex.quote(str(out))}"
-
-
 def _tell(outcome: Outcome, out: Path) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / FOLDER)
     print_summary(console_for(), outcome, [str(path) for path in paths])
     if outcome.unfinished:
+        command = f"rnn-parity run --resume --out {shlex.quote(str(out))}"
         console_for(stderr=True).print(
-            printable(
-                f"{outcome.unfinished}; go on with: {_resuming(outcome.header, out)}",
-                5000,
-            ),
+            f"{outcome.unfinished}; resume with: {command}",
             markup=False,
             style="bold yellow",
             soft_wrap=True,
@@ -178,35 +167,21 @@ def _tell(outcome: Outcome, out: Path) -> NoReturn:
 def _as_begun(
     out: Path, backends: tuple[str, ...], examples: int, seed: int, corpus: Path | None
 ) -> tuple[tuple[str, ...], int, int, Path | None]:
-    """What the run in `out` was begun with; what the command line says must not differ."""
+    """What the command line leaves open is as in the run that stands in `out`."""
     path = results_path(out)
-    if not path.is_file() or b"\n" not in path.read_bytes():
+    if not has_header(path):
         return backends, examples, seed, corpus
     header = read_run(path).header
-    parameters = {"examples": 0, "seed": 0, "corpus": None} | header["parameters"]
-    begun = {"backends": tuple(header["backends"]), **parameters}
-    begun["corpus"] = Path(begun["corpus"]) if begun["corpus"] else None
-    asked = {"backends": backends, "examples": examples, "seed": seed, "corpus": corpus}
+    parameters = header["parameters"]
     source = click.get_current_context().get_parameter_source
-    for name, value in asked.items():
-        if source(name) == ParameterSource.COMMANDLINE and value != begun[name]:
-            raise ResultsError(
-                f"{path} was begun with {name} = {shown(begun[name])}, not {shown(value)}; "
-                "--resume goes on with that, so leave the option away, or begin anew without "
-                "--resume"
-            )
-    code = [name for name in begun["backends"] if _is_code(name)]
-    if code and source("backends") != ParameterSource.COMMANDLINE:
-        raise ResultsError(
-            f"{path} names code to run ({shown(code)}), and a results file alone is no reason to; "
-            f"say so: {_resuming(header, out)}"
-        )
-    return begun["backends"], begun["examples"], begun["seed"], begun["corpus"]
-
-
-def _is_code(reference: str) -> bool:
-    """Whether a reference names a file or module to run, rather than an installed backend."""
-    return parse_reference(reference).kind is not Kind.INSTALLED
+    given = {n for n in ("backends", "examples", "seed", "corpus") if source(n) == COMMANDLINE}
+    begun = parameters["corpus"] and Path(parameters["corpus"])
+    return (
+        backends if "backends" in given else tuple(header["backends"]),
+        examples if "examples" in given else parameters["examples"],
+        seed if "seed" in given else parameters["seed"],
+        corpus if "corpus" in given else begun,
+    )
 
 
 class _Interruption:

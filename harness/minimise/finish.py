@@ -9,7 +9,7 @@ from harness.judge import Session
 from harness.minimise.workshop import Made, Progress, reproduce
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer, store_reproducers
-from harness.text import printable
+from harness.text import one_line
 
 __all__ = ["finish"]
 
@@ -41,7 +41,7 @@ def finish(
     except KeyboardInterrupt:
         why = "it was ended before this one's turn"
     except Exception as error:  # the results are what counts
-        why = f"making reproducers failed: {type(error).__name__}: {printable(str(error), 200)}"
+        why = f"making reproducers failed: {type(error).__name__}: {one_line(error, 200)}"
     found: list[Reproducer] = [one.reproducer for one in made if one.reproducer is not None]
     store_reproducers(out, found)
     outcome.reproducers = {one.finding: one for one in found}

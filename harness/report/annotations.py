@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from harness.findings import group
 from harness.outcome import Outcome
 from harness.report.wording import finding_lines, group_title, plural
-from harness.text import printable
 
 __all__ = ["workflow_commands"]
 
@@ -39,8 +38,8 @@ def workflow_commands(outcome: Outcome) -> Iterator[str]:
 
 
 def _command(kind: str, title: str, message: str) -> str:
-    lines = [_escaped(printable(line, 2000)) for line in message.split("\n")]
-    name = _escaped(printable(title, 200)).replace(":", "%3A").replace(",", "%2C")
+    lines = [_escaped(line) for line in message.split("\n")]
+    name = _escaped(title).replace(":", "%3A").replace(",", "%2C")
     return f"::{kind} title={name}::{'%0A'.join(lines)}"
 
 

@@ -30,7 +30,6 @@ from harness.report.wording import (
 from harness.reproducers import FOLDER
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import as_float
-from harness.text import printable
 from harness.verdicts import Colour, ReportState, Verdict
 
 __all__ = ["print_replay", "print_summary", "print_update"]
@@ -52,12 +51,10 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
     for message in (*outcome.vanished, *outcome.idle):
         console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
     for slug, why in outcome.irreproducible.items():
-        console.print(
-            f"no script shows {slug} alone: {printable(why, 500)}", markup=False, soft_wrap=True
-        )
+        console.print(f"no script shows {slug} alone: {why}", markup=False, soft_wrap=True)
     console.print("\n[bold]Files[/bold]")
     for name in files:
-        console.print(f"  {printable(name, 5000)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
     console.print(_verdict(outcome, groups))
 
 
@@ -215,7 +212,7 @@ def print_update(console: Console, update: Update, path: object) -> None:
         console.print(f"[yellow]changed[/] {escape(line)}", highlight=False, soft_wrap=True)
     for line in update.open:
         console.print(f"[bold red]for you[/] {escape(line)}", highlight=False, soft_wrap=True)
-    name = escape(printable(str(path), 5000))
+    name = escape(str(path))
     if update.changes:
         said = f"Review {name} (git diff), and commit it with your reasons."
     else:

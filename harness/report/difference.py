@@ -12,7 +12,6 @@ from rich.markup import escape
 from harness.comparing import KINDS, Change, Difference
 from harness.findings import Finding
 from harness.report.wording import plural, ratio_text
-from harness.text import printable
 
 __all__ = ["print_difference", "write_difference"]
 
@@ -32,7 +31,7 @@ def print_difference(console: Console, difference: Difference) -> None:
             soft_wrap=True,
         )
         for line in detail(change):
-            console.print(f"   {escape(printable(line, 2000))}", highlight=False, soft_wrap=True)
+            console.print(f"   {escape(line)}", highlight=False, soft_wrap=True)
     for line in weaker(difference):
         console.print(f"\n[bold red]weaker[/] {escape(line)}", highlight=False, soft_wrap=True)
     counts = ", ".join(

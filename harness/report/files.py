@@ -17,7 +17,6 @@ from harness.outcome import Outcome
 from harness.report import wording
 from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
-from harness.text import printable
 from harness.verdicts import ReportState, State, Verdict
 
 __all__ = ["page_script", "write_reports"]
@@ -100,7 +99,6 @@ def _junit(outcome: Outcome) -> JUnitXml:
         case.result = [entry for line in lines if (entry := _junit_entry(line)) is not None]
         cases.setdefault(backend, []).append(case)
     for message in (*outcome.vanished, *outcome.idle):
-        message = printable(message)
         case = TestCase(message.partition(":")[0][:80], "rnn_parity.baseline")
         case.result = [Failure(message)]
         cases.setdefault("baseline", []).append(case)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import jinja2
 
-from harness.text import printable
-
 __all__ = ["Markdown", "as_code", "as_text", "markdown_templates"]
 
 SPECIAL = re.compile(r"[\\`*\[<&|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|(?<=\w)@|www\.")
@@ -28,7 +26,7 @@ def as_text(text: object) -> Markdown:
     """Text as it is: nothing of it is markup."""
     if isinstance(text, Markdown):
         return text
-    line = printable(SPACES.sub(" ", str(text)), 5000)
+    line = SPACES.sub(" ", str(text))
     return Markdown(SPECIAL.sub(lambda match: _escaped(match[0]), line))
 
 
@@ -39,7 +37,7 @@ def _escaped(special: str) -> str:
 
 def as_code(text: object) -> Markdown:
     """Text between backticks, more of them than stand in it; also in a cell of a table."""
-    line = printable(" ".join(str(text).split()), 20_000)
+    line = " ".join(str(text).split())
     if not line:
         return Markdown("")
     longest = max(map(len, re.findall("`+", line)), default=0)

@@ -44,7 +44,7 @@ from harness.runners.wire import (
     pack,
     unpack_answer,
 )
-from harness.text import printable
+from harness.text import one_line
 from reference.arrays import Array
 
 __all__ = ["Isolated", "Limits"]
@@ -258,7 +258,7 @@ class _Worker:
             return self._end()
         except execnet.RemoteError as error:
             said = (str(error).splitlines() or ["(no message)"])[-1]
-            return _Ended(Cause.CRASHED, f"the worker failed: {printable(said, 400)}")
+            return _Ended(Cause.CRASHED, f"the worker failed: {one_line(said, 400)}")
         try:
             if not isinstance(content, tuple) or len(content) != 2:
                 raise WireError(f"a {type(content).__name__}, expected its number and an answer")
@@ -341,7 +341,7 @@ class _Worker:
             return ""
         fatal = [line for line in lines if line.startswith("Fatal Python error")]
         said = fatal[:1] or [line for line in lines if line.strip()][-3:]
-        return printable(" | ".join(line.strip() for line in said), 400)
+        return one_line(" | ".join(line.strip() for line in said), 400)
 
     def close(self) -> None:
         """End it and whatever it started."""

@@ -17,7 +17,6 @@ from harness.data import NUMPY_DTYPES
 from harness.observe import Observation
 from harness.observe.arrays import NUMBERS
 from harness.runners.protocol import About
-from harness.text import text_of
 from reference.arrays import Array
 
 __all__ = [
@@ -117,7 +116,7 @@ def pack(message: Any) -> bytes:
     except WireError:
         raise
     except (ValueError, TypeError, RecursionError) as error:  # such as a lone surrogate in a text
-        raise WireError(text_of(error)) from error
+        raise WireError(str(error)) from error
 
 
 def unpack_request(content: bytes) -> Request:
@@ -164,7 +163,7 @@ def _decoded(decoder: msgspec.msgpack.Decoder[Any], content: bytes) -> Any:
     try:
         return decoder.decode(content)
     except (ValueError, OverflowError, RecursionError) as error:
-        raise WireError(text_of(error)) from error
+        raise WireError(str(error)) from error
 
 
 _TRIPLES = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...], bytes])

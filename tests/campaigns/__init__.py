@@ -7,7 +7,7 @@ Each is a module to be run from the root of the project, most by a target of the
     false_alarms     does a correct framework pass?
     power            what could each comparison have seen?
     mutation         do the tests fail where the oracle, its bounds or a check is changed?
-    fuzz             is untrusted input taken or refused, and never run?
+    fuzz             is malformed input taken, or refused with its own error?
     sequence_limits  how long a sequence does each backend take?
     bench_*          what does it cost? (pytest-benchmark)
 """

@@ -1,9 +1,8 @@
-"""Untrusted input by the thousand: `make fuzz`, or `python -m tests.campaigns.fuzz --examples N`.
+"""Malformed input by the thousand: `make fuzz`, or `python -m tests.campaigns.fuzz --examples N`.
 
 Every parser of what comes from outside is given what Hypothesis draws: arbitrary bytes, and valid
-input with something replaced. It must take it, or refuse it with its own error in one short
-printable line; what it takes must be shown by every report without harm. Exit 1 with the smallest
-input that breaks this. The test suite runs the same targets, with fewer inputs.
+input with something replaced. It must take it, or refuse it with its own error. Exit 1 with the
+smallest input that breaks this. The test suite runs the same targets, with fewer inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.campaigns import untrusted_input
+from tests.campaigns import malformed_input
 
 __all__ = ["TARGETS", "Target", "campaign", "main"]
 
@@ -32,12 +31,11 @@ class Target:
 
 
 TARGETS = {
-    "ids": Target(untrusted_input.IDS, untrusted_input.identifier),
-    "results": Target(untrusted_input.RESULTS, untrusted_input.results),
-    "reports": Target(untrusted_input.PAGES, untrusted_input.page),
-    "wire": Target(untrusted_input.WIRE, untrusted_input.wire),
-    "baseline": Target(untrusted_input.BASELINES, untrusted_input.baseline),
-    "corpus": Target(untrusted_input.CORPORA, untrusted_input.corpus),
+    "ids": Target(malformed_input.IDS, malformed_input.identifier),
+    "results": Target(malformed_input.RESULTS, malformed_input.results),
+    "wire": Target(malformed_input.WIRE, malformed_input.wire),
+    "baseline": Target(malformed_input.BASELINES, malformed_input.baseline),
+    "corpus": Target(malformed_input.CORPORA, malformed_input.corpus),
 }
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from reference.rounding import TANH_ULPS
 
 from harness.exhibits import ActivationError
 from harness.report.pictures.svg import ACCENT, BAND, LINE, Picture, figure, inline, styled
 from harness.results import as_float
-from reference.rounding import TANH_ULPS
 
 __all__ = ["activation_picture"]
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch, PathPatch
-from matplotlib.path import Path
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 
 from harness.exhibits import ErrorMap
 from harness.exhibits.records import Row
 from harness.report.pictures.svg import HEAT, ON_HEAT, Picture, figure, inline, styled
 from harness.report.wording import error_text, plural, ratio_text
 from harness.results import Number, as_float
+from reference.arrays import Float64Array
 
 __all__ = ["map_picture"]
 
@@ -25,13 +27,12 @@ ULP_STEPS = (0.0, 0.5, 1.0, 10.0, 100.0, 1000.0)
 MOST_NUMBERS = 64
 """Cells of a map in which the numbers themselves are written."""
 
+MIDDLE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5}
+
 NOT_AGAIN = (
     "Called again, on its own, it does not show: what a process computed before matters to it."
 )
 NO_DISTANCE = "What differs is not how far these are from the oracle."
-
-Cells = Mapping[int, Sequence[tuple[int, int, Number]]]
-"""Colour -> (step, unit, value)."""
 
 
 @styled
@@ -45,11 +46,13 @@ def map_picture(exhibit: ErrorMap) -> Picture:
         (left, exhibit.ratio, RATIO_STEPS, "|actual − expected| / bound"),
         (right, exhibit.ulps, ULP_STEPS, "error, ulp of expected"),
     ):
-        cells = _by_colour(values, ends)
-        _fill(axes, cells, numbers=rows * len(values[0]) <= MOST_NUMBERS)
+        levels = _levels(values, ends)
+        _fill(axes, levels)
+        if levels.size <= MOST_NUMBERS:
+            _write(axes, values, levels)
         _frame(axes, exhibit, rows, len(values[0]))
         axes.set_title(title)
-        _key(axes, cells, ends, below=0.42 / height)
+        _key(axes, levels, ends, below=0.42 / height)
     left.set_ylabel("unit")
     caption = _caption(exhibit)
     return Picture(inline(drawn, f"Heat map of errors. {caption}"), caption)
@@ -74,24 +77,35 @@ def _largest(values: Sequence[Number]) -> Number | None:
     return max(values, key=as_float, default=None)
 
 
-def _by_colour(rows: Sequence[Row], ends: Sequence[float]) -> Cells:
-    cells: dict[int, list[tuple[int, int, Number]]] = {}
-    for unit, row in enumerate(rows):
+def _levels(rows: Sequence[Row], ends: Sequence[float]) -> Float64Array:
+    """The colour of each cell, by unit, then by step; NaN for padding."""
+    return np.array([[_level(value, ends) for value in row] for row in rows])
+
+
+def _level(value: Number | None, ends: Sequence[float]) -> float:
+    return math.nan if value is None else sum(not as_float(value) <= end for end in ends)
+
+
+def _fill(axes: Axes, levels: Float64Array) -> None:
+    rows, columns = levels.shape
+    axes.imshow(
+        levels,
+        ListedColormap(HEAT),
+        vmin=-0.5,
+        vmax=len(HEAT) - 0.5,
+        extent=(0, columns, rows, 0),
+        aspect="auto",
+        interpolation="none",
+    )
+
+
+def _write(axes: Axes, values: Sequence[Row], levels: Float64Array) -> None:
+    """The numbers themselves, each in its cell."""
+    for unit, row in enumerate(values):
         for step, value in enumerate(row):
             if value is not None:
-                level = sum(not as_float(value) <= end for end in ends)
-                cells.setdefault(level, []).append((step, unit, value))
-    return dict(sorted(cells.items()))
-
-
-def _fill(axes: Axes, cells: Cells, *, numbers: bool) -> None:
-    """One path for all cells of a colour: small, and the page can recolour it."""
-    middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5}
-    for level, members in cells.items():
-        whole = Path.make_compound_path(*(_square(step, unit) for step, unit, _ in members))
-        axes.add_patch(PathPatch(whole, facecolor=HEAT[level], edgecolor="none"))
-        for step, unit, value in members if numbers else ():
-            axes.text(step + 0.5, unit + 0.5, _brief(value), color=ON_HEAT[level], **middle)
+                colour = ON_HEAT[int(levels[unit, step])]
+                axes.text(step + 0.5, unit + 0.5, _brief(value), color=colour, **MIDDLE)
 
 
 def _brief(value: Number) -> str:
@@ -102,13 +116,6 @@ def _brief(value: Number) -> str:
     if 100 <= size < 1e4:
         return f"{float(f'{size:.2g}'):.0f}"
     return ratio_text(float(f"{size:.2g}")).replace("e+0", "e") if size < math.inf else "∞"
-
-
-def _square(step: int, unit: int) -> Path:
-    gap = 0.03
-    low, left = unit + gap, step + gap
-    high, right = unit + 1 - gap, step + 1 - gap
-    return Path([(left, low), (right, low), (right, high), (left, high), (left, low)], closed=True)
 
 
 def _frame(axes: Axes, exhibit: ErrorMap, rows: int, columns: int) -> None:
@@ -126,14 +133,16 @@ def _frame(axes: Axes, exhibit: ErrorMap, rows: int, columns: int) -> None:
         spine.set_visible(False)
 
 
-def _key(axes: Axes, cells: Cells, ends: Sequence[float], *, below: float) -> None:
+def _key(axes: Axes, levels: Float64Array, ends: Sequence[float], *, below: float) -> None:
+    present = np.unique(levels[~np.isnan(levels)]).astype(int)
     names = ["0", *(f"≤ {end:g}" for end in ends[1:]), f"> {ends[-1]:g}"]
     axes.legend(
-        handles=[Patch(facecolor=HEAT[level], label=names[level]) for level in cells],
+        handles=[Patch(facecolor=HEAT[level], label=names[level]) for level in present],
         loc="upper center",
         bbox_to_anchor=(0.5, -below),
         ncols=len(names),
-        handlelength=0.9,
-        columnspacing=0.9,
-        handletextpad=0.35,
+        handlelength=0.8,
+        columnspacing=0.6,
+        fontsize=7,
+        handletextpad=0.3,
     )

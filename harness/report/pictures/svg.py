@@ -1,17 +1,15 @@
-"""A matplotlib figure as SVG that belongs to its page: the page's fonts, and colours by name.
+"""A matplotlib figure as an image of its page, drawn for a light one.
 
-A figure is drawn in the colours of `INK`, `HEAT` and so on, which stand for CSS variables and are
-replaced by them, so that one drawing serves a light and a dark page, and paper.
+It is embedded as SVG in an address of its own, so that nothing of it mixes with the page; on a
+dark page a filter of the style sheet inverts its lightness and keeps its hues.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-import hashlib
 import io
-import re
 from collections.abc import Callable
-from html import escape
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -31,25 +29,20 @@ class Picture(NamedTuple):
     caption: str
 
 
-VARIABLES = ("ink", "soft", "line", "fail", "band", "bars")
-INK, SOFT, LINE, ACCENT, BAND, BARS = (f"#0000{n:02x}" for n in range(0x11, 0x17))
-HEAT = tuple(f"#0000{n:02x}" for n in range(0x21, 0x28))
-ON_HEAT = tuple(f"#0000{n:02x}" for n in range(0x31, 0x38))
+INK, SOFT, LINE, ACCENT, BAND, BARS = (
+    *("#1a1c1e", "#5a6068", "#dddbd4"),
+    *("#a8231a", "#dcebe0", "#b9bec3"),
+)
+HEAT = ("#f0f1ed", "#dbe5e2", "#bcd0cf", "#93b4b7", "#f2c49d", "#de7a4f", "#a3271d")
+ON_HEAT = (*(INK,) * 6, "#ffffff")
 """Seven steps from nothing to far beyond the bound, and what can be read on each."""
-
-_COLOURS = {
-    **dict(zip((INK, SOFT, LINE, ACCENT, BAND, BARS), VARIABLES, strict=True)),
-    **{colour: f"heat-{n}" for n, colour in enumerate(HEAT)},
-    **{colour: f"on-heat-{n}" for n, colour in enumerate(ON_HEAT)},
-}
 
 WIDTH = 7.2
 
-DECIMALS = re.compile(r"(\d\.\d)\d+")
-"""More of them are smaller than what can be seen."""
-
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "svg.hashsalt": "rnn-parity",
+    "font.sans-serif": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
@@ -97,38 +90,10 @@ def figure(height: float, *, left: float = 0.6, top: float = 0.3, bottom: float 
     return drawn
 
 
-def inline(drawn: Figure, said: str) -> Markup:
-    """The drawing as an element of a page; `said` is what it says to who cannot see it."""
-    buffer = io.StringIO()
-    with mpl.rc_context({**STYLE, "svg.hashsalt": "rnn-parity"}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        drawn.savefig(buffer, format="svg", metadata=nothing, transparent=True)
-    text = buffer.getvalue()
-    size = re.search(r'viewBox="([0-9. ]+)"', text)
-    if size is None:
-        raise ValueError("a drawing without viewBox, expected matplotlib's SVG")
-    width = float(size[1].split()[2])
-    body = text[text.index("</metadata>") + 11 if "</metadata>" in text else text.index("<g ") :]
-    body = _own_names(body, hashlib.sha256(text.encode()).hexdigest()[:8])
-    for colour, name in _COLOURS.items():
-        body = body.replace(colour, f"var(--{name})")
-    label = escape(said, quote=True)
-    return Markup(
-        f'<svg role="img" aria-label="{label}" viewBox="{size[1]}" width="{width:.0f}">{body}'
-    )
-
-
-def _own_names(body: str, prefix: str) -> str:
-    """Without ids that nothing refers to; the others unique in a page with many drawings."""
-    used = set(re.findall(r"#([A-Za-z][\w-]*)\b(?=[\")])", body))
-
-    def named(match: re.Match[str]) -> str:
-        return f' id="{prefix}{match[1]}"' if match[1] in used else ""
-
-    body = re.sub(r' id="([^"]*)"', named, body)
-    body = re.sub(r"(href=\"|url\()#([A-Za-z][\w-]*)", rf"\1#{prefix}\2", body)
-    body = re.sub(r"font: (?:[a-z]+ )*([0-9.]+px) [^;\"]*", r"font-size: \1", body)
-    body = re.sub(r" font-family: [^;\"]*;?", "", body)
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
-    body = re.sub(r' d="[^"]*"', lambda path: DECIMALS.sub(r"\1", path[0]), body)
-    return re.sub(r"\s*\n\s*", "\n", body)
+def inline(drawn: Figure, description: str) -> Markup:
+    """The drawing as an element of a page; the description is for who cannot see it."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        drawn.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    address = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Markup('<img alt="{}" src="{}">').format(description, address)
