@@ -105,7 +105,8 @@ def to_layout(config: Config, name: str, array: Array) -> Array:
     """An array as the config's layer takes or returns it; a fresh contiguous copy."""
     axes = axes_of(config, name)
     if config.layout == "unbatched" and "rows" in axes and name != "lengths":
-        return np.take(array, 0, axes.index("rows"))
+        flat: Array = np.take(array, 0, axes.index("rows"))
+        return flat
     if config.layout == "batchfirst" and axes[:2] == ("steps", "rows"):
         array = array.swapaxes(0, 1)
     return array.copy()

@@ -199,7 +199,8 @@ def _first_rows(case: Case, lengths: IntArray) -> Case:
     rows = len(lengths)
     kept = take(case.config, case.inputs, {"rows": range(rows)})
     config = case.config.replace(batch=rows)
-    return dataclasses.replace(case, config=config, inputs={**kept, "lengths": lengths})
+    inputs: dict[str, Any] = {**kept, "lengths": lengths}
+    return dataclasses.replace(case, config=config, inputs=inputs)
 
 
 def _first_length(value: Callable[[int], int]) -> Callable[[IntArray, int], Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,7 +41,8 @@ class Case:
 
     @property
     def lengths(self) -> IntArray | None:
-        return self.inputs.get("lengths")
+        lengths: IntArray | None = cast(Any, self.inputs.get("lengths"))
+        return lengths
 
     @property
     def initial(self) -> dict[str, Array]:
@@ -72,7 +74,8 @@ class Case:
     def start(self, state: str, row: int) -> Array:
         """(B, H): an initial state of one direction of one layer; zeros where none is given."""
         if f"{state}_0" in self.inputs:
-            return self.inputs[f"{state}_0"][row]
+            given: Array = self.inputs[f"{state}_0"][row]
+            return given
         return np.zeros((self.x.shape[1], self.config.hidden_size), self.x.dtype)
 
     def with_inputs(self, **arrays: Array | None) -> Case:
@@ -98,7 +101,7 @@ def make_case(config: Config) -> Case:
             array[:, -1] = array[:, 0]
         if lengths is not None:
             lengths[-1] = lengths[0]
-    inputs: dict[str, Array] = {name: array.astype(dtype) for name, array in given.items()}
+    inputs: dict[str, Any] = {name: array.astype(dtype) for name, array in given.items()}
     if lengths is not None:
         inputs["lengths"] = lengths
     weights = {

@@ -203,22 +203,10 @@ class Config:
         return config
 
     @property
-    def tokens(self) -> tuple[str, ...]:
-        """All that it is, as words of ids; those of defaults too, which ids leave out."""
-        return (
-            *self.id.split("-"),
-            *(
-                _DEFAULT_WORDS[n]
-                for n, _, v in self._fields()
-                if n in _DEFAULT_WORDS and v == _DEFAULTS[n]
-            ),
-            *(
-                option.words[value]
-                for option in self.record.options
-                for name, value in self.specific
-                if name == option.name and value == option.default
-            ),
-        )
+    def words(self) -> dict[str, tuple[str, bool]]:
+        """By field the token of its value, and whether it stands in the id: defaults do not."""
+        spelled = {n: (t.word(v), t.write(v) is not None) for n, t, v in self._fields()}
+        return {"layer": (self.layer, True), **spelled}
 
     @property
     def options(self) -> LayerOptions:
@@ -337,15 +325,6 @@ _TOKENS: dict[str, Token] = {
 """Of the fields that every layer has, in the order of ids; `_readers` puts the others in."""
 
 _COMMON = tuple(f.name for f in fields(Config) if f.name not in ("layer", "specific"))
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
-_DEFAULT_WORDS = {
-    "bidirectional": "unidir",
-    "bias": "biased",
-    "layout": "timefirst",
-    "states": "nostates",
-    "lengths": "nolengths",
-    "dtype": "fp32",
-}
 
 
 @functools.cache

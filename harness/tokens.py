@@ -14,14 +14,19 @@ __all__ = ["Token", "number", "words"]
 class Token:
     """How one field is written in an id, read back, and checked.
 
-    `write` gives None for a value that is left out of ids; `read` gives None for a token that is
-    not of this field.
+    `word` is the token of a value; that of the `default` is left out of ids (None: no value is).
+    `read` gives None for a token that is not of this field.
     """
 
-    write: Callable[[Any], str | None]
+    word: Callable[[Any], str]
     read: Callable[[str], Any]
     accepts: Callable[[Any], bool]
     expected: str
+    default: Any
+
+    def write(self, value: Any) -> str | None:
+        """The token as it stands in an id; None where it is left out."""
+        return None if value == self.default else self.word(value)
 
 
 def words(words: Mapping[Any, str], default: Any) -> Token:
@@ -29,24 +34,23 @@ def words(words: Mapping[Any, str], default: Any) -> Token:
     back = {word: value for value, word in words.items() if value != default}
     kind = type(default)
     return Token(
-        write=lambda value: None if value == default else words[value],
+        word=words.__getitem__,
         read=back.get,
         accepts=lambda value: type(value) is kind and value in words,
         expected="one of " + ", ".join(repr(value) for value in words),
+        default=default,
     )
 
 
 def number(prefix: str, digits: int, low: int, high: int | None, default: int | None) -> Token:
     """A number from `low` on, padded with zeros, so that no token is part of another.
 
-    More digits than that are counted in front: `t6.123456`. A `default` is left out.
+    More digits than that are counted in front: `t6.123456`.
     """
     padded = re.compile(rf"{prefix}([0-9]{{{digits}}})")
     counted = re.compile(rf"{prefix}([0-9]+)\.([1-9][0-9]*)")
 
-    def write(value: int) -> str | None:
-        if value == default:
-            return None
+    def word(value: int) -> str:
         if value < 10**digits:
             return f"{prefix}{value:0{digits}d}"
         return f"{prefix}{len(str(value))}.{value}"
@@ -60,10 +64,11 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
         return None
 
     return Token(
-        write=write,
+        word=word,
         read=read,
         accepts=lambda value: (
             type(value) is int and value >= low and (high is None or value <= high)
         ),
-        expected=f"an integer in {low}..{high}" if high is not None else f"an integer from {low}",
+        expected=f"an integer from {low}" if high is None else f"an integer in {low}..{high}",
+        default=default,
     )

@@ -107,7 +107,7 @@ def _maps(session: Session, slug: str, line: Judged) -> Iterator[ErrorMap]:
     if place is None or place.layer is None or place.batch is None or place.direction is None:
         return
     evidence = session.evidence(config, line.backend)
-    if evidence.observation.forward is None:
+    if evidence.observation.outputs is None:
         return
     local = line.check == "step_residual"
     with np.errstate(all="ignore"):
@@ -140,9 +140,9 @@ def _end_to_end(evidence: Evidence, place: Place) -> Pair:
     """The output against the oracle's, over the tolerance that the case calibrates."""
     size = evidence.config.hidden_size
     own = slice(size, None) if place.direction == "reverse" else slice(0, size)
-    actual = evidence.forward.output.astype(np.float64)[:, :, own]
-    expected = evidence.oracle.exact.output[:, :, own]
-    allowed = evidence.oracle.tolerance.output[:, :, own]
+    actual = evidence.outputs["output"].astype(np.float64)[:, :, own]
+    expected = evidence.oracle.exact["output"][:, :, own]
+    allowed = evidence.oracle.tolerance["output"][:, :, own]
     ratio = np.where(actual == expected, 0.0, np.abs(actual - expected) / allowed)
     return _of_row(evidence, place, ratio, actual, expected)
 
@@ -183,16 +183,18 @@ def _short(value: float) -> Number | None:
 
 def _activations(session: Session, results: Sequence[Judged]) -> Iterator[ActivationError]:
     """Of the backends whose activation the run judged: it is measured by then."""
+    swept = [(r.backend, Config.parse(r.config_id)) for r in results if r.check == "activation"]
     judged = {
-        (line.backend, Config.parse(line.config_id).nonlinearity): None
-        for line in results
-        if line.check == "activation" and Config.parse(line.config_id).dtype == "fp32"
+        (backend, config.layer, config.cell.activations): None
+        for backend, config in swept
+        if config.dtype == "fp32"
     }
-    for backend, nonlinearity in judged:
+    for backend, layer, activations in judged:
         with contextlib.suppress(Exception):
-            own = session.own_activation(backend, nonlinearity, "fp32")
-            if own is None:
+            every = session.own_activations(backend, layer, activations, "fp32")
+            if every is None:
                 continue
+            (own,) = every.by_name.values()
             with np.errstate(all="ignore"):
                 ulps = own.error / own.fmt.ulp(own.values - own.error)
             inside = (own.points >= LOW) & (own.points <= HIGH)
@@ -202,5 +204,5 @@ def _activations(session: Session, results: Sequence[Judged]) -> Iterator[Activa
             np.fmin.at(least, bins, ulps[inside])
             np.fmax.at(most, bins, ulps[inside])
             yield ActivationError(
-                backend, nonlinearity, LOW, HIGH, [*map(_short, least)], [*map(_short, most)]
+                backend, own.name, LOW, HIGH, [*map(_short, least)], [*map(_short, most)]
             )

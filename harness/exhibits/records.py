@@ -63,7 +63,7 @@ class ActivationError(msgspec.Struct, frozen=True):
     """
 
     backend: str
-    nonlinearity: str
+    activation: str
     low: float
     high: float
     least: Row

@@ -26,7 +26,7 @@ class LastStep:
     """
 
     error: Mapping[str, Array]
-    overflow: Mapping[str, Array]
+    overflow: Mapping[str, BoolArray]
 
 
 def last_step_of(evidence: Evidence) -> LastStep:

@@ -146,7 +146,8 @@ def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionS
     made = evidence.made
     if (layer, reverse) not in made:
         made[layer, reverse] = _direction_steps(evidence, layer, reverse)
-    return made[layer, reverse]
+    steps: DirectionSteps = made[layer, reverse]
+    return steps
 
 
 def _direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:

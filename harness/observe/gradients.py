@@ -95,8 +95,8 @@ def _well_formed(returned: Any, case: Case) -> dict[str, Array]:
     }
     shapes |= config.parameter_shapes()
     if not isinstance(returned, Mapping) or set(returned) != set(shapes):
-        what = sorted(returned) if isinstance(returned, Mapping) else type(returned).__name__
-        raise Malformed(f"gradients: of {what}, expected of {sorted(shapes)}")
+        names = sorted(returned) if isinstance(returned, Mapping) else type(returned).__name__
+        raise Malformed(f"gradients: of {names}, expected of {sorted(shapes)}")
     found: dict[str, Array] = {}
     for name, shape in shapes.items():
         array = viewed(returned[name])

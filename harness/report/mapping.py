@@ -22,10 +22,14 @@ MAPPING_PAGE = Path("reports/mapping/RNN.md")
 
 
 def render_mapping(
-    header: Mapping[str, Any], results: Sequence[Judged], known: Expectations, printed: str
+    header: Mapping[str, Any],
+    results: Sequence[Judged],
+    known: Expectations,
+    printed: str,
+    layer: str = "rnn",
 ) -> str:
     """The page as Markdown; `printed` is what the example printed."""
-    page = measure(results, known)
+    page = measure(results, known, layer)
     environment = markdown_templates(TEMPLATES)
     environment.globals |= {
         "measured": _measured,

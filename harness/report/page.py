@@ -65,7 +65,7 @@ def _activations(outcome: Outcome) -> list[tuple[str, Picture]]:
 
     by_name = defaultdict(list)
     for one in outcome.exhibits.activations:
-        by_name[one.nonlinearity].append(one)
+        by_name[one.activation].append(one)
     return [(name, activation_picture(name, measured)) for name, measured in by_name.items()]
 
 

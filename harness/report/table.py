@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -24,8 +23,6 @@ from harness.results import Number, Place, as_float
 from harness.verdicts import FAILED, ReportState, State, Verdict, worst
 
 __all__ = ["columns", "overall", "packed"]
-
-FIELDS = tuple(field.name for field in fields(Config))
 
 TEXTS = ("message", "cause", "known", "assert_close")
 """Texts of a comparison that are stored once each; 0 is none."""
@@ -72,7 +69,6 @@ def columns(
     lines = [line for results in by_config.values() for line in results]
     origins = _Interned()
     table = {
-        "fields": FIELDS,
         **_tokens(by_config),
         "origin": [origins(results[0].origin) for results in by_config.values()],
         "origins": origins.values,
@@ -97,14 +93,28 @@ def _sparse(column: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def _tokens(ids: Mapping[str, Any]) -> dict[str, Any]:
-    """An id is its tokens joined by '-'; the commonest aspect is not written."""
-    interned = [_Interned() for _ in FIELDS]
-    rows = []
-    for one in ids:
-        tokens = one.split("-")
-        tokens = tokens if len(tokens) == len(FIELDS) else ["", *tokens]
-        rows.append([intern(token) for intern, token in zip(interned, tokens, strict=True)])
-    return {"tokens": [one.values for one in interned], "ids": list(zip(*rows, strict=True))}
+    """By field the words of all configs; `omitted` are those that ids leave out, as defaults.
+
+    An id is the others, joined by '-'.
+    """
+    every = [Config.parse(one).words for one in ids]
+    fields = list(dict.fromkeys(name for words in every for name in words))
+    interned, omitted = [_Interned() for _ in fields], [set[int]() for _ in fields]
+    columns: list[list[int]] = []
+    for name, intern, left_out in zip(fields, interned, omitted, strict=True):
+        column = []
+        for words in every:
+            word, written = words.get(name, ("", False))
+            column.append(intern(word))
+            if not written:
+                left_out.add(column[-1])
+        columns.append(column)
+    return {
+        "fields": fields,
+        "tokens": [one.values for one in interned],
+        "omitted": [sorted(one) for one in omitted],
+        "ids": columns,
+    }
 
 
 def _subjects(lines: Sequence[Judged]) -> dict[str, Any]:

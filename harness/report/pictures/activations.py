@@ -8,30 +8,29 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from reference.rounding import TANH_ULPS
 
 from harness.exhibits import ActivationError
 from harness.report.pictures.svg import ACCENT, BAND, LINE, Picture, figure, inline, styled
 from harness.results import as_float
+from reference import TANH_ULPS
 
 __all__ = ["activation_picture"]
 
 
 @styled
-def activation_picture(nonlinearity: str, measured: Sequence[ActivationError]) -> Picture:
+def activation_picture(name: str, measured: Sequence[ActivationError]) -> Picture:
     """The least and the largest error in each bin, on a scale that is linear up to 1 ulp.
 
     No drawing where nobody errs: there is nothing to see.
     """
-    allowed = TANH_ULPS if nonlinearity == "tanh" else 0.0
+    allowed = TANH_ULPS if name == "tanh" else 0.0
     largest = [_largest(one) for one in measured]
     said = [
         f"{one.backend} {f'errs by at most {_ulps(most)} ulp' if most else 'is exact'}"
         for one, most in zip(measured, largest, strict=True)
     ]
-    caption = (
-        f"{nonlinearity} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(said)}. "
-        + (f"The band is what is allowed, {allowed:g} ulp." if allowed else "Nothing is allowed.")
+    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(said)}. " + (
+        f"The band is what is allowed, {allowed:g} ulp." if allowed else "Nothing is allowed."
     )
     if not any(largest):
         return Picture(Markup(""), caption)

@@ -51,7 +51,7 @@ function row(table, config, ratio, linked = false) {
 // Every comparison of a config, by backend.
 function report(table, config) {
   const made = element("div", { kind: "report" });
-  const said = table.fields.map((field, i) => [field.replaceAll("_", " "), table.option(config, i) || "forward"]);
+  const said = table.fields.map((field, i) => [field.replaceAll("_", " "), table.option(config, i)]);
   made.append(element("dl", { kind: "facts" }, ...[...said, ["origin", table.origins[table.origin[config]]]].map(([term, value]) => element("div", {}, element("dt", { text: term }), element("dd", { text: value })))));
   const link = element("a", { href: `#${table.names[config]}`, text: "link to this config" });
   made.append(element("p", {}, link));

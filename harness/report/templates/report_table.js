@@ -33,9 +33,9 @@ class Table {
     this.overall = this.judge();
   }
 
-  // The id: tokens joined by "-"; the commonest aspect is not written.
+  // The id: tokens joined by "-"; those of defaults are left out.
   name(config) {
-    return this.ids.map((column, field) => this.tokens[field][column[config]]).filter(Boolean).join("-");
+    return this.ids.map((column, field) => this.omitted[field].includes(column[config]) ? "" : this.tokens[field][column[config]]).filter(Boolean).join("-");
   }
 
   option(config, field) { return this.tokens[field][this.ids[field][config]]; }
