@@ -53,7 +53,8 @@ def axes_of(config: Config, name: str) -> tuple[str, ...]:
     for parameter in config.cell.parameters:
         if parameter.name == base:
             first = place.partition("_")[0] == "0"
-            return tuple("features" if a == "inputs" and first else a for a in parameter.axes)
+            names = {"inputs": "features" if first else "inputs", "outputs": "units"}
+            return tuple(names.get(axis, axis) for axis in parameter.axes)
     raise KeyError(f"{name!r}: a layer {config.layer} has no array of that name")
 
 

@@ -59,11 +59,11 @@ def where(condition: BoolArray, one: Bounded, other: Bounded) -> Bounded:
     )
 
 
-def concatenated(parts: list[Bounded]) -> Bounded:
-    """Along the last axis."""
+def concatenated(parts: list[Bounded], axis: int = -1) -> Bounded:
+    """Along the last axis, or another."""
     return Bounded(
-        np.concatenate([part.value for part in parts], axis=-1),
-        np.concatenate([part.bound for part in parts], axis=-1),
+        np.concatenate([part.value for part in parts], axis=axis),
+        np.concatenate([part.bound for part in parts], axis=axis),
     )
 
 
@@ -101,6 +101,10 @@ class BoundedArithmetic:
         exact = exact + np.abs(np.where(b.bound == 0, b.value, 0.0))
         bound = a.bound + b.bound + self.relative(terms) * exact + 3 * self.flushed
         return self.reached(a.value + b.value, bound, a.magnitude + b.magnitude)
+
+    def term(self, a: Bounded, others: int) -> Bounded:
+        """A term of a sum that has `others` besides: it passes through as many additions."""
+        return Bounded(a.value, a.bound + self.relative(others) * a.magnitude) if others else a
 
     def product(self, a: Bounded, b: Bounded, others: int = 0) -> Bounded:
         """Elementwise, in a sum that has `others` terms besides."""

@@ -27,7 +27,8 @@ Equation = Callable[[Arithmetic[Any], Parameters, Any, Mapping[str, Any]], dict[
 class Parameter:
     """An array of one direction of one layer.
 
-    `axes` names its axes: "gates" (all gates' units, gate by gate), "inputs" or "units".
+    `axes` names its axes: "gates" (all gates' units, gate by gate), "inputs", "units", or
+    "outputs": the units of the output, which are fewer where the output is a projection.
     """
 
     name: str
@@ -44,7 +45,8 @@ class Cell:
 
     `states` are carried from step to step; the first of them is the output. `gates` names the
     blocks of rows that the parameters are made of, in their order. `activations` are those that
-    the equation applies.
+    the equation applies. The output has as many units as the other states, unless a parameter has
+    "outputs" as its first axis: the projection that makes it.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Cell:
     gates: tuple[str, ...] = ("",)
     parameters: tuple[Parameter, ...] = (
         Parameter("weight_ih", ("gates", "inputs")),
-        Parameter("weight_hh", ("gates", "units")),
+        Parameter("weight_hh", ("gates", "outputs")),
         Parameter("bias_ih", ("gates",)),
         Parameter("bias_hh", ("gates",)),
     )
@@ -63,10 +65,22 @@ class Cell:
         """The parameters of one direction of one layer, in torch's order."""
         return tuple(one for one in self.parameters if bias or not one.is_bias)
 
-    def shape(self, parameter: Parameter, inputs: int, hidden: int) -> tuple[int, ...]:
-        """The shape of a parameter of a layer with so many inputs and hidden units."""
-        sizes = {"gates": len(self.gates) * hidden, "inputs": inputs, "units": hidden}
+    def shape(
+        self, parameter: Parameter, inputs: int, hidden: int, outputs: int
+    ) -> tuple[int, ...]:
+        """The shape of a parameter of a layer with so many inputs, hidden units and outputs."""
+        sizes = {
+            "gates": len(self.gates) * hidden,
+            "inputs": inputs,
+            "units": hidden,
+            "outputs": outputs,
+        }
         return tuple(sizes[axis] for axis in parameter.axes)
+
+    @property
+    def projection(self) -> Parameter | None:
+        """The parameter that makes the output of the hidden units, if there is one."""
+        return next((one for one in self.parameters if one.axes[0] == "outputs"), None)
 
 
 @functools.cache
@@ -108,16 +122,21 @@ def parameters_of(
 
 
 def split(cell: Cell, arrays: Mapping[str, Array]) -> Parameters:
-    """Blocks of rows, one for each gate; `arrays` by the names of `cell.parameters`."""
+    """Blocks of rows, one for each gate; a parameter without gates is one block, of gate "".
+
+    `arrays` by the names of `cell.parameters`.
+    """
     blocks = {}
-    hidden = len(next(iter(arrays.values()))) // len(cell.gates)
-    for number, gate in enumerate(cell.gates):
-        rows = slice(number * hidden, (number + 1) * hidden)
-        for name, weight in arrays.items():
-            if not name.startswith("weight_"):
-                continue
-            kind = name.removeprefix("weight_")
-            bias = arrays.get(f"bias_{kind}")
+    for parameter in cell.parameters:
+        if parameter.is_bias:
+            continue
+        weight = arrays[parameter.name]
+        kind = parameter.name.removeprefix("weight_")
+        bias = arrays.get(f"bias_{kind}")
+        gates = cell.gates if parameter.axes[0] == "gates" else ("",)
+        size = len(weight) // len(gates)
+        for number, gate in enumerate(gates):
+            rows = slice(number * size, (number + 1) * size)
             blocks[kind, gate] = Block(
                 kind, number, weight[rows], None if bias is None else bias[rows]
             )

@@ -34,8 +34,8 @@ from reference.arrays import Array, BoolArray, Float64Array
 from reference.bounded import Bounded, BoundedArithmetic, concatenated, where
 from reference.cells import Cell, parameter_name, parameters_of
 from reference.formats import FORMATS, Format
-from reference.layer import scan, valid_steps
-from reference.reverse import Slopes, Tape, adjoints, record
+from reference.layer import Sizes, scan, valid_steps
+from reference.reverse import Node, Slopes, Tape, adjoints, record
 
 __all__ = ["Gradients", "backpropagate", "gradients", "previous_states"]
 
@@ -104,30 +104,30 @@ def backpropagate(
     }
     exact = np.where(steps, output_cotangent, 0.0)
     into = Bounded.exact(np.abs(exact) if absolute else exact)
+    above = 1  # Terms of g: a cotangent, or the deltas of all directions above.
     with np.errstate(all="ignore"):
         for layer in reversed(range(len(tapes))):
-            top = layer == len(tapes) - 1
             of_inputs, matrices, here = [], [], []
             for direction, tape in enumerate(tapes[layer]):
                 row = layer * directions + direction
-                width = len(tape.matrices["ih"])
                 own = slice(direction * hidden, (direction + 1) * hidden)
                 delta, start = pass_.through_time(
                     tape,
                     into[..., own],
                     {name: Bounded.exact(array[row]) for name, array in ends.items()},
                     direction == 1,
-                    # Terms of g: a cotangent, or the deltas of all directions above.
-                    1 if top else directions * width,
+                    above,
                 )
                 for name, array in start.items():
                     starts[name][row] = array
                 found |= pass_.parameters(tape, delta, layer, direction == 1, bias)
-                of_inputs.append(delta["ih"])
-                matrices.append(_magnitudes(tape.matrices["ih"], absolute))
+                of_inputs.append(pass_.of_input(tape, delta))
+                matrices.append(_magnitudes(tape.weight("x"), absolute))
                 here.append({kind: one.value for kind, one in delta.items()})
             deltas.append(here)
-            others = len(tapes[layer][0].matrices["hh"]) if layer else 0
+            above = sum(map(len, matrices))
+            below = tapes[layer - 1][0] if layer else None
+            others = below.carried(next(iter(below.after))) if below else 0
             into = pass_.rounding.times(concatenated(of_inputs), np.concatenate(matrices), others)
             into = where(steps, into, Bounded.zeros(into.value.shape))
     initial = {
@@ -156,11 +156,11 @@ class _Backward:
         into: Bounded,
         ends: Mapping[str, Bounded],
         reverse: bool,
-        terms: int,
+        above: int,
     ) -> tuple[dict[str, Bounded], dict[str, Bounded]]:
         """The deltas (T, B, G H) by kind, and the gradients of the initial states (B, H).
 
-        `terms` counts those of `into`.
+        `above` counts the terms of `into`.
         """
         steps, batch = self.valid.shape
         deltas = {
@@ -170,12 +170,13 @@ class _Backward:
         carry, start = dict(ends), dict(ends)
         order = range(steps)
         first = next(iter(tape.after))
+        terms = tape.terms(above)
         for t in order if reverse else reversed(order):
             keep = self.valid[t][:, None]
             given = dict(carry)
-            others = terms + len(tape.matrices["hh"])
-            given[first] = self.rounding.plus(into[t], carry[first], others)
-            handed, found = self._step(tape, t, given, terms)
+            total = terms[id(tape.after[first])]
+            given[first] = self.rounding.plus(into[t], carry[first], total)
+            handed, found = adjoints(tape, t, given, self.rounding, terms, absolute=self.absolute)
             for kind, delta in found.items():
                 deltas[kind].value[t] = np.where(keep, delta.value, 0.0)
                 deltas[kind].bound[t] = np.where(keep, delta.bound, 0.0)
@@ -185,41 +186,34 @@ class _Backward:
                 carry[name] = where(keep, passed, carry[name])
         return deltas, start
 
-    def _step(
-        self, tape: Tape, t: int, given: Mapping[str, Bounded], terms: int
-    ) -> tuple[dict[str, Bounded], dict[str, Bounded]]:
-        """What the states before a step get, and the deltas of the step."""
-        width = len(tape.matrices["hh"])
-        direct, deltas = adjoints(
-            tape, t, given, self.rounding, terms + width, absolute=self.absolute
-        )
-        handed = {name: adjoint for name, adjoint in direct.items() if name in given}
-        for kind, delta in deltas.items():
-            name = tape.operand(kind).leaf
-            if name not in given:
-                continue
-            others = terms + (name in handed)
-            matrix = _magnitudes(tape.matrices[kind], self.absolute)
-            adjoint = self.rounding.times(delta, matrix, others)
-            if name in handed:
-                adjoint = self.rounding.plus(handed[name], adjoint, others + width)
-            handed[name] = adjoint
-        return handed, deltas
+    def of_input(self, tape: Tape, deltas: Mapping[str, Bounded]) -> Bounded:
+        """The deltas of the linear terms that take x, as `Tape.weight` has their rows."""
+        return concatenated([_rows_of(tape, deltas, node) for node in tape.readers("x")])
 
     def parameters(
         self, tape: Tape, deltas: Mapping[str, Bounded], layer: int, reverse: bool, bias: bool
     ) -> dict[str, Bounded]:
         """The gradients of one direction's arrays, by torch's names."""
         found = {}
-        for kind, delta in deltas.items():
-            operand = tape.numbers(kind)
-            operand = abs(operand) if self.absolute else operand
-            name = parameter_name(f"weight_{kind}", layer, reverse)
-            found[name] = self.rounding.outer(delta, operand)
-            if bias:
+        for kind, nodes in tape.linear.items():
+            rows = []
+            for node in nodes:
+                (operand,) = node.factors
+                assert operand is not None
+                operand = abs(operand) if self.absolute else operand
+                rows.append(self.rounding.outer(_rows_of(tape, deltas, node), operand))
+            found[parameter_name(f"weight_{kind}", layer, reverse)] = concatenated(rows, axis=0)
+            if bias and all(node.block and node.block.bias is not None for node in nodes):
                 name = parameter_name(f"bias_{kind}", layer, reverse)
-                found[name] = self.rounding.total(delta)
+                found[name] = self.rounding.total(deltas[kind])
         return found
+
+
+def _rows_of(tape: Tape, deltas: Mapping[str, Bounded], node: Node) -> Bounded:
+    """The part of the deltas of a kind that is that of one linear node."""
+    assert node.block is not None
+    size, at = len(node.block.weight), tape.linear[node.block.kind].index(node)
+    return deltas[node.block.kind][..., at * size : (at + 1) * size]
 
 
 def gradients(
@@ -253,9 +247,8 @@ def gradients(
     exact = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     valid = valid_steps(lengths, steps, batch)
     inputs = np.where(valid[:, :, None], x, 0.0)
-    hidden = exact[parameter_name(cell.parameters[0].name, 0, False)].shape[0] // len(cell.gates)
-    shape = (num_layers * directions, batch, hidden)
-    starts = {name: _full(initial.get(name), shape) for name in cell.states}
+    shapes = Sizes.of(cell, exact).states(cell, num_layers * directions, batch)
+    starts = {name: _full(initial.get(name), shape) for name, shape in shapes.items()}
     tapes: list[list[Tape]] = []
     for layer in range(num_layers):
         sides, outputs = [], []
@@ -273,7 +266,7 @@ def gradients(
     found = backpropagate(
         tapes,
         np.asarray(output_cotangent, np.float64),
-        {name: _full(final_cotangents.get(name), shape) for name in cell.states},
+        {name: _full(final_cotangents.get(name), shape) for name, shape in shapes.items()},
         bias=bias,
         valid=valid,
         fmt=FORMATS["fp64"],

@@ -224,11 +224,10 @@ class Rounded:
         return first
 
     def multiply(self, one: Value, other: Value) -> Interval:
-        a, b = self.close(one), self.close(other)
-        return self._product(a, b)
+        return self._product(self.operand(one), self.operand(other))
 
     def complement(self, value: Value) -> Interval:
-        v = self.close(value)
+        v = self.operand(value)
         low, high = 1.0 - v.high, 1.0 - v.low
         widening = self.unit * np.maximum(np.abs(low), np.abs(high)) + 2 * self.flush
         return Interval(low - widening, 1.0 - v.expected, high + widening, v.bounded)
@@ -239,7 +238,7 @@ class Rounded:
         Its forms are (1 - z) n + z h, n - z n + z h, and n + z (h - n). In each, n, z n and z h
         pass through at most three roundings, so gamma_3 (|n| + |z| (|n| + |h|)) bounds them all.
         """
-        z, n, h = self.close(weight), self.close(one), self.close(other)
+        z, n, h = self.operand(weight), self.operand(one), self.operand(other)
         corners = [
             (1.0 - w) * p + w * q
             for w in (z.low, z.high)
@@ -281,6 +280,18 @@ class Rounded:
         bounded = value.bounded & (value.magnitude + error < self.fmt.largest)
         return Interval(low, value.expected, high, bounded & np.isfinite(value.expected))
 
+    def operand(self, value: Value) -> Interval:
+        """A value as a factor or a term of its own.
+
+        A state may be kept in a higher precision than it is stored in, so the one that is seen is
+        one rounding off, and half a subnormal. (`sum_error` counts that for matrix products.)
+        """
+        v = self.close(value)
+        if not v.stored:
+            return v
+        off = self.unit * v.largest + self.half_eta
+        return Interval(v.low - off, v.expected, v.high + off, v.bounded)
+
     def error(self, value: Sum) -> Float64Array:
         """The bound on the error of adding up the terms of a sum."""
         error = sum_error(
@@ -289,7 +300,7 @@ class Rounded:
         return error + self.flush * (2 * value.terms + value.factors) if self.flush else error
 
     def _argument(self, name: str, value: Value) -> Interval:
-        interval = self.close(value)
+        interval = self.operand(value)
         if isinstance(value, Sum):
             magnitude, error = value.magnitude, self.error(value)
         else:
@@ -301,8 +312,9 @@ class Rounded:
         """A value as a term of a sum; it has had its own roundings."""
         if isinstance(value, Sum):
             return value
-        below, above = value.expected - value.low, value.high - value.expected
-        return Sum(value.expected, below, above, value.largest, 1, 0.0, 0.0, False, value.bounded)
+        v = self.operand(value)
+        below, above = v.expected - v.low, v.high - v.expected
+        return Sum(v.expected, below, above, v.largest, 1, 0.0, 0.0, False, v.bounded)
 
     def _product(self, a: Interval, b: Interval) -> Interval:
         corners = [p * q for p in (a.low, a.high) for q in (b.low, b.high)]

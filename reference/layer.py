@@ -7,6 +7,7 @@ torch.nn.utils.rnn.pack_padded_sequence, never from an implementation's output.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,44 @@ from reference.arithmetic import Arithmetic, Exact, Parameters
 from reference.arrays import Array, BoolArray
 from reference.cells import Cell, parameter_name, split
 
-__all__ = ["Outputs", "evaluate", "expected_parameters", "scan", "valid_steps"]
+__all__ = ["Outputs", "Sizes", "evaluate", "expected_parameters", "scan", "valid_steps"]
 
 Outputs = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Hidden units, and units of the output: fewer where a cell projects it."""
+
+    hidden: int
+    outputs: int
+
+    @classmethod
+    def of(cls, cell: Cell, weights: Mapping[str, npt.ArrayLike]) -> Sizes:
+        """From the first array whose rows are gates, and from the projection if there is one."""
+        name = parameter_name(cell.parameters[0].name, 0, False)
+        if name not in weights:
+            raise ValueError(f"weights: missing {name!r}, among {sorted(weights)}")
+        shape = np.shape(weights[name])
+        if len(shape) != 2 or shape[0] % len(cell.gates):
+            raise ValueError(
+                f"{name}.shape = {shape}, expected ({len(cell.gates)} * hidden_size, input_size)"
+            )
+        hidden = shape[0] // len(cell.gates)
+        if cell.projection is None:
+            return cls(hidden, hidden)
+        name = parameter_name(cell.projection.name, 0, False)
+        shape = np.shape(weights.get(name, 0.0))
+        if len(shape) != 2:
+            raise ValueError(f"{name}.shape = {shape}, expected (proj_size, {hidden})")
+        return cls(hidden, shape[0])
+
+    def states(self, cell: Cell, *leading: int) -> dict[str, tuple[int, ...]]:
+        """The shape of each state, after some leading axes."""
+        return {
+            name: (*leading, self.hidden if number else self.outputs)
+            for number, name in enumerate(cell.states)
+        }
 
 
 def evaluate(
@@ -46,7 +82,8 @@ def evaluate(
         initial: by name of state ("h") the states before the first step, (num_layers * D, B,
             hidden_size), D = 2 if bidirectional else 1, order layer 0 forward, layer 0 reverse,
             layer 1 forward, ...; (num_layers * D, hidden_size) for unbatched x. Zeros where absent
-            or None.
+            or None. Where a cell projects its output, that state has proj_size units, as have
+            the outputs and masks.
         weights: by `parameter_name`; exactly the arrays that the cell and the options imply.
         lengths: (B,) integers in 0..T. Steps at or after a row's length are padding: the
             output is zero there, the reverse direction starts at the row's last valid step,
@@ -76,12 +113,14 @@ def evaluate(
     directions = 2 if bidirectional else 1
     x_tbi, unbatched = _time_first(np.asarray(x), batch_first)
     steps, batch, input_size = x_tbi.shape
-    hidden = _hidden_size(cell, weights)
-    arrays = _parameters(cell, weights, num_layers, directions, bias, input_size, hidden, dtype)
-    shape = (num_layers * directions, batch, hidden)
-    states = {name: _initial(name, initial, shape, unbatched, dtype) for name in cell.states}
+    sizes = Sizes.of(cell, weights)
+    arrays = _parameters(cell, weights, num_layers, directions, bias, input_size, sizes, dtype)
+    states = {
+        name: _initial(name, initial, shape, unbatched, dtype)
+        for name, shape in sizes.states(cell, num_layers * directions, batch).items()
+    }
     valid = valid_steps(lengths, steps, batch, unbatched)
-    masks = _masks(dropout_masks, num_layers, (steps, batch, directions * hidden), dtype)
+    masks = _masks(dropout_masks, num_layers, (steps, batch, directions * sizes.outputs), dtype)
 
     op = Exact() if arithmetic is None else arithmetic
     y = np.where(valid[:, :, None], x_tbi.astype(dtype), dtype.type(0))
@@ -160,28 +199,24 @@ def valid_steps(
     return np.arange(steps)[:, None] < given[None, :]
 
 
-def _hidden_size(cell: Cell, weights: Mapping[str, npt.ArrayLike]) -> int:
-    """From the first array whose rows are gates."""
-    name = parameter_name(cell.parameters[0].name, 0, False)
-    if name not in weights:
-        raise ValueError(f"weights: missing {name!r}, among {sorted(weights)}")
-    shape = np.shape(weights[name])
-    if len(shape) != 2 or shape[0] % len(cell.gates):
-        raise ValueError(f"{name}.shape = {shape}, expected ({len(cell.gates)} * hidden_size, ...)")
-    return shape[0] // len(cell.gates)
-
-
 def expected_parameters(
-    cell: Cell, num_layers: int, directions: int, bias: bool, input_size: int, hidden: int
+    cell: Cell,
+    num_layers: int,
+    directions: int,
+    bias: bool,
+    input_size: int,
+    hidden: int,
+    outputs: int | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every array of a stack, in torch's order."""
+    """Name and shape of every array of a stack, in torch's order; `outputs` where projected."""
+    outputs = hidden if outputs is None else outputs
     shapes = {}
     for layer in range(num_layers):
-        columns = input_size if layer == 0 else directions * hidden
+        columns = input_size if layer == 0 else directions * outputs
         for direction in range(directions):
             for one in cell.arrays(bias):
                 name = parameter_name(one.name, layer, direction == 1)
-                shapes[name] = cell.shape(one, columns, hidden)
+                shapes[name] = cell.shape(one, columns, hidden, outputs)
     return shapes
 
 
@@ -192,11 +227,13 @@ def _parameters(
     directions: int,
     bias: bool,
     input_size: int,
-    hidden: int,
+    sizes: Sizes,
     dtype: np.dtype[Any],
 ) -> dict[tuple[int, int], Parameters]:
     """By layer and direction, split by gate."""
-    shapes = expected_parameters(cell, num_layers, directions, bias, input_size, hidden)
+    shapes = expected_parameters(
+        cell, num_layers, directions, bias, input_size, sizes.hidden, sizes.outputs
+    )
     if set(weights) != set(shapes):
         missing, extra = sorted(set(shapes) - set(weights)), sorted(set(weights) - set(shapes))
         raise ValueError(f"weights: missing {missing}, not expected {extra}")
@@ -231,7 +268,7 @@ def _time_first(x: Array, batch_first: bool) -> tuple[Array, bool]:
 def _initial(
     name: str,
     given: Mapping[str, npt.ArrayLike | None],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     unbatched: bool,
     dtype: np.dtype[Any],
 ) -> Array:

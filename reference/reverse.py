@@ -7,9 +7,13 @@ rounding may do to them, and factors carry their intervals.
     sum         s = a + b              a' += s',  b' += s'
     product     p = a b                a' += p' b,  b' += p' a
     complement  p = 1 - a              a' -= p'
-    blend       p = (1 - z) n + z h    z' += p' (h - n),  n' += p' (1 - z),  h' += p' z
+    blend       p = (1 - z) n + z h    z' += p' h - p' n,  n' += p' - p' z,  h' += p' z
     activation  y = act(a)             a' += y' act'(a)
     linear      l = W v + b            v' += W^T l',  and l' is kept for the gradients of W and b
+
+The adjoint of a value is one sum over all the places that use it, made in any order: so bounds
+count all its terms (`Tape.terms`), and differences such as h - n above are two of them, whether an
+implementation takes the difference first or not.
 
 A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
 """
@@ -39,7 +43,8 @@ class Node:
     """A recorded value: its interval or open sum, and what hands its adjoint on.
 
     `factors` are the partial derivatives by operand, (T, B, H); None stands for 1. `block` is that
-    of a linear node, `activation` the name of one; `leaf` names x or a state.
+    of a linear node, whose only factor is its operand, the derivative by the weight; `activation`
+    the name of one; `leaf` names x or a state.
     """
 
     value: Value
@@ -52,9 +57,12 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """One direction of one layer, recorded: its nodes in order, and those of its new states."""
+    """One direction of one layer, recorded: its nodes in order, those of x and of the states
+    before a step ("x", "h"), and those of the states after it, the output first.
+    """
 
     nodes: tuple[Node, ...]
+    before: Mapping[str, Node]
     after: Mapping[str, Node]
 
     @functools.cached_property
@@ -77,15 +85,43 @@ class Tape:
             for kind, nodes in self.linear.items()
         }
 
-    def operand(self, kind: str) -> Node:
-        """What the matrices of a kind are multiplied with."""
-        return self.linear[kind][0].operands[0]
+    def readers(self, leaf: str) -> list[Node]:
+        """The linear nodes that take x, or a state as it is."""
+        return [n for n in self.nodes if n.block is not None and n.operands[0].leaf == leaf]
 
-    def numbers(self, kind: str) -> Bounded:
-        """The same as numbers, (T, B, n)."""
-        value = self.operand(kind).value
-        assert isinstance(value, Interval)
-        return Bounded(value.expected, value.half_width)
+    def weight(self, leaf: str) -> Float64Array:
+        """The rows of all linear nodes that take x, or a state, as `readers` lists them."""
+        rows = [node.block.weight for node in self.readers(leaf) if node.block is not None]
+        return np.concatenate(rows).astype(np.float64)
+
+    @functools.cached_property
+    def uses(self) -> dict[int, int]:
+        """By id of node, how many terms its step adds to its adjoint: one for each place that it
+        stands in, one for each row of a matrix that it is multiplied with.
+        """
+        found = {id(node): 0 for node in self.nodes}
+        for node in self.nodes:
+            for operand in node.operands:
+                found[id(operand)] += 1 if node.block is None else len(node.block.weight)
+        return found
+
+    def carried(self, state: str) -> int:
+        """How many terms the adjoint of a state has that are not from other layers: those that
+        its own step adds, and those that the step after hands back.
+        """
+        return self.uses[id(self.before[state])] + self.uses[id(self.after[state])]
+
+    def terms(self, above: int) -> dict[int, int]:
+        """By id of node, of how many terms its adjoint is the sum.
+
+        Args:
+            above: how many come to the output from outside: one, its cotangent, or what the
+                layer above hands back.
+        """
+        found = dict(self.uses)
+        for number, (state, node) in enumerate(self.after.items()):
+            found[id(node)] += self.uses[id(self.before[state])] + (0 if number else above)
+        return found | {id(self.before[state]): found[id(n)] for state, n in self.after.items()}
 
 
 @dataclass(frozen=True)
@@ -113,7 +149,9 @@ class _Recorder:
 
     def linear(self, block: Block, value: Node) -> Node:
         made = self.rounded.linear(block, value.value)
-        return self._node(made, (value,), block=block)
+        operand = self.rounded.close(value.value)
+        factor = Bounded(operand.expected, operand.half_width)
+        return self._node(made, (value,), (factor,), block=block)
 
     def add(self, *terms: Node) -> Node:
         value = self.rounded.add(*(term.value for term in terms))
@@ -130,13 +168,8 @@ class _Recorder:
     def blend(self, weight: Node, one: Node, other: Node) -> Node:
         made = self.rounded.blend(weight.value, one.value, other.value)
         z, n, h = (self._factor(node) for node in (weight, one, other))
-        unit = self.rounded.unit
-        factors = (
-            Bounded(h.value - n.value, h.bound + n.bound + unit * (h.magnitude + n.magnitude)),
-            Bounded(1.0 - z.value, z.bound + unit * (1.0 + z.magnitude)),
-            z,
-        )
-        return self._node(made, (weight, one, other), factors)
+        unit = Bounded.exact(np.ones(made.expected.shape))
+        return self._node(made, (weight, weight, one, one, other), (h, -n, unit, -z, z))
 
     def activation(self, name: str, value: Node) -> Node:
         made = self.rounded.activation(name, value.value)
@@ -144,7 +177,7 @@ class _Recorder:
         return self._node(made, (value,), activation=name)
 
     def _factor(self, node: Node) -> Bounded:
-        interval = self.rounded.close(node.value)
+        interval = self.rounded.operand(node.value)
         return Bounded(interval.expected, interval.half_width)
 
     def _node(
@@ -179,6 +212,9 @@ def record(
         before: the states before each step, as seen, or as intervals where they were not.
         stored_x: whether x is the output of another layer of the implementation.
         flushed: as `Rounded` takes it; `activation_error` too.
+
+    Raises:
+        ValueError: the equation uses x other than in linear terms; its gradient would be wrong.
     """
     rounded = Rounded(fmt, activation_error=activation_error, flushed=flushed)
     recorder = _Recorder(rounded)
@@ -190,12 +226,15 @@ def record(
             )
             for name, state in before.items()
         }
-        after = cell.equation(recorder, parameters, leaf, states)
+        found = cell.equation(recorder, parameters, leaf, states)
+        after = {name: found[name] for name in cell.states}
+        if any(leaf in node.operands and node.block is None for node in recorder.nodes):
+            raise ValueError(f"cell = {cell.name!r}, expected x in linear terms only")
         seen = {id(node): slopes.seen[name] for name, node in after.items() if name in slopes.seen}
         for node in recorder.nodes:
             if node.activation:
                 node.factors = (_slope(rounded, node, seen.get(id(node)), slopes.own),)
-    return Tape(tuple(recorder.nodes), after)
+    return Tape(tuple(recorder.nodes), {"x": leaf, **states}, after)
 
 
 def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bounded:
@@ -206,7 +245,7 @@ def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bound
     """
     (operand,) = node.operands
     if node.activation == "relu":
-        return _relu_slope(rounded, operand, rounded.close(node.value), seen)
+        return _relu_slope(rounded.close(operand.value), seen)
     of = {"tanh": _tanh_slope, "sigmoid": _sigmoid_slope}[node.activation or ""]
     roundings = 4 * (rounded.fmt.unit_roundoff + EPSILON)
     if own and seen is not None:
@@ -240,16 +279,15 @@ def _range_of(
     return Bounded(value, bound + roundings)
 
 
-def _relu_slope(rounded: Rounded, operand: Node, made: Interval, seen: Array | None) -> Bounded:
+def _relu_slope(a: Interval, seen: Array | None) -> Bounded:
     """1 where the value is positive; either where rounding decides the sign of its argument, or
     lets a positive value vanish. NaN is on neither side.
     """
-    a = rounded.close(operand.value)
     either = (a.low <= 0) & (a.high >= 0)
     values = a.expected
     if seen is not None:
         values = seen.astype(np.float64)
-        either = either | ((values == 0) & (made.high > 0))
+        either = either | ((values == 0) & (a.high > 0))
     slope = np.where(np.isnan(values), np.nan, values > 0)
     return Bounded(slope, either.astype(np.float64))
 
@@ -259,7 +297,7 @@ def adjoints(
     step: int,
     given: Mapping[str, Bounded],
     rounding: BoundedArithmetic,
-    others: int,
+    terms: Mapping[int, int],
     *,
     absolute: bool = False,
 ) -> tuple[dict[str, Bounded], dict[str, Bounded]]:
@@ -267,37 +305,45 @@ def adjoints(
 
     Args:
         given: adjoints of the states after the step, (B, H).
-        others: how many other terms the sums have that the adjoints of leaves go into.
+        terms: of how many terms each adjoint is the sum (`Tape.terms`).
         absolute: with the magnitudes of all factors, for sums of the magnitudes of all terms.
 
     Returns:
-        What leaves get from other than linear nodes, by name; and the adjoints of the linear
-        nodes by kind of parameter, (B, G H), gate by gate.
+        The adjoints of the states before the step, by name; and those of the linear nodes by
+        kind of parameter, (B, G H), gate by gate.
     """
     found: dict[int, Bounded] = {}
 
     def push(node: Node, adjoint: Bounded) -> None:
         at = id(node)
-        found[at] = rounding.plus(found[at], adjoint, others + 1) if at in found else adjoint
+        found[at] = rounding.plus(found[at], adjoint, terms[at]) if at in found else adjoint
+
+    def through(matrix: Float64Array, delta: Bounded, node: Node) -> None:
+        weight = np.abs(matrix) if absolute else matrix
+        push(node, rounding.times(delta, weight, terms[id(node)] - len(matrix)))
 
     for name, node in tape.after.items():
         push(node, given[name])
     for node in reversed(tape.nodes):
-        adjoint = found.get(id(node))
-        if adjoint is None:
+        if node.block is not None:
+            if not node.operands[0].leaf:
+                through(node.block.weight, found[id(node)], node.operands[0])
             continue
-        if node.block is not None and not node.operands[0].leaf:
-            matrix = np.abs(node.block.weight) if absolute else node.block.weight
-            push(node.operands[0], rounding.times(adjoint, matrix, 1))
-        for operand, factor in zip(node.operands, node.factors, strict=node.block is None):
+        for operand, factor in zip(node.operands, node.factors, strict=True):
+            others = terms[id(operand)] - 1
             if factor is None:
-                push(operand, adjoint)
+                push(operand, rounding.term(found[id(node)], others))
                 continue
             here = abs(factor[step]) if absolute else factor[step]
-            push(operand, rounding.product(here, adjoint, others if operand.leaf else 0))
-    leaves = {node.leaf: found[id(node)] for node in tape.nodes if node.leaf and id(node) in found}
+            push(operand, rounding.product(here, found[id(node)], others))
+    handed = {}
+    for name in tape.after:
+        leaf = tape.before[name]
+        if readers := tape.readers(name):
+            through(tape.weight(name), concatenated([found[id(n)] for n in readers]), leaf)
+        handed[name] = found.get(id(leaf), Bounded.zeros(given[name].value.shape))
     deltas = {
         kind: concatenated([found[id(node)] for node in nodes])
         for kind, nodes in tape.linear.items()
     }
-    return leaves, deltas
+    return handed, deltas

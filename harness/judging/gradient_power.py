@@ -61,15 +61,19 @@ def _sums(
 ) -> dict[str, Float64Array]:
     """What each row, or step, adds to the gradients of the parameters; `axes` says which."""
     found: dict[str, Float64Array] = {}
-    ones = np.ones((*evidence.case.valid.shape, 1))
     for layer, sides in enumerate(tapes):
         for direction, tape in enumerate(sides):
-            for kind, delta in expected.deltas[layer][direction].items():
-                reverse = direction == 1
-                operand = tape.numbers(kind).value
-                weight = parameter_name(f"weight_{kind}", layer, reverse)
-                found[weight] = np.einsum(axes, delta, operand)
+            for kind, nodes in tape.linear.items():
+                deltas = np.split(expected.deltas[layer][direction][kind], len(nodes), axis=2)
+                weight = parameter_name(f"weight_{kind}", layer, direction == 1)
+                rows = []
+                for node, delta in zip(nodes, deltas, strict=True):
+                    (operand,) = node.factors
+                    assert operand is not None
+                    rows.append(np.einsum(axes, delta, operand.value))
+                found[weight] = np.concatenate(rows, axis=1)
                 if evidence.config.bias:
-                    bias = parameter_name(f"bias_{kind}", layer, reverse)
-                    found[bias] = np.einsum(axes, delta, ones)[..., 0]
+                    bias = parameter_name(f"bias_{kind}", layer, direction == 1)
+                    ones = np.ones((*deltas[0].shape[:2], 1))
+                    found[bias] = np.einsum(axes, np.concatenate(deltas, axis=2), ones)[..., 0]
     return found

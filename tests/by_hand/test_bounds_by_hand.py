@@ -1,4 +1,4 @@
-"""The bounds, number by number: each expected value is worked out here from the derivation.
+"""The bounds of the backward pass, number by number: each value is worked out here.
 
 A bound that grows by one rounding or one ulp still passes everything that is right; only its own
 value shows it.
@@ -11,73 +11,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from reference import FORMATS, activation_interval, step_error
-from reference.gradient import Bounded, Tape, _Rounding, backpropagate, previous_states
-from reference.rounding import ORACLE_TANH_ULPS, TANH_ULPS, gamma
+from reference import FORMATS, elman, parameters_of
+from reference.bounded import Bounded, BoundedArithmetic
+from reference.gradient import backpropagate, previous_states
+from reference.reverse import Slopes, Tape, record
 
-FP16, FP32, FP64 = FORMATS["fp16"], FORMATS["fp32"], FORMATS["fp64"]
-
-
-def test_step_error_of_three_terms() -> None:
-    """n = 3, u = 2^-11: gamma_4 = 4 / (2^11 - 4) = 1 / 511, and float64's own gamma_3."""
-    expected = 1 + Fraction(511 * 3, 2**53 - 3) + (3 + 5) * Fraction(1, 2**25)
-    assert float(step_error(511, 3, FP16, stored=5)) == pytest.approx(
-        float(expected), rel=4e-16, abs=0
-    )
-
-
-def test_step_error_of_nothing_is_the_underflow_of_its_products() -> None:
-    """Half the smallest subnormal, 2^-24 for float16, for each product and each unit of weight."""
-    assert float(step_error(0, 3, FP16)) == 3 * 2.0**-25
-    assert float(step_error(0, 3, FP16, stored=5)) == 8 * 2.0**-25
-    assert float(step_error(0, 2, FP64)) == 2 * 2.0**-1074  # and the same again for the oracle
-
-
-def test_step_error_is_float64_whatever_it_is_given() -> None:
-    assert step_error(np.float32([1.0]), 3, FP32).dtype == np.float64
-    assert step_error(0, 3, FP64, stored=np.float32([5])).tolist() == [8 * 2.0**-1074]
-
-
-def test_gamma_has_no_value_from_the_pole_on() -> None:
-    assert gamma(255, 2.0**-8) == 255
-    assert gamma(256, 2.0**-8) == gamma(300, 2.0**-8) == np.inf
-
-
-def test_tanh_is_widened_by_five_ulp_of_its_format_and_four_of_float64() -> None:
-    """tanh(0.001) lies in [2^-10, 2^-9): an ulp there is 2^-33 in float32, 2^-62 in float64."""
-    assert (TANH_ULPS, ORACLE_TANH_ULPS) == (5, 4)
-    for sign in (1.0, -1.0):
-        y = sign * np.tanh(0.001)
-        interval = activation_interval("tanh", np.array([sign * 0.001]), np.zeros(1), FP32)
-        assert interval.low.item() == y - 5 * 2.0**-33 - 4 * 2.0**-62
-        assert interval.high.item() == y + 5 * 2.0**-33 + 4 * 2.0**-62
-
-
-def test_both_ends_of_the_interval_are_widened_by_its_largest_ulp() -> None:
-    """tanh of -1/4, 1/2 and 5/4 is -0.24, 0.46 and 0.85, with an ulp of 2^-26, 2^-25 and 2^-24."""
-    widening = 5 * 2.0**-24 + 4 * 2.0**-53
-    for sign in (1.0, -1.0):
-        interval = activation_interval("tanh", np.array([sign / 2]), np.array([0.75]), FP32)
-        ends = sorted((sign * np.tanh(-0.25), sign * np.tanh(1.25)))
-        assert interval.low.item() == ends[0] - widening
-        assert interval.expected.item() == np.tanh(sign / 2)
-        assert interval.high.item() == ends[1] + widening
-
-
-def test_the_largest_ulp_of_a_tanh_is_that_below_one() -> None:
-    """Of the format, 2^-24 for float32; float64's own tanh of 20 is 1, with an ulp of 2^-52."""
-    for sign in (1.0, -1.0):
-        interval = activation_interval("tanh", np.array([sign * 20]), np.zeros(1), FP32)
-        assert interval.expected.item() == sign
-        assert interval.high.item() == sign + 5 * 2.0**-24 + 4 * 2.0**-52
-        assert interval.low.item() == sign - 5 * 2.0**-24 - 4 * 2.0**-52
-
-
-def test_relu_is_not_widened() -> None:
-    interval = activation_interval("relu", np.array([1.0, 0.25]), np.array([0.5, 0.5]), FP32)
-    assert interval.low.tolist() == [0.5, 0.0]
-    assert interval.expected.tolist() == [1.0, 0.25]
-    assert interval.high.tolist() == [1.5, 0.75]
+FP16, FP64 = FORMATS["fp16"], FORMATS["fp64"]
 
 
 def relative(roundings: int) -> Fraction:
@@ -107,14 +46,14 @@ def assert_bounds(actual: Bounded, value: list[object], bound: list[Fraction]) -
 def test_running_error_of_a_sum(flushed: int, errors: tuple[float, float], exact: int) -> None:
     """Of 5 terms: what has an error counts its own roundings; -3 or 1, exact, passes all five."""
     one, two = bounded([-3], [errors[0]]), bounded([1], [errors[1]])
-    found = _Rounding(FP16, bool(flushed)).plus(one, two, 5)
+    found = BoundedArithmetic(FP16, bool(flushed)).plus(one, two, 5)
     expected = Fraction(sum(errors)) + relative(5) * exact + flushed * 3 * TINY
     assert_bounds(found, [-2], [expected])
 
 
 def test_a_sum_whose_terms_reach_half_the_largest_number_has_no_bound() -> None:
     """65504 / 2 = 32752 in float16; magnitudes count, and errors with them."""
-    rounding = _Rounding(FP16, False)
+    rounding = BoundedArithmetic(FP16, False)
     for size, finite in ((31, True), (32, False)):
         found = rounding.plus(bounded([32720], [0]), bounded([-size], [0]), 2)
         assert np.isfinite(found.bound).all() == finite
@@ -126,8 +65,8 @@ def test_a_sum_whose_terms_reach_half_the_largest_number_has_no_bound() -> None:
         )
         terms = bounded([[-size, size]], [[0, 0]])
         assert np.isfinite(rounding.times(terms, np.full((2, 1), 8.0), 0).bound) == finite
-        assert np.isfinite(rounding.outer(bounded([[[size]]], [[[0]]]), -np.full((1, 1, 1), 16.0))
-                           .bound) == finite  # fmt: skip
+        outer = rounding.outer(bounded([[[size]]], [[[0]]]), bounded([[[-16]]], [[[0]]]))
+        assert np.isfinite(outer.bound) == finite
         terms = bounded([[[-8 * size]], [[8 * size]]], np.zeros((2, 1, 1)))
         assert np.isfinite(rounding.total(terms).bound) == finite
 
@@ -135,7 +74,9 @@ def test_a_sum_whose_terms_reach_half_the_largest_number_has_no_bound() -> None:
 @pytest.mark.parametrize("flushed", [0, 1])
 def test_running_error_of_a_product(flushed: int) -> None:
     """(-3 +- 1/2)(2 +- 1/4): 3/4 + (1/2)(9/4) passed on, one rounding of (7/2)(9/4), one eta."""
-    found = _Rounding(FP16, bool(flushed)).product(bounded([-3], [0.5]), bounded([2], [0.25]))
+    found = BoundedArithmetic(FP16, bool(flushed)).product(
+        bounded([-3], [0.5]), bounded([2], [0.25])
+    )
     expected = Fraction(15, 8) + relative(1) * Fraction(63, 8) + ETA
     expected += flushed * TINY * (1 + Fraction(7, 2) + Fraction(9, 4))
     assert_bounds(found, [-6], [expected])
@@ -146,7 +87,7 @@ def test_running_error_of_a_matrix_product(flushed: int) -> None:
     """Three terms beside two of another sum: 5, and a rounding for stored weights."""
     matrix = np.array([[1.0, -1.0], [2.0, 0.0], [0.0, 3.0]])
     vector = bounded([[1, -2, 4]], [[0.5, 0.25, 0]])
-    found = _Rounding(FP16, bool(flushed)).times(vector, matrix, 2)
+    found = BoundedArithmetic(FP16, bool(flushed)).times(vector, matrix, 2)
     operands = Fraction(31, 4)  # 3/2 + 9/4 + 4; the columns of |matrix| sum up to 3 and 4
     expected = [
         1 + relative(6) * 6 + 5 * ETA + flushed * TINY * (10 + operands + 3),
@@ -163,7 +104,7 @@ def test_running_error_of_an_outer_product(flushed: int) -> None:
         [[[1, -2], [0, 0]], [[3, 4], [0, 0]]], [[[0.5, 0.25], [0, 0]], [[0, 0.125], [0, 0]]]
     )
     inputs = np.array([[[2.0, 1], [5, 0]], [[-1, -3], [7, 0]]])
-    found = _Rounding(FP16, bool(flushed)).outer(delta, inputs)
+    found = BoundedArithmetic(FP16, bool(flushed)).outer(delta, Bounded.exact(inputs))
     passed_on = [Fraction(1), Fraction(1, 2), Fraction(5, 8), Fraction(5, 8)]
     magnitudes = [Fraction(6), Fraction(21, 2), Fraction(69, 8), Fraction(117, 8)]
     # |delta| sums up to 9/2 and 51/8, |inputs| to 15 and 4.
@@ -181,27 +122,39 @@ def test_running_error_of_an_outer_product(flushed: int) -> None:
 
 def test_an_outer_product_has_a_term_for_each_step_and_row() -> None:
     """3 steps, 2 rows, 5 units that are all 1: a sum of 6, with 8 roundings, 6 eta, 6 stored."""
-    found = _Rounding(FP16, False).outer(
-        bounded(np.ones((3, 2, 5)), np.zeros((3, 2, 5))), np.ones((3, 2, 1))
+    found = BoundedArithmetic(FP16, False).outer(
+        bounded(np.ones((3, 2, 5)), np.zeros((3, 2, 5))), Bounded.exact(np.ones((3, 2, 1)))
     )
     assert_bounds(found, [6] * 5, [relative(8) * 6 + (6 + 3) * ETA] * 5)
 
 
 def test_the_oracle_may_underflow_too() -> None:
-    assert _Rounding(FP64, False).eta == 2 * 2.0**-1074
+    assert BoundedArithmetic(FP64, False).eta == 2 * 2.0**-1074
 
 
 @pytest.mark.parametrize("flushed", [0, 1])
 def test_running_error_of_a_sum_over_steps_and_rows(flushed: int) -> None:
     """2 steps, 3 rows: 6 terms, no products; for each of two units."""
     delta = bounded(np.tile([-2, 1], (2, 3, 1)), np.tile([0.5, 0.25], (2, 3, 1)))
-    found = _Rounding(FP16, bool(flushed)).total(delta)
+    found = BoundedArithmetic(FP16, bool(flushed)).total(delta)
     flush = flushed * 12 * TINY
     expected = [
         3 + relative(6) * 15 + flush,
         Fraction(3, 2) + relative(6) * Fraction(15, 2) + flush,
     ]
     assert_bounds(found, [-12, 6], expected)
+
+
+def slope_of(tape: Tape) -> Bounded:
+    (node,) = (node for node in tape.nodes if node.activation)
+    (slope,) = node.factors
+    assert slope is not None
+    return slope
+
+
+def numbers(tape: Tape, leaf: str) -> np.ndarray:
+    (node,) = (node for node in tape.nodes if node.leaf == leaf)
+    return np.asarray(node.value.expected)
 
 
 def row_by_row(
@@ -212,14 +165,14 @@ def row_by_row(
 
     s is a single sum: of a cotangent, or the deltas of both directions above, and W_hh^T delta.
     """
-    rounding, hidden = _Rounding(FP16, flushed), g.shape[2] // 2
+    rounding, hidden = BoundedArithmetic(FP16, flushed), g.shape[2] // 2
     into, found = Bounded(g * 1.0, np.zeros(g.shape)), {}
     starts = Bounded(np.zeros(g_n.shape), np.zeros(g_n.shape))
     for row, length in enumerate(lengths):
         into.value[length:, row] = 0
     for layer in reversed(range(len(tapes))):
         above = 1 if layer == len(tapes) - 1 else 2 * hidden
-        below = tapes[layer][0].inputs.shape
+        below = numbers(tapes[layer][0], "x").shape
         deltas = Bounded(np.zeros(g.shape), np.zeros(g.shape))
         for side, tape in enumerate(tapes[layer]):
             own, at = slice(side * hidden, (side + 1) * hidden), 2 * layer + side
@@ -232,14 +185,13 @@ def row_by_row(
                         carry,
                         above + hidden,
                     )
-                    slope = Bounded(tape.derivative.value[t, row], tape.derivative.bound[t, row])
-                    delta = rounding.product(slope, s)
+                    delta = rounding.product(slope_of(tape)[t, row], s)
                     deltas.value[t, row, own], deltas.bound[t, row, own] = delta.value, delta.bound
                     carry = rounding.times(delta, weights["weight_hh" + suffix], above)
                 starts.value[at, row], starts.bound[at, row] = carry.value, carry.bound
             delta = Bounded(deltas.value[..., own], deltas.bound[..., own])
-            found["weight_ih" + suffix] = rounding.outer(delta, tape.inputs)
-            found["weight_hh" + suffix] = rounding.outer(delta, tape.previous)
+            found["weight_ih" + suffix] = rounding.outer(delta, Bounded.exact(numbers(tape, "x")))
+            found["weight_hh" + suffix] = rounding.outer(delta, Bounded.exact(numbers(tape, "h")))
             found["bias_ih" + suffix] = found["bias_hh" + suffix] = rounding.total(delta)
         both = np.concatenate([weights[f"weight_ih_l{layer}{end}"] for end in ("", "_reverse")])
         into = Bounded(np.zeros(below), np.zeros(below))
@@ -265,12 +217,15 @@ def test_bounds_of_a_stack_are_those_of_its_rows(flushed: bool) -> None:
         for suffix in (f"_l{layer}", f"_l{layer}_reverse"):
             weights["weight_ih" + suffix] = rng.uniform(-1, 1, (hidden, columns))
             weights["weight_hh" + suffix] = rng.uniform(-1, 1, (hidden, hidden))
-            shape = (steps, batch, hidden)
-            slope = Bounded(rng.uniform(0, 1, shape), rng.uniform(0, 0.1, shape))
-            tapes[layer].append(Tape(x, rng.uniform(-1, 1, shape), slope))
+            weights["bias_ih" + suffix] = weights["bias_hh" + suffix] = np.zeros(hidden)
+            parameters = parameters_of(elman("tanh"), weights, layer, "reverse" in suffix, True)
+            before = {"h": rng.uniform(-1, 1, (steps, batch, hidden))}
+            tapes[layer].append(record(elman("tanh"), parameters, x, before, FP16, Slopes()))
     g = rng.uniform(-1, 1, (steps, batch, 2 * hidden))
     g_n = rng.uniform(-1, 1, (4, batch, hidden))
-    found = backpropagate(tapes, weights, g, g_n, bias=True, valid=valid, fmt=FP16, flushed=flushed)
+    found = backpropagate(
+        tapes, g, {"h": g_n}, bias=True, valid=valid, fmt=FP16, flushed=flushed
+    ).by_name
     expected = row_by_row(tapes, weights, g, g_n, lengths, flushed)
     assert set(found) == set(expected)
     for name in found:
@@ -278,7 +233,7 @@ def test_bounds_of_a_stack_are_those_of_its_rows(flushed: bool) -> None:
         np.testing.assert_allclose(found[name].bound, expected[name].bound, rtol=1e-12)
     assert (found["x"].bound[valid] > 0).all()
     assert not found["x"].bound[~valid].any()
-    cut = backpropagate(tapes, weights, g, g_n, bias=False, valid=valid, fmt=FP16)
+    cut = backpropagate(tapes, g, {"h": g_n}, bias=False, valid=valid, fmt=FP16).by_name
     assert set(cut) == {name for name in found if not name.startswith("bias")}
     default = found["x"].bound if not flushed else expected["x"].bound
     assert (cut["x"].bound[valid] < default[valid]).all() == flushed
@@ -290,14 +245,18 @@ def test_bounds_of_one_unit_and_one_step_by_hand() -> None:
     dh_0 is computed as what is carried to an earlier step: a term of a sum with that step's g.
     """
     shape = (1, 1, 1)
-    slope = Bounded(np.full(shape, 0.5), np.full(shape, 0.125))
-    tape = Tape(np.full(shape, 5.0), np.full(shape, -6.0), slope)
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     weights = dict(zip(names, np.array([[[-4.0]], [[2.0]], [[0]], [[0]]]), strict=True))
+    weights |= {name: weights[name][0] for name in names[2:]}
+    parameters = parameters_of(elman("tanh"), weights, 0, False, True)
+    before = {"h": np.full(shape, -6.0)}
+    tape = record(elman("tanh"), parameters, np.full(shape, 5.0), before, FP16, Slopes())
+    (node,) = (node for node in tape.nodes if node.activation)
+    node.factors = (Bounded(np.full(shape, 0.5), np.full(shape, 0.125)),)
     found = backpropagate(
-        [[tape]], weights, np.full(shape, 3.0), np.full(shape, -1.0),
+        [[tape]], np.full(shape, 3.0), {"h": np.full(shape, -1.0)},
         bias=True, valid=np.ones((1, 1), bool), fmt=FP16,
-    )  # fmt: skip
+    ).by_name  # fmt: skip
     of_s = relative(2) * 4
     of_slope = Fraction(1, 8)
     off = of_s / 2 + of_slope * (2 + of_s)
@@ -317,13 +276,30 @@ def test_a_sum_of_two_bounded_values() -> None:
 
 
 def test_the_state_before_each_step() -> None:
-    """Three steps, two rows of which the first has two: in reverse it starts at its own end."""
+    """Three steps, two rows of which the first has two: in reverse it starts at its own end.
+
+    In the padding it is 0, whatever stands there: 5, and what is before it.
+    """
     states = np.array([[1, 2], [3, 4], [5, 6]], np.float32)[:, :, None]
     valid = np.array([[True, True], [True, True], [False, True]])
     start = np.array([[7], [8]], np.float32)
     forward = previous_states(states, start, valid, False)
-    assert forward[:, :, 0].tolist() == [[7, 8], [1, 2], [3, 4]]
+    assert forward[:, :, 0].tolist() == [[7, 8], [1, 2], [0, 4]]
     assert forward.dtype == np.float32
     backward = previous_states(states, start, valid, True)
-    assert backward[:, 0, 0].tolist()[:2] == [3, 7]
+    assert backward[:, 0, 0].tolist() == [3, 7, 0]
     assert backward[:, 1, 0].tolist() == [4, 6, 8]
+
+
+def test_a_term_passes_through_the_additions_of_its_sum() -> None:
+    """-3 +- 1/2 among 4 others: four roundings of 7/2; alone it stays as it is."""
+    rounding, one = BoundedArithmetic(FP16), bounded([-3], [0.5])
+    assert_bounds(rounding.term(one, 4), [-3], [Fraction(1, 2) + relative(4) * Fraction(7, 2)])
+    assert rounding.term(one, 0) is one
+
+
+def test_an_outer_product_passes_on_the_errors_of_both() -> None:
+    """(2 +- 1/2)(3 +- 1/4): (1/2)(13/4) + 2 (1/4), three roundings, eta (1 + 5/4)."""
+    found = BoundedArithmetic(FP16).outer(bounded([[[2]]], [[[0.5]]]), bounded([[[3]]], [[[0.25]]]))
+    expected = Fraction(17, 8) + relative(3) * Fraction(65, 8) + (1 + Fraction(5, 4)) * ETA
+    assert_bounds(found, [6], [expected])

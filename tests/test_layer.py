@@ -1,4 +1,7 @@
-"""The oracle: hand-computed values, laws, lengths, refusals, and torch in float64."""
+"""Stacks of a cell over sequences: hand-computed values, laws, lengths, and refusals.
+
+torch in float64 is asked in test_gated_cells too, in all options.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from gated_cells import CELLS
+from plain_layer import random_weights, rnn
 
-from harness.backends import load_backend
-from harness.case import make_case
-from harness.config import Config
-from harness.evidence import Evidence
-from harness.observe import observe
-from harness.oracle import Oracle
-from harness.strategies import configs
-from reference import rnn
+from reference import Exact, evaluate, expected_parameters
 
 WEIGHTS_1 = {
     "weight_ih_l0": [[2.0]],
@@ -26,19 +22,6 @@ WEIGHTS_1 = {
     "bias_ih_l0": [0.25],
     "bias_hh_l0": [-0.5],
 }
-
-
-def random_weights(rng: np.random.Generator, sizes: tuple[int, ...], bias: bool) -> dict[str, Any]:
-    """Unidirectional weights for sizes (input_size, hidden_size, num_layers)."""
-    inputs, hidden, layers = sizes
-    weights = {}
-    for k in range(layers):
-        weights[f"weight_ih_l{k}"] = rng.uniform(-1, 1, (hidden, inputs if k == 0 else hidden))
-        weights[f"weight_hh_l{k}"] = rng.uniform(-1, 1, (hidden, hidden))
-        if bias:
-            weights[f"bias_ih_l{k}"] = rng.uniform(-1, 1, hidden)
-            weights[f"bias_hh_l{k}"] = rng.uniform(-1, 1, hidden)
-    return weights
 
 
 def test_relu_by_hand() -> None:
@@ -122,98 +105,6 @@ def test_dropout_masks_act_between_layers_only() -> None:
     np.testing.assert_array_equal(output, y)
 
 
-LAWS = st.tuples(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(["tanh", "relu"]),
-    st.booleans(),
-    st.integers(1, 4),
-    st.integers(1, 4),
-    st.integers(1, 4),
-    st.integers(2, 5),
-)
-
-
-@given(LAWS)
-def test_law_batch_permutation(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    order, lengths = rng.permutation(batch), rng.integers(0, steps + 1, batch)
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
-    moved, h_moved = rnn(x[:, order], h_0[:, order], weights, lengths=lengths[order], **options)
-    np.testing.assert_allclose(moved, output[:, order], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(h_moved, h_n[:, order], rtol=1e-13, atol=1e-15)
-
-
-@given(LAWS)
-def test_law_splitting_time_with_carried_state(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, **options)
-    cut = steps // 2
-    first, carried = rnn(x[:cut], h_0, weights, **options)
-    second, last = rnn(x[cut:], carried, weights, **options)
-    np.testing.assert_array_equal(np.concatenate([first, second]), output)
-    np.testing.assert_array_equal(last, h_n)
-
-
-@given(LAWS)
-def test_law_time_reversal_swaps_directions(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    forward = random_weights(rng, (inputs, hidden, 1), bias)
-    backward = random_weights(rng, (inputs, hidden, 1), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-
-    def both(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
-        return one | {f"{name}_reverse": w for name, w in two.items()}
-
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
-    output, h_n = rnn(x, h_0, both(forward, backward), **options)
-    mirrored, h_mirrored = rnn(x[::-1], h_0[::-1], both(backward, forward), **options)
-    swapped = np.concatenate([mirrored[..., hidden:], mirrored[..., :hidden]], axis=2)[::-1]
-    np.testing.assert_array_equal(swapped, output)
-    np.testing.assert_array_equal(h_mirrored[::-1], h_n)
-
-
-@given(LAWS)
-def test_law_a_shorter_length_is_a_shorter_sequence(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    one, two = (random_weights(rng, (inputs, hidden, 1), bias) for _ in range(2))
-    weights = one | {f"{name}_reverse": w for name, w in two.items()}
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    lengths = rng.integers(1, steps + 1, batch)
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
-    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
-    for row, length in enumerate(lengths):
-        alone, h_alone = rnn(x[:length, [row]], h_0[:, [row]], weights, **options)
-        np.testing.assert_allclose(output[:length, [row]], alone, rtol=1e-13, atol=1e-15)
-        np.testing.assert_allclose(h_n[:, [row]], h_alone, rtol=1e-13, atol=1e-15)
-        assert not output[length:, row].any()
-
-
-@given(LAWS)
-def test_layouts_are_the_same_function(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, **options)
-    first, h_first = rnn(x.swapaxes(0, 1), h_0, weights, batch_first=True, **options)
-    np.testing.assert_array_equal(first.swapaxes(0, 1), output)
-    np.testing.assert_array_equal(h_first, h_n)
-    alone, h_alone = rnn(x[:, 0], h_0[:, 0], weights, **options)
-    np.testing.assert_allclose(alone, output[:, 0], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(h_alone, h_n[:, 0], rtol=1e-13, atol=1e-15)
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 def test_evaluates_in_the_dtype_asked_for(dtype: type) -> None:
     output, h_n = rnn([[[0.5]]], None, WEIGHTS_1, dtype=dtype)
@@ -244,11 +135,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"weights": WEIGHTS_1 | {"weight_ih_l0": [[1.0, 2.0]]}}, r"weight_ih_l0.shape = \(1, 2\)"),
     (
         {"weights": WEIGHTS_1 | {"weight_ih_l0": [1.0]}},
-        r"weight_ih_l0.shape = \(1,\), expected \(hidden_size, 1\)",
+        r"weight_ih_l0.shape = \(1,\), expected \(1 \* hidden_size, input_size\)",
     ),
     (
         {"weights": WEIGHTS_1 | {"weight_ih_l0": 1.0}},
-        r"weight_ih_l0.shape = \(\), expected \(hidden_size, 1\)",
+        r"weight_ih_l0.shape = \(\), expected \(1 \* hidden_size, input_size\)",
     ),
     (
         {"weights": WEIGHTS_1 | {"weight_hh_l0": [1.0]}},
@@ -338,7 +229,8 @@ def test_unbatched_states_are_flat_both_ways() -> None:
 
 
 def test_an_activation_of_ones_own_is_applied_to_every_pre_activation() -> None:
-    output, h_n = rnn(ONE, [[[1.0]]], WEIGHTS_1, nonlinearity=lambda a: a + 1)
+    own = Exact(lambda name, a: a + 1)
+    output, h_n = rnn(ONE, [[[1.0]]], WEIGHTS_1, arithmetic=own)
     # 2 + 3 - 1/4 + 1, then 4 + 3 * 5.75 - 1/4 + 1
     assert output.ravel().tolist() == [5.75, 22.0]
     assert h_n.ravel().tolist() == [22.0]
@@ -359,22 +251,6 @@ def test_an_empty_batch_has_no_lengths_out_of_range() -> None:
     assert (output.shape, h_n.shape) == ((2, 0, 1), (1, 0, 1))
 
 
-@given(configs(dtypes=("fp64",), max_steps=40, aspects=("forward",)))
-def test_agrees_with_torch_in_float64_to_its_bound(config: Config) -> None:
-    """Step by step, with the oracle in the place of the implementation under test."""
-    case, oracle = make_case(config), None
-    oracle = Oracle(case)
-    observation = observe(load_backend("torch"), case, repeat=False)
-    if observation.unsupported:
-        return
-    assert observation.forward is not None, observation.trouble
-    evidence = Evidence(case, oracle, observation, lambda: None)
-    from harness.checks import step_residual
-
-    for comparison in step_residual.step_residual(evidence):
-        assert comparison.verdict != "fail", f"{comparison}; {config.id}"
-
-
 def test_agrees_with_torch_end_to_end() -> None:
     torch.manual_seed(0)
     layer = torch.nn.RNN(3, 4, 2, bidirectional=True, dtype=torch.float64)
@@ -384,3 +260,45 @@ def test_agrees_with_torch_end_to_end() -> None:
     theirs, h_theirs = layer(x, h_0)
     np.testing.assert_allclose(output, theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(h_n, h_theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_a_stale_step_starts_from_the_state_before_last() -> None:
+    """relu, W_ih = W_hh = 1, x = 1: 1 + 0, 1 + h_0, 1 + h_1, in rows of length 3 and 2."""
+    weights = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]}
+    options: dict[str, Any] = {"nonlinearity": "relu", "bias": False, "stale": True}
+    output, h_n = rnn(np.ones((3, 2, 1)), [[[8.0], [8.0]]], weights, lengths=[3, 2], **options)
+    assert output[:, 0, 0].tolist() == [1, 9, 2]
+    assert output[:, 1, 0].tolist() == [1, 9, 0]
+    assert h_n.ravel().tolist() == [2, 9]
+
+
+def test_parameters_of_cells_with_several_gates_and_a_projection() -> None:
+    """As torch.nn.LSTM documents them: 4 H rows, proj_size columns, weight_hr (proj_size, H)."""
+    found = expected_parameters(CELLS["projected"], 2, 2, True, 5, 4, 3)
+    first = {
+        "weight_ih_l0": (16, 5), "weight_hh_l0": (16, 3), "bias_ih_l0": (16,),
+        "bias_hh_l0": (16,), "weight_hr_l0": (3, 4),
+    }  # fmt: skip
+    assert {name: found[name] for name in list(found)[:5]} == first
+    assert list(found)[5] == "weight_ih_l0_reverse"
+    assert found["weight_ih_l1_reverse"] == (16, 6)
+    assert expected_parameters(CELLS["gru"], 1, 1, False, 5, 4) == {
+        "weight_ih_l0": (12, 5), "weight_hh_l0": (12, 4)
+    }  # fmt: skip
+
+
+def test_shapes_of_gates_and_projections_that_do_not_fit_are_refused() -> None:
+    three = {"weight_ih_l0": np.zeros((4, 1)), "weight_hh_l0": np.zeros((4, 1))}
+    with pytest.raises(ValueError, match=r"weight_ih_l0.shape = .4, 1., expected .3 . hidden_size"):
+        evaluate(CELLS["gru"], ONE, {}, three, bias=False)
+    with pytest.raises(ValueError, match=r"weight_hr_l0.shape = .., expected .proj_size, 1."):
+        evaluate(CELLS["projected"], ONE, {}, three, bias=False)
+    with pytest.raises(ValueError, match="weights: missing 'weight_ih_l0'"):
+        evaluate(CELLS["gru"], ONE, {}, {}, bias=False)
+    states = {"h": np.zeros((1, 1, 1)), "c": np.zeros((1, 1, 2))}
+    weights = {name: np.zeros(s) for name, s in LSTM_SHAPES.items()}
+    with pytest.raises(ValueError, match=r"c_0.shape = .1, 1, 2., expected .1, 1, 1."):
+        evaluate(CELLS["lstm"], ONE, states, weights)
+
+
+LSTM_SHAPES = expected_parameters(CELLS["lstm"], 1, 1, True, 1, 1)

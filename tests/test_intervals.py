@@ -1,4 +1,4 @@
-"""The bounds: against NumPy's own formats, against known values, and never exceeded."""
+"""Intervals of sums and activations: known values, and never exceeded in any order."""
 
 from __future__ import annotations
 
@@ -10,44 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference import FORMATS, activation_interval, gamma, step_error
-
-NATIVE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
-EVERY_FLOAT = st.floats(allow_nan=False)
+from reference import FORMATS, Interval, Rounded, sum_error
 
 
-@pytest.mark.parametrize("name", NATIVE)
-def test_formats_are_numpys(name: str) -> None:
-    fmt, info = FORMATS[name], np.finfo(NATIVE[name])
-    assert fmt.unit_roundoff == info.eps / 2
-    assert fmt.smallest_normal == info.smallest_normal
-    assert fmt.smallest_subnormal == info.smallest_subnormal
-    assert fmt.largest == info.max
-
-
-def test_bfloat16_is_float32_cut_short() -> None:
-    bf16, fp32 = FORMATS["bf16"], FORMATS["fp32"]
-    assert bf16.unit_roundoff == 2.0**-8
-    assert bf16.smallest_normal == fp32.smallest_normal
-    assert bf16.largest == float.fromhex("0x1.fep127")
-    assert bf16.ulp([1.0, 0.0]).tolist() == [2.0**-7, bf16.smallest_subnormal]
-
-
-@pytest.mark.parametrize("name", NATIVE)
-@given(value=EVERY_FLOAT)
-def test_ulp_is_the_distance_to_the_next_number(name: str, value: float) -> None:
-    with np.errstate(over="ignore"):
-        stored = NATIVE[name](value)
-    if abs(stored) < FORMATS[name].largest:
-        assert FORMATS[name].ulp(float(stored)) == np.spacing(np.abs(stored))
-
-
-def test_gamma() -> None:
-    assert gamma(0, 2.0**-24) == 0
-    assert gamma(8, 2.0**-24) == 8 * 2.0**-24 / (1 - 8 * 2.0**-24)
-    assert gamma(256, 2.0**-8) == math.inf
-    with pytest.raises(ValueError, match="n = -1"):
-        gamma(-1, 0.5)
+def within(name: str, a: list[float], error: float, fmt: str = "fp32") -> Interval:
+    """An activation of everything in [a - error, a + error]."""
+    values = np.array(a)
+    argument = Interval(values - error, values, values + error)
+    return Rounded(FORMATS[fmt]).activation(name, argument)
 
 
 def sum_in(order: list[int], terms: np.ndarray, shape: str, dtype: type) -> np.floating:
@@ -78,33 +48,58 @@ def test_no_order_of_evaluation_exceeds_the_bound(dtype: type, data: st.DataObje
         computed = sum_in(order, w * x, shape, dtype)
     exact = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(w, x, strict=True))
     magnitude = sum(abs(Fraction(float(a)) * Fraction(float(b))) for a, b in zip(w, x, strict=True))
-    bound = step_error(float(magnitude), n, fmt)
+    bound = sum_error(float(magnitude), n, fmt)
     assert abs(Fraction(float(computed)) - exact) <= Fraction(float(bound))
 
 
 def test_interval_goes_through_the_activation() -> None:
     """Where tanh saturates an error of the pre-activation hardly shows, so little is allowed."""
-    fmt = FORMATS["fp32"]
-    flat = activation_interval("tanh", np.array([8.0]), np.array([1e-3]), fmt)
-    steep = activation_interval("tanh", np.array([0.1]), np.array([1e-3]), fmt)
+    flat, steep = within("tanh", [8.0], 1e-3), within("tanh", [0.1], 1e-3)
     assert (flat.high - flat.low).item() < 1e-6 < 1e-3 < (steep.high - steep.low).item()
 
 
 def test_relu_is_allowed_no_error_of_its_own() -> None:
-    interval = activation_interval("relu", np.array([1.0, -1.0]), np.zeros(2), FORMATS["fp32"])
+    interval = within("relu", [1.0, -1.0], 0.0)
     assert interval.ratio(np.array([1.0, 0.0])).tolist() == [0, 0]
     assert interval.ratio(np.array([np.nextafter(1.0, 2), 1e-300])).tolist() == [math.inf] * 2
 
 
 def test_ratio_is_one_at_the_end_of_the_interval_and_nan_is_beyond() -> None:
-    interval = activation_interval("tanh", np.array([0.5] * 4), np.full(4, 1e-3), FORMATS["fp32"])
+    interval = within("tanh", [0.5] * 4, 1e-3)
     actual = np.array([interval.low[0], interval.high[1], interval.expected[2], np.nan])
     assert interval.ratio(actual).tolist() == [1, 1, 0, math.inf]
 
 
 def test_tanh_may_err_five_ulp_and_no_more() -> None:
-    fmt, x = FORMATS["fp32"], np.array([0.7, 0.7])
-    interval = activation_interval("tanh", x, np.zeros(2), fmt)
-    ulp = fmt.ulp(interval.expected)
+    interval = within("tanh", [0.7, 0.7], 0.0)
+    ulp = FORMATS["fp32"].ulp(interval.expected)
     ratios = interval.ratio(interval.expected + np.array([4.99, 5.01]) * ulp)
     assert ratios[0] < 1 < ratios[1]
+
+
+def test_sigmoid_may_err_what_its_exp_and_division_may() -> None:
+    """At s = 3/4: 6 u of the share 1/4 that s takes of its exp, 6 u, and 3 u of other forms."""
+    a = float(np.log(3.0))
+    interval, u = within("sigmoid", [a, a], 0.0), 2.0**-24
+    allowed = 0.75 * (6 * 0.25 + 6) * u + 3 * u
+    ratios = interval.ratio(interval.expected + np.array([0.999, 1.001]) * allowed)
+    assert ratios[0] < 1 < ratios[1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_sum_of_numbers_that_are_no_products_has_a_rounding_less_for_each(n: int) -> None:
+    """Of n numbers n - 1 additions; products are rounded besides, and their operands stored."""
+    fmt, u = FORMATS["fp16"], 2.0**-11
+    plain = float(sum_error(1.0, n, fmt, products=False)) - n * fmt.smallest_subnormal / 2
+    products = float(sum_error(1.0, n, fmt)) - n * fmt.smallest_subnormal / 2
+    assert plain == pytest.approx((n - 1) * u / (1 - (n - 1) * u), rel=1e-9, abs=1e-12)
+    assert products == pytest.approx((n + 1) * u / (1 - (n + 1) * u), rel=1e-9)
+
+
+def test_an_interval_is_known_by_its_largest_number_and_its_wider_side() -> None:
+    low, middle, high = (np.array(v) for v in ([-3.0, 1.0], [-1.0, 1.5], [0.0, 4.0]))
+    interval = Interval(low, middle, high)
+    assert interval.largest.tolist() == [3, 4]
+    assert interval.half_width.tolist() == [2, 2.5]
+    assert not interval.exact
+    assert Interval(middle, middle, middle).exact

@@ -1,0 +1,78 @@
+"""Cells that the package does not have yet, each a few lines over its arithmetic.
+
+Sources: documentation of torch.nn.LSTM (with proj_size too) and torch.nn.GRU; G.-B. Zhou, J. Wu,
+C.-L. Zhang and Z.-H. Zhou, "Minimal gated unit for recurrent neural networks", International
+Journal of Automation and Computing 13 (2016), in which the gate acts before the matrix product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reference import Cell, Parameter, elman
+from reference.layer import expected_parameters
+
+
+def _lstm(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
+    def gate(name: str, activation: str = "sigmoid") -> Any:
+        a = op.add(op.linear(w("ih", name), x), op.linear(w("hh", name), s["h"]))
+        return op.activation(activation, a)
+
+    i, f, g, o = gate("i"), gate("f"), gate("g", "tanh"), gate("o")
+    c = op.add(op.multiply(f, s["c"]), op.multiply(i, g))
+    return {"h": op.multiply(o, op.activation("tanh", c)), "c": c}
+
+
+def _lstm_with_projection(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
+    found = _lstm(op, w, x, s)
+    return found | {"h": op.linear(w("hr"), found["h"])}
+
+
+def _gru(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
+    ih, hh = ({g: op.linear(w(k, g), v) for g in "rzn"} for k, v in (("ih", x), ("hh", s["h"])))
+    r, z = (op.activation("sigmoid", op.add(ih[g], hh[g])) for g in "rz")
+    n = op.activation("tanh", op.add(ih["n"], op.multiply(r, hh["n"])))
+    return {"h": op.blend(z, n, s["h"])}
+
+
+def _mgu(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
+    h = s["h"]
+    f = op.activation("sigmoid", op.add(op.linear(w("ih", "f"), x), op.linear(w("hh", "f"), h)))
+    a = op.add(op.linear(w("ih", "n"), x), op.linear(w("hh", "n"), op.multiply(f, h)))
+    return {"h": op.blend(f, h, op.activation("tanh", a))}
+
+
+LSTM = Cell("lstm", _lstm, ("sigmoid", "tanh"), states=("h", "c"), gates=("i", "f", "g", "o"))
+PROJECTED = Cell(
+    "lstm with projection", _lstm_with_projection, LSTM.activations, LSTM.states, LSTM.gates,
+    parameters=(*LSTM.parameters, Parameter("weight_hr", ("outputs", "units"))),
+)  # fmt: skip
+GRU = Cell("gru", _gru, ("sigmoid", "tanh"), gates=("r", "z", "n"))
+MGU = Cell("mgu", _mgu, ("sigmoid", "tanh"), gates=("f", "n"))
+
+CELLS = {
+    "elman": elman("tanh"),
+    "relu": elman("relu"),
+    "lstm": LSTM,
+    "projected": PROJECTED,
+    "gru": GRU,
+    "mgu": MGU,
+}
+
+
+def arrays_of(
+    cell: Cell,
+    rng: np.random.Generator,
+    sizes: tuple[int, int, int],
+    *,
+    layers: int = 1,
+    directions: int = 1,
+    bias: bool = True,
+    scale: float = 1.0,
+) -> dict[str, np.ndarray]:
+    """Uniform random weights; sizes are those of input, hidden and output units."""
+    inputs, hidden, outputs = sizes
+    shapes = expected_parameters(cell, layers, directions, bias, inputs, hidden, outputs)
+    return {name: rng.uniform(-scale, scale, shape) for name, shape in shapes.items()}
