@@ -115,6 +115,7 @@ HEADER: dict[str, Any] = {
     "date": "2026-01-01T00:00:00+00:00",
     "versions": {"numpy": "1.0"},
     "platform": "here",
+    "machine": "here",
     "cpu": "one",
     "cpu_count": 1,
     "backends": {"torch": {"name": "torch", "versions": {"torch": "2.0"}}},
