@@ -13,7 +13,7 @@ from harness.activation import sweep_config
 from harness.aspects import CALLS, INVALID, VALID
 from harness.calls import _CALLS, make_call
 from harness.case import Case, make_case
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
 from harness.judge import Session
 from harness.planted.right import CompleteBackend, CompleteLayer
@@ -207,7 +207,9 @@ def test_weights_that_change_between_two_frameworks_are_seen() -> None:
 
 
 def test_every_check_of_these_aspects_has_a_fault_that_it_fails_on() -> None:
-    here = {check.name for check in CHECKS if not check.applies(Config(**SIZES, data="mixed"))}
+    here = {
+        check.name for check in every_check() if not check.applies(Config(**SIZES, data="mixed"))
+    }
     about_values = {"exact_lane", "activation", "prefix", "padding_zero", "padding_ignored"}
     tested = {check for check, _, _ in FAULTS} | {"call_parity", "across", "modes", "steady"}
     assert here - about_values <= tested

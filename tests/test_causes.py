@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from faulty import OracleBackend, OracleLayer, backend, planted
-from harness.known import load_known
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import expectations_of
 from harness.judge import Session
 from harness.planted import CATALOGUE
 from harness.planted.activations import RationalTanh
@@ -57,7 +58,8 @@ def test_real_activation_error_does_not_hide_a_dropped_bias() -> None:
 def test_the_baseline_excuses_the_activation_and_not_the_dropped_bias() -> None:
     """The same faulty layer under the real one's name: only what is known is marked known."""
     faulty = mindspore_without_bias("mindspore")
-    results = Session({"mindspore": faulty}, load_known()).judge(CONFIG)
+    session = Session({"mindspore": faulty})
+    results = expectations_of(describe(session.runners)).join(session.judge(CONFIG))
     marked = {(r.cause, r.known is not None) for r in results if r.verdict == "fail"}
     assert ("activation", True) in marked
     assert ("unexplained", False) in marked

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from harness.activation import sweep_config
 from harness.case import make_case
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.evidence import Evidence
@@ -49,7 +49,7 @@ def judged(implementation: Any, config: Config, check: str) -> list[Result]:
 
 OF_VALUES = {
     check.name
-    for check in CHECKS
+    for check in every_check()
     if check.applies(dataclasses.replace(TANH, lengths="empties"))
     or check.applies(INTS)
     or check.applies(SWEEP)

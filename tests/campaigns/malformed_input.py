@@ -89,6 +89,7 @@ _HEADER: dict[str, Any] = {
     "date": "2026-01-01T00:00:00+00:00",
     "versions": {"numpy": "1.0"},
     "platform": "here",
+    "machine": "here",
     "cpu": "one",
     "cpu_count": 1,
     "backends": {"torch": {"name": "torch", "versions": {"torch": "2.0"}}},
