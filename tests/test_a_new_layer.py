@@ -1,0 +1,375 @@
+"""A layer that nothing else in this project knows: one record, and every check judges it.
+
+The minimal gated unit (G.-B. Zhou et al., "Minimal gated unit for recurrent neural networks", Int.
+J. Autom. Comput. 13 (2016)) has one gate. Its record and equation stand here, with a correct
+implementation in NumPy and five wrong ones, each wrong in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.config import Config, LayerOptions
+from harness.data import MIXED, PLAIN, SPECIAL
+from harness.judge import Session
+from harness.layers import LayerRecord, registered
+from harness.results import Result
+from reference import Arithmetic, Cell, Parameters
+from reference.arrays import Array
+
+
+def equation(op: Arithmetic[Any], w: Parameters, x: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    f = op.activation(
+        "sigmoid", op.add(op.linear(w("ih", "f"), x), op.linear(w("hh", "f"), s["h"]))
+    )
+    recurrent = op.multiply(f, op.linear(w("hh", "n"), s["h"]))
+    n = op.activation("tanh", op.add(op.linear(w("ih", "n"), x), recurrent))
+    return {"h": op.blend(f, s["h"], n)}
+
+
+MGU = LayerRecord(
+    name="mgu",
+    title="MGU",
+    cell=lambda options: CELL,
+    arguments=(
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+    ),
+    data=(MIXED, PLAIN, SPECIAL),
+    pass_through=lambda config: passing_on(config),
+)
+CELL = Cell("mgu", equation, ("sigmoid", "tanh"), gates=("f", "n"))
+
+
+def passing_on(config: Config) -> Mapping[str, Array]:
+    """The gate is 1 whatever comes, so that h' = tanh(x)."""
+    size, zero = config.hidden_size, np.zeros((config.hidden_size,) * 2)
+    biases = np.concatenate([np.full(size, 50.0), np.zeros(size)])
+    return {
+        "weight_ih": np.concatenate([zero, np.eye(size)]),
+        "weight_hh": np.concatenate([zero, zero]),
+        "bias_ih": biases,
+        "bias_hh": np.zeros(2 * size),
+    }
+
+
+def sigmoid(a: Array) -> Array:
+    return np.float32(1) / (np.float32(1) + np.exp(-a))
+
+
+class Layer:
+    """The unit in float32 NumPy, written without `reference`; arrays are time first inside."""
+
+    def __init__(self, options: LayerOptions, rng: np.random.Generator) -> None:
+        self.o, self.rng, self.training = options, rng, False
+        limit = 1 / np.sqrt(options.hidden_size)
+        self.w: dict[str, Array] = {
+            name: rng.uniform(-limit, limit, shape).astype(np.float32)
+            for name, shape in options.parameter_shapes().items()
+        }
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        self.w = {name: weights[name].copy() for name in self.w}
+
+    def read_weights(self) -> Mapping[str, Array]:
+        return self.w
+
+    def train(self, training: bool) -> None:
+        self.training = training
+
+    def forward(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        with np.errstate(all="ignore"):
+            y, final, _ = self.run(inputs)
+        return {"output": self.layout(y), "h_n": final[:, 0] if self.flat else final}
+
+    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array, list[Any]]:
+        """Output, final states, and what each direction of each layer leaves for the gradient."""
+        x = inputs["x"]
+        self.flat = x.ndim == 2
+        y = self.layout(x[:, None] if self.flat else x, back=True)
+        steps, batch = y.shape[:2]
+        o, lengths = self.o, inputs.get("lengths", np.full(batch, steps))
+        self.valid = np.arange(steps)[:, None] < lengths
+        y = np.where(self.valid[:, :, None], y, np.float32(0))
+        final = np.zeros((o.num_layers * o.directions, batch, o.hidden_size), np.float32)
+        if "h_0" in inputs:
+            final[...] = inputs["h_0"][:, None] if self.flat else inputs["h_0"]
+        tapes = []
+        for layer in range(o.num_layers):
+            sides = []
+            for reverse in (False, True)[: o.directions]:
+                row = layer * o.directions + reverse
+                states, tape = self.direction(y, final[row].copy(), layer, reverse)
+                final[row] = tape[-1]
+                sides.append(states)
+                tapes.append(tape)
+            y = np.concatenate(sides, axis=2)
+            if self.training and o.dropout and layer < o.num_layers - 1:
+                kept = self.rng.random(y.shape) >= o.dropout
+                y = (y * kept / np.float32(1 - o.dropout)).astype(np.float32)
+        return y, final, tapes
+
+    def layout(self, array: Array, back: bool = False) -> Array:
+        if self.flat:
+            return array if back else array[:, 0].copy()
+        return array.swapaxes(0, 1).copy() if self.o.batch_first else array
+
+    def arrays(self, layer: int, reverse: bool) -> list[Any]:
+        suffix = f"_l{layer}" + "_reverse" * reverse
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return [self.w.get(name + suffix, np.float32(0)) for name in names]
+
+    def direction(self, x: Array, h: Array, layer: int, reverse: bool) -> tuple[Array, Any]:
+        w_ih, w_hh, b_ih, b_hh = self.arrays(layer, reverse)
+        states = np.zeros((*x.shape[:2], self.o.hidden_size), np.float32)
+        steps = []
+        for t in range(len(x))[:: -1 if reverse else 1]:
+            of_x, of_h = x[t] @ w_ih.T + b_ih, h @ w_hh.T + b_hh
+            new, kept = self.step(of_x, of_h, h)
+            steps.append((t, h, kept))
+            h = np.where(self.valid[t][:, None], new, h)
+            states[t] = np.where(self.valid[t][:, None], h, 0)
+        return states, (x, steps, h)
+
+    def step(self, of_x: Array, of_h: Array, h: Array) -> tuple[Array, Any]:
+        fx, nx = np.split(of_x, 2, axis=1)
+        fh, nh = np.split(of_h, 2, axis=1)
+        f = sigmoid(fx + fh)
+        n = np.tanh(nx + f * nh)
+        return self.update(f, h, n), (f, n, nh)
+
+    def update(self, f: Array, h: Array, n: Array) -> Array:
+        return (np.float32(1) - f) * h + f * n
+
+    def gradients(
+        self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
+    ) -> Mapping[str, Array]:
+        _, final, tapes = self.run(inputs)
+        o, found = self.o, dict[str, Array]()
+        g = cotangents["output"]
+        g = self.layout(g[:, None] if self.flat else g, back=True)
+        end = cotangents["h_n"][:, None] if self.flat else cotangents["h_n"]
+        first = np.zeros_like(final)
+        for layer in reversed(range(o.num_layers)):
+            below: Any = np.float32(0)
+            for reverse in (False, True)[: o.directions]:
+                row = layer * o.directions + reverse
+                own = np.split(g, o.directions, axis=2)[reverse]
+                of_x, first[row] = self.back(tapes[row], own, end[row], layer, reverse, found)
+                below = below + of_x
+            g = below
+        found["x"] = self.layout(g)
+        if "h_0" in inputs:
+            found["h_0"] = first[:, 0] if self.flat else first
+        return found
+
+    def back(
+        self, tape: Any, g: Array, carry: Array, layer: int, reverse: bool, found: dict[str, Array]
+    ) -> tuple[Array, Array]:
+        """Gradients of x and of the initial state; those of the parameters go into `found`."""
+        w_ih, w_hh, *_ = self.arrays(layer, reverse)
+        x, steps, _ = tape
+        of_x = np.zeros_like(x)
+        grads = [np.zeros_like(a) for a in (w_ih, w_hh)] + [np.zeros(len(w_ih), np.float32)] * 2
+        for t, h, (f, n, nh) in reversed(steps):
+            keep = self.valid[t][:, None]
+            s = np.where(keep, g[t] + carry, 0).astype(np.float32)
+            dn = s * f * (1 - n * n)
+            df = (s * (n - h) + dn * nh) * f * (1 - f)
+            dx, dh = np.concatenate([df, dn], axis=1), np.concatenate([df, dn * f], axis=1)
+            for k, (delta, of) in enumerate(((dx, x[t]), (dh, h))):
+                grads[k] = grads[k] + delta.T @ of
+                grads[k + 2] = grads[k + 2] + delta.sum(axis=0)
+            of_x[t] = dx @ w_ih
+            carry = np.where(keep, s * (1 - f) + dh @ w_hh, carry).astype(np.float32)
+        suffix = f"_l{layer}" + "_reverse" * reverse
+        for name, grad in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), grads, strict=True):
+            if name + suffix in self.w:
+                found[name + suffix] = grad.astype(np.float32)
+        return of_x, carry
+
+
+class Backend:
+    """The unit as a backend; `layer` is the class of its layers."""
+
+    def __init__(self, layer: type[Layer] = Layer) -> None:
+        self.name, self.layer, self.rng = "mine", layer, np.random.default_rng(0)
+
+    def build(self, options: LayerOptions) -> Layer:
+        return self.layer(options, self.rng)
+
+    def construct(
+        self,
+        layer: str,
+        positional: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        literal: bool = False,
+    ) -> Layer:
+        given = {**dict(zip(MGU.arguments, positional, strict=False)), **keywords}
+        built = self.layer(LayerOptions(layer, dtype="fp32", specific={}, **given), self.rng)
+        built.train(True)
+        return built
+
+    def seed(self, value: int) -> None:
+        self.rng = np.random.default_rng(value)
+
+    def unsupported(self, config: Config) -> str | None:
+        return None if config.dtype == "fp32" else "float32 only"
+
+
+class NewStateUpdated(Layer):
+    """The gate weighs the old state and the new one the other way round."""
+
+    def update(self, f: Array, h: Array, n: Array) -> Array:
+        return (np.float32(1) - f) * n + f * h
+
+
+class ForgetsNothing(Layer):
+    """The gate does not act on the state inside the candidate."""
+
+    def step(self, of_x: Array, of_h: Array, h: Array) -> tuple[Array, Any]:
+        fx, nx = np.split(of_x, 2, axis=1)
+        fh, nh = np.split(of_h, 2, axis=1)
+        f = sigmoid(fx + fh)
+        n = np.tanh(nx + nh)
+        return self.update(f, h, n), (f, n, nh)
+
+
+class PaddingCounted(Layer):
+    """Lengths are ignored."""
+
+    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array, list[Any]]:
+        return super().run({n: a for n, a in inputs.items() if n != "lengths"})
+
+
+class RowsMixed(Layer):
+    """Every batch row starts from the state of the row before it."""
+
+    def direction(self, x: Array, h: Array, layer: int, reverse: bool) -> tuple[Array, Any]:
+        return super().direction(x, np.roll(h, 1, axis=0), layer, reverse)
+
+
+class GradientTruncated(Layer):
+    """Nothing comes back from the later step."""
+
+    def back(
+        self, tape: Any, g: Array, carry: Array, layer: int, reverse: bool, found: dict[str, Array]
+    ) -> tuple[Array, Array]:
+        x, steps, h = tape
+        of_x, of_h = np.zeros_like(x), np.zeros_like(carry)
+        own: dict[str, Array] = {}
+        for number, step in enumerate(reversed(steps)):
+            only = (x, [step], h)
+            one, of_h = super().back(
+                only, g, carry if number == 0 else np.zeros_like(carry), layer, reverse, found
+            )
+            of_x = of_x + one
+            for name in found:
+                if name.endswith(f"_l{layer}" + "_reverse" * reverse):
+                    own[name] = own.get(name, np.float32(0)) + found[name]
+        found |= own
+        return of_x, of_h
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[None]:
+    with registered(MGU):
+        yield
+
+
+SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 3}
+CONFIGS = {
+    "values": {"states": True, "scale": 2},
+    "stack": {"num_layers": 2, "bidirectional": True, "layout": "batchfirst", "states": True},
+    "lengths": {"lengths": "ragged", "bidirectional": True},
+    "empty rows": {"lengths": "emptyrows", "bias": False},
+    "unbatched": {"layout": "unbatched", "batch": 1},
+    "special": {"data": "special", "states": True, "batch": 16, "steps": 8},
+    "gradient": {"aspect": "gradient", "data": "plain", "states": True, "lengths": "ragged"},
+    "deep gradient": {
+        "aspect": "gradient",
+        "data": "plain",
+        "num_layers": 2,
+        "bidirectional": True,
+    },
+    "dropout": {
+        "aspect": "training",
+        "data": "plain",
+        "num_layers": 3,
+        "dropout": 50,
+        "hidden_size": 24,
+        "batch": 40,
+    },
+    "repeated": {"aspect": "repeated", "data": "plain"},
+    "initial": {"aspect": "initial", "data": "plain", "hidden_size": 16},
+}
+
+
+def judged(layer: type[Layer], *names: str) -> list[Result]:
+    session = Session({"mine": Backend(layer)})
+    configs = [Config.of("mgu", **{**SIZES, **CONFIGS[name]}) for name in names or CONFIGS]
+    return [result for config in configs for result in session.judge(config)]
+
+
+def failing(layer: type[Layer]) -> set[str]:
+    return {r.check for r in judged(layer) if r.verdict in ("fail", "error")}
+
+
+def test_a_correct_implementation_passes_every_check() -> None:
+    results = judged(Layer)
+    assert [r for r in results if r.verdict in ("fail", "error")] == []
+    passed = {r.check for r in results if r.verdict == "pass"}
+    assert passed >= {
+        "step_residual",
+        "forward_error",
+        "prefix",
+        "last_state",
+        "padding_zero",
+        "padding_ignored",
+        "rows_independent",
+        "determinism",
+        "special_values",
+        "gradient",
+        "gradient_padding",
+        "dropout_values",
+        "dropout_rate",
+        "dropout_independent",
+        "dropout_inert",
+        "repeated_calls",
+        "initial_distribution",
+        "transfer",
+    }
+
+
+@pytest.mark.parametrize(
+    ("layer", "check", "others"),
+    [
+        (NewStateUpdated, "step_residual", {"last_state", "padding_zero"}),
+        (ForgetsNothing, "step_residual", {"last_state", "padding_zero"}),
+        (PaddingCounted, "padding_zero", {"prefix"}),
+        (RowsMixed, "rows_independent", {"padding_zero"}),
+        (GradientTruncated, "gradient", {"step_residual", "forward_error", "last_state"}),
+    ],
+)
+def test_a_wrong_implementation_fails_for_the_right_reason(
+    layer: type[Layer], check: str, others: set[str]
+) -> None:
+    found = failing(layer)
+    assert check in found
+    assert not found & others
+
+
+def test_ids_of_it_replay() -> None:
+    config = Config.of("mgu", **SIZES, lengths="ragged")
+    assert config.id == "mgu-ragged-i00003-h00004-b00005-t00006-s000003"
+    assert Config.parse(config.id) == config
