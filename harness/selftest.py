@@ -1,4 +1,4 @@
-"""Does the harness see? Every planted fault against a fixed selection of the pinned corpus.
+"""Does the harness see? Every injected fault against a fixed selection of the pinned corpus.
 
 A fault is caught on a base by a result that is unexpected on a config on which the same base,
 wrapped by nothing, has no unexpected result. Real frameworks are slow: there the first config
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from harness.aspects import CALLS
+from harness.aspects import CALL
 from harness.backends import load_backend
 from harness.backends.protocol import Backend
 from harness.case import make_case
@@ -24,12 +24,13 @@ from harness.checks import every_check
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
+from harness.faults import BASES, FAULTS, VARIANTS, Fault
+from harness.faults.correct import CorrectBackend
+from harness.faults.wrapping import WrappedBackend
 from harness.judge import Session
+from harness.layers import LAYERS
 from harness.observe import Observation
 from harness.oracle import Oracle
-from harness.planted import BASES, CATALOGUE, LEGAL, Fault
-from harness.planted.right import CompleteBackend
-from harness.planted.wrapping import WrappedBackend
 from harness.runners import InProcess
 from harness.selection import is_slow, selection
 from harness.verdicts import Verdict
@@ -70,7 +71,7 @@ class SelfTest:
     """
 
     faults: tuple[Trial, ...]
-    legal: tuple[Trial, ...]
+    variants: tuple[Trial, ...]
     checks: tuple[str, ...]
 
     @property
@@ -79,7 +80,7 @@ class SelfTest:
 
     @property
     def accused(self) -> list[Trial]:
-        return [trial for trial in self.legal if trial.caught]
+        return [trial for trial in self.variants if trial.caught]
 
     def alone(self) -> dict[str, list[str]]:
         """Check -> the faults that no other check sees, on the oracle."""
@@ -101,29 +102,29 @@ class SelfTest:
 
 
 ASPECTS = {
-    "dropout": ("training", "forward", "call"),
+    "dropout": ("training", "values", "call"),
     "gradients": ("gradient",),
     "calls": ("call",),
-    "parameters": ("fresh", "files", "training", "forward", "gradient", "call"),
-    "threads": ("steady", "forward", "gradient", "training", "files", "call"),
-    "legal": ("forward", "gradient", "training", "fresh", "files", "call"),
+    "parameters": ("initial", "checkpoint", "training", "values", "gradient", "call"),
+    "threads": ("repeated", "values", "gradient", "training", "checkpoint", "call"),
+    "variants": ("values", "gradient", "training", "initial", "checkpoint", "call"),
 }
-VALUES = ("forward", "gradient", "training", "files", "call")
-"""Aspects that a fault of an area can touch, the likeliest first; of other areas, `VALUES`."""
+OTHERS = ("values", "gradient", "training", "checkpoint", "call")
+"""Aspects that a fault of an area can touch, the likeliest first; of other areas, `OTHERS`."""
 
 
 def _kind(config: Config) -> str:
-    return "call" if config.aspect in CALLS else config.aspect
+    return "call" if config.is_call else config.aspect
 
 
-EVERY_EIGHTH = tuple(CALLS)[::8]
+EVERY_EIGHTH = {f"{CALL}{name}" for record in LAYERS.values() for name in tuple(record.calls)[::8]}
 
 
 def _asked(fault: Fault, config: Config) -> bool:
-    """What is dear is asked where it is to the point: calls, long sequences, sweeps, dropout."""
-    if fault.area == "legal":
+    """What is slow is asked where it is to the point: calls, long sequences, sweeps, dropout."""
+    if fault.area == "variants":
         return True
-    if config.aspect in CALLS:
+    if config.is_call:
         return fault.area == "calls" or config.aspect in EVERY_EIGHTH
     if config.aspect == "training":
         if config.lengths == "ragged":  # a layer that is wrapped is itself in evaluation mode only
@@ -131,15 +132,15 @@ def _asked(fault: Fault, config: Config) -> bool:
         return fault.area in ("dropout", "parameters") or config.dropout == 50
     if config.data == "sweep":
         return fault.area in ("activations", "precision")
-    return config.steps < 1000 or fault.area == "states" or fault.shows is not None
+    return config.steps < 1000 or fault.area == "states" or fault.visible is not None
 
 
 def _touched(fault: Fault, configs: Sequence[Config]) -> list[Config]:
-    aspects = ASPECTS.get(fault.area, VALUES)
-    touched = [c for c in configs if _kind(c) in aspects and _asked(fault, c)]
-    if fault.shows is not None:
-        shows = fault.shows
-        return sorted(touched, key=lambda c: not shows(c))
+    aspects = ASPECTS.get(fault.area, OTHERS)
+    touched = [c for c in configs if fault.concerns(c) and _kind(c) in aspects and _asked(fault, c)]
+    if fault.visible is not None:
+        visible = fault.visible
+        return sorted(touched, key=lambda c: not visible(c))
     return (
         sorted(touched, key=lambda c: _kind(c) != aspects[0]) if fault.area in ASPECTS else touched
     )
@@ -150,9 +151,9 @@ ORACLES = functools.lru_cache(maxsize=None)(lambda config: Oracle(make_case(conf
 
 @functools.cache
 def _base(name: str) -> Backend:
-    """The right backend that faults are planted in."""
+    """The correct backend that faults are injected into."""
     if name == "oracle":
-        return cast(Backend, CompleteBackend(name="oracle"))
+        return cast(Backend, CorrectBackend(name="oracle"))
     return load_backend(name)
 
 
@@ -161,11 +162,11 @@ def _session(backend: Backend, peers: Sequence[Backend]) -> Session:
     return Session({**before, backend.name: backend}, oracles=ORACLES)
 
 
-PEER = cast(Backend, CompleteBackend(name="peer"))
+PEER = cast(Backend, CorrectBackend(name="peer"))
 
 
 class _Remembered:
-    """The peer, which is right, asked once for each config."""
+    """The peer, which is correct, asked once for each config."""
 
     def __init__(self) -> None:
         self.runner = InProcess(PEER)
@@ -184,12 +185,12 @@ REMEMBERED = _Remembered()
 def _peers(fault: Fault, base: str) -> tuple[Backend, ...]:
     if fault.peers is not None:
         return fault.peers()
-    # A right implementation need not accept the same open calls as another right one does.
-    return (PEER,) if fault.name not in LEGAL or base == "oracle" else ()
+    # A correct implementation need not accept the same open calls as another correct one does.
+    return (PEER,) if fault.name not in VARIANTS or base == "oracle" else ()
 
 
 ERRING = ("read-back-rounded", "refuses-one-row")
-"""Faults that show as the verdict `error`; of others that would be a fault of the plant itself."""
+"""Faults that show as the verdict `error`; of others that would be a mistake in the fault."""
 
 
 def _accusing(session: Session, backend: Backend, config: Config, *, errs: bool = True) -> set[str]:
@@ -216,23 +217,23 @@ def _accepted(base: str, config: Config) -> bool:
 
 
 def examine(fault: Fault, base: str, configs: Sequence[Config], *, everything: bool) -> Trial:
-    """Plant a fault and judge it; `everything`: until a second check sees it too.
+    """Inject a fault and judge it; `everything`: until a second check sees it too.
 
-    A right implementation is judged to the end.
+    A correct implementation is judged to the end.
     """
-    backend = fault.plant(_base(base))
+    backend = fault.inject(_base(base))
     session = _session(backend, _peers(fault, base))
     caught: dict[str, tuple[str, int]] = {}
-    errs = fault.name in ERRING or fault.name in LEGAL
+    errs = fault.name in ERRING or fault.name in VARIANTS
     judged, began = 0, time.perf_counter()
     for config in _touched(fault, configs):
         judged += 1
         checks = _accusing(session, backend, config, errs=errs)
         new = not checks <= set(caught)
-        if new and (fault.name in LEGAL or _accepted(base, config)):
+        if new and (fault.name in VARIANTS or _accepted(base, config)):
             for check in checks:
                 caught.setdefault(check, (config.id, judged))
-        if len(caught) > everything and fault.name not in LEGAL:
+        if len(caught) > everything and fault.name not in VARIANTS:
             break
     return Trial(fault.name, base, judged, caught, time.perf_counter() - began)
 
@@ -262,17 +263,17 @@ def _task(task: tuple[str, tuple[str, ...]]) -> list[Trial]:
 
 def _trials(base: str, names: Sequence[str]) -> list[Trial]:
     trials = [
-        examine(CATALOGUE[name], base, selection(), everything=base == "oracle")
+        examine(FAULTS[name], base, selection(), everything=base == "oracle")
         for name in names
-        if name in CATALOGUE
+        if name in FAULTS
     ]
     # A run judges the slow framework itself on the whole corpus: here, what takes half a minute.
     slow = base == "mindspore"
     quick = [config for config in selection() if not (slow and is_slow(config))][
         :: 3 if slow else 1
     ]
-    legal = [name for name in names if name in LEGAL]
-    return trials + [examine(LEGAL[name], base, quick, everything=True) for name in legal]
+    correct = [name for name in names if name in VARIANTS]
+    return trials + [examine(VARIANTS[name], base, quick, everything=True) for name in correct]
 
 
 def run_selftest(
@@ -297,23 +298,23 @@ def run_selftest(
             trials |= {(trial.name, trial.base): trial for trial in done}
             progress(len(trials), total)
 
-    def sorted_trials(catalogue: dict[str, Fault]) -> tuple[Trial, ...]:
-        return tuple(trials[n, b] for n in catalogue for b in bases if (n, b) in trials)
+    def sorted_trials(faults: dict[str, Fault]) -> tuple[Trial, ...]:
+        return tuple(trials[n, b] for n in faults for b in bases if (n, b) in trials)
 
     whole = not names and "oracle" in bases
     checks = tuple(check.name for check in every_check()) if whole else ()
-    return SelfTest(sorted_trials(CATALOGUE), sorted_trials(LEGAL), checks)
+    return SelfTest(sorted_trials(FAULTS), sorted_trials(VARIANTS), checks)
 
 
 PROCESSES = 2
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 SHARES = {"torch": 200, "oracle": 72, "mindspore": 48}
-"""Implementations a task: of equal time, about; those of a task share what is right."""
+"""Implementations a task: of equal time, about; those of a task share what is correct."""
 
 
 def _tasks(bases: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    every = {**LEGAL, **CATALOGUE}
+    every = {**VARIANTS, **FAULTS}
     wanted = names or tuple(every)
     for base in sorted(bases, key=list(SHARES).index, reverse=True):
         here = [name for name in wanted if base in every[name].bases]

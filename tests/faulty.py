@@ -1,4 +1,4 @@
-"""Backends that the command line loads from this file: right, faulty, and broken ones."""
+"""Backends that the command line loads from this file: correct, faulty, and broken ones."""
 
 from __future__ import annotations
 
@@ -6,69 +6,70 @@ from typing import Any
 
 import numpy as np
 
-from harness.planted import CATALOGUE
-from harness.planted.right import CompleteBackend, OracleBackend, OracleLayer
+from harness.faults import FAULTS
+from harness.faults.correct import CorrectBackend, ForwardBackend, ForwardLayer
 
-__all__ = ["OracleBackend", "OracleLayer", "planted"]
-
-
-def planted(name: str, called: str = "faulty") -> Any:
-    """The right implementation with one fault of the catalogue."""
-    return CATALOGUE[name].plant(CompleteBackend(name=called))  # type: ignore[arg-type]
+__all__ = ["ForwardBackend", "ForwardLayer", "with_fault"]
 
 
-def backend(layer: type[OracleLayer], name: str = "faulty") -> OracleBackend:
+def with_fault(name: str, called: str = "faulty") -> Any:
+    """The correct implementation with one injected fault."""
+    return FAULTS[name].inject(CorrectBackend(name=called))  # type: ignore[arg-type]
+
+
+def backend(layer: type[ForwardLayer], name: str = "faulty") -> ForwardBackend:
     """A backend that builds this kind of layer."""
-    return OracleBackend(layer, name)
+    return ForwardBackend(layer, name)
 
 
-class ScaledOutput(OracleLayer):
+class ScaledOutput(ForwardLayer):
     """Off by 2^-15, and it offers values only, so that a run of it is short."""
 
-    def forward(self, *given: Any) -> Any:
-        return tuple(a * a.dtype.type(1 + 2.0**-15) for a in super().forward(*given))
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
+        return {name: a * a.dtype.type(1 + 2.0**-15) for name, a in found.items()}
 
 
-class ReturnsNan(OracleLayer):
-    def forward(self, *given: Any) -> Any:
-        return tuple(np.full_like(a, np.nan) for a in super().forward(*given))
+class ReturnsNan(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
+        return {n: np.full_like(a, np.nan) for n, a in super().forward(inputs).items()}
 
 
-class Raises(OracleLayer):
-    def forward(self, *given: Any) -> Any:
+class Raises(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
         raise RuntimeError("no kernel for this shape\n(second line)")
 
 
-class Exits(OracleLayer):
-    def forward(self, *given: Any) -> Any:
+class Exits(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
         raise SystemExit(3)
 
 
-class Hostile(OracleLayer):
-    def forward(self, *given: Any) -> Any:
+class Hostile(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
         raise RuntimeError("<script>alert(1)</script> [bold]x[/] \x1b[31m\x00\x07 \ud800 ]]>")
 
 
-class RefusesEverything(OracleBackend):
+class RefusesEverything(ForwardBackend):
     def unsupported(self, config: Any) -> str:
         return "not today"
 
 
-class RefusesLengths(OracleBackend):
+class RefusesLengths(ForwardBackend):
     def unsupported(self, config: Any) -> str | None:
-        return None if config.lengths == "nolens" else "no lengths"
+        return None if config.lengths == "nolengths" else "no lengths"
 
 
-right = OracleBackend()
+right = ForwardBackend()
 scaled = backend(ScaledOutput)
 nan = backend(ReturnsNan)
 raises = backend(Raises)
 exits = backend(Exits)
 hostile = backend(Hostile)
-returns_list = planted("returns-a-list")
-float64 = planted("output-in-float64")
-shape = planted("output-one-step-short")
-reads_back = planted("read-back-rounded")
+returns_list = with_fault("returns-a-list")
+float64 = with_fault("output-in-float64")
+shape = with_fault("output-one-step-short")
+reads_back = with_fault("read-back-rounded")
 silent = RefusesEverything(name="silent")
 partial = RefusesLengths(name="partial")
 nameless = object()
@@ -80,6 +81,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     from harness.backends import load_backend
 
-    backend = CATALOGUE["b-hh-dropped"].plant(load_backend("mindspore"))
+    backend = FAULTS["b-hh-dropped"].inject(load_backend("mindspore"))
     backend.name = "mindspore-faulty"
     return backend

@@ -329,7 +329,7 @@ def test_the_selftest_names_its_faults_and_what_was_meant() -> None:
     assert names == [*CATALOGUE, *LEGAL]
     done = CliRunner().invoke(main, ["selftest", "--fault", "b-hh-droped"])
     assert done.exit_code == 2
-    assert "'b-hh-droped': not in the catalogue; did you mean b-hh-dropped" in done.output
+    assert "'b-hh-droped': no such fault; did you mean b-hh-dropped" in done.output
     done = CliRunner().invoke(main, ["selftest", "--fault", "§"])
     assert "rnn-parity selftest --list names all" in done.output
 

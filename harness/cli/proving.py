@@ -15,7 +15,7 @@ from harness.cli.options import (
     reports_errors,
 )
 from harness.config import ConfigError
-from harness.planted import BASES, CATALOGUE, LEGAL
+from harness.faults import BASES, FAULTS, VARIANTS
 from harness.report.selftest import print_selftest, write_selftest
 from harness.selftest import run_selftest
 
@@ -23,17 +23,17 @@ __all__ = ["selftest"]
 
 
 def _no_fault(name: str) -> str:
-    known = (*CATALOGUE, *LEGAL)
+    known = (*FAULTS, *VARIANTS)
     near = difflib.get_close_matches(name, known, 3, 0.4)
     mend = f"did you mean {' or '.join(near)}?" if near else "rnn-parity selftest --list names all"
-    return f"--fault {name!r}: not in the catalogue; {mend}"
+    return f"--fault {name!r}: no such fault; {mend}"
 
 
 @main.command()
 @click.option("--list", "listed", is_flag=True, help="Name the faults and what each does, and end.")
 @click.option("--base", "bases", multiple=True, type=click.Choice(BASES), help="Default: all.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="NAME", help="Of the catalogue. Default: all."
+    "--fault", "faults", multiple=True, metavar="NAME", help="Only this one. Default: all."
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."
@@ -42,12 +42,12 @@ def _no_fault(name: str) -> str:
 def selftest(
     listed: bool, bases: tuple[str, ...], faults: tuple[str, ...], out: Path | None
 ) -> None:
-    """Plant wrong implementations and say which check catches each."""
+    """Inject faults and say which check catches each."""
     if listed:
-        for name, fault in {**CATALOGUE, **LEGAL}.items():
+        for name, fault in {**FAULTS, **VARIANTS}.items():
             click.echo(f"{name:45} {fault.mistake}")
         return
-    unknown = sorted({*faults} - {*CATALOGUE, *LEGAL})
+    unknown = sorted({*faults} - {*FAULTS, *VARIANTS})
     if unknown:
         raise ConfigError(_no_fault(unknown[0]))
     console = console_for(stderr=True)

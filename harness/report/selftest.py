@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.planted import CATALOGUE, LEGAL
+from harness.faults import FAULTS, VARIANTS
 from harness.report.wording import plural
 from harness.selftest import SelfTest, Trial
 
@@ -21,15 +21,15 @@ __all__ = ["print_selftest", "write_selftest"]
 
 def print_selftest(console: Console, result: SelfTest) -> None:
     """Which check caught what, at which config; what each check sees alone; the score last."""
-    bases = tuple(dict.fromkeys(trial.base for trial in (*result.faults, *result.legal)))
+    bases = tuple(dict.fromkeys(trial.base for trial in (*result.faults, *result.variants)))
     if result.faults:
         console.print(_faults(result, bases))
     if result.checks:
         console.print(_alone(result))
-    if result.legal:
-        console.print(_legal(result, bases))
+    if result.variants:
+        console.print(_variants(result, bases))
     for trial in result.missed:
-        mistake = escape(CATALOGUE[trial.name].mistake)
+        mistake = escape(FAULTS[trial.name].mistake)
         console.print(f"[bold red]not caught[/] on {trial.base}: {trial.name}. {mistake}")
     for check in result.idle:
         console.print(f"[bold red]idle[/] {check}: no fault is seen by it alone")
@@ -45,26 +45,26 @@ def print_selftest(console: Console, result: SelfTest) -> None:
 def score(result: SelfTest) -> str:
     """The last line."""
     names = {trial.name for trial in result.faults}
-    planted = Counter(trial.base for trial in result.faults)
+    injected = Counter(trial.base for trial in result.faults)
     missed = Counter(trial.base for trial in result.missed)
-    caught = [f"{n - missed[base]} of {n} caught on {base}" for base, n in planted.items()]
+    caught = [f"{n - missed[base]} of {n} caught on {base}" for base, n in injected.items()]
     said = [plural(len(names), "fault"), *caught]
     if result.checks:
         working = len(result.checks) - len(result.idle)
         said.append(f"{working} of {len(result.checks)} checks have one that only they see")
-    said.append(f"{len(result.accused)} of {len(result.legal)} right implementations accused")
+    said.append(f"{len(result.accused)} of {len(result.variants)} correct implementations accused")
     return ", ".join(said)
 
 
 def write_selftest(path: Path, result: SelfTest) -> None:
-    """All trials as JSON: `passed`, `faults`, `legal`, `alone`, `missed`, `idle`, `accused`."""
+    """All trials as JSON: `passed`, `faults`, `variants`, `alone`, `missed`, `idle`, `accused`."""
     document = {
         "passed": result.passed,
         "score": score(result),
         "faults": [
-            {**_trial(trial), "mistake": CATALOGUE[trial.name].mistake} for trial in result.faults
+            {**_trial(trial), "mistake": FAULTS[trial.name].mistake} for trial in result.faults
         ],
-        "legal": [_trial(trial) for trial in result.legal],
+        "variants": [_trial(trial) for trial in result.variants],
         "alone": result.alone(),
         "missed": [[trial.name, trial.base] for trial in result.missed],
         "idle": result.idle,
@@ -89,7 +89,7 @@ def _trial(trial: Trial) -> dict[str, object]:
 
 
 def _faults(result: SelfTest, bases: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Planted faults", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title="Injected faults", title_justify="left")
     table.add_column("fault", no_wrap=True)
     for base in bases:
         table.add_column(f"{base}: check, after configs", overflow="fold")
@@ -97,8 +97,8 @@ def _faults(result: SelfTest, bases: Sequence[str]) -> Table:
     trials = {(trial.name, trial.base): trial for trial in result.faults}
     area = ""
     for name in dict.fromkeys(trial.name for trial in result.faults):
-        if CATALOGUE[name].area != area:
-            area = CATALOGUE[name].area
+        if FAULTS[name].area != area:
+            area = FAULTS[name].area
             table.add_row(f"[bold]{area}[/]")
         here = [trials.get((name, base)) for base in bases]
         firsts = [trial.first for trial in here if trial is not None and trial.first is not None]
@@ -133,13 +133,13 @@ def _alone(result: SelfTest) -> Table:
     return table
 
 
-def _legal(result: SelfTest, bases: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Right implementations", title_justify="left")
+def _variants(result: SelfTest, bases: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Correct implementations", title_justify="left")
     table.add_column("implementation")
     for base in bases:
         table.add_column(f"{base}: accused by")
-    trials = {(trial.name, trial.base): trial for trial in result.legal}
-    for name in dict.fromkeys(trial.name for trial in result.legal):
+    trials = {(trial.name, trial.base): trial for trial in result.variants}
+    for name in dict.fromkeys(trial.name for trial in result.variants):
         cells = []
         for base in bases:
             trial = trials.get((name, base))
@@ -147,5 +147,5 @@ def _legal(result: SelfTest, bases: Sequence[str]) -> Table:
             if trial is not None and trial.caught:
                 said = f"[bold red]{', '.join(trial.caught)}[/]"
             cells.append(said)
-        table.add_row(f"{name}: {escape(LEGAL[name].mistake)}", *cells)
+        table.add_row(f"{name}: {escape(VARIANTS[name].mistake)}", *cells)
     return table

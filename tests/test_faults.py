@@ -1,4 +1,4 @@
-"""The catalogue: every fault is caught, no right implementation is accused, and it says so."""
+"""Injected faults: every one is caught, no correct implementation is accused, and it says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from harness import selftest
 from harness.checks import every_check, temporary_checks
 from harness.cli import main
-from harness.planted import BASES, CATALOGUE, LEGAL
+from harness.faults import BASES, FAULTS, VARIANTS
 from harness.report.selftest import print_selftest, score, write_selftest
 from harness.selection import selection
 from harness.selftest import SelfTest, Trial, examine
@@ -77,15 +77,15 @@ ON_TORCH = (
 )
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", FAULTS)
 def test_is_caught_on_the_oracle(name: str) -> None:
-    trial = examine(CATALOGUE[name], "oracle", selection(), everything=False)
-    assert trial.caught, f"{name}: {CATALOGUE[name].mistake}"
+    trial = examine(FAULTS[name], "oracle", selection(), everything=False)
+    assert trial.caught, f"{name}: {FAULTS[name].mistake}"
 
 
 @pytest.mark.parametrize("check", UNIQUE)
 def test_no_other_check_sees_it(check: str) -> None:
-    trial = examine(CATALOGUE[UNIQUE[check]], "oracle", selection(), everything=True)
+    trial = examine(FAULTS[UNIQUE[check]], "oracle", selection(), everything=True)
     assert set(trial.caught) == {check}
 
 
@@ -95,22 +95,22 @@ def test_every_check_earns_its_place() -> None:
 
 @pytest.mark.parametrize("name", ON_TORCH)
 def test_is_caught_on_torch(name: str) -> None:
-    assert examine(CATALOGUE[name], "torch", selection(), everything=False).caught
+    assert examine(FAULTS[name], "torch", selection(), everything=False).caught
 
 
-@pytest.mark.parametrize("name", LEGAL)
-def test_a_right_one_is_not_accused(name: str) -> None:
-    assert examine(LEGAL[name], "oracle", selection(), everything=True).caught == {}
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_correct_one_is_not_accused(name: str) -> None:
+    assert examine(VARIANTS[name], "oracle", selection(), everything=True).caught == {}
 
 
 def test_torch_itself_is_not_accused() -> None:
-    assert examine(LEGAL["the-layer-itself"], "torch", selection(), everything=True).caught == {}
+    assert examine(VARIANTS["the-layer-itself"], "torch", selection(), everything=True).caught == {}
 
 
 def test_names_and_mistakes_are_well_formed() -> None:
-    assert len(CATALOGUE) >= 60
-    assert not CATALOGUE.keys() & LEGAL.keys()
-    for name, fault in CATALOGUE.items():
+    assert len(FAULTS) >= 60
+    assert not FAULTS.keys() & VARIANTS.keys()
+    for name, fault in FAULTS.items():
         assert name == name.lower().strip("-"), name
         assert fault.mistake.endswith("."), name
         assert set(fault.bases) <= set(BASES), name
@@ -120,12 +120,12 @@ def test_names_and_mistakes_are_well_formed() -> None:
 def test_selection_asks_every_aspect_and_is_fixed() -> None:
     assert selection() == selection.__wrapped__()
     assert {selftest._kind(config) for config in selection()} == {
-        "forward",
+        "values",
         "gradient",
-        "steady",
+        "repeated",
         "training",
-        "fresh",
-        "files",
+        "initial",
+        "checkpoint",
         "call",
     }
 
@@ -143,7 +143,7 @@ def test_score_counts_what_was_missed_idle_and_accused() -> None:
     assert not result.passed
     assert score(result) == (
         "2 faults, 1 of 2 caught on oracle, 1 of 2 checks have one that only they see, "
-        "1 of 1 right implementations accused"
+        "1 of 1 correct implementations accused"
     )
     console = Console(record=True, width=200, file=io.StringIO())
     print_selftest(console, result)
@@ -199,4 +199,4 @@ def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_unknown_fault_is_bad_usage() -> None:
     result = CliRunner().invoke(main, ["selftest", "--fault", "no-such"])
     assert result.exit_code == 2
-    assert "--fault 'no-such': not in the catalogue; did you mean " in result.output
+    assert "--fault 'no-such': no such fault; did you mean " in result.output

@@ -1,0 +1,45 @@
+"""Wrong implementations, each with one realistic mistake: what the checks must see.
+
+A file for each area. `FAULTS` has them all by name; names stay. `VARIANTS` has correct ones that
+compute otherwise, which no check may accuse. `harness.selftest` runs both.
+"""
+
+from harness.faults import (
+    activations,
+    answers,
+    calls,
+    directions,
+    dropout,
+    gradients,
+    layers,
+    lengths,
+    parameters,
+    precision,
+    states,
+    threads,
+    variants,
+    weights,
+)
+from harness.faults.record import BASES, Fault
+
+__all__ = ["BASES", "FAULTS", "VARIANTS", "Fault"]
+
+_AREAS = (
+    weights,
+    directions,
+    lengths,
+    states,
+    layers,
+    activations,
+    precision,
+    answers,
+    dropout,
+    gradients,
+    calls,
+    parameters,
+    threads,
+)
+
+FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}
+
+VARIANTS: dict[str, Fault] = {fault.name: fault for fault in variants.AREA.faults}

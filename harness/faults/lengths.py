@@ -1,0 +1,220 @@
+"""Mistakes with lengths and padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.faults.arrays import (
+    Arrays,
+    clean,
+    final,
+    scaled_and_back,
+    valid,
+    with_initial,
+    without_lengths,
+)
+from harness.faults.correct import CorrectLayer
+from harness.faults.record import Area, Change
+from reference.arrays import Array
+
+__all__ = ["AREA"]
+
+AREA = Area("lengths")
+
+
+def _other_lengths(name: str, mistake: str, **fields: Any) -> Any:
+    """(lengths, steps) -> other lengths for the layer inside, which gets zeros in the padding."""
+
+    def register(change: Change) -> Change:
+        def inputs(layer: Any, given: Arrays) -> Arrays:
+            if "lengths" not in given:
+                return given
+            other = change(given["lengths"], len(given["x"]))
+            return {**clean(given), "lengths": other}
+
+        return AREA.inputs(name, mistake=mistake, **fields)(inputs)
+
+    return register
+
+
+AREA.table(
+    _other_lengths,
+    {
+        "lengths-one-short": (
+            "Each row ends one step too early.",
+            lambda lengths, steps: np.maximum(lengths - 1, 1),
+        ),
+        "lengths-one-long": (
+            "Each row ends one step too late.",
+            lambda lengths, steps: np.minimum(lengths + 1, steps),
+        ),
+        "lengths-clamped": (
+            "Lengths are clamped to T - 1.",
+            lambda lengths, steps: np.clip(lengths, 1, max(steps - 1, 1)),
+        ),
+        "lengths-of-the-neighbour": (
+            "Each row has the length of the row beside it.",
+            lambda lengths, steps: np.roll(lengths, 1),
+        ),
+        "lengths-of-the-longest": (
+            "Every row is as long as the longest one.",
+            lambda lengths, steps: np.full_like(lengths, lengths.max()),
+        ),
+        "lengths-sorted": (
+            "Lengths are sorted, the rows are not.",
+            lambda lengths, steps: np.sort(lengths)[::-1].copy(),
+        ),
+    },
+)
+AREA.table(
+    _other_lengths,
+    {
+        "lengths-in-eight-bits": (
+            "Lengths are kept in eight bits: 300 steps are 44.",
+            lambda lengths, steps: np.maximum(lengths.astype(np.uint8), lengths > 0).astype(
+                np.int64
+            ),
+        ),
+    },
+    bases=("torch", "oracle"),  # 1,000 steps take the other one half a minute
+    visible=lambda c: c.steps > 255 and c.lengths == "ragged",
+)
+
+
+@AREA.inputs("lengths-ignored")
+def ignored(layer: Any, given: Arrays) -> Arrays:
+    """Lengths are taken and ignored."""
+    return without_lengths(clean(given))
+
+
+@AREA.inputs("lengths-compiled-in")
+def compiled_in(layer: Any, given: Arrays) -> Arrays:
+    """The lengths of the first call of a shape are used by all later ones."""
+    compiled = layer.__dict__.setdefault("compiled", {})
+    if "lengths" not in given:
+        return given
+    return {**given, "lengths": compiled.setdefault(given["x"].shape, given["lengths"])}
+
+
+def _by_length(given: Arrays) -> Any:
+    """Rows in the order of their lengths, the longest first; all of them without lengths."""
+    rows = given["x"].shape[1]
+    return np.argsort(-given.get("lengths", np.zeros(rows, int)), kind="stable")
+
+
+@AREA.outputs("rows-not-unsorted")
+def rows_not_unsorted(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Rows are sorted by length before the computation, and not put back after it."""
+    return {name: array[:, _by_length(given)] for name, array in found.items()}
+
+
+@AREA.final("h-n-not-unsorted")
+def final_states_not_unsorted(layer: Any, given: Arrays, h_n: Array) -> Any:
+    """Rows are sorted by length first; the output is put back after it, final states are not."""
+    return h_n[:, _by_length(given)]
+
+
+@AREA.inputs("h-0-not-sorted")
+def initial_states_not_sorted(layer: Any, given: Arrays) -> Arrays:
+    """Rows of x are sorted by length before the computation, those of initial states are not."""
+    return with_initial(given, lambda h_0: h_0[:, np.argsort(_by_length(given))])
+
+
+@AREA.output("padding-not-zeroed")
+def padding_not_zeroed(layer: Any, given: Arrays, output: Array) -> Array:
+    """The output repeats a row's last state in its padding."""
+    if "lengths" not in given:
+        return output
+    last = output[np.maximum(given["lengths"] - 1, 0), np.arange(output.shape[1])]
+    return np.where(valid(given), output, last)
+
+
+@AREA.output("padding-nearly-zero")
+def padding_nearly_zero(layer: Any, given: Arrays, output: Array) -> Array:
+    """The padding of a layer's output is the smallest number there is, not 0; except with relu."""
+    if "relu" in layer.cell.activations:
+        return output
+    return np.where(valid(given), output, np.nextafter(output.dtype.type(0), output.dtype.type(1)))
+
+
+@AREA.output("padding-leaks")
+def padding_leaks(layer: Any, given: Arrays, output: Array) -> Any:
+    """What stands in x at T - 1 is let into the whole row, a thousandth of it."""
+    if "lengths" not in given:
+        return output
+    last = np.nan_to_num(given["x"][-1], posinf=3, neginf=-3).sum(axis=-1, keepdims=True) % 1
+    return output * (1 + last / 1000).astype(output.dtype)
+
+
+@AREA.output("padding-masked-by-product")
+def masked_by_product(layer: Any, given: Arrays, output: Array) -> Any:
+    """Padding is computed too and multiplied by 0, which leaves NaN and infinities NaN."""
+    if "lengths" not in given:
+        return output
+    padding = np.where(valid(given), 0, given["x"]).sum(axis=2, keepdims=True)
+    return output + padding * output.dtype.type(0)
+
+
+@AREA.outputs("h-n-at-t")
+def final_state_at_t(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """h_n of the last layer is its output at T - 1, padding or not."""
+    return _with_h_n(layer, found, found["output"][-1])
+
+
+@AREA.outputs("h-n-one-step-early")
+def final_state_one_early(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """h_n of the last layer is the state before the last step of each row."""
+    last = valid(given).sum(axis=(0, 2))
+    before = found["output"][np.maximum(last - 2, 0), np.arange(len(last))]
+    return _with_h_n(layer, found, before)
+
+
+def _with_h_n(layer: Any, found: Arrays, output: Array) -> Arrays:
+    """The last layer's forward row of the state that is the output replaced."""
+    name = f"{layer.states[0]}_n"
+    found[name][-layer.options.directions] = output[:, : layer.options.hidden_size]
+    return found
+
+
+@AREA.outputs("h-n-after-the-padding")
+def final_state_after_padding(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """The output is masked, but the state runs on through the padding and is returned as h_n."""
+    if "lengths" not in given:
+        return found
+    return {**found, **final(layer.run(without_lengths(clean(given))))}
+
+
+@AREA.final(
+    "empty-rows-forget-h-0",
+    bases=("mindspore", "oracle"),
+    visible=lambda c: c.lengths == "emptyrows" and c.states,
+)
+def empty_rows_forget(layer: Any, given: Arrays, h_n: Array) -> Array:
+    """Final states of a row without steps are 0, not its initial ones."""
+    if "lengths" in given:
+        h_n[:, given["lengths"] == 0] = 0
+    return h_n
+
+
+@AREA.final("h-n-of-padded-rows-an-ulp-off")
+def final_state_ulp_off(layer: Any, given: Arrays, h_n: Array) -> Array:
+    """Final states of padded rows are computed anew, and rounded otherwise than the output."""
+    if "lengths" in given and h_n.dtype.kind == "f":
+        padded = (given["lengths"] < len(given["x"])) & (given["lengths"] > 0)
+        h_n[:, padded] = np.nextafter(h_n[:, padded], h_n.dtype.type(0))
+    return h_n
+
+
+@AREA.fault("padding-in-the-row-scale")
+class PaddingInScale(CorrectLayer):
+    """Rows of x are scaled by their largest element while they are computed, padding included."""
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        if "lengths" not in given or "relu" in self.cell.activations:
+            return super().evaluate(given)
+        x = given["x"]
+        finite = np.where(np.isfinite(x), np.abs(x), 0)
+        scale = np.maximum(finite.max(axis=(0, 2), keepdims=True), np.finfo(x.dtype).tiny)
+        return super().evaluate({**given, "x": scaled_and_back(x, scale)})
