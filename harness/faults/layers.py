@@ -11,12 +11,19 @@ from harness.faults.arrays import Arrays, final, place, with_final, with_initial
 from harness.faults.chained import Chained
 from harness.faults.correct import CorrectLayer
 from harness.faults.record import Area
-from harness.faults.weights import each
+from harness.faults.weights import each, moved
 from reference.arrays import Array
 
 __all__ = ["AREA", "FusedStack"]
 
 AREA = Area("layers")
+
+
+@AREA.weights("deeper-layers-in-other-order")
+def deeper_layers_reversed(layer: Any, weights: Arrays) -> Arrays:
+    """The layers after the first one are used in the opposite order."""
+    count = layer.options.num_layers
+    return moved(weights, lambda one: one._replace(layer=(count - one.layer) % count))
 
 
 @AREA.fault("third-layer-reads-the-first")

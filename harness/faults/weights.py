@@ -12,7 +12,7 @@ from harness.faults.record import Area
 from harness.faults.wrapping import WrappedLayer
 from reference.arrays import Array
 
-__all__ = ["AREA", "by_gate", "each"]
+__all__ = ["AREA", "by_gate", "each", "moved"]
 
 AREA = Area("weights")
 
@@ -42,11 +42,6 @@ def by_gate(layer: Any, change: Callable[[Array], Array]) -> Callable[[Array], A
 
 def _other_side(one: Place) -> Place:
     return one._replace(reverse=not one.reverse)
-
-
-def _deeper_reversed(layer: Any, weights: Arrays) -> Arrays:
-    count = layer.options.num_layers
-    return moved(weights, lambda one: one._replace(layer=(count - one.layer) % count))
 
 
 AREA.table(
@@ -110,10 +105,6 @@ AREA.table(
         "biases-in-half": (
             "Biases are kept in float16.",
             lambda layer, w: each(w, "bias", lambda a: rounded(a, np.float16)),
-        ),
-        "deeper-layers-in-other-order": (
-            "The layers after the first one are used in the opposite order.",
-            _deeper_reversed,
         ),
     },
 )
