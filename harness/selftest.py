@@ -31,7 +31,7 @@ from harness.judge import Session
 from harness.layers import LAYERS
 from harness.observe import Observation
 from harness.oracle import Oracle
-from harness.runners import InProcess
+from harness.runners import InProcess, Runner
 from harness.selection import is_slow, selection
 from harness.verdicts import Verdict
 
@@ -158,7 +158,9 @@ def _base(name: str) -> Backend:
 
 
 def _session(backend: Backend, peers: Sequence[Backend]) -> Session:
-    before = {peer.name: REMEMBERED if peer is PEER else peer for peer in peers}
+    before: dict[str, Backend | Runner] = {
+        peer.name: REMEMBERED if peer is PEER else peer for peer in peers
+    }
     return Session({**before, backend.name: backend}, oracles=ORACLES)
 
 
@@ -171,8 +173,8 @@ class _Remembered:
     def __init__(self) -> None:
         self.runner = InProcess(PEER)
         self.about, self.begin = self.runner.about, self.runner.begin
-        self.carry, self.close = self.runner.carry, self.runner.close
-        self.examine = self.runner.examine
+        self.examine, self.round_trip = self.runner.examine, self.runner.round_trip
+        self.close = self.runner.close
         self.once = functools.cache(lambda config: self.runner.observe(config, repeat=True))
 
     def observe(self, config: Config, *, repeat: bool) -> Observation:
