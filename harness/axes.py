@@ -32,6 +32,7 @@ __all__ = [
 
 _FIXED = {
     "x": ("steps", "rows", "features"),
+    "second_x": ("steps", "rows", "features"),
     "lengths": ("rows",),
     "output": ("steps", "rows", "outputs"),
 }

@@ -85,12 +85,10 @@ def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)
-        judged = len({(r.config_id, r.backend) for r in outcome.results if r.origin != "shrunk"})
+        judged = len({(r.config_id, r.backend) for r in outcome.results})
         outcome.unfinished = (
             f"unfinished: {judged:,} of {planned:,} planned pairs of config and backend were judged"
         )
-        if planned and judged == planned:
-            outcome.unfinished += ", but differences were not yet made small"
 
 
 def _idle(results: Sequence[Judged], pinned: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""A whole run: the corpus, the drawn configs, the shrunk ones; results written as they come."""
+"""A whole run: the corpus and the drawn configs; results written as they come."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from pathlib import Path
 
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
-from harness.draw import draw_configs, shrink_config
+from harness.draw import draw_configs
 from harness.environment import describe
 from harness.expectations import BASELINE, Expectations, expectations_of
-from harness.findings import Key, find, key_of
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Session
 from harness.minimise.finish import finish
 from harness.outcome import Outcome, conclude
 from harness.results import ResultsError
 from harness.strategies import configs
-from harness.verdicts import FAILED
 
 __all__ = ["execute", "results_path"]
 
 Progress = Callable[[str, int, int, int], None]
 """Told the stage, how many of how many configs are done, and unexpected results so far."""
-
-SHRINK_BUDGET = 60
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a disk that the user can mend."""
@@ -53,7 +49,7 @@ def execute(
     resume: bool = False,
     reproducing: float = 0.0,
 ) -> Outcome:
-    """Judge corpus and drawn configs with all backends of the session; shrink what failed.
+    """Judge corpus and drawn configs with all backends of the session.
 
     Differences never stop it. Ctrl-C (KeyboardInterrupt) ends it with what is there.
 
@@ -152,13 +148,8 @@ class _Run:
         self.unexpected = len(self.outcome.unexpected)
 
     def all(self, stages: Sequence[_Stage]) -> None:
-        """All stages, then the shrunk configs, which depend on what the drawn ones showed."""
         for stage in stages:
             self._stage(stage)
-        examples, seed = (self.outcome.header["parameters"][name] for name in ("examples", "seed"))
-        for config, backend in _shrunk(self.session, self.outcome, examples, seed, self._progress):
-            if (config.id, backend) not in self.judged:
-                self._judge(config, "shrunk", True, [backend])
         self.journal.finish(self.outcome.results)
 
     def _stage(self, stage: _Stage) -> None:
@@ -229,34 +220,3 @@ def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> 
 def _repeats(stage: str, config: Config) -> bool:
     """A second call of every corpus config, and of an eighth of the drawn ones."""
     return stage == "corpus" or config.seed % 8 == 0
-
-
-def _shrunk(
-    session: Session,
-    outcome: Outcome,
-    examples: int,
-    seed: int,
-    progress: Callable[[str, int, int], None],
-) -> list[tuple[Config, str]]:
-    """For every finding that drawn configs showed: the smallest config found to show it."""
-    sampled = {r.about.name for r in session.runners.values() if r.about.sampled}
-    drawn = [r for r in outcome.results if r.origin == "drawn" and r.backend not in sampled]
-    judged = {result.config_id for result in drawn}
-    # The pinned corpus shows every call at sizes that are small already.
-    found = [finding for finding in find(drawn) if not finding.key[3]]
-    smallest: dict[tuple[str, str], tuple[Config, str]] = {}
-    for count, finding in enumerate(found):
-        progress("shrinking", count, len(found))
-
-        def shows(config: Config, key: Key = finding.key) -> bool:
-            results = session.judge(config, only=[key[0]])
-            return any(r.verdict in FAILED and key_of(r) == key for r in results)
-
-        showing = {r.config_id for r in drawn if r.verdict in FAILED and key_of(r) == finding.key}
-        config = shrink_config(
-            configs(), examples, seed, showing, judged, shows, budget=SHRINK_BUDGET
-        )
-        if config is not None and config.id not in judged:
-            smallest[config.id, finding.backend] = (config, finding.backend)
-    progress("shrinking", len(found), len(found))
-    return list(smallest.values())

@@ -28,7 +28,7 @@ from harness.exhibits import load_exhibits, make_exhibits, store_exhibits
 from harness.expectations import BASELINE, expectations_of, read_baseline
 from harness.journal import Recorded, has_header, read_run
 from harness.judge import Session
-from harness.minimise import BUDGET
+from harness.minimise.reproduce import BUDGET
 from harness.outcome import Outcome, outcome_of
 from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
@@ -245,7 +245,7 @@ def execute_told(
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total, unexpected="")
                 if not console.is_terminal and total:
-                    unit = "config" if stage not in ("shrinking", "reproducing") else "finding"
+                    unit = "config" if stage != "reproducing" else "finding"
                     console.print(f"{stage}: {plural(total, unit)} ...", highlight=False)
             said = f"[red]{unexpected} unexpected" if unexpected else ""
             bar.update(tasks[stage], completed=done, unexpected=said)

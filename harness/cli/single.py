@@ -20,7 +20,7 @@ from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of, read_baseline
 from harness.findings import find
-from harness.minimise import reproduce as reproduce_findings
+from harness.minimise.reproduce import reproduce as reproduce_findings
 from harness.report.console import print_replay
 from harness.runners import Limits
 
@@ -58,10 +58,11 @@ def reproduce(config_id: str, backends: tuple[str, ...], limits: Limits | None) 
     with session_of(backends, limits) as session:
         expected = expectations_of(describe(session.runners))
         findings = find(expected.join(session.judge(config)))
-        for made in reproduce_findings(session, expected, findings):
-            missing += made.reproducer is None
-            said = made.reproducer.script if made.reproducer else f"# none: {made.why_not}\n"
-            console.print(f"# {made.finding.slug}\n{said}", markup=False, soft_wrap=True)
+        for attempt in reproduce_findings(session, expected, findings):
+            made = attempt.reproducer
+            missing += made is None
+            text = f"# none: {attempt.reason}\n" if made is None else made.script
+            console.print(f"# {attempt.finding.slug}\n{text}", markup=False, soft_wrap=True)
             any_made = True
     if not any_made:
         console_for(stderr=True).print(

@@ -1,40 +1,67 @@
-"""The arrays of a case by name, and a case with other arrays."""
+"""The arrays of a case by name, and cases derived from a case."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+
+from harness.axes import axes_of
 from harness.case import Case
+from harness.config import Config
+from harness.data import NUMPY_DTYPES
+from harness.results import Place
 from reference.arrays import Array
 
-__all__ = ["AGAIN", "H_N", "OUTPUT", "arrays_of", "with_arrays"]
-
-OUTPUT, H_N, AGAIN = "cotangent of output", "cotangent of h_n", "x of the second call"
+__all__ = ["arrays_of", "derived", "index_of"]
 
 
 def arrays_of(case: Case) -> dict[str, Array]:
-    """Everything that holds numbers: x, h_0, parameters, cotangents, x of a second call."""
-    found: dict[str, Array] = {"x": case.x}
-    if case.h_0 is not None:
-        found["h_0"] = case.h_0
-    found |= case.weights
-    if case.given_cotangents is not None:
-        found[OUTPUT], found[H_N] = case.given_cotangents
-    if case.again is not None:
-        found[AGAIN] = case.again
-    return found
+    """Everything that holds numbers: inputs, parameters, cotangents, x of a second call.
+
+    Lengths are no numbers. A cotangent has the name of its output.
+    """
+    inputs = {name: array for name, array in case.inputs.items() if name != "lengths"}
+    second = {} if case.second_x is None else {"second_x": case.second_x}
+    return {**inputs, **case.weights, **case.given_cotangents, **second}
 
 
-def with_arrays(case: Case, arrays: Mapping[str, Array]) -> Case:
-    """The case with some of its arrays replaced, of the same shapes."""
-    every = {**arrays_of(case), **arrays}
-    return dataclasses.replace(
-        case,
-        x=every["x"],
-        h_0=every.get("h_0"),
-        weights={name: every[name] for name in case.weights},
-        given_cotangents=None if case.given_cotangents is None else (every[OUTPUT], every[H_N]),
-        again=every.get(AGAIN),
-        twins=None,
+def derived(case: Case, arrays: Mapping[str, Array] | None = None, **changes: Any) -> Case:
+    """The case of a changed config, with some arrays replaced.
+
+    Arrays that the changed config has no place for are left out, and all are in its dtype.
+
+    Raises:
+        ConfigError: there is no such config.
+    """
+    config = case.config.replace(**changes) if changes else case.config
+    every = {**case.inputs, **arrays_of(case), **(arrays or {})}
+    if config.dtype != case.config.dtype:
+        dtype = NUMPY_DTYPES[config.dtype]
+        with np.errstate(all="ignore"):
+            every = {n: a if n == "lengths" else a.astype(dtype) for n, a in every.items()}
+    wanted = ["x", *(f"{state}_0" for state in config.cell.states if config.states)]
+    if config.lengths != "nolengths":
+        wanted.append("lengths")
+    return Case(
+        config,
+        weights={name: every[name] for name in config.parameter_shapes()},
+        inputs={name: every[name] for name in wanted},
+        given_cotangents={name: every[name] for name in case.given_cotangents},
+        second_x=every.get("second_x"),
     )
+
+
+def index_of(config: Config, name: str, place: Place) -> tuple[int, ...]:
+    """The index of a place in an array of this name; `harness.evidence.locate` the other way."""
+    side, unit = int(place.direction == "reverse"), place.unit or 0
+    at = {
+        "steps": place.step or 0,
+        "rows": place.batch or 0,
+        "features": unit,
+        "units": unit,
+        "outputs": side * config.hidden_size + unit,
+        "stack": (place.layer or 0) * config.directions + side,
+    }
+    return tuple(at[axis] for axis in axes_of(config, name))

@@ -17,34 +17,34 @@ T = TypeVar("T")
 
 def ddmin(
     items: Sequence[T],
-    holds: Callable[[list[T]], bool],
-    late: Callable[[], bool] = lambda: False,
+    fails: Callable[[list[T]], bool],
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> list[T]:
-    """A sublist that holds and is 1-minimal: without any one of its items it does not hold.
+    """A sublist that fails and is 1-minimal: without any one of its items it does not fail.
 
     Args:
-        items: a list that holds; not asked again.
-        holds: asked of sublists, in their order; must give the same answer each time.
-        late: whether to end with what is there; asked before each sublist is made.
+        items: a list that fails; it is not tested itself.
+        fails: tests sublists, in their order; must give the same answer each time.
+        out_of_time: whether to end with what is there; asked before each sublist is made.
     """
     kept = list(items)
-    if kept and not late() and holds([]):
+    if kept and not out_of_time() and fails([]):
         return []
     parts = 2
     while len(kept) > 1:
         chunks = _split(kept, parts)
-        smaller = next((chunk for chunk in chunks if not late() and holds(chunk)), None)
+        smaller = next((chunk for chunk in chunks if not out_of_time() and fails(chunk)), None)
         if smaller is not None:
             kept, parts = smaller, 2
             continue
-        if late():
+        if out_of_time():
             break
-        others = (
+        complements = (
             [one for chunk in (*chunks[:k], *chunks[k + 1 :]) for one in chunk]
             for k in range(len(chunks) if parts > 2 else 0)
-            if not late()
+            if not out_of_time()
         )
-        smaller = next((rest for rest in others if holds(rest)), None)
+        smaller = next((rest for rest in complements if fails(rest)), None)
         if smaller is not None:
             kept, parts = smaller, max(parts - 1, 2)
         elif parts < len(kept):

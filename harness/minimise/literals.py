@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.case import NUMPY_DTYPES
+from harness.data import NUMPY_DTYPES
 from harness.minimise.numbers import is_uniform
 from reference.arrays import Array
 

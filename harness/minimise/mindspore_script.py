@@ -1,4 +1,4 @@
-"""mindspore.nn.RNN in scripts, eager and in graph mode."""
+"""mindspore's layers in scripts, eager and in graph mode."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 from harness.case import Case
 from harness.config import Config
-from harness.minimise.dialect import FLOATS, Dialect, options, sizes
+from harness.minimise.forms import FLOATS, ScriptForm, constructor, output_of
 
 __all__ = ["form"]
 
 _EAGER, _GRAPH = ((f"ms.set_context(mode=ms.{mode})",) for mode in ("PYNATIVE_MODE", "GRAPH_MODE"))
 
 
-def form(variant: str) -> Dialect:
+def form(variant: str) -> ScriptForm:
     """In the execution mode of this variant."""
     graph = variant == "graph"
-    return Dialect(
+    return ScriptForm(
         module="mindspore as ms",
         mode=_GRAPH if graph else _EAGER,
         other_mode=_EAGER if graph else _GRAPH,
@@ -24,23 +24,20 @@ def form(variant: str) -> Dialect:
         layer=_layer,
         tensor="ms.Tensor({})",
         to_array="{}.asnumpy()",
-        calling=_call,
+        output=_output,
         gradient=_gradient,
     )
 
 
 def _layer(config: Config) -> str:
-    named = options(config, "has_bias")
-    if config.dtype != "fp32":
-        named.append(f"dtype=ms.{FLOATS[config.dtype]}")
-    return f"ms.nn.RNN({', '.join([*sizes(config), *named])})"
+    more = () if config.dtype == "fp32" else (f"dtype=ms.{FLOATS[config.dtype]}",)
+    return f"ms.nn.{constructor(config, *more, bias='has_bias')}"
 
 
-def _call(case: Case, x: str, state: str, number: int) -> str:
-    lengths = ""
+def _output(case: Case, x: str, states: str, name: str) -> str:
     if case.lengths is not None:
-        lengths = f"{state or ', None'}, ms.Tensor({case.lengths.tolist()})"
-    return f"rnn({x}{lengths or state})[{number}]"
+        states = f"{states or ', None'}, ms.Tensor({case.lengths.tolist()})"
+    return output_of(case.config, f"rnn({x}{states})", name)
 
 
 def _gradient(name: str, loss: str, x: str) -> Iterator[str]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.case import Case
-from harness.minimise.arrays import AGAIN, H_N, OUTPUT, arrays_of, with_arrays
+from harness.minimise.arrays import arrays_of, derived
 from harness.minimise.ddmin import ddmin
-from harness.minimise.question import Question
+from harness.minimise.failure import FailureTest
 from reference.arrays import Array
 
-__all__ = ["Spot", "filled", "is_uniform", "short_decimals", "simplified", "spots"]
+__all__ = ["Entry", "entries", "filled", "is_uniform", "short_decimals", "simplified"]
 
 ROUNDS = 3
 DIGITS = 9
@@ -25,7 +25,7 @@ DIGITS = 9
 
 
 @dataclass(frozen=True)
-class Spot:
+class Entry:
     """One number of a case: an element of an array, or all of one whose elements are equal."""
 
     name: str
@@ -41,34 +41,34 @@ def is_uniform(array: Array) -> bool:
     return array.size > 1 and bool(((array == first) | ((array != array) & (first != first))).all())
 
 
-def spots(case: Case) -> list[Spot]:
+def entries(case: Case) -> list[Entry]:
     """All numbers of a case that are not 0."""
     found = []
     for name, array in arrays_of(case).items():
         if is_uniform(array):
-            found += [Spot(name, None)] * bool(array.flat[0] != 0)
+            found += [Entry(name, None)] * bool(array.flat[0] != 0)
         else:
-            found += [Spot(name, int(k)) for k in np.flatnonzero(array.ravel() != 0)]
+            found += [Entry(name, int(k)) for k in np.flatnonzero(array.ravel() != 0)]
     return found
 
 
-def simplified(question: Question, case: Case) -> Case:
+def simplified(test: FailureTest, case: Case) -> Case:
     """The case with the simplest numbers that still show the finding."""
     for _ in range(ROUNDS):
         before = case
-        for change in (_filled, _joined, _zeros, _ones, _shorter):
-            case = change(question, case)
-        if case is before or question.late:
+        for change in (_filled, _equal_calls, _zeros, _ones, _shorter):
+            case = change(test, case)
+        if case is before or test.out_of_time:
             break
     return case
 
 
-def filled(question: Question, case: Case) -> Case:
+def filled(test: FailureTest, case: Case) -> Case:
     """Every array of one number at once, which large cases are not otherwise brought to."""
     for choose in (_leading, lambda _: 0.1, lambda _: 0.3, lambda _: 0.7):
         arrays = {n: np.full_like(a, choose(a)) for n, a in arrays_of(case).items()}
-        candidate = with_arrays(case, arrays)
-        if question.holds(candidate):
+        candidate = derived(case, arrays)
+        if test.fails(candidate):
             return candidate
     return case
 
@@ -79,9 +79,11 @@ def _leading(array: Array) -> float:
     return (*short_decimals(largest), 0.0)[0]
 
 
-def _filled(question: Question, case: Case) -> Case:
+def _filled(test: FailureTest, case: Case) -> Case:
     """Whole arrays of one number: cotangents of 1 (a plain sum) and 0, others of 0, 1, 0.1 ..."""
-    choices: dict[str, Sequence[float]] = {OUTPUT: (1, 0), H_N: (0, 1)}
+    choices: dict[str, Sequence[float]] = {
+        name: (1, 0) if name == "output" else (0, 1) for name in case.given_cotangents
+    }
     for name, array in arrays_of(case).items():
         if array.size == 1 and name not in choices:
             continue
@@ -91,26 +93,28 @@ def _filled(question: Question, case: Case) -> Case:
             whole = np.full_like(array, value)
             if (array == whole).all():
                 break
-            candidate = with_arrays(case, {name: whole})
-            if question.holds(candidate):
+            candidate = derived(case, {name: whole})
+            if test.fails(candidate):
                 case = candidate
                 break
     return case
 
 
-def _joined(question: Question, case: Case) -> Case:
-    """The second call with the x of the first, as far as that still shows it."""
-    if case.again is None:
+def _equal_calls(test: FailureTest, case: Case) -> Case:
+    """The second call with the x of the first, as far as that still fails."""
+    if case.second_x is None:
         return case
-    flat, first = case.again.ravel(), case.x.ravel()
-    differing = [int(k) for k in np.flatnonzero(flat.view(_bits(flat)) != first.view(_bits(flat)))]
+    second, first = case.second_x.ravel(), case.x.ravel()
+    differing = [
+        int(k) for k in np.flatnonzero(second.view(_bits(second)) != first.view(_bits(first)))
+    ]
 
     def made(kept: list[int]) -> Case:
         array = first.copy()
-        array[kept] = flat[kept]
-        return with_arrays(case, {AGAIN: array.reshape(case.x.shape)})
+        array[kept] = second[kept]
+        return derived(case, {"second_x": array.reshape(case.x.shape)})
 
-    kept = ddmin(differing, lambda kept: question.holds(made(kept)), lambda: question.late)
+    kept = ddmin(differing, lambda kept: test.fails(made(kept)), lambda: test.out_of_time)
     return case if len(kept) == len(differing) else made(kept)
 
 
@@ -118,53 +122,56 @@ def _bits(array: Array) -> str:
     return f"u{array.itemsize}"
 
 
-def _zeros(question: Question, case: Case) -> Case:
+def _zeros(test: FailureTest, case: Case) -> Case:
     """As many numbers as can be are 0."""
-    fixed = {OUTPUT, H_N} & {n for n, a in arrays_of(case).items() if (a == 1).all()}
-    if _is_its_activation(case):
-        fixed |= {"weight_ih_l0"}  # of a layer that computes act(x) the weights are simple enough
-    nonzero = [spot for spot in spots(case) if spot.name not in fixed]
-    return _without(question, case, nonzero, 0.0)
+    fixed = {name for name, array in case.given_cotangents.items() if (array == 1).all()}
+    if _passes_on(case):
+        fixed |= {*case.weights}  # they are simple enough
+    nonzero = [entry for entry in entries(case) if entry.name not in fixed]
+    return _without(test, case, nonzero, 0.0)
 
 
-def _is_its_activation(case: Case) -> bool:
-    """One unit that takes x as it is."""
-    weights = {name: array.ravel().tolist() for name, array in case.weights.items()}
-    return weights == {"weight_ih_l0": [1.0], "weight_hh_l0": [0.0]}
+def _passes_on(case: Case) -> bool:
+    """Whether the case's one layer has the parameters of one that passes on its input."""
+    config, passing = case.config, case.config.record.pass_through
+    if passing is None or config.num_layers * config.directions > 1:
+        return False
+    simple = {f"{name}_l0": array for name, array in passing(config).items()}
+    return all(np.array_equal(array, case.weights[name]) for name, array in simple.items())
 
 
-def _ones(question: Question, case: Case) -> Case:
+def _ones(test: FailureTest, case: Case) -> Case:
     """As many of the others as can be are 1."""
-    return _without(question, case, [s for s in spots(case) if s.of(case) != 1], 1.0)
+    return _without(test, case, [s for s in entries(case) if s.of(case) != 1], 1.0)
 
 
-def _without(question: Question, case: Case, given: list[Spot], value: float) -> Case:
+def _without(test: FailureTest, case: Case, given: list[Entry], value: float) -> Case:
     """Only those of the given numbers stay that must; the others become `value`."""
 
-    def made(kept: list[Spot]) -> Case:
+    def made(kept: list[Entry]) -> Case:
         stays = set(kept)
-        return _with(case, {spot: value for spot in given if spot not in stays})
+        return _with(case, {entry: value for entry in given if entry not in stays})
 
-    if question.late or not given:
+    if test.out_of_time or not given:
         return case
-    kept = ddmin(given, lambda kept: question.holds(made(kept)), lambda: question.late)
+    kept = ddmin(given, lambda kept: test.fails(made(kept)), lambda: test.out_of_time)
     return case if len(kept) == len(given) else made(kept)
 
 
-def _shorter(question: Question, case: Case) -> Case:
+def _shorter(test: FailureTest, case: Case) -> Case:
     """Each number that is left with as few digits as can be, and without a sign if it can."""
-    for spot in spots(case):
-        if question.late:
+    for entry in entries(case):
+        if test.out_of_time:
             break
-        value = spot.of(case)
+        value = entry.of(case)
         if not math.isfinite(value) or value == 1:
             continue
         for shorter in _decimals(value):
-            candidate = _with(case, {spot: shorter})
-            now = spot.of(candidate)
+            candidate = _with(case, {entry: shorter})
+            now = entry.of(candidate)
             if now == value:
                 break
-            if question.holds(candidate):
+            if test.fails(candidate):
                 case = candidate
                 break
     return case
@@ -190,9 +197,9 @@ def short_decimals(value: float, digits: int = 1) -> tuple[float, ...]:
     return tuple(float(f"{m:.{digits - 1}f}e{exponent}") for m in near if m != 0)
 
 
-def _with(case: Case, values: dict[Spot, float]) -> Case:
+def _with(case: Case, values: dict[Entry, float]) -> Case:
     arrays = {name: array.copy() for name, array in arrays_of(case).items()}
     with np.errstate(all="ignore"):
-        for spot, value in values.items():
-            arrays[spot.name].flat[slice(None) if spot.index is None else spot.index] = value
-    return with_arrays(case, arrays)
+        for entry, value in values.items():
+            arrays[entry.name].flat[slice(None) if entry.index is None else entry.index] = value
+    return derived(case, arrays)

@@ -14,20 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.axes import output_names
 from harness.case import Case
 from harness.checks import Need, Partner
-from harness.config import Config
-from harness.minimise.arrays import AGAIN, H_N, OUTPUT, arrays_of
-from harness.minimise.dialect import Dialect, dialect_of
-from harness.minimise.expected import by_equation, by_torch, call_of_torch, is_plain, peer_of_torch
+from harness.minimise.arrays import arrays_of, index_of
+from harness.minimise.expected import (
+    by_equation,
+    by_torch,
+    fits_a_line,
+    output_of_torch,
+    torch_in_float64,
+)
+from harness.minimise.failure import Failure
+from harness.minimise.forms import ScriptForm, form_of
 from harness.minimise.literals import literal, numbers_in, wrapped
 from harness.minimise.numbers import is_uniform
-from harness.minimise.question import Answer
-from harness.observe import Series, Steady
+from harness.observe import RepeatedCalls, Series
 from harness.results import Place, as_float
 from reference.arrays import Array
 
-__all__ = ["MOST_LINES", "MOST_NUMBERS", "Script", "index_of", "write_script"]
+__all__ = ["MOST_LINES", "MOST_NUMBERS", "Script", "write_script"]
 
 MOST_LINES = 15
 MOST_NUMBERS = 6
@@ -53,7 +59,7 @@ class _NotWritten(Exception):
 
 
 def write_script(
-    answer: Answer,
+    failure: Failure,
     backend: str,
     statement: str,
     versions: Mapping[str, str],
@@ -70,11 +76,11 @@ def write_script(
         rows: so many times the rows of the case, for what depends on the size of tensors.
         calls: so many calls before the one that counts, for what depends on what ran before.
     """
-    dialect = dialect_of(backend)
-    if dialect is None:
+    form = form_of(backend)
+    if form is None:
         return Script(refused=f"no script calls {backend}: it is no published framework")
     try:
-        body = list(_Writer(answer, dialect, rows, calls).lines())
+        body = list(_Writer(failure, form, rows, calls).lines())
     except _NotWritten as reason:
         return Script(refused=str(reason))
     used = [name for name in versions if re.search(rf"\b{name}\b", body[0])]
@@ -82,7 +88,7 @@ def write_script(
     room = min(MOST_COMMENTS, max(MOST_LINES - len(body), 1))
     comments = textwrap.wrap(f"{named}: {statement}", WIDTH - 2, max_lines=room, placeholder=" ...")
     text = "\n".join([*(f"# {line}" for line in comments), *body]) + "\n"
-    script = Script(text, _numbers(answer))
+    script = Script(text, _numbers(failure))
     if script.lines > MOST_LINES:
         return Script(refused=f"it takes {script.lines} lines")
     if script.numbers > MOST_NUMBERS:
@@ -90,12 +96,12 @@ def write_script(
     return script
 
 
-def _numbers(answer: Answer) -> int:
+def _numbers(failure: Failure) -> int:
     """Numbers that stand in the script; a plain sum is a cotangent of ones and has none."""
-    arrays = arrays_of(answer.case)
-    if answer.check.second_call is None:
-        arrays.pop(AGAIN, None)
-    plain = [n for n in (OUTPUT, H_N) if n in arrays and _is_sum(arrays[n])]
+    arrays = arrays_of(failure.case)
+    if failure.check.second_call is None:
+        arrays.pop("second_x", None)
+    plain = [name for name, array in failure.case.given_cotangents.items() if _is_sum(array)]
     return sum(numbers_in(array) for name, array in arrays.items() if name not in plain)
 
 
@@ -106,9 +112,9 @@ def _is_sum(cotangent: Array) -> bool:
 class _Writer:
     """The lines of one script."""
 
-    def __init__(self, answer: Answer, dialect: Dialect, rows: int, calls: int) -> None:
-        self.case, self.result, self.check = answer.case, answer.result, answer.check
-        self.answer, self.dialect, self.rows, self.calls = answer, dialect, rows, calls
+    def __init__(self, failure: Failure, form: ScriptForm, rows: int, calls: int) -> None:
+        self.case, self.result, self.check = failure.case, failure.result, failure.check
+        self.failure, self.form, self.rows, self.calls = failure, form, rows, calls
         config = self.case.config
         if config.dropout or config.layout != "timefirst":
             raise _NotWritten("dropout and other layouts are not written as scripts")
@@ -126,17 +132,17 @@ class _Writer:
             yield from self._against_the_equation()
 
     def _imports(self, *, torch: bool) -> str:
-        return "import " + ", ".join(self.dialect.imports(torch=torch))
+        return "import " + ", ".join(self.form.imports(torch=torch))
 
     def _given(self) -> Iterator[str]:
         """The arrays, the layer, its weights."""
         case = self.case
         yield from wrapped("x = ", self._repeated(case.x))
-        if case.h_0 is not None:
-            yield from wrapped("h_0 = ", self._repeated(case.h_0))
+        for state, array in case.initial.items():
+            yield from wrapped(f"{state}_0 = ", self._repeated(array))
         yield from _weights(case)
-        yield f"rnn = {self.dialect.layer(case.config)}"
-        yield from self.dialect.load
+        yield f"rnn = {self.form.layer(case.config)}"
+        yield from self.form.load
 
     def _repeated(self, array: Array) -> str:
         """The rows so many times, the shortest way to say it."""
@@ -145,115 +151,116 @@ class _Writer:
             return literal(every)
         return f"{literal(array)}.repeat({self.rows}, axis=1)"
 
-    def _call(self, number: int, x: str = "x") -> str:
-        return self.dialect.call(self.case, x, number)
+    def _call(self, name: str, x: str = "x") -> str:
+        return self.form.call(self.case, x, name)
 
     def _against_the_equation(self) -> Iterator[str]:
-        place = self._place("output", "h_n")
-        plain = is_plain(self.case)
-        yield self._imports(torch=not plain)
-        yield from self.dialect.mode
+        place = self._place_in_output()
+        name, equation = place.output, fits_a_line(self.case)
+        yield self._imports(torch=not equation)
+        yield from self.form.mode
         yield from self._given()
-        number = 0 if place.output == "output" else 1
         if self.calls:
-            yield f"for _ in range({self.calls}): {self._call(number)}"
-        yield f"actual = {self._call(number)}"
-        yield from by_equation(self.case, self.rows) if plain else by_torch(self.case, number)
-        index = _subscript(index_of(self.case.config, place))
-        last = "[-1:]" if plain and number else ""
-        yield f'print("actual  ", {self.dialect.array("actual", self.case.config)}{index})'
+            yield f"for _ in range({self.calls}): {self._call(name)}"
+        yield f"actual = {self._call(name)}"
+        yield from by_equation(self.case, self.rows) if equation else by_torch(self.case, name)
+        index = _subscript(index_of(self.case.config, name, place))
+        last = "[-1:]" if equation and name != "output" else ""
+        yield f'print("actual  ", {self.form.array("actual", self.case.config)}{index})'
         yield f'print("expected", expected{last}{index})'
 
     def _two_calls(self) -> Iterator[str]:
-        place = self._place("output", "h_n")
+        place = self._place_in_output()
         series = self._series()
         threads = series.threads if series else None
-        if threads is not None and self.dialect.threads is None:
+        if threads is not None and self.form.threads is None:
             raise _NotWritten("its number of threads is not set in scripts")
         if series and series.own_thread:
             raise _NotWritten("calls from other threads are not written as scripts")
         yield self._imports(torch=False)
-        yield from self.dialect.mode
+        yield from self.form.mode
         yield from self._given()
-        other = self.case.again
+        other = self.case.second_x
         if other is not None:
             yield from wrapped("other = ", literal(other))
-        number = 0 if place.output == "output" else 1
-        yield f"expected = {self._call(number)}  # the first call"
-        if threads is not None and self.dialect.threads:
-            yield self.dialect.threads.format(threads)
-        said = self.check.second_call.value if self.check.second_call else ""
-        yield f"actual = {self._call(number, 'x' if other is None else 'other')}  # {said}"
+        yield f"expected = {self._call(place.output)}  # the first call"
+        if threads is not None and self.form.threads:
+            yield self.form.threads.format(threads)
+        comment = self.check.second_call.value if self.check.second_call else ""
+        yield f"actual = {self._call(place.output, 'x' if other is None else 'other')}  # {comment}"
         yield from self._printed(place)
 
     def _series(self) -> Series | None:
         """The identical calls of which the result is about one; None where there was one call."""
-        facts = self.answer.observation.facts
-        every = facts.series if isinstance(facts, Steady) else ()
+        details = self.failure.observation.details
+        every = details.series if isinstance(details, RepeatedCalls) else ()
         return next((one for one in every if one.title == self.result.part), None)
 
     def _two_modes(self) -> Iterator[str]:
-        place = self._place("output", "h_n")
-        number = 0 if place.output == "output" else 1
+        place = self._place_in_output()
         yield self._imports(torch=False)
         yield from self._given()
-        yield from self.dialect.mode
-        yield f"actual = {self._call(number)}"
-        yield from self.dialect.other_mode
-        yield f"expected = {self._call(number)}"
+        yield from self.form.mode
+        yield f"actual = {self._call(place.output)}"
+        yield from self.form.other_mode
+        yield f"expected = {self._call(place.output)}"
         yield from self._printed(place)
 
     def _printed(self, place: Place) -> Iterator[str]:
-        index = _subscript(index_of(self.case.config, place))
+        index = _subscript(index_of(self.case.config, place.output, place))
         for name in ("actual", "expected"):
-            yield f'print("{name:8}", {self.dialect.array(name, self.case.config)}{index})'
+            yield f'print("{name:8}", {self.form.array(name, self.case.config)}{index})'
 
     def _gradient(self) -> Iterator[str]:
-        place = self._place()
+        case, place = self.case, self._place()
         name = place.output.removeprefix("gradient of ")
-        if name == "h_0":
-            raise _NotWritten("gradients of h_0 are not written as scripts")
-        number, cotangent = self._cotangents()
+        if name != "x" and name not in case.weights:
+            raise _NotWritten("gradients of initial states are not written as scripts")
+        output, cotangent = self._cotangents()
         plain = _is_sum(cotangent)
+        if output == "output" and not plain and case.lengths is not None:
+            raise _NotWritten("cotangents of padded outputs are not written as scripts")
         yield self._imports(torch=True)
-        yield from self.dialect.mode
+        yield from self.form.mode
         yield from self._given()
         if not plain:
             yield from wrapped("c = ", literal(cotangent))
-        call = self.dialect.call(self.case, "v", number)
-        own = call if plain else f"({call} * {self.dialect.given('c', self.case.config)})"
-        yield from self.dialect.gradient(
-            name, f"{own}.sum()", self.dialect.given("x", self.case.config)
-        )
+        own = self._call(output, "v")
+        own = own if plain else f"({own} * {self.form.given('c', case.config)})"
+        yield from self.form.gradient(name, f"{own}.sum()", self.form.given("x", case.config))
         leaf = name == "x"
-        yield from peer_of_torch(self.case, leaf=leaf)
-        if number == 0 and not plain and self.case.lengths is not None:
-            raise _NotWritten("cotangents of padded outputs are not written as scripts")
-        theirs = f"{call_of_torch(self.case, leaf=leaf)}[{number}]"
-        if self.case.lengths is not None and self.case.config.batch > 1 and number == 0:
+        yield from torch_in_float64(case, leaf=leaf)
+        theirs = output_of_torch(case, output, leaf=leaf)
+        if case.lengths is not None and case.config.batch > 1 and output == "output":
             theirs += ".data"
         theirs = theirs if plain else f"({theirs} * torch.tensor(c))"
         yield f"{theirs}.sum().backward()"
-        index = _gradient_index(self.answer, name, place)
+        index = _subscript(_gradient_index(self.failure, name, place))
         of = "v" if leaf else f"peer.{name}"
-        found = f"{self.dialect.array('actual', self.case.config)}{index}"
+        found = f"{self.form.array('actual', case.config)}{index}"
         yield f'print("actual  ", {found}, "\\nexpected", {of}.grad.numpy(){index})'
 
-    def _cotangents(self) -> tuple[int, Array]:
-        """Of output (0) or of h_n (1): the one that is not 0 throughout."""
+    def _cotangents(self) -> tuple[str, Array]:
+        """The only cotangent that is not 0 throughout, and its output's name."""
         given = self.case.given_cotangents
-        assert given is not None
-        asked = [(number, array) for number, array in enumerate(given) if array.any()]
+        asked = [name for name, array in given.items() if array.any()]
         if len(asked) > 1:
-            raise _NotWritten("it takes cotangents of output and of h_n")
-        return asked[0] if asked else (0, given[0])
+            raise _NotWritten(f"it takes cotangents of {' and '.join(asked)}")
+        name = asked[0] if asked else "output"
+        return name, given[name]
 
-    def _place(self, *outputs: str) -> Place:
+    def _place_in_output(self) -> Place:
+        """Where an output is furthest off."""
+        place = self._place()
+        if place.output not in output_names(self.case.config):
+            raise _NotWritten(f"{place.output} is not seen from outside a layer")
+        return place
+
+    def _place(self) -> Place:
         """Where the failure is furthest off, if a script can print it."""
         place = self.result.worst
-        if place is None or place.actual is None or (outputs and place.output not in outputs):
-            what = "nothing" if place is None else place.output
-            raise _NotWritten(f"{what} is not seen from outside a layer")
+        if place is None or place.actual is None:
+            raise _NotWritten("its numbers are not seen from outside a layer")
         return place
 
 
@@ -268,29 +275,21 @@ def _weights(case: Case) -> Iterator[str]:
     yield f"     {', '.join(entries[half:])}}}"
 
 
-def index_of(config: Config, place: Place) -> tuple[int, int, int]:
-    """Where a place is in output (T, B, D * H), or in h_n (L * D, B, H)."""
-    direction, row, unit = int(place.direction == "reverse"), place.batch or 0, place.unit or 0
-    if place.output == "output":
-        return place.step or 0, row, direction * config.hidden_size + unit
-    return (place.layer or 0) * config.directions + direction, row, unit
+def _subscript(index: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, index))}]"
 
 
-def _subscript(at: tuple[int | None, ...]) -> str:
-    return f"[{', '.join(str(k or 0) for k in at)}]"
-
-
-def _gradient_index(answer: Answer, name: str, place: Place) -> str:
+def _gradient_index(failure: Failure, name: str, place: Place) -> tuple[int, ...]:
     """A result names the row of a parameter only: its column is where that value stands."""
     if name == "x":
-        return _subscript((place.step, place.batch, place.unit))
-    derivatives = answer.observation.derivatives
+        return index_of(failure.case.config, name, place)
+    derivatives = failure.observation.derivatives
     assert derivatives is not None
     row, actual = place.unit or 0, as_float(place.actual)
     if derivatives.clean[name].ndim == 1:
-        return _subscript((row,))
+        return (row,)
     same = [  # with zeros in the padding, or with the case's own: whichever was judged
         (array[row] == actual) | (np.isnan(array[row]) & np.isnan(actual))
         for array in (derivatives.clean[name], derivatives.found[name])
     ]
-    return _subscript((row, int(np.argmax(same[0] if same[0].any() else same[1]))))
+    return row, int(np.argmax(same[0] if same[0].any() else same[1]))

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
+from harness.axes import take
 from harness.case import Case
 from harness.config import ConfigError
+from harness.minimise.arrays import arrays_of, derived
 from harness.observe import Observation
-from reference.arrays import Array
+from reference import Cell
+from reference.arrays import Array, Float64Array
 
-__all__ = ["activation_alone", "first_layers", "from_own_state", "last_layers", "one_direction"]
+__all__ = [
+    "activation_alone",
+    "first_layers",
+    "from_own_state",
+    "is_activation_of_sum",
+    "last_layers",
+    "one_direction",
+]
+
+
+def is_activation_of_sum(cell: Cell) -> bool:
+    """Whether a step is one activation of one sum of products and biases."""
+    return cell.gates == ("",) and len(cell.activations) == len(cell.states) == 1
 
 
 def first_layers(case: Case, layers: int) -> Case:
     """The stack without what lies above."""
-    config = dataclasses.replace(case.config, num_layers=layers)
-    rows = layers * config.directions
-    return dataclasses.replace(
-        case,
-        config=config,
-        weights={name: case.weights[name] for name in config.options.parameter_shapes()},
-        h_0=None if case.h_0 is None else case.h_0[:rows],
-        given_cotangents=_cotangents(case, slice(rows)),
-        again=None if case.again is None else case.again,
-    )
+    kept = range(layers * case.config.directions)
+    return derived(case, _taken(case, stack=kept), num_layers=layers)
 
 
 def last_layers(case: Case, below: int, observation: Observation) -> Case:
@@ -35,25 +43,20 @@ def last_layers(case: Case, below: int, observation: Observation) -> Case:
     Raises:
         ConfigError: they were not seen.
     """
+    config = case.config
     if len(observation.hidden) < below:
         raise ConfigError("hidden layers were not seen")
-    left = case.config.num_layers - below
-    size = case.config.directions * case.config.hidden_size
-    config = dataclasses.replace(case.config, num_layers=left, input_size=size)
+    left, width = config.num_layers - below, config.directions * config.hidden_size
+    names = config.replace(num_layers=left, input_size=width).parameter_shapes()
 
     def above(name: str) -> str:
-        return re.sub(r"_l(\d)", lambda found: f"_l{int(found[1]) + below}", name)
+        return re.sub(r"_l(\d+)", lambda found: f"_l{int(found[1]) + below}", name)
 
-    rows = below * config.directions
-    return dataclasses.replace(
-        case,
-        config=config,
-        x=observation.hidden[below - 1].output,
-        weights={n: case.weights[above(n)] for n in config.options.parameter_shapes()},
-        h_0=None if case.h_0 is None else case.h_0[rows:],
-        given_cotangents=_cotangents(case, slice(rows, None)),
-        again=None,
-    )
+    rows = range(below * config.directions, config.num_layers * config.directions)
+    arrays = _taken(case, stack=rows) | {name: case.weights[above(name)] for name in names}
+    arrays["x"] = observation.hidden[below - 1]["output"]
+    once = dataclasses.replace(case, second_x=None)
+    return derived(once, arrays, num_layers=left, input_size=width)
 
 
 def one_direction(case: Case, *, reverse: bool) -> Case:
@@ -62,89 +65,77 @@ def one_direction(case: Case, *, reverse: bool) -> Case:
     Raises:
         ConfigError: with lengths, each row has an end of its own.
     """
+    config = case.config
     if reverse and case.lengths is not None:
         raise ConfigError("the reverse direction begins at each row's own end")
-    config = dataclasses.replace(case.config, bidirectional=False)
-    size = config.hidden_size
-    own = slice(size, 2 * size) if reverse else slice(size)
-    order = slice(None, None, -1 if reverse else 1)
-    weights: dict[str, Array] = {}
-    for name in config.options.parameter_shapes():
-        array = case.weights[name + "_reverse" * reverse]
-        deep = name.startswith("weight_ih") and not name.startswith("weight_ih_l0")
-        weights[name] = array[:, own] if deep else array
-    given = case.given_cotangents
-    return dataclasses.replace(
-        case,
-        config=config,
-        x=np.ascontiguousarray(case.x[order]),
-        weights=weights,
-        h_0=None if case.h_0 is None else case.h_0[int(reverse) :: 2],
-        given_cotangents=None
-        if given is None
-        else (given[0][order][..., own], given[1][int(reverse) :: 2]),
-        again=None if case.again is None else case.again[order],
-    )
+    hidden, side = config.hidden_size, int(reverse)
+    own, steps = range(side * hidden, (side + 1) * hidden), range(config.steps)
+    stack = range(side, 2 * config.num_layers, 2)
+    order = steps[::-1] if reverse else steps
+    arrays = _taken(case, stack=stack, outputs=own, inputs=own, steps=order)
+    names = config.replace(bidirectional=False).parameter_shapes()
+    arrays |= {name: arrays[f"{name}_reverse"] for name in names if reverse}
+    return derived(case, arrays, bidirectional=False)
 
 
 def from_own_state(case: Case, step: int, observation: Observation) -> Case:
     """The steps from this one on, from the state that the implementation had there.
 
     Raises:
-        ConfigError: states are not known there, or are not those of one direction of one layer.
+        ConfigError: not all states are known there, or the case is more than that.
     """
-    config = case.config
-    if config.num_layers > 1 or config.bidirectional or observation.forward is None:
-        raise ConfigError("one layer in one direction is needed")
-    if case.lengths is not None or case.given_cotangents is not None:
+    config, output = case.config, _own_states(case, observation)
+    if len(config.cell.states) > 1:
+        raise ConfigError("of several states the output shows one")
+    if case.lengths is not None or case.given_cotangents:
         raise ConfigError("lengths and cotangents belong to the whole sequence")
-    return dataclasses.replace(
-        case,
-        config=dataclasses.replace(config, steps=config.steps - step, h_0=True),
-        x=case.x[step:],
-        h_0=observation.forward.output[step - 1][None],
-        again=None if case.again is None else case.again[step:],
-    )
+    arrays = _taken(case, steps=range(step, config.steps))
+    arrays[f"{config.cell.states[0]}_0"] = output[step - 1][None]
+    return derived(case, arrays, steps=config.steps - step, states=True)
 
 
 def activation_alone(case: Case, observation: Observation) -> Case:
-    """The pre-activations as x, W_ih the identity, and nothing else: no state, no bias.
+    """The pre-activations as x, and a layer that computes nothing but its activation of them.
 
     Raises:
-        ConfigError: states are not known, are not those of one direction of one layer, or it is
-            this already.
+        ConfigError: there is no such case, or it is this already.
     """
-    config, forward = case.config, observation.forward
-    if config.num_layers > 1 or config.bidirectional or forward is None:
-        raise ConfigError("one layer in one direction is needed")
-    identity, nothing = np.eye(config.hidden_size), np.zeros((config.hidden_size,) * 2)
-    w_ih, w_hh = case.weights["weight_ih_l0"], case.weights["weight_hh_l0"]
-    if np.array_equal(w_ih, identity) and not w_hh.any():
+    config, passing = case.config, case.config.record.pass_through
+    if passing is None or not is_activation_of_sum(config.cell):
+        raise ConfigError("a step is more than an activation of a sum")
+    output = _own_states(case, observation)
+    first = case.start(config.cell.states[0], 0)[None]
+    before = np.concatenate([first, output[:-1]]).astype(np.float64)
+    alone = config.replace(input_size=config.hidden_size, bias=False, states=False)
+    weights: dict[str, Array] = {
+        f"{name}_l0": array.astype(case.x.dtype) for name, array in passing(alone).items()
+    }
+    if all(np.array_equal(array, case.weights[name]) for name, array in weights.items()):
         raise ConfigError("it is alone already")
-    start = np.zeros_like(forward.output[:1]) if case.h_0 is None else case.h_0
-    previous = np.concatenate([start, forward.output[:-1]]).astype(np.float64)
-    biases = sum(b.astype(np.float64) for n, b in case.weights.items() if n.startswith("bias"))
-
-    def a(x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            exact = x.astype(np.float64) @ w_ih.astype(np.float64).T
-            exact += previous @ w_hh.astype(np.float64).T + biases
-            stored: Array = exact.astype(x.dtype)
-        return stored
-
-    dtype = w_ih.dtype
-    return dataclasses.replace(
-        case,
-        config=dataclasses.replace(config, input_size=config.hidden_size, bias=False, h_0=False),
-        x=a(case.x),
-        h_0=None,
-        weights={"weight_ih_l0": identity.astype(dtype), "weight_hh_l0": nothing.astype(dtype)},
-        again=None if case.again is None else a(case.again),
-    )
+    inputs = {name: array for name, array in arrays_of(case).items() if name in ("x", "second_x")}
+    arrays = {**weights, **{name: _sums(case, x, before) for name, x in inputs.items()}}
+    return derived(case, arrays, input_size=config.hidden_size, bias=False, states=False)
 
 
-def _cotangents(case: Case, rows: slice) -> tuple[Array, Array] | None:
-    if case.given_cotangents is None:
-        return None
-    output, h_n = case.given_cotangents
-    return output, h_n[rows]
+def _sums(case: Case, x: Array, before: Float64Array) -> Array:
+    """The pre-activations of one layer in one direction, in the dtype of x."""
+    with np.errstate(all="ignore"):
+        found = np.zeros(1)
+        for parameter in case.config.cell.arrays(case.config.bias):
+            array = case.weights[f"{parameter.name}_l0"].astype(np.float64)
+            given = x.astype(np.float64) if "inputs" in parameter.axes else before
+            found = found + (array if parameter.is_bias else given @ array.T)
+        stored: Array = found.astype(x.dtype)
+    return stored
+
+
+def _own_states(case: Case, observation: Observation) -> Array:
+    """The implementation's states of one layer in one direction. Raises ConfigError if unknown."""
+    config = case.config
+    if config.num_layers > 1 or config.bidirectional or observation.outputs is None:
+        raise ConfigError("one layer in one direction is needed")
+    return observation.outputs["output"]
+
+
+def _taken(case: Case, **places: Sequence[int]) -> dict[str, Array]:
+    return take(case.config, arrays_of(case), places)

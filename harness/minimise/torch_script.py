@@ -1,4 +1,4 @@
-"""torch.nn.RNN in scripts."""
+"""torch's layers in scripts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from harness.case import Case
 from harness.config import Config
-from harness.minimise.dialect import FLOATS, Dialect, options, sizes
+from harness.minimise.forms import FLOATS, ScriptForm, constructor, output_of
 
 __all__ = ["form", "packed", "padded", "torch_layer"]
 
 
-def form(variant: str) -> Dialect | None:
+def form(variant: str) -> ScriptForm | None:
     """On the CPU; there is none for other devices."""
     if variant:
         return None
-    return Dialect(
+    return ScriptForm(
         module="torch",
         mode=(),
         other_mode=(),
@@ -23,25 +23,23 @@ def form(variant: str) -> Dialect | None:
         layer=torch_layer,
         tensor="torch.tensor({})",
         to_array="{}.detach().numpy()",
-        calling=_call,
+        output=_output,
         gradient=_gradient,
         threads="torch.set_num_threads({})",
-        narrowed="{}.bfloat16()",
-        widened="{}.float()",
+        to_bfloat16="{}.bfloat16()",
+        from_bfloat16="{}.float()",
     )
 
 
 def torch_layer(config: Config, *, double: bool = False) -> str:
     """The constructor's call; in float64 where it is what others are compared with."""
-    named = options(config, "bias")
     dtype = "fp64" if double else config.dtype
-    if dtype != "fp32":
-        named.append(f"dtype=torch.{FLOATS[dtype]}")
-    return f"torch.nn.RNN({', '.join([*sizes(config), *named])})"
+    more = () if dtype == "fp32" else (f"dtype=torch.{FLOATS[dtype]}",)
+    return f"torch.nn.{constructor(config, *more)}"
 
 
 def packed(x: str, lengths: list[int]) -> str:
-    """torch's way to say lengths."""
+    """How torch takes lengths."""
     return f"torch.nn.utils.rnn.pack_padded_sequence({x}, {lengths}, enforce_sorted=False)"
 
 
@@ -50,11 +48,12 @@ def padded(output: str, steps: int) -> str:
     return f"torch.nn.utils.rnn.pad_packed_sequence({output}, total_length={steps})[0]"
 
 
-def _call(case: Case, x: str, state: str, number: int) -> str:
+def _output(case: Case, x: str, states: str, name: str) -> str:
     if case.lengths is None:
-        return f"rnn({x}{state})[{number}]"
-    call = f"rnn({packed(x, case.lengths.tolist())}{state})[{number}]"
-    return padded(call, case.config.steps) if number == 0 else call
+        return output_of(case.config, f"rnn({x}{states})", name)
+    call = f"rnn({packed(x, case.lengths.tolist())}{states})"
+    output = output_of(case.config, call, name)
+    return padded(output, case.config.steps) if name == "output" else output
 
 
 def _gradient(name: str, loss: str, x: str) -> Iterator[str]:

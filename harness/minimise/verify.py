@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.case import NUMPY_DTYPES
 from harness.checks import Partner
 from harness.config import Config
-from harness.minimise.question import Answer
-from harness.minimise.script import index_of
+from harness.data import NUMPY_DTYPES
+from harness.minimise.arrays import index_of
+from harness.minimise.failure import Failure
 from harness.results import Result, as_float
 
-__all__ = ["printed_by", "shown_by"]
+__all__ = ["confirms", "run_script"]
 
 SECONDS = 60.0
 
 
-def printed_by(text: str, seconds: float = SECONDS) -> str | None:
+def run_script(text: str, seconds: float = SECONDS) -> str | None:
     """What a script prints, run as a user runs it; None if it fails or takes too long.
 
     None of our files, and nothing of our environment that Python reads, is there.
@@ -47,15 +47,15 @@ def printed_by(text: str, seconds: float = SECONDS) -> str | None:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
-def shown_by(printed: str, answer: Answer) -> bool:
-    """Whether what a script printed is the difference that an answer shows.
+def confirms(printed: str, failure: Failure) -> bool:
+    """Whether what a script printed is the difference of a failure.
 
     `actual` must lie beyond the derived bound of what the check expected (or have another sign, or
     other bits), and beyond that of the printed `expected`, which must be what the oracle says, a
     hundred times closer than the two are apart.
     """
-    result = answer.result
-    two_calls = answer.check.second_call is not None
+    result = failure.result
+    two_calls = failure.check.second_call is not None
     found = _numbers(printed, result, two_calls=two_calls)
     if found is None or result.worst is None:
         return False
@@ -63,7 +63,7 @@ def shown_by(printed: str, answer: Answer) -> bool:
     if two_calls:
         return not _same(actual, expected, near=0.0)
     wanted, bound = as_float(result.worst.expected), as_float(result.worst.bound)
-    exact = _exact(answer, wanted)
+    exact = _exact(failure, wanted)
     if not _same(expected, exact, near=0.01 * abs(as_float(result.worst.actual) - exact)):
         return False
     if result.requirement == "gradient-signs":
@@ -71,13 +71,13 @@ def shown_by(printed: str, answer: Answer) -> bool:
     return not (_same(actual, wanted, near=bound) or _same(actual, expected, near=bound))
 
 
-def _exact(answer: Answer, otherwise: float) -> float:
+def _exact(failure: Failure, otherwise: float) -> float:
     """What the oracle has at the place in question; of what else than its outputs, `otherwise`."""
-    place, oracle = answer.result.worst, answer.oracle.exact
-    of_modes = answer.check.partner is Partner.MODE
-    if place is None or place.output not in ("output", "h_n") or of_modes:
+    place, exact = failure.result.worst, failure.oracle.exact
+    of_modes = failure.check.partner is Partner.MODE
+    if place is None or place.output not in exact or of_modes:
         return otherwise
-    return float(getattr(oracle, place.output)[index_of(answer.case.config, place)])
+    return float(exact[place.output][index_of(failure.case.config, place.output, place)])
 
 
 def _same(one: float, other: float, near: float) -> bool:

@@ -82,7 +82,7 @@ def _percent(share: float) -> str:
 
 
 def tally(results: Sequence[Judged]) -> str:
-    """'636 configs (333 corpus, 300 drawn, 3 shrunk; judged: 521 torch, 460 mindspore)'."""
+    """'636 configs (333 corpus, 303 drawn; judged: 521 torch, 460 mindspore)'."""
     origins: dict[str, set[str]] = {}
     judged: dict[str, set[str]] = {}
     for result in results:

@@ -1,4 +1,4 @@
-"""Is the same finding still there? Asked of a case, judged by the check itself with its bound."""
+"""Does a case still fail in the same way? Judged by the check itself, with its bound."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from harness.oracle import Oracle
 from harness.results import as_float, from_comparison
 from harness.verdicts import Verdict
 
-__all__ = ["Answer", "Question"]
+__all__ = ["Failure", "FailureTest"]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A case that shows the finding: the check, its result that does, what the backend gave."""
+class Failure:
+    """A case that fails: the check, its failing result, what the backend gave, the oracle."""
 
     check: Check
     case: Case
@@ -36,31 +36,31 @@ class Answer:
 
 
 @dataclass
-class Question:
-    """Whether a case shows a finding: the same backend, check, cause and known difference.
+class FailureTest:
+    """Tests whether a case shows a finding: the same backend, check, cause and known difference.
 
-    `until` is when it stops asking (`time.monotonic`): every later answer is no. `asked` counts
-    calls of the backend.
+    After `deadline` (`time.monotonic`) no case fails that was not tested before. `calls` counts
+    how often the backend was asked.
     """
 
     session: Session
     expected: Expectations
     key: Key
     known: str | None
-    until: float = float("inf")
-    asked: int = 0
-    _seen: dict[bytes, Answer | None] = field(default_factory=dict)
+    deadline: float = float("inf")
+    calls: int = 0
+    _tested: dict[bytes, Failure | None] = field(default_factory=dict)
 
     @classmethod
-    def about(
+    def of(
         cls,
         session: Session,
         expected: Expectations,
         finding: Finding,
-        until: float = float("inf"),
-    ) -> Question:
+        deadline: float = float("inf"),
+    ) -> FailureTest:
         known = None if finding.unexpected else next(iter(finding.known), None)
-        return cls(session, expected, finding.key, known, until)
+        return cls(session, expected, finding.key, known, deadline)
 
     @property
     def check(self) -> Check:
@@ -71,45 +71,41 @@ class Question:
         return found
 
     @property
-    def late(self) -> bool:
-        return time.monotonic() > self.until
+    def out_of_time(self) -> bool:
+        return time.monotonic() > self.deadline
 
-    def holds(self, case: Case) -> bool:
-        return self.answer(case) is not None
+    def fails(self, case: Case) -> bool:
+        return self.failure(case) is not None
 
-    def answer(self, case: Case) -> Answer | None:
-        """The failing result that is furthest off; None if the finding is not there."""
+    def failure(self, case: Case) -> Failure | None:
+        """The failing result that is furthest off; None if the case does not show the finding."""
         if not _admitted(self.check, case):
             return None
-        name = case.config.id.encode() + b"".join(
-            f"{k}{a.shape}".encode() + a.tobytes() for k, a in arrays_of(case).items()
-        )
-        if case.lengths is not None:
-            name += case.lengths.tobytes()
-        if name not in self._seen:
-            if self.late:
+        identity = _identity(case)
+        if identity not in self._tested:
+            if self.out_of_time:
                 return None
-            self._seen[name] = self._answer(case)
-        return self._seen[name]
+            self._tested[identity] = self._failure(case)
+        return self._tested[identity]
 
-    def _answer(self, case: Case) -> Answer | None:
-        self.asked += 1
+    def _failure(self, case: Case) -> Failure | None:
+        self.calls += 1
         runner, check = self.session.runner_named(self.key[0]), self.check
         observation = runner.examine(case, repeat=check.second_call is not None)
         if observation.unsupported is not None or observation.trouble is not None:
             return None
-        if Need.FORWARD in check.needs and observation.forward is None:
+        if Need.OUTPUTS in check.needs and observation.outputs is None:
             return None
         oracle = Oracle(case)
         for evidence in self._evidence(case, oracle, observation):
-            lines = [self._line(comparison, case) for comparison in _run(check, evidence)]
-            shown = [r for r in lines if r.verdict is Verdict.FAIL and self._same(r)]
-            if shown:
-                return Answer(check, case, max(shown, key=_clearest), observation, oracle)
+            results = [self._result(comparison, case) for comparison in _run(check, evidence)]
+            failing = [r for r in results if r.verdict is Verdict.FAIL and self._same(r)]
+            if failing:
+                return Failure(check, case, max(failing, key=_clearest), observation, oracle)
         return None
 
     def _evidence(self, case: Case, oracle: Oracle, observation: Observation) -> Iterator[Evidence]:
-        """Alone; and beside the other mode, or the first other backend, where that may show it."""
+        """Alone; and beside the other mode, or the first other backend, where that may fail."""
         about, measured = self.session.runner_named(self.key[0]).about, self.session.measured
         own = measured(about.name, case.config)
         partner = self.check.partner
@@ -126,8 +122,8 @@ class Question:
             theirs = measured(others[0].about.name, case.config)
             yield Evidence(case, oracle, observation, own, peer, theirs)
 
-    def _line(self, comparison: Comparison, case: Case) -> Judged:
-        line = from_comparison(
+    def _result(self, comparison: Comparison, case: Case) -> Judged:
+        result = from_comparison(
             comparison,
             config_id=case.config.id,
             backend=self.key[0],
@@ -136,10 +132,16 @@ class Question:
             replay=replay_command(case.config, self.key[0]),
             origin="minimised",
         )
-        return self.expected.join([line])[0]
+        return self.expected.join([result])[0]
 
-    def _same(self, line: Judged) -> bool:
-        return key_of(line) == self.key and line.known == self.known
+    def _same(self, result: Judged) -> bool:
+        return key_of(result) == self.key and result.known == self.known
+
+
+def _identity(case: Case) -> bytes:
+    arrays = {**case.inputs, **arrays_of(case)}
+    named = (f"{name}{array.shape}".encode() + array.tobytes() for name, array in arrays.items())
+    return case.config.id.encode() + b"".join(named)
 
 
 def _run(check: Check, evidence: Evidence) -> list[Comparison]:
@@ -151,10 +153,10 @@ def _run(check: Check, evidence: Evidence) -> list[Comparison]:
         return []
 
 
-def _clearest(line: Judged) -> tuple[bool, bool, float]:
+def _clearest(result: Judged) -> tuple[bool, bool, float]:
     """Sort key: what a script can print, then the largest finite ratio."""
-    ratio = as_float(line.ratio)
-    printable = line.worst is not None and line.worst.output != "hidden output"
+    ratio = as_float(result.ratio)
+    printable = result.worst is not None and result.worst.output != "hidden output"
     return printable, ratio < float("inf"), ratio if ratio < float("inf") else 0.0
 
 

@@ -1,0 +1,273 @@
+"""Every numeric finding of a run: minimised, written as a script, and kept if that confirms it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from harness.case import Case, changed, cotangents, make_case
+from harness.checks import Check, SecondCall
+from harness.config import Config, ConfigError
+from harness.expectations import Expectations
+from harness.findings import Finding
+from harness.judge import Session
+from harness.minimise.arrays import derived
+from harness.minimise.failure import Failure, FailureTest
+from harness.minimise.forms import form_of
+from harness.minimise.numbers import entries, filled, simplified
+from harness.minimise.script import MOST_NUMBERS, Script, write_script
+from harness.minimise.shape import cut, reduced
+from harness.minimise.verify import confirms, run_script
+from harness.oracle import Oracle
+from harness.reproducers import Reproducer
+
+__all__ = ["BUDGET", "Attempt", "initial_case", "minimised", "reproduce"]
+
+BUDGET = 300.0
+"""Seconds that the reproducers of a run may take, all together."""
+
+EACH = 20.0
+"""Seconds that minimising one finding may take."""
+
+LARGE = 1000
+"""Numbers of a case of which it is first asked whether it may be of one number throughout."""
+
+ENVIRONMENTS = ((1, 0), (16, 0), (1, 24), (65536, 0))
+"""How many times the rows of the case a script has, and how many calls it makes first: some
+differences depend on the size of tensors, or on what ran before. The first that shows it is taken.
+"""
+
+NOT_SHOWN = "the config, judged alone, does not show it"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of a finding: a reproducer, or the reason why there is none; and what it cost."""
+
+    finding: Finding
+    reproducer: Reproducer | None
+    reason: str = ""
+    seconds: float = 0.0
+    calls: int = 0
+
+
+def reproduce(
+    session: Session,
+    expected: Expectations,
+    findings: Sequence[Finding],
+    *,
+    budget: float = BUDGET,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Attempt]:
+    """One for each numeric finding; the time that is left is shared by those that are left.
+
+    What an activation alone shows comes first, for it has the simplest cases; backends of which a
+    call is expensive come last. What was made for others is tried first each time.
+
+    Args:
+        expected: the known differences, by which findings differ; scripts carry their statements.
+    """
+    numeric = [finding for finding in findings if finding.numeric and not finding.key[3]]
+    present = [finding for finding in numeric if form_of(finding.backend) is not None]
+    ordered = sorted(
+        present,
+        key=lambda f: (session.runner_named(f.backend).about.sampled, f.check != "activation"),
+    )
+    for finding in numeric:
+        if finding not in ordered:
+            yield Attempt(finding, None, f"no script calls {finding.backend}: it has no known form")
+    reproduction = _Reproduction(session, expected, time.monotonic() + budget)
+    for count, finding in enumerate(ordered):
+        progress(count, len(ordered))
+        yield reproduction.attempt(finding, share=len(ordered) - count)
+    progress(len(ordered), len(ordered))
+
+
+def minimised(test: FailureTest, config: Config) -> Failure | None:
+    """The simplest case, from that of a config, that shows the finding; None if it shows none."""
+    case = initial_case(config, test.check)
+    if not test.fails(case):
+        return None
+    if len(entries(case)) > LARGE and config.batch < LARGE:
+        case = filled(test, case)
+    for _ in range(2):
+        before = case
+        case = simplified(test, reduced(test, case))
+        if case is before:
+            break
+    return test.failure(case)
+
+
+def initial_case(config: Config, check: Check) -> Case:
+    """The case of a config, with everything in it that a run would draw on the way."""
+    case = make_case(config)
+    if config.aspect == "gradient":
+        case = dataclasses.replace(case, given_cotangents=cotangents(case))
+    case = _with_second_x(case, check)
+    # Any number of the points of a sweep is a case as well.
+    return derived(case, data="plain") if config.data == "sweep" else case
+
+
+def _with_second_x(case: Case, check: Check) -> Case:
+    """The case with x of the second call, for checks that change it there.
+
+    Raises:
+        ConfigError: there is no such case.
+    """
+    padding = check.second_call is SecondCall.PADDING
+    if not padding and check.second_call is not SecondCall.NEIGHBOURS:
+        return dataclasses.replace(case, second_x=None)
+    if padding and case.lengths is None:
+        return _padded(case)
+    if not padding and case.config.batch == 1:
+        return _accompanied(case)
+    other, _ = changed(case, padding=padding, neighbours=not padding)
+    return dataclasses.replace(case, second_x=other.x)
+
+
+def _padded(case: Case) -> Case:
+    """One more step, which is padding: 0 in the first call, 1 in the second."""
+    steps, rows = case.x.shape[:2]
+    last = np.zeros_like(case.x[:1])
+    arrays = {
+        "x": np.concatenate([case.x, last]),
+        "second_x": np.concatenate([case.x, last + last.dtype.type(1)]),
+        "lengths": np.full(rows, steps),
+    }
+    return derived(case, arrays, steps=steps + 1, lengths="ragged")
+
+
+def _accompanied(case: Case) -> Case:
+    """One more row: 0 in the first call, 1 in the second."""
+    two = cut(case, "rows", [0, 0])
+    x, second = two.x.copy(), two.x.copy()
+    x[:, 1], second[:, 1] = 0, 1
+    return derived(two, {"x": x, "second_x": second})
+
+
+def _by_rows(failure: Failure) -> Iterator[Failure]:
+    """As it is; and the row alone in which it is furthest off.
+
+    Whether that fails is for its script to show, which may have the row many times.
+    """
+    yield failure
+    case, place = failure.case, failure.result.worst
+    plain = case.lengths is None and case.second_x is None and not case.given_cotangents
+    if case.config.batch == 1 or not plain or place is None or place.batch is None:
+        return
+    row = cut(case, "rows", [place.batch])
+    worst = msgspec.structs.replace(place, batch=0)
+    result = msgspec.structs.replace(failure.result, worst=worst, config_id=row.config.id)
+    yield Failure(failure.check, row, result, failure.observation, Oracle(row))
+
+
+@dataclass
+class _Reproduction:
+    """What was made so far serves the findings after it: cases, and what scripts printed."""
+
+    session: Session
+    expected: Expectations
+    deadline: float
+    failures: list[tuple[str, Failure]] = field(default_factory=list)
+    printed: dict[str, str | None] = field(default_factory=dict)
+    reproduced: list[Finding] = field(default_factory=list)
+
+    def attempt(self, finding: Finding, share: int) -> Attempt:
+        """The first of several ways to a case whose script confirms the finding."""
+        begun = time.monotonic()
+        left = self.deadline - begun
+        deadline = begun + min(EACH, 2 * left / share)
+        calls, reason = 0, "no time was left" if left <= 0 else NOT_SHOWN
+        ways = (self._from_others, self._minimised, self._in_a_fresh_process)
+        for way in ways if left > 0 else ():
+            test = FailureTest.of(self.session, self.expected, finding, deadline)
+            failure = way(test, finding)
+            calls += test.calls
+            if failure is None:
+                continue
+            self.failures.append((finding.cause, failure))
+            reproducer, reason = self._proven(finding, failure)
+            if reproducer is not None:
+                self.reproduced.append(finding)
+                return Attempt(finding, reproducer, "", time.monotonic() - begun, calls)
+            if time.monotonic() > deadline:
+                break
+        same = (finding.backend, finding.cause)
+        alike = (one for one in self.reproduced if (one.backend, one.cause) == same)
+        reason += next((f"; the script of {one.slug} shows its cause" for one in alike), "")
+        return Attempt(finding, None, reason, time.monotonic() - begun, calls)
+
+    def _from_others(self, test: FailureTest, finding: Finding) -> Failure | None:
+        """A case that was made for another finding of the same cause, if it shows this one."""
+        aspect = Config.parse(finding.smallest.config_id).aspect
+        alike = [
+            (len(entries(failure.case)), failure.case.x.size, failure.case)
+            for cause, failure in self.failures
+            if cause == finding.cause and failure.case.config.aspect == aspect
+        ]
+        for numbers, _, case in sorted(alike, key=lambda one: one[:2])[:6]:
+            if numbers > MOST_NUMBERS:
+                continue
+            try:
+                case = _with_second_x(case, test.check)
+            except ConfigError:
+                continue
+            if test.fails(case):
+                return test.failure(simplified(test, case) if case.second_x is not None else case)
+        return None
+
+    def _minimised(self, test: FailureTest, finding: Finding) -> Failure | None:
+        ids = (finding.smallest.config_id, finding.worst.config_id)
+        tried = (minimised(test, Config.parse(config_id)) for config_id in dict.fromkeys(ids))
+        return next((failure for failure in tried if failure is not None), None)
+
+    def _in_a_fresh_process(self, test: FailureTest, finding: Finding) -> Failure | None:
+        """What ran before may hide it."""
+        self.session.runner_named(finding.backend).close()
+        return self._from_others(test, finding) or self._minimised(test, finding)
+
+    def _proven(self, finding: Finding, failure: Failure) -> tuple[Reproducer | None, str]:
+        """The first script that shows the difference when it is run; or why there is none."""
+        reason = "no script showed the difference"
+        for one, (times, calls) in itertools.product(_by_rows(failure), ENVIRONMENTS):
+            script = self._script(finding, one, times, calls)
+            if script.refused:
+                reason = script.refused
+                continue
+            printed = self._run(script.text)
+            if printed is not None and confirms(printed, one):
+                config_id = finding.smallest.config_id
+                return Reproducer(finding.slug, config_id, script.text, printed), ""
+            reason = "no script showed the difference"
+            if time.monotonic() > self.deadline:
+                break
+        return None, reason
+
+    def _run(self, text: str) -> str | None:
+        """Scripts that differ in their comments only are run once."""
+        code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        if code not in self.printed:
+            self.printed[code] = run_script(text)
+        return self.printed[code]
+
+    def _script(self, finding: Finding, failure: Failure, times: int, calls: int) -> Script:
+        statement = _statement(self.expected, finding)
+        own = self.session.runner_named(finding.backend)
+        versions = dict(own.about.versions)
+        for runner in self.session.runners.values():  # a script may compare with another one
+            versions = runner.about.versions | versions
+        return write_script(failure, finding.backend, statement, versions, rows=times, calls=calls)
+
+
+def _statement(expected: Expectations, finding: Finding) -> str:
+    """What is known to be different; of what nobody stated yet, what failing the check means."""
+    stated = [expected.by_id[name].statement for name in finding.known if name in expected.by_id]
+    return stated[0] if stated and not finding.unexpected else finding.difference
