@@ -3,49 +3,65 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from gated_cells import LSTM
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import harness.minimise.finish as finishing
+from harness.backends import load_backend
 from harness.backends.protocol import Backend
-from harness.case import NUMPY_DTYPES, Case, cotangents, make_case, perturb
+from harness.case import Case, changed, cotangents, make_case
 from harness.causes import Cause
 from harness.checks import Check, check_named
 from harness.cli import main
-from harness.config import Config
+from harness.config import Config, ConfigError
+from harness.data import MIXED, NUMPY_DTYPES, PLAIN
 from harness.environment import describe
+from harness.evidence import locate
 from harness.expectations import Expectations, Judged, expectations_of
+from harness.faults import FAULTS
+from harness.faults.correct import CorrectBackend
 from harness.findings import Finding, find
 from harness.judge import Session
-from harness.minimise import Made, Question, Script, ddmin, minimised, reproduce, shown_by
-from harness.minimise.arrays import arrays_of, with_arrays
+from harness.layers import LayerRecord, registered
+from harness.minimise.arrays import arrays_of, derived, index_of
+from harness.minimise.ddmin import ddmin
+from harness.minimise.expected import fits_a_line
+from harness.minimise.failure import Failure, FailureTest
+from harness.minimise.forms import constructor, form_of
 from harness.minimise.literals import literal, numbers_in
-from harness.minimise.numbers import short_decimals, spots
-from harness.minimise.question import Answer
-from harness.minimise.script import MOST_LINES, MOST_NUMBERS, write_script
-from harness.minimise.shape import features, rows, steps, units
-from harness.minimise.stack import activation_alone, first_layers, last_layers, one_direction
-from harness.minimise.verify import printed_by
-from harness.minimise.workshop import start
+from harness.minimise.numbers import entries, short_decimals
+from harness.minimise.reproduce import Attempt, initial_case, minimised, reproduce
+from harness.minimise.script import MOST_LINES, MOST_NUMBERS, Script, write_script
+from harness.minimise.shape import cut
+from harness.minimise.stack import (
+    activation_alone,
+    first_layers,
+    from_own_state,
+    last_layers,
+    one_direction,
+)
+from harness.minimise.verify import confirms, run_script
 from harness.observe import Observation, observe
 from harness.oracle import Oracle
 from harness.outcome import Outcome
-from harness.planted import CATALOGUE
-from harness.planted.right import CompleteBackend
 from harness.reproducers import Reproducer, load_reproducers, store_reproducers
+from harness.results import place as found_at
 from harness.runners import InProcess, Isolated
 
-STACK = Config(
+STACK = Config.of(
+    "rnn",
     num_layers=2,
     bidirectional=True,
-    h_0=True,
+    states=True,
     input_size=3,
     hidden_size=4,
     batch=5,
@@ -58,11 +74,11 @@ FAULTY = str(Path(__file__).with_name("faulty.py"))
 
 
 def oracle_backend() -> Backend:
-    return cast(Backend, CompleteBackend(name="oracle"))
+    return cast(Backend, CorrectBackend(name="oracle"))
 
 
-def planted(fault: str) -> Session:
-    return Session({"oracle": CATALOGUE[fault].plant(oracle_backend())})
+def injected(fault: str) -> Session:
+    return Session({"oracle": FAULTS[fault].inject(oracle_backend())})
 
 
 def named(check: str) -> Check:
@@ -83,37 +99,37 @@ class TestDdmin:
         assert set(found) == needed
 
     @given(st.integers(1, 30), st.integers(0, 2**32))
-    def test_holds_and_is_1_minimal_whatever_is_asked(self, count: int, seed: int) -> None:
+    def test_fails_and_is_1_minimal_whatever_is_asked(self, count: int, seed: int) -> None:
         items = list(range(count))
 
-        def holds(kept: list[int]) -> bool:
+        def fails(kept: list[int]) -> bool:
             return len(kept) == count or hash((seed, *kept)) % 3 == 0
 
-        found = ddmin(items, holds)
-        assert holds(found)
+        found = ddmin(items, fails)
+        assert fails(found)
         assert found == sorted(found)
         for k in range(len(found)):
-            assert not holds(found[:k] + found[k + 1 :])
+            assert not fails(found[:k] + found[k + 1 :])
 
     def test_asks_few_times(self) -> None:
         asked: list[int] = []
 
-        def holds(kept: list[int]) -> bool:
+        def fails(kept: list[int]) -> bool:
             asked.append(len(kept))
             return 4711 in kept
 
-        assert ddmin(range(65536), holds) == [4711]
+        assert ddmin(range(65536), fails) == [4711]
         assert len(asked) < 50
 
     @pytest.mark.parametrize("most", [1, 2, 3, 9])
-    def test_ends_with_what_is_there_when_it_is_late(self, most: int) -> None:
+    def test_ends_with_what_is_there_when_time_is_up(self, most: int) -> None:
         asked: list[list[int]] = []
 
-        def holds(kept: list[int]) -> bool:
+        def fails(kept: list[int]) -> bool:
             asked.append(kept)
             return {3, 70} <= {*kept}
 
-        found = ddmin(range(100), holds, lambda: len(asked) >= most)
+        found = ddmin(range(100), fails, lambda: len(asked) >= most)
         assert len(asked) == most
         assert found == min(
             (kept for kept in asked if {3, 70} <= {*kept}), key=len, default=[*range(100)]
@@ -122,29 +138,29 @@ class TestDdmin:
 
 def states(case: Case) -> tuple[Any, Any]:
     exact = Oracle(case).exact
-    return exact.output, exact.h_n
+    return exact["output"], exact["h_n"]
 
 
 class TestSmallerCases:
     """What is cut away changes nothing of what is left."""
 
     def test_rows(self) -> None:
-        case = make_case(dataclasses.replace(STACK, lengths="ragged"))
+        case = make_case(STACK.replace(lengths="ragged"))
         output, h_n = states(case)
-        small = rows(case, [3, 1])
+        small = cut(case, "rows", [3, 1])
         np.testing.assert_array_equal(states(small)[0], output[:, [3, 1]])
         np.testing.assert_array_equal(states(small)[1], h_n[:, [3, 1]])
         assert small.config.batch == 2
 
-    def test_steps_from_the_start(self) -> None:
-        case = make_case(dataclasses.replace(STACK, bidirectional=False))
-        np.testing.assert_array_equal(states(steps(case, range(4)))[0], states(case)[0][:4])
+    def test_steps_from_the_initial_case(self) -> None:
+        case = make_case(STACK.replace(bidirectional=False))
+        np.testing.assert_array_equal(states(cut(case, "steps", range(4)))[0], states(case)[0][:4])
 
     def test_steps_count_what_is_valid_of_a_row(self) -> None:
-        case = make_case(dataclasses.replace(STACK, lengths="alllens"))
+        case = make_case(STACK.replace(lengths="fulllengths"))
         assert case.lengths is not None
         case.lengths[:] = (1, 6, 2, 3, 1)
-        lengths = steps(case, [0, 2, 5]).lengths
+        lengths = cut(case, "steps", [0, 2, 5]).lengths
         assert lengths is not None
         assert lengths.tolist() == [1, 3, 1, 2, 1]
 
@@ -155,12 +171,14 @@ class TestSmallerCases:
                 array[:] = 0
                 np.fill_diagonal(array, 0.5)
         keep = [0, 2]
-        np.testing.assert_array_equal(states(units(case, keep))[1], states(case)[1][..., keep])
+        np.testing.assert_array_equal(
+            states(cut(case, "units", keep))[1], states(case)[1][..., keep]
+        )
 
     def test_features_that_are_0(self) -> None:
         case = make_case(STACK)
         case.x[..., 1] = 0
-        np.testing.assert_array_equal(states(features(case, [0, 2]))[0], states(case)[0])
+        np.testing.assert_array_equal(states(cut(case, "features", [0, 2]))[0], states(case)[0])
 
     def test_layers(self) -> None:
         case = make_case(STACK)
@@ -172,51 +190,125 @@ class TestSmallerCases:
 
     @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
     def test_directions(self, reverse: bool) -> None:
-        case = make_case(dataclasses.replace(STACK, num_layers=1))
+        case = make_case(STACK.replace(num_layers=1))
         side = one_direction(case, reverse=reverse)
         own = states(case)[0][..., 4:][::-1] if reverse else states(case)[0][..., :4]
         np.testing.assert_array_equal(states(side)[0], own)
         np.testing.assert_array_equal(states(side)[1][0], states(case)[1][int(reverse)])
 
     def test_the_activation_alone(self) -> None:
-        case = make_case(dataclasses.replace(STACK, num_layers=1, bidirectional=False, scale=1))
+        case = make_case(STACK.replace(num_layers=1, bidirectional=False, scale=1))
         alone = activation_alone(case, observe(oracle_backend(), case, repeat=False))
-        assert alone.config.bias is alone.config.h_0 is False
+        assert alone.config.bias is alone.config.states is False
         np.testing.assert_allclose(states(alone)[0], states(case)[0], rtol=1e-5, atol=1e-6)
 
     def test_cotangents_and_a_second_call_are_cut_with_the_rest(self) -> None:
-        case = make_case(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"))
+        case = make_case(STACK.replace(aspect="gradient", lengths="ragged"))
         case = dataclasses.replace(
             case,
             given_cotangents=cotangents(case),
-            again=perturb(case, padding=True, neighbours=False)[0],
+            second_x=changed(case, padding=True, neighbours=False)[0].x,
         )
-        small = units(rows(case, [1, 2]), [0, 3])
+        small = cut(cut(case, "rows", [1, 2]), "units", [0, 3])
         assert {name: array.shape for name, array in arrays_of(small).items()} == {
             "x": (6, 2, 3),
             "h_0": (4, 2, 2),
-            **small.config.options.parameter_shapes(),
-            "cotangent of output": (6, 2, 4),
-            "cotangent of h_n": (4, 2, 2),
-            "x of the second call": (6, 2, 3),
+            **small.config.parameter_shapes(),
+            "output": (6, 2, 4),
+            "h_n": (4, 2, 2),
+            "second_x": (6, 2, 3),
         }
+
+    def test_a_later_start_from_the_state_that_was_there(self) -> None:
+        case = make_case(STACK.replace(num_layers=1, bidirectional=False))
+        later = from_own_state(case, 2, observe(oracle_backend(), case, repeat=False))
+        assert later.config.steps == 4
+        np.testing.assert_allclose(states(later)[0], states(case)[0][2:], rtol=1e-5, atol=1e-6)
+
+
+GATED = LayerRecord(
+    "gated",
+    "Gated",
+    lambda options: LSTM,
+    ("input_size", "hidden_size", "num_layers", "bias", "bidirectional"),
+    data=(MIXED, PLAIN),
+)
+
+
+@pytest.fixture
+def gated() -> Iterator[Case]:
+    """Of a layer that has four gates and two states."""
+    with registered(GATED):
+        names = ("num_layers", "bidirectional", "states", "input_size", "hidden_size", "batch")
+        same = {name: getattr(STACK, name) for name in (*names, "steps", "seed")}
+        yield make_case(Config.of("gated", **same))
+
+
+class TestOtherLayers:
+    """Nothing here knows of which layer a case is."""
+
+    def test_units_keep_their_gates(self, gated: Case) -> None:
+        for name, array in gated.weights.items():
+            if name.startswith(("weight_hh", "weight_ih_l1")):
+                shape, kept = array.shape, np.eye(array.shape[1], dtype=array.dtype)
+                array[:] = np.resize(kept[: gated.config.hidden_size] / 2, shape)
+        small, keep = cut(gated, "units", [0, 2]), [0, 2]
+        assert small.weights["weight_hh_l1"].shape == (8, 2)
+        for name in ("h_n", "c_n"):
+            exact = Oracle(gated).exact[name][..., keep]
+            np.testing.assert_array_equal(Oracle(small).exact[name], exact)
+
+    def test_one_direction_of_one_layer(self, gated: Case) -> None:
+        small = one_direction(first_layers(gated, 1), reverse=True)
+        for name in ("h_n", "c_n"):
+            exact = Oracle(gated).exact[name][1:2]
+            np.testing.assert_array_equal(Oracle(small).exact[name], exact)
+
+    def test_what_its_output_does_not_show_is_not_guessed(self, gated: Case) -> None:
+        small = one_direction(first_layers(gated, 1), reverse=False)
+        seen = Observation("", outputs=dict(Oracle(small).exact))
+        with pytest.raises(ConfigError, match="of several states"):
+            from_own_state(small, 2, seen)
+        with pytest.raises(ConfigError, match="more than an activation"):
+            activation_alone(small, seen)
+
+    def test_how_it_is_called(self, gated: Case) -> None:
+        config = gated.config
+        assert constructor(config, bias="b") == "Gated(3, 4, num_layers=2, bidirectional=True)"
+        assert constructor(config.replace(num_layers=1, bias=False, bidirectional=False)) == (
+            "Gated(3, 4, bias=False)"
+        )
+        form = form_of("torch")
+        assert form is not None
+        call = "rnn(v, (torch.tensor(h_0), torch.tensor(c_0)))"
+        assert form.call(gated, "v", "output") == f"{call}[0]"
+        assert form.call(gated, "v", "c_n") == f"{call}[1][1]"
+        assert not fits_a_line(one_direction(first_layers(gated, 1), reverse=False))
+
+
+@pytest.mark.parametrize("name", ["output", "h_n", "x"])
+def test_the_index_of_a_place_is_where_it_was_found(name: str) -> None:
+    at = (3, 2, 1)
+    place = found_at(locate(STACK, name)(at))
+    assert place is not None
+    assert index_of(STACK, name, place) == at
 
 
 def test_a_second_call_is_what_was_given() -> None:
-    case = make_case(dataclasses.replace(STACK, lengths="alllens"))
+    case = make_case(STACK.replace(lengths="fulllengths"))
     assert case.lengths is not None
     case.lengths[0] = 2
-    again = case.x.copy()
-    again[3, 0], again[:, 2] = 9, 8
-    case = dataclasses.replace(case, again=again)
-    x, h_0, kept = perturb(case, padding=True, neighbours=False)
-    assert (x[3, 0] == 9).all()
-    assert (x[:, 2] == case.x[:, 2]).all()
+    second = case.x.copy()
+    second[3, 0], second[:, 2] = 9, 8
+    case = dataclasses.replace(case, second_x=second)
+    other, kept = changed(case, padding=True, neighbours=False)
+    assert (other.x[3, 0] == 9).all()
+    assert (other.x[:, 2] == case.x[:, 2]).all()
     assert kept.all()
-    x, h_0, kept = perturb(case, padding=True, neighbours=True)
-    assert (x == again).all()
+    other, kept = changed(case, padding=True, neighbours=True)
+    assert (other.x == second).all()
     assert kept.tolist() == [True, True, False, True, True]
-    assert h_0 is case.h_0
+    assert other.initial["h"] is case.initial["h"]
 
 
 @given(
@@ -224,10 +316,10 @@ def test_a_second_call_is_what_was_given() -> None:
         lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3, max_side=4))
     )
 )
-def test_a_literal_gives_the_array_again(array: Any) -> None:
-    again = eval(literal(array), {"np": np})
-    assert again.dtype == array.dtype
-    np.testing.assert_array_equal(again, array)
+def test_a_literal_gives_the_array(array: Any) -> None:
+    read = eval(literal(array), {"np": np})
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
     assert numbers_in(array) <= array.size
 
 
@@ -235,9 +327,9 @@ def test_a_literal_gives_the_array_again(array: Any) -> None:
 def test_a_literal_of_bfloat16_is_the_same_in_float32(array: Any) -> None:
     with np.errstate(all="ignore"):
         narrow = array.astype(NUMPY_DTYPES["bf16"])
-    again = eval(literal(narrow), {"np": np})
-    assert again.dtype == np.float32
-    np.testing.assert_array_equal(again, narrow.astype(np.float32))
+    read = eval(literal(narrow), {"np": np})
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, narrow.astype(np.float32))
 
 
 @pytest.mark.parametrize("value", [0.012345, -7.6e30, 1e-45, 9.96])
@@ -253,67 +345,65 @@ class TestMinimised:
         ("fault", "check", "most"),
         [("b-hh-dropped", "step_residual", 1), ("w-hh-transposed", "step_residual", 3)],
     )
-    def test_a_planted_fault_is_left_with_few_numbers(
+    def test_an_injected_fault_is_left_with_few_numbers(
         self, fault: str, check: str, most: int
     ) -> None:
-        session = planted(fault)
-        config = dataclasses.replace(STACK, num_layers=3, lengths="ragged", dropout=50)
+        session = injected(fault)
+        config = STACK.replace(num_layers=3, lengths="ragged", dropout=50)
         finding = first_finding(session, config, check)
-        answer = minimised(Question.about(session, Expectations(), finding), config)
-        assert answer is not None
-        small = answer.case.config
+        failure = minimised(FailureTest.of(session, Expectations(), finding), config)
+        assert failure is not None
+        small = failure.case.config
         assert (small.num_layers, small.bidirectional, small.batch) == (1, False, 1)
         assert small.hidden_size <= 2
-        assert len(spots(answer.case)) <= most
-        assert set(np.concatenate([a.ravel() for a in arrays_of(answer.case).values()])) <= {0, 1}
-        assert answer.result.verdict == "fail"
+        assert len(entries(failure.case)) <= most
+        assert set(np.concatenate([a.ravel() for a in arrays_of(failure.case).values()])) <= {0, 1}
+        assert failure.result.verdict == "fail"
 
     def test_gradients_too(self) -> None:
-        session = planted("no-gradient-of-b-hh")
-        config = dataclasses.replace(STACK, aspect="gradient", steps=3)
+        session = injected("no-gradient-of-b-hh")
+        config = STACK.replace(aspect="gradient", steps=3)
         finding = first_finding(session, config, "gradient")
-        answer = minimised(Question.about(session, Expectations(), finding), config)
-        assert answer is not None
-        assert (answer.case.config.num_layers, answer.case.config.steps) == (1, 1)
-        assert len(spots(answer.case)) <= 1  # a plain sum's cotangents
+        failure = minimised(FailureTest.of(session, Expectations(), finding), config)
+        assert failure is not None
+        assert (failure.case.config.num_layers, failure.case.config.steps) == (1, 1)
+        assert len(entries(failure.case)) <= 1  # a plain sum's cotangents
 
     def test_the_right_implementation_shows_nothing(self) -> None:
-        session = planted("b-hh-dropped")
+        session = injected("b-hh-dropped")
         finding = first_finding(session, STACK, "step_residual")
         right = Session({"oracle": oracle_backend()})
-        assert minimised(Question.about(right, Expectations(), finding), STACK) is None
+        assert minimised(FailureTest.of(right, Expectations(), finding), STACK) is None
 
     def test_no_time_is_no_answer(self) -> None:
-        session = planted("b-hh-dropped")
+        session = injected("b-hh-dropped")
         finding = first_finding(session, STACK, "step_residual")
-        question = Question.about(session, Expectations(), finding, until=0.0)
-        assert minimised(question, STACK) is None
-        assert question.asked == 0
+        test = FailureTest.of(session, Expectations(), finding, deadline=0.0)
+        assert minimised(test, STACK) is None
+        assert test.calls == 0
 
     def test_an_activation_is_not_asked_of_other_weights(self) -> None:
         """Else weights of 0 would look like an activation that gives 0."""
-        session = planted("tanh-not-odd")
-        config = Config(bias=False, batch=65536, data="sweep")
-        question = Question(
+        session = injected("tanh-not-odd")
+        config = Config.of(bias=False, batch=65536, data="sweep")
+        test = FailureTest(
             session, Expectations(), ("oracle", "activation", Cause.ACTIVATION, ""), None
         )
-        case = start(config, question.check)
-        assert not question.holds(
-            dataclasses.replace(case, weights={n: 0 * a for n, a in case.weights.items()})
+        case = initial_case(config, test.check)
+        assert not test.fails(
+            derived(case, {name: 0 * array for name, array in case.weights.items()})
         )
-        assert question.asked == 0
+        assert test.calls == 0
 
 
 def test_a_worker_answers_for_arrays_as_this_process_does() -> None:
-    case = start(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"), named("gradient"))
-    case = dataclasses.replace(case, x=np.round(case.x, 2))
+    case = initial_case(STACK.replace(aspect="gradient", lengths="ragged"), named("gradient"))
+    case = case.with_inputs(x=np.round(case.x, 2))
     runner = Isolated("torch")
     try:
         there = runner.examine(case, repeat=False)
     finally:
         runner.close()
-    from harness.backends import load_backend
-
     here = InProcess(load_backend("torch")).examine(case, repeat=False)
     assert there.derivatives is not None
     assert here.derivatives is not None
@@ -321,19 +411,19 @@ def test_a_worker_answers_for_arrays_as_this_process_does() -> None:
         np.testing.assert_array_equal(there.derivatives.found[name], array)
 
 
-def answered(actual: float, expected: float, bound: float | None = 1e-6) -> Answer:
+def failing(actual: float, expected: float, bound: float | None = 1e-6) -> Failure:
     """A layer of one unit that takes x = 0.5, and what is claimed of its output."""
-    case = make_case(Config(bias=False, data="plain"))
+    case = make_case(Config.of(bias=False, data="plain"))
     weights = {"weight_ih_l0": np.ones((1, 1), "f"), "weight_hh_l0": np.zeros((1, 1), "f")}
-    case = dataclasses.replace(case, x=np.full((1, 1, 1), 0.5, "f"), weights=weights)
-    result = first_finding(planted("b-hh-dropped"), STACK, "step_residual").worst
+    case = derived(case, {"x": np.full((1, 1, 1), 0.5, "f"), **weights})
+    result = first_finding(injected("b-hh-dropped"), STACK, "step_residual").worst
     place = {"output": "output", "layer": 0, "direction": "forward", "step": 0, "batch": 0}
     worst = type(result.worst)(**place, unit=0, actual=actual, expected=expected, bound=bound)  # type: ignore[misc]
-    changed: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
+    changes: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
     fields = {name: getattr(result, name) for name in result.__struct_fields__}
     observation = Observation("torch")
     check = named(result.check)
-    return Answer(check, case, Judged(**{**fields, **changed}), observation, Oracle(case))
+    return Failure(check, case, Judged(**{**fields, **changes}), observation, Oracle(case))
 
 
 TANH = float(np.tanh(0.5))
@@ -355,57 +445,53 @@ TANH = float(np.tanh(0.5))
     ids=["apart", "same", "within", "nan", "wrong", "near", "alone", "word", "nothing"],
 )
 def test_only_the_difference_itself_is_shown(printed: str, shows: bool) -> None:
-    assert shown_by(printed, answered(0.5, TANH)) is shows
+    assert confirms(printed, failing(0.5, TANH)) is shows
 
 
 def test_a_script_of_a_right_layer_is_not_kept() -> None:
     """Though somebody claims that it gives 0.5."""
-    answer = answered(0.5, TANH)
-    script = write_script(answer, "torch", "differs", {"torch": "0", "numpy": "0"})
-    printed = printed_by(script.text)
+    failure = failing(0.5, TANH)
+    script = write_script(failure, "torch", "differs", {"torch": "0", "numpy": "0"})
+    printed = run_script(script.text)
     assert printed is not None
     assert printed.split()[0] == "actual"
-    assert not shown_by(printed, answer)
+    assert not confirms(printed, failure)
 
 
 def test_a_script_in_bfloat16_gives_what_the_layer_gives() -> None:
-    from harness.backends import load_backend
-
-    answer = answered(0.5, TANH)
-    config = dataclasses.replace(answer.case.config, dtype="bf16")
-    narrow = {k: a.astype(NUMPY_DTYPES["bf16"]) for k, a in arrays_of(answer.case).items()}
-    case = with_arrays(dataclasses.replace(answer.case, config=config), narrow)
-    given = InProcess(load_backend("torch")).examine(case, repeat=False).forward
-    assert given is not None
-    script = write_script(dataclasses.replace(answer, case=case), "torch", "differs", {})
-    printed = printed_by(script.text)
+    failure = failing(0.5, TANH)
+    case = derived(failure.case, dtype="bf16")
+    outputs = InProcess(load_backend("torch")).examine(case, repeat=False).outputs
+    assert outputs is not None
+    script = write_script(dataclasses.replace(failure, case=case), "torch", "differs", {})
+    printed = run_script(script.text)
     assert printed is not None, script
     actual = np.float32(printed.split()[1])
-    assert actual == given.output[0, 0, 0].astype(np.float32)
+    assert actual == outputs["output"][0, 0, 0].astype(np.float32)
     assert actual != np.float32(TANH)
 
 
 def test_what_raises_or_hangs_prints_nothing() -> None:
-    assert printed_by("print('actual 1'); raise ValueError") is None
-    assert printed_by("import time; time.sleep(60)", seconds=0.5) is None
+    assert run_script("print('actual 1'); raise ValueError") is None
+    assert run_script("import time; time.sleep(60)", seconds=0.5) is None
 
 
 def test_scripts_get_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    said = printed_by("import os, sys; print(sys.flags.isolated, 'PYTHONPATH' in os.environ)")
+    said = run_script("import os, sys; print(sys.flags.isolated, 'PYTHONPATH' in os.environ)")
     assert said == "1 False\n"
 
 
 def test_nobody_elses_code_is_written_as_a_script() -> None:
-    script = write_script(answered(0.5, TANH), "mine", "differs", {})
+    script = write_script(failing(0.5, TANH), "mine", "differs", {})
     assert script == Script(refused=script.refused)
     assert "mine" in script.refused
 
 
 @pytest.fixture(scope="module")
-def tanh_made() -> list[Made]:
+def tanh_made() -> list[Attempt]:
     """What comes of the tanh of MindSpore's layer, in two checks."""
-    config = Config(bias=False, batch=4, scale=4, num_layers=2, steps=2, hidden_size=3, seed=1)
+    config = Config.of(bias=False, batch=4, scale=4, num_layers=2, steps=2, hidden_size=3, seed=1)
     with Session({"mindspore": Isolated("mindspore")}) as session:
         expected = expectations_of(describe(session.runners))
         every = find(expected.join(session.judge(config)))
@@ -413,10 +499,10 @@ def tanh_made() -> list[Made]:
         return list(reproduce(session, expected, findings, budget=120))
 
 
-def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Made]) -> None:
+def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Attempt]) -> None:
     assert len(tanh_made) >= 2
     for made in tanh_made:
-        assert made.reproducer is not None, made.why_not
+        assert made.reproducer is not None, made.reason
         text = made.reproducer.script
         assert len(text.splitlines()) <= MOST_LINES
         assert max(map(len, text.splitlines())) <= 100
@@ -426,28 +512,27 @@ def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Made]) -> None:
         assert made.reproducer.printed.startswith("actual")
 
 
-def test_one_program_is_run_once(tanh_made: list[Made]) -> None:
+def test_one_program_is_run_once(tanh_made: list[Attempt]) -> None:
     assert len({m.reproducer.printed for m in tanh_made if m.reproducer}) == 1
     assert min(made.seconds for made in tanh_made) < 2
 
 
 def test_too_many_numbers_are_no_reproducer() -> None:
-    answer = answered(0.5, TANH)
+    failure = failing(0.5, TANH)
     many = np.arange(1, MOST_NUMBERS + 1, dtype="f").reshape(-1, 1, 1)
-    config = dataclasses.replace(answer.case.config, steps=MOST_NUMBERS)
-    case = dataclasses.replace(answer.case, config=config, x=many)
-    script = write_script(dataclasses.replace(answer, case=case), "torch", "differs", {})
+    case = derived(failure.case, {"x": many}, steps=MOST_NUMBERS)
+    script = write_script(dataclasses.replace(failure, case=case), "torch", "differs", {})
     assert script.refused == f"it takes {MOST_NUMBERS + 1} numbers"
 
 
 class TestTheEndOfARun:
     def outcome(self) -> Outcome:
-        session = planted("b-hh-dropped")
+        session = injected("b-hh-dropped")
         return Outcome({}, Expectations().join(session.judge(STACK)))
 
-    def made(self, outcome: Outcome) -> Made:
+    def made(self, outcome: Outcome) -> Attempt:
         finding = next(f for f in outcome.findings if f.numeric)
-        return Made(finding, Reproducer(finding.slug, STACK.id, "print(1)\n", "1\n"))
+        return Attempt(finding, Reproducer(finding.slug, STACK.id, "print(1)\n", "1\n"))
 
     @pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError("no room")])
     def test_whatever_ends_it_leaves_what_was_made(
@@ -486,7 +571,7 @@ class TestTheEndOfARun:
 
     def test_of_somebodys_own_code_it_says_so(self, tmp_path: Path) -> None:
         outcome = self.outcome()
-        with planted("b-hh-dropped") as session:
+        with injected("b-hh-dropped") as session:
             finishing.finish(session, outcome, Expectations(), tmp_path, 10, lambda *_: None)
         assert outcome.irreproducible
         assert all("oracle" in why for why in outcome.irreproducible.values())

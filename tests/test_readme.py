@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from harness.checks import every_check
 from harness.cli import main
 from harness.config import Config
-from harness.minimise.verify import printed_by
+from harness.minimise.verify import run_script
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
 
@@ -28,7 +28,7 @@ def test_the_example_implementation_is_complete_and_passes(tmp_path: Path) -> No
 
 def test_the_example_script_prints_what_it_says() -> None:
     (script,) = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
-    printed = printed_by(script)
+    printed = run_script(script)
     assert printed is not None
     assert len(printed.splitlines()) == 2
     assert all(f"`{line}`" in README for line in printed.splitlines())

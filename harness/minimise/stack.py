@@ -28,7 +28,8 @@ __all__ = [
 
 def is_activation_of_sum(cell: Cell) -> bool:
     """Whether a step is one activation of one sum of products and biases."""
-    return cell.gates == ("",) and len(cell.activations) == len(cell.states) == 1
+    plain = cell.gates == ("",) and cell.projection is None
+    return plain and len(cell.activations) == len(cell.states) == 1
 
 
 def first_layers(case: Case, layers: int) -> Case:
