@@ -27,6 +27,7 @@ from harness.backends.reference import unversioned
 from harness.causes import Cause
 from harness.checks import every_check
 from harness.config import Config
+from harness.layers import LAYERS
 from harness.results import NAME, Result, as_float
 from harness.verdicts import CONCLUDED, FAILED, ReportState, State, Verdict
 
@@ -92,7 +93,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (
             unversioned(result.backend) in self.backends
             and result.check in self.checks
-            and all(_matches(getattr(config, k), v) for k, v in self.when.items())
+            and all(_matches(getattr(config, k, None), v) for k, v in self.when.items())
         )
 
     def explains(self, result: Result, config: Config) -> bool:
@@ -260,8 +261,9 @@ def _validate(path: Path, entry: KnownDifference) -> None:
             raise BaselineError(f"{where}: causes: {str(cause)!r}, which nothing excuses")
     if not entry.versions:
         raise BaselineError(f"{where}: versions is empty, expected package = a version range")
+    options = {option.name for record in LAYERS.values() for option in record.options}
     for name in entry.when:
-        if name not in Config.__dataclass_fields__:
+        if name not in options | {*Config.__dataclass_fields__}:
             raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
     try:
         for package, versions in entry.versions.items():

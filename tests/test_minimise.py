@@ -157,9 +157,8 @@ class TestSmallerCases:
         np.testing.assert_array_equal(states(cut(case, "steps", range(4)))[0], states(case)[0][:4])
 
     def test_steps_count_what_is_valid_of_a_row(self) -> None:
-        case = make_case(STACK.replace(lengths="fulllengths"))
-        assert case.lengths is not None
-        case.lengths[:] = (1, 6, 2, 3, 1)
+        case = make_case(STACK.replace(lengths="ragged"))
+        case = case.with_inputs(lengths=np.array([1, 6, 2, 3, 1]))
         lengths = cut(case, "steps", [0, 2, 5]).lengths
         assert lengths is not None
         assert lengths.tolist() == [1, 3, 1, 2, 1]
