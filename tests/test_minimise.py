@@ -54,6 +54,7 @@ from harness.observe import Observation, observe
 from harness.oracle import Oracle
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer, load_reproducers, store_reproducers
+from harness.results import Place
 from harness.results import place as found_at
 from harness.runners import InProcess, Isolated
 
@@ -416,8 +417,14 @@ def failing(actual: float, expected: float, bound: float | None = 1e-6) -> Failu
     weights = {"weight_ih_l0": np.ones((1, 1), "f"), "weight_hh_l0": np.zeros((1, 1), "f")}
     case = derived(case, {"x": np.full((1, 1, 1), 0.5, "f"), **weights})
     result = first_finding(injected("b-hh-dropped"), STACK, "step_residual").worst
-    place = {"output": "output", "layer": 0, "direction": "forward", "step": 0, "batch": 0}
-    worst = type(result.worst)(**place, unit=0, actual=actual, expected=expected, bound=bound)  # type: ignore[misc]
+    place: dict[str, Any] = {
+        "output": "output",
+        "layer": 0,
+        "direction": "forward",
+        "step": 0,
+        "batch": 0,
+    }
+    worst = Place(**place, unit=0, actual=actual, expected=expected, bound=bound)
     changes: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
     fields = {name: getattr(result, name) for name in result.__struct_fields__}
     observation = Observation("torch")

@@ -77,7 +77,7 @@ def output_of_torch(case: Case, name: str, *, leaf: bool = False) -> str:
 
 
 def by_torch(case: Case, name: str) -> Iterator[str]:
-    """`expected`: an output by its name, as an array; rows that were packed are padded again."""
+    """`expected`: an output by its name, as an array; packed rows are padded."""
     yield from torch_in_float64(case)
     output = output_of_torch(case, name)
     if case.lengths is not None and case.config.batch > 1 and name == "output":

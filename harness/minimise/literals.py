@@ -21,7 +21,7 @@ WIDTH = 99
 
 
 def literal(array: Array) -> str:
-    """An expression that gives the array again, bit for bit; bfloat16 as the same in float32."""
+    """An expression of the array, bit for bit; one of bfloat16 as the same numbers in float32."""
     if array.dtype == NUMPY_DTYPES["bf16"]:
         array = array.astype(np.float32)
     dtype, shape = f'"{array.dtype.name}"', _shape(array)

@@ -36,7 +36,7 @@ EACH = 20.0
 """Seconds that minimising one finding may take."""
 
 LARGE = 1000
-"""Numbers of a case of which it is first asked whether it may be of one number throughout."""
+"""A case of more numbers is first tried with one number throughout each array."""
 
 ENVIRONMENTS = ((1, 0), (16, 0), (1, 24), (65536, 0))
 """How many times the rows of the case a script has, and how many calls it makes first: some
@@ -268,6 +268,6 @@ class _Reproduction:
 
 
 def _statement(expected: Expectations, finding: Finding) -> str:
-    """What is known to be different; of what nobody stated yet, what failing the check means."""
-    stated = [expected.by_id[name].statement for name in finding.known if name in expected.by_id]
-    return stated[0] if stated and not finding.unexpected else finding.difference
+    """That of the known difference; of an unexpected one, what failing the check means."""
+    found = [expected.by_id[name].statement for name in finding.known if name in expected.by_id]
+    return found[0] if found and not finding.unexpected else finding.difference

@@ -145,7 +145,7 @@ class _Writer:
         yield from self.form.load
 
     def _repeated(self, array: Array) -> str:
-        """The rows so many times, the shortest way to say it."""
+        """The rows so many times, in the shortest expression."""
         every = array.repeat(self.rows, axis=1)
         if self.rows == 1 or is_uniform(every) or not every.any():
             return literal(every)
@@ -243,10 +243,10 @@ class _Writer:
     def _cotangents(self) -> tuple[str, Array]:
         """The only cotangent that is not 0 throughout, and its output's name."""
         given = self.case.given_cotangents
-        asked = [name for name, array in given.items() if array.any()]
-        if len(asked) > 1:
-            raise _NotWritten(f"it takes cotangents of {' and '.join(asked)}")
-        name = asked[0] if asked else "output"
+        names = [name for name, array in given.items() if array.any()]
+        if len(names) > 1:
+            raise _NotWritten(f"it takes cotangents of {' and '.join(names)}")
+        name = names[0] if names else "output"
         return name, given[name]
 
     def _place_in_output(self) -> Place:

@@ -51,7 +51,7 @@ def confirms(printed: str, failure: Failure) -> bool:
     """Whether what a script printed is the difference of a failure.
 
     `actual` must lie beyond the derived bound of what the check expected (or have another sign, or
-    other bits), and beyond that of the printed `expected`, which must be what the oracle says, a
+    other bits), and beyond that of the printed `expected`, which must be the oracle's number, a
     hundred times closer than the two are apart.
     """
     result = failure.result
