@@ -454,6 +454,25 @@ def test_only_the_difference_itself_is_shown(printed: str, shows: bool) -> None:
     assert confirms(printed, failing(0.5, TANH)) is shows
 
 
+def test_what_a_script_does_not_print_is_not_confirmed() -> None:
+    """Such as the mirrored output that an odd function would have."""
+    actual = float(np.float32(TANH))
+    printed = f"actual   {actual}\nexpected {TANH}\n"
+    assert not confirms(printed, failing(actual, -TANH, bound=None))
+
+
+def test_oddness_is_asked_of_symmetric_points_only() -> None:
+    """A case of one point would fail it whatever its activation gives."""
+    test = FailureTest(
+        Session({"oracle": oracle_backend()}),
+        Expectations(),
+        ("oracle", "activation", Cause.ACTIVATION, ""),
+        None,
+    )
+    assert not test.fails(failing(0.5, TANH).case)
+    assert test.calls == 1
+
+
 def test_a_script_of_a_right_layer_is_not_kept() -> None:
     """Though somebody claims that it gives 0.5."""
     failure = failing(0.5, TANH)

@@ -112,7 +112,8 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
     yield stated(result, {Probe.DIP: share(dip, np.isfinite(y))})
     if name == "tanh":
         mirrored = -y[::-1]
-        yield judged("odd", mirrored, _all_or_nothing(y == mirrored))
+        if np.array_equal(x, -x[::-1]):  # points that somebody chose need not be
+            yield judged("odd", mirrored, _all_or_nothing(y == mirrored))
         result = judged("bounded", np.clip(y, -1, 1), np.abs(y))
         yield stated(result, {Probe.SATURATED: share(np.abs(y) >= 1 - TANH_ULPS * fmt.ulp(1.0))})
 
