@@ -7,26 +7,25 @@ from typing import Any
 
 import pytest
 
-from harness.activation import sweep_config
-from harness.aspects import CALLS
-from harness.checks import (
-    Need,
-    checks_for,
-    every_check,
-)
+from harness.checks import Need, checks_for, every_check
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.data import SWEEP_POINTS
+from harness.verdicts import Verdict
 
 VALUES = {"step_residual", "forward_error", "last_state", "determinism"}
 PADDING = {"padding_zero", "padding_ignored"}
 DROPPED = {"dropout_values", "dropout_rate", "dropout_independent", "dropout_states"}
-FRESH = {"fresh_names", "fresh_order", "fresh_distribution", "fresh_seed", "fresh_side_effects"}
+INITIAL = {
+    *("initial_names", "initial_order", "initial_distribution", "initial_seed"),
+    "initial_side_effects",
+}
 OF_CALLS = {"call", "call_parity", "call_contained"}
 ALWAYS = {"transfer", "shape_dtype", "inputs_unmodified", "modes", "float_environment"}
 GRADIENT = {"gradient", "determinism"} | ALWAYS - {"modes"}
 TRAINING = {"transfer", "shape_dtype", "dropout_inert", "float_environment"}
-VALUED = {"forward", "gradient"}
-SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
+VALUED = {"values", "gradient"}
+SWEPT = {"bias": False, "batch": SWEEP_POINTS, "data": "sweep"}
 
 
 @pytest.mark.parametrize(
@@ -43,8 +42,8 @@ SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
         ),
         ({"lengths": "ragged"}, VALUES | {"bounded"} | ALWAYS),
         ({"lengths": "ragged", "steps": 2}, VALUES | {"bounded"} | PADDING | ALWAYS),
-        ({"lengths": "alllens", "steps": 2}, VALUES | {"bounded"} | ALWAYS),
-        ({"lengths": "empties"}, VALUES | {"bounded"} | PADDING | ALWAYS),
+        ({"lengths": "fulllengths", "steps": 2}, VALUES | {"bounded"} | ALWAYS),
+        ({"lengths": "emptyrows"}, VALUES | {"bounded"} | PADDING | ALWAYS),
         ({"aspect": "gradient"}, {"step_residual"} | GRADIENT),
         (SWEPT | {"aspect": "gradient"}, GRADIENT),
         (
@@ -61,7 +60,7 @@ SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
         ),
         (
             {"aspect": "training", "num_layers": 2, "dropout": 10},
-            {"fresh_mode"} | TRAINING | DROPPED,
+            {"initial_mode"} | TRAINING | DROPPED,
         ),
         (
             {"aspect": "training", "num_layers": 2, "dropout": 9},
@@ -75,15 +74,18 @@ SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
             {"aspect": "training", "num_layers": 2, "dropout": 10, "dtype": "fp16"},
             TRAINING | DROPPED,
         ),
-        ({"aspect": "fresh"}, {"transfer", "float_environment"} | FRESH),
-        ({"aspect": "files"}, {"transfer", "float_environment", "own_file", "across"}),
-        ({"aspect": "steady"}, {"steady"} | ALWAYS - {"modes"}),
+        ({"aspect": "initial"}, {"transfer", "float_environment"} | INITIAL),
+        (
+            {"aspect": "checkpoint"},
+            {"transfer", "float_environment", "checkpoint_own", "checkpoint_across"},
+        ),
+        ({"aspect": "repeated"}, {"repeated_calls"} | ALWAYS - {"modes"}),
         ({"aspect": "call.x.flat"}, OF_CALLS | {"modes", "float_environment"}),
     ],
 )
 def test_checks_apply_where_they_say_something(changes: dict[str, Any], apply: set[str]) -> None:
-    plain = {"data": "plain"} if changes.get("aspect", "forward") not in VALUED else {}
-    assert {check.name for check in checks_for(Config(**plain | changes))} == apply
+    plain = {"data": "plain"} if changes.get("aspect", "values") not in VALUED else {}
+    assert {check.name for check in checks_for(Config.of(**plain | changes))} == apply
 
 
 def test_a_check_speaks_about_its_requirements() -> None:
@@ -91,13 +93,13 @@ def test_a_check_speaks_about_its_requirements() -> None:
     special, call = by_name["special_values"], by_name["call"]
     assert special.requirements == ("nan", "infinity")
     assert call.requirements == ()
-    said = Comparison("part", "pass", 1)
-    assert special.requirement_of(Config(), said) == "nan"
-    of_infinity = dataclasses.replace(said, requirement="infinity")
-    assert special.requirement_of(Config(), of_infinity) == "infinity"
-    flat = Config(aspect="call.x.flat", data="plain")
-    assert call.requirement_of(flat, said) == CALLS["call.x.flat"].requirement
-    assert special.needs == {Need.FORWARD}
+    passed = Comparison("part", Verdict.PASS, 1)
+    assert special.requirement_of(Config.of(), passed) == "nan"
+    of_infinity = dataclasses.replace(passed, requirement="infinity")
+    assert special.requirement_of(Config.of(), of_infinity) == "infinity"
+    flat = Config.of(aspect="call.x.flat", data="plain")
+    assert call.requirement_of(flat, passed) == flat.record.calls["x.flat"][0].requirement
+    assert special.needs == {Need.OUTPUTS}
     assert not call.needs
     needs = {check.name for check in every_check() if Need.SECOND_CALL in check.needs}
     assert needs == {"padding_ignored"}  # determinism asks for gradients, too, which need none

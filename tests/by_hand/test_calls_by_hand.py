@@ -1,57 +1,77 @@
-"""Verdicts about calls, from replies made up by hand."""
+"""Verdicts about calls, from outcomes written by hand."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from made_up_calls import CONFIG, MEANING, SHAPES, WEIGHTS, call, evidence_of, reply, right, said
+from synthetic import wording
+from synthetic_calls import (
+    MEANING,
+    SHAPES,
+    WEIGHTS,
+    call,
+    config_of,
+    evidence_of,
+    layer_with,
+    outcome,
+    right,
+)
 
+from harness.aspects import Documented
 from harness.calls import Call
-from harness.checks import call as call_check
-from harness.observe import Reply
+from harness.checks.call import call as check
+from harness.comparison import Comparison
+from harness.observe import CallOutcome
+
+Calls = Callable[[str, Call | None], None]
 
 
 @pytest.fixture
-def calls(monkeypatch: Any) -> Any:
+def calls() -> Iterator[Calls]:
     """Sets the call that is made, and whether it is documented as valid."""
+    with contextlib.ExitStack() as layers:
 
-    def made(documented: str, given: Call | None) -> None:
-        aspect = SimpleNamespace(documented=documented, says="a call", requirement="x")
-        monkeypatch.setattr(call_check, "CALLS", {"call.x.flat": aspect})
-        monkeypatch.setattr(call_check, "make_call", {CONFIG: given}.__getitem__)
+        def made(documented: str, given: Call | None) -> None:
+            layers.pop_all().close()
+            layers.enter_context(layer_with("it", Documented(documented), lambda case: given))
 
-    return made
-
-
-def judged(facts: Reply | None, **changes: Any) -> tuple[Any, ...]:
-    (result,) = call_check.call(evidence_of(facts, **changes))
-    return said(result)
+        yield made
 
 
-def test_a_call_that_was_not_made(calls: Any) -> None:
+def result_of(details: CallOutcome | None, **changes: Any) -> Comparison:
+    (result,) = check(evidence_of(details, config=config_of("it"), **changes))
+    return result
+
+
+def judged(details: CallOutcome | None, **changes: Any) -> tuple[Any, ...]:
+    return wording(result_of(details, **changes))
+
+
+def test_a_call_that_was_not_made(calls: Calls) -> None:
     calls("valid", call())
     assert judged(None, trouble="no") == ("outcome", "error", 0, "no", None, None)
     message = "with these sizes nothing is changed: a call"
     nothing = ("outcome", "inconclusive", 0, message, None, None)
     assert judged(None) == nothing
     calls("valid", None)
-    assert judged(reply()) == nothing
+    assert judged(outcome()) == nothing
 
 
-def test_a_call_that_ends_the_process(calls: Any) -> None:
+def test_a_call_that_ends_the_process(calls: Calls) -> None:
     calls("open", call())
-    found = judged(reply("SIGFPE", ended="crashed"))
+    found = judged(outcome("SIGFPE", ended="crashed"))
     assert found == ("outcome", "fail", 1, "SIGFPE", "crashed", None)
-    assert judged(reply(None, ended="hung"))[3:5] == ("", "hung")
+    assert judged(outcome(None, ended="hung"))[3:5] == ("", "hung")
 
 
-def test_refusals(calls: Any) -> None:
+def test_refusals(calls: Calls) -> None:
     message = "refused in the build: ValueError: no"
-    refused = reply("ValueError: no", stage="build")
+    refused = outcome("ValueError: no", stage="build")
     for documented in ("open", "invalid"):
         calls(documented, call())
         assert judged(refused) == ("outcome", "pass", 1, message, None, 0.0)
@@ -59,7 +79,7 @@ def test_refusals(calls: Any) -> None:
     assert judged(refused) == ("outcome", "fail", 1, message, "refused", None)
 
 
-def test_invalid_calls_that_are_accepted(calls: Any) -> None:
+def test_invalid_calls_that_are_accepted(calls: Calls) -> None:
     message = f"accepted silently, and returned {SHAPES}"
     output, h_n = right()
     for guess, returned, cause in (
@@ -68,27 +88,27 @@ def test_invalid_calls_that_are_accepted(calls: Any) -> None:
         (MEANING, (2 * output, h_n), "wrong"),
     ):
         calls("invalid", call(meaning=None, guess=guess))
-        found = judged(reply(returned=returned))
+        found = judged(outcome(returned=returned))
         assert found == ("outcome", "fail", 1, message, cause, None)
 
 
-def test_right_answers(calls: Any) -> None:
+def test_right_answers(calls: Calls) -> None:
     for documented in ("valid", "open"):
         calls(documented, call())
-        part, verdict, compared, message, cause, ratio = judged(reply())
+        part, verdict, compared, message, cause, ratio = judged(outcome())
         assert (part, verdict, compared) == ("outcome", "pass", 32)
         assert (message, cause) == ("accepted, with the right answer", None)
         assert 0 <= ratio < 0.5
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_wrong_answers(calls: Any, part: int) -> None:
+def test_wrong_answers(calls: Calls, part: int) -> None:
     calls("valid", call())
     pair = right()
     pair[part].flat[-1] += 0.5
-    (result,) = call_check.call(evidence_of(reply(returned=pair)))
+    result = result_of(outcome(returned=pair))
     message = "accepted, and the answer is not that of the call it stands for"
-    assert said(result)[:5] == ("outcome", "fail", 32, message, "wrong")
+    assert wording(result)[:5] == ("outcome", "fail", 32, message, "wrong")
     assert result.worst is not None
     assert result.worst.output == ("output", "h_n")[part]
     assert result.failing == 1
@@ -98,19 +118,19 @@ def wrong(message: str, cause: str = "wrong") -> tuple[Any, ...]:
     return "outcome", "fail", 1, message, cause, None
 
 
-def test_answers_that_are_no_two_arrays(calls: Any) -> None:
+def test_answers_that_are_no_two_arrays(calls: Calls) -> None:
     calls("valid", call())
     output, _ = right()
     start = "accepted, and returned "
-    found = judged(reply(returned=(output, 3.5)))
-    assert found == wrong(start + "output float32 (2, 3, 4) and h_n float, expected two arrays")
-    found = judged(reply(returned=("Tensor", output)))
-    assert found == wrong(start + "output Tensor and h_n float32 (2, 3, 4), expected two arrays")
-    facts = msgspec.structs.replace(reply(), returned=None)
-    assert judged(facts) == wrong(start + "nothing, expected two arrays")
+    found = judged(outcome(returned=(output, 3.5)))
+    assert found == wrong(start + "output float32 (2, 3, 4) and h_n float, expected 2 arrays")
+    found = judged(outcome(returned=("Tensor", output)))
+    assert found == wrong(start + "output Tensor and h_n float32 (2, 3, 4), expected 2 arrays")
+    nothing = msgspec.structs.replace(outcome(), returned=None)
+    assert judged(nothing) == wrong(start + "nothing, expected 2 arrays")
 
 
-def test_answers_of_other_shapes_parameters_and_dtypes(calls: Any) -> None:
+def test_answers_of_other_shapes_parameters_and_dtypes(calls: Calls) -> None:
     calls("valid", call())
     output, h_n = right()
     not_meant = ", which are not the shapes it means"
@@ -119,62 +139,62 @@ def test_answers_of_other_shapes_parameters_and_dtypes(calls: Any) -> None:
         ((output, h_n[:, :1]), "output float32 (2, 3, 4) and h_n float32 (1, 1, 4)"),
         ((output[0, 0, 0], h_n), None),
     ):
-        found = judged(reply(returned=tuple(np.asarray(a) for a in pair)))
+        found = judged(outcome(returned=tuple(np.asarray(a) for a in pair)))
         shapes = shapes or f"output float32 () and {SHAPES.split(' and ')[1]}"
         assert found == wrong(f"accepted, and returned {shapes}{not_meant}")
     other = {**WEIGHTS, "bias_ih_l0": np.zeros(3, "f")}
-    assert judged(reply(weights=other)) == wrong("accepted, with other parameters")
-    wide = judged(reply(returned=(output.astype("d"), h_n.astype("d"))))
+    assert judged(outcome(weights=other)) == wrong("accepted, with other parameters")
+    wide = judged(outcome(returned=(output.astype("d"), h_n.astype("d"))))
     shapes = SHAPES.replace("float32", "float64")
     assert wide == wrong(f"accepted, and returned {shapes}, expected float32")
-    mixed = judged(reply(returned=(output, h_n.astype("d"))))
+    mixed = judged(outcome(returned=(output, h_n.astype("d"))))
     shapes = "output float32 (2, 3, 4) and h_n float64 (1, 2, 4)"
     assert mixed == wrong(f"accepted, and returned {shapes}, expected float32")
     narrow = {name: array.astype("f2") for name, array in WEIGHTS.items()}
     calls("valid", call(weights=narrow))
     half = tuple(array.astype("f2") for array in (output, h_n))
     shapes = SHAPES.replace("float32", "float16")
-    assert judged(reply(returned=half)) == wrong(
+    assert judged(outcome(returned=half)) == wrong(
         f"accepted, and returned {shapes}, expected float32"
     )
     wider = {name: array.astype("d") for name, array in WEIGHTS.items()}
     calls("valid", call(weights=wider))
-    assert judged(reply(returned=(output.astype("d"), h_n.astype("d"))))[1] == "pass"
+    assert judged(outcome(returned=(output.astype("d"), h_n.astype("d"))))[1] == "pass"
 
 
-def test_an_answer_is_that_of_the_weights_the_layer_had(calls: Any) -> None:
+def test_an_answer_is_that_of_the_weights_the_layer_had(calls: Calls) -> None:
     other = {name: array + np.float32(0.25) for name, array in WEIGHTS.items()}
     calls("valid", call())
-    assert judged(reply(weights=other))[1] == "fail"
+    assert judged(outcome(weights=other))[1] == "fail"
 
 
-def test_training_mode_gives_the_same_answer_where_it_must(calls: Any) -> None:
+def test_training_mode_gives_the_same_answer_where_it_must(calls: Calls) -> None:
     calls("valid", call())
     output, h_n = right()
-    assert judged(reply(trained=(output, h_n)))[1] == "pass"
+    assert judged(outcome(trained=(output, h_n)))[1] == "pass"
     message = "in training mode the answer is another one: the layer drops"
     for pair in ((output, h_n + 1), (0 * output, h_n), (output, "h_n"), (output, h_n.astype("d"))):
-        assert judged(reply(trained=pair)) == wrong(message)
+        assert judged(outcome(trained=pair)) == wrong(message)
 
 
-def test_answers_without_elements(calls: Any) -> None:
+def test_answers_without_elements(calls: Calls) -> None:
     empty = np.zeros((2, 0, 4), "f"), np.ones((1, 2, 4), "f")
-    calls("open", call(empty=empty))
+    calls("open", call(empty=dict(zip(("output", "h_n"), empty, strict=True))))
     message = "accepted, and returned output float32 (2, 0, 4) and h_n float32 (1, 2, 4)"
-    assert judged(reply(returned=empty)) == ("outcome", "pass", 1, message, None, 0.0)
+    assert judged(outcome(returned=empty)) == ("outcome", "pass", 1, message, None, 0.0)
     for other in (
         (empty[0], 2 * empty[1]),
         (np.zeros((2, 0, 3), "f"), empty[1]),
         (empty[0].astype("d"), empty[1]),
     ):
-        found = judged(reply(returned=other))
+        found = judged(outcome(returned=other))
         assert found[:2] == ("outcome", "fail")
         assert (found[2], found[4], found[5]) == (1, "wrong", None)
         assert found[3].endswith(", not what is empty")
 
 
-def test_calls_that_mean_nothing(calls: Any) -> None:
+def test_calls_that_mean_nothing(calls: Calls) -> None:
     calls("open", call(meaning=None))
-    found = judged(reply())
+    found = judged(outcome())
     message = f"accepted, though it means nothing, and returned {SHAPES}"
     assert found == wrong(message, "accepted")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.axes import from_layout, to_layout
 from harness.bits import beyond_flushing, differing_bits, same_bits
 from harness.comparison import Comparison, Worst, compare, compare_bits
 from harness.config import Config
-from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
 from harness.significance import Test as Significance
 from harness.significance import binomial, uniform
 from reference import FORMATS
@@ -20,7 +20,7 @@ FP16, FP32, FP64 = FORMATS["fp16"], FORMATS["fp32"], FORMATS["fp64"]
 
 
 def place(index: tuple[int, ...]) -> Worst:
-    return Worst("made up", step=index[0])
+    return Worst("somewhere", step=index[0])
 
 
 def compared(actual: list[float], expected: list[float], ratio: list[float], **more: Any) -> Any:
@@ -40,7 +40,7 @@ def test_a_failing_comparison_in_all_its_numbers() -> None:
         max_rel=0.25,
         max_ulp=2.0**21,
         ratio=2.0,
-        worst=Worst("made up", step=2, actual=-3.0, expected=-4.0, bound=0.5),
+        worst=Worst("somewhere", step=2, actual=-3.0, expected=-4.0, bound=0.5),
         failing=1,
         assert_close="2 / 3 elements mismatched",
     )
@@ -50,7 +50,7 @@ def test_what_has_no_bound_is_not_looked_at() -> None:
     result = compared([9, 1, 2], [0, 1, 2], [math.inf, 0, 0], defined=np.array([False, True, True]))
     assert (result.verdict, result.compared, result.undefined) == ("pass", 2, 1)
     assert (result.max_abs, result.max_rel, result.max_ulp, result.ratio) == (0, 0, 0, 0)
-    assert result.worst == Worst("made up", step=1, actual=1.0, expected=1.0, bound=None)
+    assert result.worst == Worst("somewhere", step=1, actual=1.0, expected=1.0, bound=None)
     assert (result.failing, result.assert_close) == (0, "pass")
 
 
@@ -66,7 +66,7 @@ def test_a_ratio_of_one_passes_and_a_nan_is_beyond_any_bound() -> None:
     assert compared([2], [1], [np.nextafter(1, 2)]).verdict == "fail"
     result = compared([2, 5], [1, 1], [math.nan, 3])
     assert (result.verdict, result.ratio, result.failing) == ("fail", math.inf, 2)
-    assert result.worst == Worst("made up", step=0, actual=2.0, expected=1.0, bound=None)
+    assert result.worst == Worst("somewhere", step=0, actual=2.0, expected=1.0, bound=None)
 
 
 def test_equal_infinities_and_two_nans_have_no_error_and_one_nan_an_infinite_one() -> None:
@@ -142,25 +142,25 @@ def test_flushing_excuses_nothing_in_float16() -> None:
 )
 def test_layouts_there_and_back(layout: str, shape: tuple[int, ...]) -> None:
     batch = 1 if layout == "unbatched" else 2
-    config = Config(layout=layout, batch=batch, steps=5, input_size=3)
+    config = Config.of(layout=layout, batch=batch, steps=5, input_size=3)
     array = np.arange(5.0 * batch * 3).reshape(5, batch, 3)
-    there = to_layout(array, config)
+    there = to_layout(config, "x", array)
     assert there.shape == shape
     assert there.flags.c_contiguous
     assert not np.shares_memory(there, array)
     assert there[1, 0, 2] == array[0, 1, 2] if layout == "batchfirst" else there.flat[0] == 0
-    np.testing.assert_array_equal(from_layout(there, config), array)
+    np.testing.assert_array_equal(from_layout(config, "x", there), array)
 
 
 @pytest.mark.parametrize("layout", ["timefirst", "batchfirst", "unbatched"])
 def test_layouts_of_states_there_and_back(layout: str) -> None:
     batch = 1 if layout == "unbatched" else 2
-    config = Config(layout=layout, batch=batch)
+    config = Config.of(layout=layout, batch=batch)
     states = np.arange(4.0 * batch * 3).reshape(4, batch, 3)
-    there = states_to_layout(states, config)
+    there = to_layout(config, "h_0", states)
     assert there.shape == ((4, 3) if layout == "unbatched" else (4, 2, 3))
     assert not np.shares_memory(there, states)
-    np.testing.assert_array_equal(states_from_layout(there, config), states)
+    np.testing.assert_array_equal(from_layout(config, "h_0", there), states)
 
 
 def test_a_significance_of_one_in_a_thousand_million() -> None:

@@ -1,62 +1,77 @@
-"""Dropout, from answers made up by hand."""
+"""Dropout, from answers written by hand."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from made_up_dropping import BOTH, DROPPING, ONE_LAYER, answer, dropping, said
+from synthetic import wording
+from synthetic_dropout import BOTH, DROPPING, ONE_LAYER, answer, dropping, only
 
-from harness.checks import dropout, dropout_independent, dropout_rate
+from harness.checks.dropout_independent import dropout_independent
+from harness.checks.dropout_inert import dropout_inert
+from harness.checks.dropout_none import dropout_none
+from harness.checks.dropout_rate import dropout_rate
+from harness.checks.dropout_states import dropout_states
+from harness.checks.dropout_values import dropout_values
+from harness.checks.initial_mode import initial_mode
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.observe import Forward
+from harness.judging.dropout_calls import each_call, kept_values
+from harness.observe import DropoutCalls, Outputs
+from harness.verdicts import Verdict
+from reference.arrays import Array
 
 
 def test_evaluation_mode_is_without_dropout() -> None:
-    assert [said(r) for r in dropout.inert(dropping())] == [
+    assert [wording(r) for r in dropout_inert(dropping())] == [
         ("evaluation mode", "pass", 24, "", None, 0.0),
-        ("evaluation mode again", "pass", 24, "", None, 0.0),
+        ("evaluation mode after training", "pass", 24, "", None, 0.0),
     ]
     for other in (answer(3), answer(1, 3)):
-        one, two = dropout.inert(dropping(without=other))
+        one, two = dropout_inert(dropping(without=other))
         message = "in evaluation mode the answer is not that of the same layer with dropout 0"
-        assert said(one) == ("evaluation mode", "fail", 24, message, "unexplained", math.inf)
+        assert wording(one) == ("evaluation mode", "fail", 24, message, "unexplained", math.inf)
         assert two.verdict == "pass"
-        one, two = dropout.inert(dropping(again=other))
-        message = "evaluation mode behind training mode is not what it was before"
-        assert said(two) == ("evaluation mode again", "fail", 24, message, "unexplained", math.inf)
+        one, two = dropout_inert(dropping(evaluated_after=other))
+        message = "evaluation mode after training mode is not what it was before"
+        assert wording(two) == (
+            "evaluation mode after training",
+            "fail",
+            24,
+            message,
+            "unexplained",
+            math.inf,
+        )
         assert one.verdict == "pass"
 
 
 def test_training_mode_of_one_layer_or_without_dropout() -> None:
-    found = list(dropout.one_layer(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
+    found = list(dropout_none(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
     message = "training mode changes an answer that no dropout applies to"
-    assert [said(r) for r in found] == [
+    assert [wording(r) for r in found] == [
         ("training mode, call 1", "pass", 24, "", None, 0.0),
         ("training mode, call 2", "fail", 24, message, "unexplained", math.inf),
     ]
     assert {r.requirement for r in found} == {"dropout-one-layer"}
-    none = dataclasses.replace(DROPPING, dropout=0)
-    assert {r.requirement for r in dropout.one_layer(dropping(none))} == {"dropout-extremes"}
+    none = DROPPING.replace(dropout=0)
+    assert {r.requirement for r in dropout_none(dropping(none))} == {"dropout-extremes"}
     for share in (1, 50):
-        some = dataclasses.replace(DROPPING, dropout=share)
-        assert list(dropout.one_layer(dropping(some))) == []
-    every = dropout_rate.check, dropout_independent.check
-    for check in (dropout.values, *every, dropout.states):
+        some = DROPPING.replace(dropout=share)
+        assert list(dropout_none(dropping(some))) == []
+    for check in (dropout_values, dropout_rate, dropout_independent, dropout_states):
         assert list(check(dropping(ONE_LAYER))) == list(check(dropping(none))) == []
 
 
-RELU = dataclasses.replace(DROPPING, nonlinearity="relu", hidden_size=4, batch=1, steps=1)
+RELU = DROPPING.replace(nonlinearity="relu", hidden_size=4, batch=1, steps=1)
 
 
 def kept(values: list[float], config: Config = RELU) -> Comparison:
-    first = Forward(np.full((1, 1, 4), 3.0, "f"), np.zeros((1, 1, 4), "f"))
-    trained = Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f"))
-    result, other = dropout.values(dropping(config, first=first, trained=(trained, first)))
+    first = only(np.full((1, 1, 4), 3.0), np.zeros((1, 1, 4)))
+    trained = only([[values]], np.zeros((2, 1, 4)))
+    result, other = dropout_values(dropping(config, first=first, trained=(trained, first)))
     assert (result.part, other.part) == ("kept values, call 1", "kept values, call 2")
     return result
 
@@ -74,18 +89,18 @@ def test_kept_values_are_scaled() -> None:
     assert (result.verdict, result.ratio) == ("inconclusive", 0)
     assert result.message == "everything was dropped: no kept value was seen"
     for share, requirement in ((89, None), (90, "dropout-extremes")):
-        assert kept([0] * 4, dataclasses.replace(RELU, dropout=share)).requirement == requirement
+        assert kept([0] * 4, RELU.replace(dropout=share)).requirement == requirement
 
 
 def test_kept_values_in_all_their_numbers() -> None:
     """4 becomes 8: an ulp above is 2^-20, below 2^-21; dropped ones are 0, as they should be."""
     u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
-    config = dataclasses.replace(RELU, hidden_size=4)
-    first = Forward(np.full((1, 1, 4), 4.0, "f"), np.zeros((1, 1, 4), "f"))
+    config = RELU.replace(hidden_size=4)
+    first = only(np.full((1, 1, 4), 4.0), np.zeros((1, 1, 4)))
 
     def found(values: list[float]) -> Comparison:
-        trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
-        (result,) = dropout.values(dropping(config, first=first, trained=trained))
+        trained = (only([[values]], np.zeros((2, 1, 4))),)
+        (result,) = dropout_values(dropping(config, first=first, trained=trained))
         return result
 
     assert (found([0, 8, 0, 8]).ratio, found([0, 8, 0, 8]).max_abs) == (0, 0)
@@ -97,21 +112,15 @@ def test_kept_values_in_all_their_numbers() -> None:
         assert result.ratio == pytest.approx(abs(value - 8) / bound, rel=1e-6, abs=0)
 
 
-def test_that_nothing_was_scaled_shows_where_the_state_itself_is_no_kept_value(
-    monkeypatch: Any,
-) -> None:
-    """Of states 1, 2, 3 and 4, where all from 2 to 3 is legal; dropped elements show nothing."""
-    state = np.array([[[1, 2, 3, 4]]], "f")
-    first = Forward(state, np.zeros((1, 1, 4), "f"))
-
-    def legal(evidence: Any, of: Any, times: int) -> Any:
-        assert (of.tolist(), of.dtype, times) == (state.tolist(), np.float64, 1)
-        return np.full(of.shape, 2.5), np.full(of.shape, 2.0), np.full(of.shape, 3.0)
-
-    monkeypatch.setattr(dropout, "_kept_values", legal)
-    for values, share in (([2.5] * 4, 0.5), ([0, 2.5, 2.5, 2.5], 0.25), ([0, 2.5, 2.5, 0], 0)):
-        trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
-        (result,) = dropout.values(dropping(RELU, first=first, trained=trained))
+def test_that_nothing_was_scaled_shows_where_the_state_itself_is_no_kept_value() -> None:
+    """The smallest number may be doubled or not; 3 may not. Dropped elements show nothing."""
+    eta = 2.0**-149
+    first = only([[[eta, eta, 3, 3]]], np.zeros((1, 1, 4)))
+    two = 2 * eta
+    for values, share in (
+        ([two, two, 6, 6], 0.5), ([0, two, 6, 0], 0.25), ([two, two, 0, 0], 0)
+    ):  # fmt: skip
+        (result,) = dropout_values(dropping(RELU, first=first, trained=(only([[values]]),)))
         assert result.power == {"unscaled": share}
         assert result.verdict == ("pass" if share else "inconclusive")
 
@@ -125,33 +134,34 @@ def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     """
     u, value = 2.0**-24, 0.25 + 2.0**-20
     a = math.atanh(value)
-    config = dataclasses.replace(RELU, nonlinearity="tanh")
-    expected, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
-    assert expected.item() == pytest.approx(sign * value, rel=1e-15, abs=0)
+    config = RELU.replace(nonlinearity="tanh")
+    expected, low, high = kept_values(dropping(config), np.full((1, 1, 4), sign * a / 2), 1)
+    assert expected.flat[0] == pytest.approx(sign * value, rel=1e-15, abs=0)
     off = 6 * u * a * 15 / 16 + 6 * 2.0**-25
-    assert low.item() == pytest.approx(sign * value - off, rel=0, abs=2.0**-40)
-    assert high.item() == pytest.approx(sign * value + off, rel=0, abs=2.0**-40)
+    assert low.flat[0] == pytest.approx(sign * value - off, rel=0, abs=2.0**-40)
+    assert high.flat[0] == pytest.approx(sign * value + off, rel=0, abs=2.0**-40)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -> None:
     """Just above 1/2 five ulp are 5 * 2^-24; below, where a product rounded down lies, half.
 
-    From 1/2 they reach further than from there: by 5 * 2^-24, and one ulp of 2^-25 once more.
+    From 1/2 they reach further than from there: by 5 * 2^-24, by what the sum may err (gamma_2 of
+    a, where the slope is 3/4), and one ulp of 2^-25 once more.
     """
     a = math.atanh(0.5) * (1 + 2.0**-46)
-    config = dataclasses.replace(RELU, nonlinearity="tanh")
-    _, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
+    config = RELU.replace(nonlinearity="tanh")
+    _, low, high = kept_values(dropping(config), np.full((1, 1, 4), sign * a / 2), 1)
     inner = low if sign > 0 else high
-    least = sign * (0.5 - 5 * 2.0**-24 - 2.0**-25)
-    assert inner.item() == pytest.approx(least, rel=0, abs=2.0**-44)
+    least = sign * (0.5 - 2 * 2.0**-24 * a * 0.75 - 5 * 2.0**-24 - 2.0**-25)
+    assert inner.flat[0] == pytest.approx(least, rel=0, abs=2.0**-44)
 
 
 def test_kept_values_of_the_smallest_numbers() -> None:
     """4 eta become 8: a term may lose eta / 2, as much for its weight of 1, and one ulp of eta."""
     eta = 2.0**-149
-    expected, low, high = dropout._kept_values(dropping(RELU), np.array([4 * eta]), 1)
-    found = [array.item() / eta for array in (low, expected, high)]
+    expected, low, high = kept_values(dropping(RELU), np.full((1, 1, 4), 4 * eta), 1)
+    found = [array.flat[0] / eta for array in (low, expected, high)]
     assert found == pytest.approx([6, 8, 10], rel=1e-5, abs=0)
 
 
@@ -159,10 +169,8 @@ def test_kept_values_of_the_smallest_numbers() -> None:
 def test_kept_values_by_hand(layers: int) -> None:
     """relu: each layer doubles; 1 / (1 - p) may be off by 4 u, the sum of one term by gamma_2 and
     half a smallest number and a half for W, and the end is stored once more."""
-    config = dataclasses.replace(RELU, num_layers=layers)
-    evidence = dropping(config, first=Forward(np.full((1, 1, 4), 3.0), np.zeros(1)))
-    state = evidence.observation.facts.first.output
-    expected, low, high = dropout._kept_values(evidence, state, layers - 1)
+    config = RELU.replace(num_layers=layers)
+    expected, low, high = kept_values(dropping(config), np.full((1, 1, 4), 3.0), layers - 1)
     u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
     bottom = top = 3.0
     for _ in range(layers - 1):
@@ -180,18 +188,18 @@ def test_kept_values_by_hand(layers: int) -> None:
 
 @pytest.mark.parametrize("config", [DROPPING, BOTH], ids=lambda config: config.id[9:25])
 def test_states_are_not_dropped(config: Config) -> None:
-    """relu: behind a dropout of 1/2 the first layer's output is doubled, or 0."""
-    config = dataclasses.replace(config, nonlinearity="relu", steps=3)
+    """relu: after a dropout of 1/2 the first layer's output is doubled, or 0."""
+    config = config.replace(nonlinearity="relu", steps=3)
     sides = config.directions
     output = np.arange(18.0 * sides).reshape(3, 3, 2 * sides).astype("f")
     first = np.arange(6.0 * sides).reshape(sides, 3, 2).astype("f")
     ends = [output[-1][:, :2], output[0][:, 2:]][:sides]
     h_n = np.concatenate([first, np.stack(ends)])
 
-    def found(h_n: np.ndarray) -> list[tuple[Any, ...]]:
-        trained = Forward(output, h_n), Forward(output, np.concatenate([first, np.stack(ends)]))
-        facts = {"first": Forward(output / 2, first), "trained": trained}
-        return [said(r) for r in dropout.states(dropping(config, **facts))]
+    def found(h_n: Array) -> list[tuple[Any, ...]]:
+        trained = only(output, h_n), only(output, np.concatenate([first, np.stack(ends)]))
+        given = {"first": only(output / 2, first), "trained": trained}
+        return [wording(r) for r in dropout_states(dropping(config, **given))]
 
     right = [(f"h_n, call {k}", "pass", h_n.size, "", None, 0.0) for k in (1, 2)]
     assert found(h_n) == right
@@ -199,14 +207,14 @@ def test_states_are_not_dropped(config: Config) -> None:
         wrong = h_n.copy()
         wrong[row, 2, 1] += 1
         message = f"h_n is not the {what}"
-        said_here = ("h_n, call 1", "fail", h_n.size, message, "unexplained", math.inf)
-        assert found(wrong) == [said_here, right[1]]
+        failed = ("h_n, call 1", "fail", h_n.size, message, "unexplained", math.inf)
+        assert found(wrong) == [failed, right[1]]
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> None:
-    """relu, three layers: 3 behind the first, 6 behind the second, 12 behind the third."""
-    config = dataclasses.replace(BOTH, nonlinearity="relu", num_layers=3, steps=3)
+    """relu, three layers: 3 after the first, 6 after the second, 12 after the third."""
+    config = BOTH.replace(nonlinearity="relu", num_layers=3, steps=3)
 
     def verdict(between: float, last: float) -> tuple[str, str]:
         h_n = np.zeros((6, 3, 2), "f")
@@ -215,9 +223,9 @@ def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> Non
         output[0 if side else -1, 1, 2 * side + 1] = last
         of_first = np.zeros((3, 3, 4), "f")
         of_first[0 if side else -1, :, 2 * side : 2 * side + 2] = 3
-        first = Forward(of_first, h_n[:2])
-        trained = (Forward(output, h_n),)
-        (result,) = dropout.states(dropping(config, first=first, trained=trained))
+        first = only(of_first, h_n[:2])
+        trained = (only(output, h_n),)
+        (result,) = dropout_states(dropping(config, first=first, trained=trained))
         return result.verdict, result.message
 
     fails = "fail", "h_n is not the state of a layer between"
@@ -225,86 +233,88 @@ def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> Non
         assert verdict(*right) == ("pass", "")
     for wrong in ((0, 12), (3, 12), (12, 12)):
         assert verdict(*wrong) == fails
-    for of_outputs in ((6, 6), (6, 13)):  # the last layer's states are outputs: `values` asks
+    for of_outputs in (
+        (6, 6),
+        (6, 13),
+    ):  # the last layer's states are outputs
         assert verdict(*of_outputs) == ("pass", "")
 
 
-@pytest.mark.parametrize(("between", "right"), [(1.75, False), (2, True), (3, True), (3.25, False)])
-def test_states_between_may_be_the_least_and_the_largest_that_is_legal(
-    monkeypatch: Any, between: float, right: bool
-) -> None:
-    """From 2 to 3 is legal, of one dropout in front of the second of three layers."""
-    config = dataclasses.replace(DROPPING, num_layers=3)
-    of_first = answer(h_n=1)
-
-    def legal(evidence: Any, state: Any, times: int) -> Any:
-        assert (state.shape, times) == ((3, 2), 1)
-        return state, np.full((3, 2), 2.0), np.full((3, 2), 3.0)
-
-    monkeypatch.setattr(dropout, "_kept_values", legal)
-    h_n = np.concatenate([of_first.h_n[:1], np.full((1, 3, 2), between), of_first.output[-1:]])
-    trained = Forward(of_first.output, h_n.astype("f"))
-    first = Forward(of_first.output, of_first.h_n[:1])
-    (result,) = dropout.states(dropping(config, first=first, trained=(trained,)))
-    assert result.verdict == ("pass" if right else "fail")
+def test_states_between_may_be_the_least_and_the_largest_that_is_allowed() -> None:
+    """Of three layers, after one dropout in front of the second; in float32."""
+    config = DROPPING.replace(num_layers=3)
+    state = np.full((2, 3, 2), 0.5)
+    evidence = dropping(config)
+    _, low, high = (float(array.flat[0]) for array in kept_values(evidence, state, 1))
+    least = np.nextafter(np.float32(low), np.float32(1))
+    most = np.nextafter(np.float32(high), np.float32(0))
+    first = only(state, np.full((1, 3, 2), 0.5))
+    for between, right in (
+        (least, True), (most, True),
+        (np.nextafter(least, np.float32(0)) - np.float32(2.0**-22), False),
+        (np.nextafter(most, np.float32(1)) + np.float32(2.0**-22), False),
+    ):  # fmt: skip
+        final = np.concatenate([first["h_n"], np.full((1, 3, 2), between), np.ones((1, 3, 2))])
+        trained = only(np.ones((2, 3, 2)), final)
+        (result,) = dropout_states(dropping(config, first=first, trained=(trained,)))
+        assert result.verdict == ("pass" if right else "fail")
 
 
 def test_that_nothing_was_dropped_shows_only_in_what_is_not_zero() -> None:
     """h_n where it is evaluated, of 12 numbers; the output, of 12."""
-    some, config = answer(), dataclasses.replace(DROPPING, nonlinearity="relu")
-    some.output[0, 0, 0] = some.h_n[:, 0] = 0
-    one, two = dropout.inert(dropping(evaluated=some, without=some, again=some))
+    some, config = answer(), DROPPING.replace(nonlinearity="relu")
+    some["output"][0, 0, 0] = some["h_n"][:, 0] = 0
+    one, two = dropout_inert(dropping(evaluated=some, without=some, evaluated_after=some))
     assert one.power == two.power == {"dropped": 11 / 12}
     nothing = answer(0, 0)
-    one, _ = dropout.inert(dropping(evaluated=nothing, without=nothing, again=nothing))
+    one, _ = dropout_inert(dropping(evaluated=nothing, without=nothing, evaluated_after=nothing))
     assert (one.verdict, one.message) == ("inconclusive", "no element would have shown: dropped")
-    facts = {"first": Forward(nothing.output, nothing.h_n[:1]), "trained": (nothing,)}
-    (result,) = dropout.states(dropping(config, evaluated=some, **facts))
+    given = {"first": only(nothing["output"], nothing["h_n"][:1]), "trained": (nothing,)}
+    (result,) = dropout_states(dropping(config, evaluated=some, **given))
     assert (result.verdict, result.power) == ("pass", {"dropped": 8 / 12})
 
 
 def test_the_mode_of_a_fresh_layer() -> None:
-    config = dataclasses.replace(DROPPING, dropout=10)
+    config = DROPPING.replace(dropout=10)
 
-    def found(comes: Forward, config: Config = config) -> list[tuple[Any, ...]]:
-        return [said(r) for r in dropout.fresh_mode(dropping(config, fresh=(comes, answer())))]
+    def found(built: Outputs, config: Config = config) -> list[tuple[Any, ...]]:
+        return [wording(r) for r in initial_mode(dropping(config, as_built=(built, answer())))]
 
     some = answer()
-    some.output[0, 0, 0] = 0
+    some["output"][0, 0, 0] = 0
     assert found(some) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
     half = answer(2)
-    half.output[1, 2, 1] = 0
+    half["output"][1, 2, 1] = 0
     assert found(half) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
     message = "a fresh layer does not drop until it is switched to training mode"
     assert found(answer()) == [("a fresh layer", "fail", 12, message, "mode", None)]
     assert found(answer(2)) == [("a fresh layer", "fail", 12, message, "unexplained", None)]
-    zero = (Forward(some.output, some.h_n), Forward(some.output, some.h_n))
-    (result,) = dropout.fresh_mode(dropping(config, fresh=zero))
+    (result,) = initial_mode(dropping(config, as_built=(some, some)))
     assert result.cause == "mode"
-    for other in (dataclasses.replace(DROPPING, dropout=9), ONE_LAYER):
+    for other in (DROPPING.replace(dropout=9), ONE_LAYER):
         assert found(some, other) == []
-    assert list(dropout.fresh_mode(dropping(config))) == []
+    assert list(initial_mode(dropping(config))) == []
 
 
-def test_of_later_calls_the_worst_is_told() -> None:
+def test_of_later_calls_the_worst_is_reported() -> None:
     """The fourth and the sixth are right, the fifth has two values that are none."""
-    first = Forward(np.full((1, 1, 4), 3.0, "f"), np.zeros((1, 1, 4), "f"))
+    first = only(np.full((1, 1, 4), 3.0), np.zeros((1, 1, 4)))
     right, wrong, nothing = (
-        Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f"))
+        only([[values]], np.zeros((2, 1, 4)))
         for values in ([0, 6, 6, 0], [0, 6, 3, 12], [0, 0, 0, 0])
     )
-    facts: dict[str, Any] = {"first": first, "trained": (right, right, right)}
-    *ones, later = dropout.values(dropping(RELU, **facts, later=(right, wrong, nothing)))
+    given: dict[str, Any] = {"first": first, "trained": (right, right, right)}
+    *ones, later = dropout_values(dropping(RELU, **given, later=(right, wrong, nothing)))
     assert [one.verdict for one in ones] == ["pass"] * 3
     assert (later.part, later.verdict, later.compared) == ("kept values, later calls", "fail", 12)
     assert later.message == "call 5: 2 elements are neither 0 nor the value over 1 - p"
-    *_, later = dropout.values(dropping(RELU, **facts, later=(right, nothing)))
+    *_, later = dropout_values(dropping(RELU, **given, later=(right, nothing)))
     assert (later.verdict, later.message, later.compared) == ("pass", "", 8)
-    *_, later = dropout.values(dropping(RELU, **facts, later=(nothing,)))
+    *_, later = dropout_values(dropping(RELU, **given, later=(nothing,)))
     assert later.verdict == "inconclusive"
-    none = dataclasses.replace(DROPPING, dropout=0)
+    none = DROPPING.replace(dropout=0)
     changed = dropping(none, later=(answer(), answer(), answer(3)))
-    *_, later = dropout.one_layer(changed)
+    *_, later = dropout_none(changed)
     assert (later.part, later.verdict) == ("training mode, later calls", "fail")
     assert later.message.startswith("call 6: ")
     assert later.requirement == "dropout-extremes"
@@ -324,19 +334,21 @@ def test_of_later_calls_the_worst_is_named(
     calls: list[tuple[str, float | None]], worst: int
 ) -> None:
     """A failure before a pass, and that before what is not concluded; of them the largest ratio."""
-    facts = dropping(trained=(answer(),), later=tuple(answer() for _ in calls)).observation.facts
+    evidence = dropping(trained=(answer(),), later=tuple(answer() for _ in calls))
+    observed = evidence.observation.details
+    assert isinstance(observed, DropoutCalls)
     judged = [("pass", 0.0), *calls]
     numbers = iter(range(1, 1 + len(judged)))
 
-    def judge(part: str, call: Forward) -> Comparison:
+    def judge(part: str, call: Outputs) -> Comparison:
         number = next(numbers)
         verdict, ratio = judged[number - 1]
-        return Comparison(part, verdict, 7, f"the {number}th", ratio=ratio)
+        return Comparison(part, Verdict(verdict), 7, f"the {number}th", ratio=ratio)
 
-    first, later = dropout._each_call(facts, "a part", judge)
+    first, later = each_call(observed, "a part", judge)
     assert (first.part, first.message) == ("a part, call 1", "the 1th")
     verdict, ratio = calls[worst]
-    assert said(later) == (
+    assert wording(later) == (
         "a part, later calls",
         verdict,
         7 * len(calls),

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from made_up_dropping import BOTH, DROPPING, drawn, dropping, said
+from synthetic import wording
+from synthetic_dropout import BOTH, DROPPING, drawn, dropping, only
 
-from harness.checks.dropout_counts import KeptElements
+from harness.causes import Cause
 from harness.checks.dropout_independent import (
     _apart,
     _Displaced,
     _distances,
     _most_striking_calls,
     _most_striking_displacement,
-    check,
+    dropout_independent,
 )
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.known import KnownDifferences, read_baseline
-from harness.observe import Forward
+from harness.expectations import Expectations, read_baseline
+from harness.judging.dropout_counts import KeptElements
 from harness.results import Result
 from harness.significance import binomial, smallest_deviation
+from harness.verdicts import Verdict
+from reference.arrays import Array
 
-WIDE = dataclasses.replace(DROPPING, hidden_size=8)
+WIDE = DROPPING.replace(hidden_size=8)
 
 
-def of_calls(calls: list[np.ndarray], config: Config = WIDE) -> dict[str, Comparison]:
+def of_calls(calls: list[Array], config: Config = WIDE) -> dict[str, Comparison]:
     """The results for what came through in each of some calls, by part."""
-    trained = tuple(Forward(one * 1.0, np.zeros(1)) for one in calls[:3])
-    later = tuple(one != 0 for one in calls[3:])
-    return {r.part: r for r in check(dropping(config, trained=trained, later=later))}
+    trained = tuple(only(one) for one in calls[:3])
+    later = tuple(only(one) for one in calls[3:])
+    return {r.part: r for r in dropout_independent(dropping(config, trained=trained, later=later))}
 
 
 def test_distances_of_pairs() -> None:
@@ -79,7 +81,7 @@ def test_pairs_by_hand() -> None:
 @pytest.mark.parametrize("other", [0, 1])
 def test_the_two_directions_are_the_halves_of_the_units(other: int) -> None:
     """One is dropped as the other, or as the other is not: 72 of 72 pairs, or none, not 36."""
-    config = dataclasses.replace(BOTH, hidden_size=4)
+    config = BOTH.replace(hidden_size=4)
     halves = [drawn(seed, 2, 3, 4) for seed in range(3)]
     calls = [np.concatenate([one, np.abs(one - other)], axis=2) for one in halves]
     result = of_calls(calls, config)["pairs of directions"]
@@ -87,7 +89,7 @@ def test_the_two_directions_are_the_halves_of_the_units(other: int) -> None:
     p = binomial(same, 72, 0.5)
     message = f"{same} of 72 pairs of directions fare alike, expected 36: "
     message += f"probability {p.p_value:.1e} by chance"
-    assert said(result) == ("pairs of directions", "fail", 72, message, "dependent", p.ratio)
+    assert wording(result) == ("pairs of directions", "fail", 72, message, "dependent", p.ratio)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_places_that_are_dropped_alike(
     """
     shape = [3, 5, 5, 5]
     shape[axis] = 8
-    config = dataclasses.replace(DROPPING, steps=shape[1], batch=shape[2], hidden_size=shape[3])
+    config = DROPPING.replace(steps=shape[1], batch=shape[2], hidden_size=shape[3])
     calls = np.take(drawn(0, *shape), places, axis)
     results = of_calls(list(calls), config)
     pairs = 3 * 25 * share
@@ -119,7 +121,7 @@ def test_places_that_are_dropped_alike(
     message = f"{pairs} of {pairs} pairs of {name}, {which} fare alike, "
     message += f"expected {pairs / 2:.0f}: probability {p.p_value:.1e} by chance"
     expected = (f"pairs of {name}", "fail", pairs, message, "dependent", p.ratio)
-    assert said(results.pop(f"pairs of {name}")) == expected
+    assert wording(results.pop(f"pairs of {name}")) == expected
     results.pop("calls and themselves")
     assert "fail" not in {r.verdict for r in results.values()}
 
@@ -163,10 +165,10 @@ def test_two_calls_that_fare_alike(same: tuple[int, int]) -> None:
     message = "48 of 48 pairs of calls fare alike, expected 24"
     message += f": probability {p.p_value:.1e} by chance"
     result = results.pop("pairs of calls")
-    assert said(result) == ("pairs of calls", "fail", 48, message, "dependent", p.ratio)
+    assert wording(result) == ("pairs of calls", "fail", 48, message, "dependent", p.ratio)
     assert "fail" not in {r.verdict for r in results.values()}
     # Kept with 1/4: alike with 1/16 + 9/16.
-    three = of_calls(calls, dataclasses.replace(WIDE, num_layers=3))
+    three = of_calls(calls, WIDE.replace(num_layers=3))
     assert three["pairs of calls"].ratio == binomial(48, 48, 0.625, 10).ratio
 
 
@@ -174,7 +176,7 @@ def test_what_passes_says_how_small_a_deviation_it_would_have_seen() -> None:
     """Of 48 pairs of those two of three calls that stand out."""
     rng = np.random.default_rng(0)
     calls = [rng.random((2, 3, 8)) < 0.25 for _ in range(3)]
-    result = of_calls(calls, dataclasses.replace(WIDE, num_layers=3))["pairs of calls"]
+    result = of_calls(calls, WIDE.replace(num_layers=3))["pairs of calls"]
     assert result.verdict == "pass"
     assert result.power == {"smallest_deviation": smallest_deviation(48, 10 / 16, 3)}
 
@@ -233,7 +235,7 @@ def test_a_displacement_beyond_the_half_is_found_in_a_large_call() -> None:
 @pytest.mark.parametrize(("parts", "call"), [(2, 3), (3, 5), (7, 1), (2, 4)])
 def test_a_call_whose_parts_fare_alike(order: str, parts: int, call: int) -> None:
     """A call (5, 7, 8) of 280 places: 2, 3 or 7 parts of it the same, in an order of memory."""
-    config = dataclasses.replace(WIDE, batch=7, steps=5)
+    config = WIDE.replace(batch=7, steps=5)
     size = -(-280 // parts)
     calls = [drawn(seed, 5, 7, 8) for seed in range(5)]
     part = calls[call - 1].ravel()[:size]
@@ -248,13 +250,13 @@ def test_a_call_whose_parts_fare_alike(order: str, parts: int, call: int) -> Non
     message = f"call {call}: {pairs} of {pairs} pairs of elements {size} places apart "
     message += f"(of 280, {order} first) fare alike, expected {pairs / 2:.0f}: probability "
     message += f"{p.p_value:.1e} by chance; 1 of 5 calls"
-    assert said(result) == ("calls and themselves", "fail", 5, message, "dependent", p.ratio)
+    assert wording(result) == ("calls and themselves", "fail", 5, message, "dependent", p.ratio)
     assert result.failing == 1
 
 
 def test_of_calls_that_fare_like_themselves_all_are_counted_and_the_worst_is_named() -> None:
     """Parts of 140 and of 70 places, which make 140 pairs and 2 x 70; of 93, which make 94."""
-    config = dataclasses.replace(WIDE, batch=7, steps=5)
+    config = WIDE.replace(batch=7, steps=5)
     calls: list[Any] = [drawn(seed, 5, 7, 8) for seed in range(5)]
     right = of_calls(calls, config)["calls and themselves"]
     assert (right.verdict, right.compared, right.failing) == ("pass", 5, 0)
@@ -274,8 +276,9 @@ def test_mindspore_may_repeat_itself_in_some_calls_but_not_in_all(
 ) -> None:
     entries = [one for one in read_baseline() if one.id == "mindspore-dropout-repeats-itself"]
     result = Result(
-        WIDE.id, "mindspore", "dropout_independent", "dropout-independent", "fail", 24,
-        None, None, None, "inf", None, "", "", "calls and themselves", "dependent",
+        WIDE.id, "mindspore", "dropout_independent", "dropout-independent", Verdict.FAIL, 24,
+        None, None, None, math.inf, None, "", "", "calls and themselves", Cause.DEPENDENT,
         failing=failing,
     )  # fmt: skip
-    assert bool(KnownDifferences(entries).mark(result).known) is known
+    (judged,) = Expectations(entries).join([result])
+    assert bool(judged.known) is known

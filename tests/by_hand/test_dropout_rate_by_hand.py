@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
-from made_up_dropping import DROPPING, answer, dropping, said
+from synthetic import wording
+from synthetic_dropout import DROPPING, answer, dropping, only
 
-from harness.checks.dropout_counts import judge_count, kept_elements
-from harness.checks.dropout_rate import check
+from harness.checks.dropout_rate import dropout_rate
 from harness.comparison import Comparison
-from harness.observe import Forward
+from harness.judging.dropout_counts import judge_count, kept_elements
 from harness.significance import binomial, smallest_deviation
 
 
 def test_chances_of_an_element_to_be_kept_and_of_two_to_fare_alike() -> None:
     """Kept with 3/4 by each of two dropouts: 9/16 of both, so alike with 81/256 + 49/256."""
-    two = dataclasses.replace(DROPPING, num_layers=3, dropout=25)
+    two = DROPPING.replace(num_layers=3, dropout=25)
     for config, kept, alike in ((two, 9 / 16, 130 / 256), (DROPPING, 1 / 2, 1 / 2)):
         found = kept_elements(dropping(config))
         assert found is not None
@@ -30,59 +29,59 @@ def test_the_rate_is_a_binomial_test() -> None:
     """Of 48 elements half are kept, or a quarter, of each of two calls."""
 
     def rated(*kept: int, layers: int = 2) -> Comparison:
-        config = dataclasses.replace(DROPPING, hidden_size=8, num_layers=layers)
-        trained = [Forward((np.arange(48) < k).reshape(2, 3, 8) * 1.0, np.zeros(1)) for k in kept]
-        (result,) = check(dropping(config, trained=tuple(trained)))
+        config = DROPPING.replace(hidden_size=8, num_layers=layers)
+        trained = [only((np.arange(48) < k).reshape(2, 3, 8)) for k in kept]
+        (result,) = dropout_rate(dropping(config, trained=tuple(trained)))
         return result
 
     result = rated(24, 26)
     p = binomial(50, 96, 0.5)
-    assert said(result) == ("kept elements", "pass", 96, f"p = {p.p_value:.2g}", None, p.ratio)
+    assert wording(result) == ("kept elements", "pass", 96, f"p = {p.p_value:.2g}", None, p.ratio)
     for counts, layers, expected, chance in (((40, 42), 2, 48, 0.5), ((28, 26), 3, 24, 0.25)):
         result = rated(*counts, layers=layers)
         p = binomial(sum(counts), 96, chance)
         message = f"{sum(counts)} of 96 kept, expected {expected}: "
         message += f"probability {p.p_value:.1e} by chance"
-        assert said(result) == ("kept elements", "fail", 96, message, "dependent", p.ratio)
+        assert wording(result) == ("kept elements", "fail", 96, message, "dependent", p.ratio)
 
 
 def test_of_several_choices_each_counts() -> None:
     """90 of 100, where half are expected: 3.1e-17, which is rare in 1e7 choices, not in 1e8."""
     assert binomial(90, 100, 0.5).p_value == pytest.approx(3.1e-17, rel=0.05, abs=0)
     for choices, verdict in ((10**7, "fail"), (10**8, "pass")):
-        result = judge_count("part", 90, 100, 0.5, "said", choices)
+        result = judge_count("part", 90, 100, 0.5, "a message", choices)
         assert result.verdict == verdict
         assert result.ratio == binomial(90, 100, 0.5, choices).ratio
 
 
 def test_what_passes_says_how_small_a_deviation_it_would_have_seen() -> None:
     for choices in (1, 1000):
-        power = judge_count("part", 500, 1000, 0.5, "said", choices).power
+        power = judge_count("part", 500, 1000, 0.5, "a message", choices).power
         assert power == {"smallest_deviation": smallest_deviation(1000, 0.5, choices)}
     assert smallest_deviation(1000, 0.5, 1000) > smallest_deviation(1000, 0.5)
 
 
-def test_what_is_rarer_than_any_number_is_said_to_be() -> None:
+def test_what_is_rarer_than_any_number_is_called_so() -> None:
     """2^-2399 is no float64."""
-    config = dataclasses.replace(DROPPING, hidden_size=400)
-    (result,) = check(dropping(config, trained=(Forward(np.ones((2, 3, 400)), np.zeros(1)),)))
+    config = DROPPING.replace(hidden_size=400)
+    (result,) = dropout_rate(dropping(config, trained=(only(np.ones((2, 3, 400))),)))
     assert result.message == "2400 of 2400 kept, expected 1200: probability below 1e-300 by chance"
     assert (result.verdict, result.cause, result.ratio) == ("fail", "dependent", math.inf)
 
 
 def test_few_elements_tell_nothing_about_the_rate() -> None:
-    (result,) = check(dropping(trained=(answer(), answer(0))))
+    (result,) = dropout_rate(dropping(trained=(answer(), answer(0))))
     message = "24 elements are too few to notice anything at 1e-09"
     p = binomial(12, 24, 0.5)
-    assert said(result) == ("kept elements", "inconclusive", 24, message, None, p.ratio)
+    assert wording(result) == ("kept elements", "inconclusive", 24, message, None, p.ratio)
 
 
 def test_the_rate_of_later_calls_is_judged_too() -> None:
-    every = Forward(np.ones((2, 3, 8)), np.zeros(1))
-    half = Forward(np.arange(48.0).reshape(2, 3, 8) % 2, np.zeros(1))
-    config = dataclasses.replace(DROPPING, hidden_size=8)
-    later = tuple(one.output != 0 for one in (every, every, half))
-    one, two = check(dropping(config, trained=(half, half, half), later=later))
+    every = only(np.ones((2, 3, 8)))
+    half = only(np.arange(48.0).reshape(2, 3, 8) % 2)
+    config = DROPPING.replace(hidden_size=8)
+    later = every, every, half
+    one, two = dropout_rate(dropping(config, trained=(half, half, half), later=later))
     assert (one.part, one.verdict, one.compared) == ("kept elements", "pass", 144)
     assert (two.part, two.verdict) == ("kept elements, later calls", "fail")
     assert two.message.startswith("120 of 144 kept, expected 72: ")

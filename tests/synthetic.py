@@ -1,0 +1,162 @@
+"""Evidence from arrays written by hand: cases, observations, and activations as measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from harness.activation import OwnActivation, OwnActivations
+from harness.axes import shape_of
+from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
+from harness.comparison import Comparison
+from harness.config import Config
+from harness.evidence import Evidence
+from harness.observe import Derivatives, Observation, Outputs
+from harness.oracle import Oracle
+from reference import FORMATS, exact_activation
+from reference.arrays import Array
+from reference.gradient import gradients
+
+TINY = 2.0**-126
+"""The smallest normal number of float32."""
+
+
+def summary(result: Comparison) -> tuple[str, str | None, int, int]:
+    """The verdict and its counts."""
+    return result.verdict, result.cause, result.compared, result.failing
+
+
+def wording(result: Comparison) -> tuple[Any, ...]:
+    """What a result line says of a comparison without numbers."""
+    return result.part, result.verdict, result.compared, result.message, result.cause, result.ratio
+
+
+def outputs_of(output: Any, h_n: Any = 0.0) -> Outputs:
+    """What a call returned, in float32."""
+    return {"output": np.array(output, "f"), "h_n": np.array(h_n, "f")}
+
+
+def case_of(
+    config: Config,
+    *,
+    lengths: Sequence[int] | None = None,
+    weights: Mapping[str, Any] | None = None,
+    **inputs: Any,
+) -> Case:
+    """A case of these arrays; x and parameters that are left out are 0."""
+    dtype = NUMPY_DTYPES[config.dtype]
+    zeros = {name: np.zeros(shape) for name, shape in config.parameter_shapes().items()}
+    given: dict[str, Any] = {"x": np.zeros(shape_of(config, "x")), **inputs}
+    arrays: dict[str, Any] = {name: np.array(array, dtype) for name, array in given.items()}
+    if lengths is not None:
+        arrays["lengths"] = np.array(lengths)
+    parameters = {n: np.array(a, dtype) for n, a in {**zeros, **(weights or {})}.items()}
+    return Case(config, parameters, arrays)
+
+
+def relu_case(
+    x: Any, *, lengths: Sequence[int] | None = None, h_0: Any = None, weights: Any = None,
+    **changes: Any,
+) -> Case:  # fmt: skip
+    """A relu layer that passes on x (T, B, H), of one direction; other weights are 0."""
+    steps, batch, hidden = np.shape(x)
+    sizes = {"steps": steps, "batch": batch, "input_size": hidden, "hidden_size": hidden}
+    given = {} if h_0 is None else {"h_0": h_0}
+    config = Config.of(nonlinearity="relu", states=h_0 is not None, **sizes, **changes)
+    own = {"weight_ih_l0": np.eye(hidden), **(weights or {})}
+    return case_of(config, lengths=lengths, weights=own, x=x, **given)
+
+
+def evidence_of(
+    case: Case | Config,
+    outputs: Outputs | None = None,
+    *,
+    own: OwnActivations | None = None,
+    oracle: Any = None,
+    peer_own: OwnActivations | None = None,
+    peer: Observation | None = None,
+    eager: Observation | None = None,
+    **observed: Any,
+) -> Evidence:
+    """Evidence of a backend on a case; of a config, all of whose arrays are 0."""
+    case = case_of(case) if isinstance(case, Config) else case
+    return Evidence(
+        case,
+        oracle or Oracle(case),
+        Observation("mine", outputs=outputs, **observed),
+        lambda: own,
+        peer=peer,
+        peer_activations=lambda: peer_own,
+        eager=eager,
+    )
+
+
+def oracle_of(exact: Outputs, tolerance: Outputs | None = None, **more: Any) -> Any:
+    """An oracle of which only what a check reads is given."""
+    nothing = {name: np.zeros(array.shape) for name, array in exact.items()}
+    given = {"exact": exact, "tolerance": tolerance or nothing, "faulty": {}, "surely_nan": nothing}
+    return SimpleNamespace(**given | more)
+
+
+def measured(
+    *, flushes: bool = False, error: float = 0.0, largest: float = 1.0, name: str = "tanh"
+) -> OwnActivations:
+    """An activation with the same error everywhere; `largest` is the largest value it gave."""
+    points = np.linspace(-200.0, 200.0, 4001)
+    values = exact_activation(name, points) + error
+    points, values = np.append(points, 300.0), np.append(values, largest)
+    one = OwnActivation(name, points, values, FORMATS["fp32"], flushes)
+    return OwnActivations({name: one})
+
+
+def right_outputs(case: Case) -> Outputs:
+    """The oracle's, rounded."""
+    dtype = NUMPY_DTYPES[case.config.dtype]
+    return {name: array.astype(dtype) for name, array in Oracle(case).exact.items()}
+
+
+def right_evidence(
+    config: Config | Case, own: OwnActivations | None = None, **moved: float
+) -> Evidence:
+    """A right implementation; the first element of some gradients moved by an amount."""
+    case = config if isinstance(config, Case) else make_case(config)
+    observed: dict[str, Any] = {"outputs": right_outputs(case), "hidden": _hidden(case)}
+    if case.config.aspect == "gradient":
+        observed["derivatives"] = _derivatives(case, moved)
+    return Evidence(case, Oracle(case), Observation("mine", **observed), lambda: own)
+
+
+def _hidden(case: Case) -> tuple[Outputs, ...]:
+    return tuple(right_outputs(_first_layers(case, k)) for k in range(1, case.config.num_layers))
+
+
+def _first_layers(case: Case, count: int) -> Case:
+    config = case.config.replace(num_layers=count)
+    inputs = dict(case.inputs)
+    if "h_0" in inputs:
+        inputs["h_0"] = inputs["h_0"][: count * config.directions]
+    weights = {name: case.weights[name] for name in config.parameter_shapes()}
+    return Case(config, weights, inputs)
+
+
+def _derivatives(case: Case, moved: Mapping[str, float]) -> Derivatives:
+    config, given = case.config, cotangents(case)
+    found = gradients(
+        config.cell,
+        case.x,
+        dict(case.initial),
+        case.weights,
+        given["output"],
+        {"h": given["h_n"]},
+        num_layers=config.num_layers,
+        bias=config.bias,
+        bidirectional=config.bidirectional,
+        lengths=case.lengths,
+    )
+    clean: dict[str, Array] = {n: a.astype(NUMPY_DTYPES[config.dtype]) for n, a in found.items()}
+    for name, amount in moved.items():
+        clean[name].flat[0] += amount
+    return Derivatives(given, clean, clean)
