@@ -102,12 +102,13 @@ def oracle_of(exact: Outputs, tolerance: Outputs | None = None, **more: Any) -> 
 
 
 def measured(
-    *, flushes: bool = False, error: float = 0.0, largest: float = 1.0, name: str = "tanh"
+    *, flushes: bool = False, error: float = 0.0, largest: float | None = None, name: str = "tanh"
 ) -> OwnActivations:
-    """An activation with the same error everywhere; `largest` is the largest value it gave."""
+    """An activation with the same error everywhere; `largest` is a value that it gave beside."""
     points = np.linspace(-200.0, 200.0, 4001)
     values = exact_activation(name, points) + error
-    points, values = np.append(points, 300.0), np.append(values, largest)
+    if largest is not None:
+        points, values = np.append(points, 300.0), np.append(values, largest)
     one = OwnActivation(name, points, values, FORMATS["fp32"], flushes)
     return OwnActivations({name: one})
 
