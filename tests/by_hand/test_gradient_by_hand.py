@@ -1,28 +1,24 @@
-"""Verdicts about made-up gradients: each number in them is worked out here."""
+"""Verdicts about gradients, from stated values and bounds: each number is worked out here."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from made_up import evidence_of, measured
+from synthetic import evidence_of, measured, relu_case, right_evidence
 
-from harness.checks.gradient import (
-    _judge,
-    _power,
-    _signs,
-)
+from harness.causes import Cause
+from harness.checks.gradient import _judge, _power, _signs
 from harness.comparison import Comparison, Worst
 from harness.config import Config
-from harness.judging import gradients
-from harness.judging.gradients import by_flushing, gradient_ratio, parameter_place
+from harness.evidence import Evidence
+from harness.judging.gradients import by_flushing, gradient_place, gradient_ratio
 from harness.probes import Probe
-from reference import FORMATS
-from reference.gradient import Bounded
-
-FP16, FP32 = FORMATS["fp16"], FORMATS["fp32"]
+from reference import Bounded
 
 
 def bounded(value: object, bound: object) -> Bounded:
@@ -32,13 +28,13 @@ def bounded(value: object, bound: object) -> Bounded:
 def judged(
     actual: list[float],
     gradient: Bounded,
-    forgiven: dict[str, Bounded] | None = None,
+    forgiven: dict[Cause, Bounded] | None = None,
     exact: list[bool] | None = None,
-    evidence: Any = None,
-    off: dict[str, Any] | None = None,
+    evidence: Evidence | None = None,
+    off: dict[Probe, Any] | None = None,
 ) -> list[Comparison]:
     found = _judge(
-        evidence or evidence_of(Config()),
+        evidence or evidence_of(Config.of()),
         "bias_ih_l0",
         np.array(actual, np.float64),
         gradient,
@@ -70,8 +66,8 @@ def test_power_against_a_row_left_out_is_a_share_of_rows_and_elements() -> None:
     """Rows that change the four defined elements by 2, 1, -1, -3 and by 0, 0, 2 and not at all."""
     defined = np.array([True, True, True, True, False])
     off = {
-        "row": np.array([[2, 1, -1, -3, 9], [0, 0, 2, 0, 9]]),
-        "carry": np.array([1.5, 0, -1.5, 0, 9]),
+        Probe.ROW: np.array([[2, 1, -1, -3, 9], [0, 0, 2, 0, 9]]),
+        Probe.CARRY: np.array([1.5, 0, -1.5, 0, 9]),
     }
     found = _power(np.full(5, 4.0), np.ones(5), defined, off)
     assert found == {"sign": 1.0, "zero": 1.0, "row": 3 / 8, "carry": 0.5}
@@ -97,7 +93,7 @@ def test_a_gradient_may_be_off_by_its_whole_bound() -> None:
 def test_a_gradient_that_may_overflow_has_no_bound() -> None:
     for size, verdict in ((65440 + 63, "fail"), (65440 + 64, "inconclusive")):
         (result,) = judged(
-            [0], bounded([size - 32], [32]), evidence=evidence_of(Config(dtype="fp16"))
+            [0], bounded([size - 32], [32]), evidence=evidence_of(Config.of(dtype="fp16"))
         )
         assert result.verdict == verdict
     for value, bound in ((math.nan, 1), (1, math.nan), (math.inf, 1), (1, math.inf)):
@@ -108,7 +104,7 @@ def test_a_gradient_that_may_overflow_has_no_bound() -> None:
 def test_each_element_has_one_cause() -> None:
     """Off by 0, 2, 3 and 4 from 1: one bound forgives 2, the other 3, both from where they lie."""
     gradient = bounded([1, 1, 1, 1], [0.5] * 4)
-    forgiven = {"flush": bounded([1] * 4, [2] * 4), "activation": bounded([2] * 4, [2] * 4)}
+    forgiven = {Cause.FLUSH: bounded([1] * 4, [2] * 4), Cause.ACTIVATION: bounded([2] * 4, [2] * 4)}
     found = judged([1, 3, 4, 5], gradient, forgiven)
     causes = [(r.cause, r.verdict, r.compared, r.failing, r.ratio) for r in found]
     assert causes == [
@@ -157,8 +153,7 @@ def test_where_equality_is_asked_for_everything_shows() -> None:
 
 
 def test_the_gradient_of_padding_is_not_judged_here() -> None:
-    evidence = evidence_of(Config(steps=2))
-    evidence.case.valid[1] = False
+    evidence = evidence_of(relu_case(np.zeros((2, 1, 1)), lengths=[1]))
     x = bounded([[[1.0]], [[1.0]]], [[[0.5]], [[0.5]]])
     (result,) = _judge(evidence, "x", np.array([[[1.0]], [[9.0]]]), x, {}, None, {})
     assert (result.verdict, result.compared, result.undefined) == ("pass", 1, 1)
@@ -168,6 +163,11 @@ def test_the_gradient_of_padding_is_not_judged_here() -> None:
     assert (result.verdict, result.requirement) == ("fail", "gradient-h-0")
 
 
+def worst_of(result: Comparison) -> Worst:
+    assert result.worst is not None
+    return result.worst
+
+
 def signs(actual: list[float], excuses: Any = None) -> Comparison:
     """Of 2, -2, 1 and 1/2, all within 1: only the first two signs are proven. x has none wrong."""
     found = {"x": np.array([[[3.0]]]), "bias_hh_l0_reverse": np.array(actual)}
@@ -175,7 +175,7 @@ def signs(actual: list[float], excuses: Any = None) -> Comparison:
         "x": bounded([[[2.0]]], [[[1.0]]]),
         "bias_hh_l0_reverse": bounded([2, -2, 1, 0.5], [1, 1, 1, 1]),
     }
-    return _signs(evidence_of(Config()), found, expected, excuses or {})
+    return _signs(evidence_of(Config.of()), found, expected, excuses or {})
 
 
 def test_proven_signs_that_hold() -> None:
@@ -203,17 +203,17 @@ def test_proven_signs_that_are_flipped() -> None:
         requirement="gradient-signs",
     )  # fmt: skip
     both = signs([-3, 0.25, 0, 0])
-    assert (both.failing, both.worst.unit) == (2, 0)
+    assert (both.failing, worst_of(both).unit) == (2, 0)
 
 
 def test_flipped_signs_have_a_cause_only_where_it_explains_them_all() -> None:
     def excused(bound: list[float]) -> Any:
-        return {"activation": {"bias_hh_l0_reverse": bounded([2, -2, 1, 0.5], bound)}}
+        return {Cause.ACTIVATION: {"bias_hh_l0_reverse": bounded([2, -2, 1, 0.5], bound)}}
 
     assert signs([-3, 0.25, 0, 0], excused([5, 2.25, 0, 0])).cause == "activation"
     assert signs([-3, 0.25, 0, 0], excused([5, 2, 0, 0])).cause == "unexplained"
     assert signs([-3, 0.25, 0, 0], excused([4, 9, 9, 9])).cause == "unexplained"
-    flush = {"flush": {"bias_hh_l0_reverse": bounded([0] * 4, [9] * 4)}}
+    flush = {Cause.FLUSH: {"bias_hh_l0_reverse": bounded([0] * 4, [9] * 4)}}
     assert signs([-3, 0.25, 0, 0], flush).cause == "flush"
     assert signs([-10, 0.25, 0, 0], flush).cause == "unexplained"
     both = flush | excused([5, 2.25, 0, 0])
@@ -229,44 +229,40 @@ def test_one_wrong_sign_without_an_excuse_is_enough() -> None:
         ((good, good), "activation"), ((good, poor), "unexplained"),
         ((poor, good), "unexplained"), ((poor, poor), "unexplained"),
     ):  # fmt: skip
-        excuses = {"activation": dict(zip(("x", "h_0"), pair, strict=True))}
-        result = _signs(evidence_of(Config()), found, expected, excuses)
+        excuses = {Cause.ACTIVATION: dict(zip(("x", "h_0"), pair, strict=True))}
+        result = _signs(evidence_of(Config.of()), found, expected, excuses)
         assert (result.cause, result.failing, result.compared) == (cause, 2, 2)
-        assert result.worst.output == "gradient of x"
+        assert worst_of(result).output == "gradient of x"
 
 
-def test_gradients_are_those_of_flushing_where_all_are_and_it_was_measured(
-    monkeypatch: Any,
-) -> None:
-    """1 and 2 within 1/2, and 3 within 1/4, at the equation's own slope."""
-    asked = []
+def subnormal_state(own: Any) -> Evidence:
+    """A state of 2^-127, whose cotangent is 4: its slope is 1, or 0 where it is flushed."""
+    case = relu_case([[[2.0**-127]]], aspect="gradient")
+    given = {"output": np.full((1, 1, 1), 4.0, "f"), "h_n": np.zeros((1, 1, 1), "f")}
+    return right_evidence(dataclasses.replace(case, given_cotangents=given), own)
 
-    def expected(given: Any, *, own: bool, flushed: bool) -> dict[str, Bounded]:
-        asked.append((given is evidence, own, flushed))
-        return {"x": bounded([1, 2], [0.5, 0.5]), "h_0": bounded([3], [0.25])}
 
-    monkeypatch.setattr(gradients, "expected_gradients", expected)
-    evidence = evidence_of(Config(), measured(flushes=True))
-    for x, h_0, flushed in (
-        ([0.5, 2.5], [3.25], True), ([1.75, 2], [3], False),
-        ([1, 2.75], [3], False), ([1, 2], [3.375], False), ([1, math.nan], [3], False),
-    ):  # fmt: skip
-        found = {"x": np.array(x), "h_0": np.array(h_0)}
-        assert by_flushing(evidence, found) is flushed
-    assert set(asked) == {(True, False, True)}
-    asked.clear()
-    right = {"x": np.array([1.0, 2.0]), "h_0": np.array([3.0])}
-    for own in (None, measured(errs=True)):
-        assert by_flushing(evidence_of(Config(), own), right) is False
-    assert asked == []
+def test_gradients_are_those_of_flushing_where_all_are_and_it_was_measured() -> None:
+    flushes = subnormal_state(measured(flushes=True, name="relu"))
+    derivatives = flushes.observation.derivatives
+    assert derivatives is not None
+    right: Mapping[str, Any] = derivatives.found
+    assert right["bias_ih_l0"].tolist() == [4]
+    nothing = {name: 0 * array for name, array in right.items()}
+    assert by_flushing(flushes, right)
+    assert by_flushing(flushes, nothing)
+    for wrong in ([9.0], [-1.0], [math.nan]):
+        assert not by_flushing(flushes, nothing | {"bias_ih_l0": np.array(wrong, "f")})
+    for own in (None, measured(name="relu"), measured(error=0.5, name="relu")):
+        assert not by_flushing(subnormal_state(own), right)
 
 
 def test_no_proven_sign_proves_nothing() -> None:
     found, expected = {"x": np.ones((1, 1, 1))}, {"x": bounded([[[1.0]]], [[[1.0]]])}
-    result = _signs(evidence_of(Config()), found, expected, {})
+    result = _signs(evidence_of(Config.of()), found, expected, {})
     assert (result.verdict, result.compared, result.ratio) == ("inconclusive", 0, 0.0)
     infinite = {"x": bounded([[[math.inf]]], [[[math.inf]]])}
-    assert _signs(evidence_of(Config()), found, infinite, {}).compared == 0
+    assert _signs(evidence_of(Config.of()), found, infinite, {}).compared == 0
 
 
 @pytest.mark.parametrize(
@@ -284,5 +280,5 @@ def test_no_proven_sign_proves_nothing() -> None:
     ],
 )
 def test_places_of_gradients(name: str, index: tuple[int, ...], expected: Worst) -> None:
-    evidence = evidence_of(Config(num_layers=3, bidirectional=True))
-    assert parameter_place(evidence, name)(index) == expected
+    evidence = evidence_of(Config.of(num_layers=3, bidirectional=True))
+    assert gradient_place(evidence, name)(index) == expected

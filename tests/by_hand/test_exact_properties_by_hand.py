@@ -1,0 +1,187 @@
+"""Final states, padding, and outputs of tanh, judged to the bit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic import TINY, case_of, evidence_of, measured, outputs_of, summary
+
+from harness.activation import OwnActivations
+from harness.checks.bounded import bounded
+from harness.checks.last_state import last_state
+from harness.checks.padding_zero import padding_zero
+from harness.comparison import Comparison, Worst
+from harness.config import Config
+from harness.evidence import Evidence
+
+STACK = Config.of(steps=2, batch=3, bidirectional=True, num_layers=2, lengths="ragged")
+LENGTHS = (2, 1, 0)
+
+
+def worst_of(result: Comparison) -> Worst:
+    assert result.worst is not None
+    return result.worst
+
+
+def states(given: bool) -> Evidence:
+    """Rows of length 2, 1 and 0; the output numbers its elements from 1 on."""
+    output = np.arange(1.0, 13).reshape(2, 3, 2)
+    start = 100 + np.arange(12.0).reshape(4, 3, 1) if given else np.zeros((4, 3, 1))
+    # Forward: last valid outputs 7 and 3; reverse: the first ones, 2 and 4.
+    ends = np.array([[[7], [3]], [[2], [4]]] * 2)
+    h_n = np.concatenate([ends, start[:, 2:]], axis=1)
+    inputs = {"h_0": start} if given else {}
+    case = case_of(STACK.replace(states=given), lengths=LENGTHS, **inputs)
+    hidden = (outputs_of(output, h_n[:2]),)
+    return evidence_of(case, outputs_of(output, h_n), hidden=hidden)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_h_n_is_the_last_valid_output_or_h_0(given: bool) -> None:
+    assert [(r.part, *summary(r)) for r in last_state(states(given))] == [
+        ("h_n of layer 0", "pass", None, 6, 0),
+        ("h_n of layer 1", "pass", None, 6, 0),
+    ]
+
+
+@pytest.mark.parametrize("place", [(r, b, 0) for r in range(4) for b in range(3)])
+def test_h_n_off_by_an_ulp_is_seen_where_it_is(place: tuple[int, int, int]) -> None:
+    evidence = states(True)
+    layer, side = divmod(place[0], 2)
+    h_n = (evidence.observation.hidden[0], evidence.outputs)[layer]["h_n"]
+    value = float(h_n[place])
+    h_n[place] = np.nextafter(h_n[place], np.float32(1000))
+    found = list(last_state(evidence))
+    assert (*summary(found[layer]), found[layer].message) == (
+        "fail", "unexplained", 6, 1, "h_n is not the output at the last valid step",
+    )  # fmt: skip
+    assert found[1 - layer].verdict == "pass"
+    direction = ("forward", "reverse")[side]
+    assert found[layer].worst == Worst(
+        "h_n", layer, direction, None, place[1], 0, actual=float(h_n[place]), expected=value
+    )
+
+
+@pytest.mark.parametrize(
+    ("moved", "h_0", "state", "end", "row"),
+    [
+        ({}, {}, 4, 5, 6),
+        ({(0, 0, 0): 7}, {}, 3, 5, 6),  # forward, the longest row stays from step 0 to 1
+        ({(1, 0, 1): 2}, {}, 3, 4, 6),  # the same in reverse, where its last step is the first
+        ({}, {(2, 1, 0): 3}, 3, 5, 6),  # what the shorter row found is what it left
+        ({}, {(3, 1, 0): 4}, 3, 5, 6),  # in reverse
+        ({}, {(0, 1, 0): 3, (1, 1, 0): 4}, 4, 5, 6),  # of the layer below
+        ({(0, 1, 1): 2}, {}, 4, 5, 5),  # in reverse the second row ends as the first
+        ({(1, 1, 0): 3, (1, 2, 0): 108}, {}, 4, 3, 6),  # padding holds the last state
+    ],
+)
+def test_another_state_shows_where_it_is_another(
+    moved: Any, h_0: Any, state: int, end: int, row: int
+) -> None:
+    """Rows of length 2, 1 and 0: of the last one there is no state before, and none to take."""
+    evidence = states(True)
+    for index, value in moved.items():
+        evidence.outputs["output"][index] = value
+    for index, value in h_0.items():
+        evidence.case.inputs["h_0"][index] = value
+    _, of_second = last_state(evidence)
+    assert of_second.power == {"state": state / 6, "end": end / 6, "row": row / 6}
+
+
+def test_the_end_is_another_state_only_where_there_is_padding_or_a_reverse_direction() -> None:
+    def found(lengths: list[int], steps: int = 2, **changes: Any) -> dict[str, float]:
+        config = Config.of(steps=steps, batch=len(lengths), **changes)
+        sides, batch = config.directions, len(lengths)
+        case = case_of(config, lengths=lengths)
+        output = 1 + np.arange(float(steps * batch * sides)).reshape(steps, batch, sides)
+        output *= case.valid[:, :, None]
+        ends = [output[case.last_step, np.arange(batch), 0], output[0, :, -1]][:sides]
+        answer = outputs_of(output, np.stack(ends)[:, :, None])
+        (result,) = last_state(evidence_of(case, answer))
+        return {str(probe): share for probe, share in result.power.items()}
+
+    assert found([2, 2]) == {"state": 1, "row": 1}
+    assert found([2]) == {"state": 1}
+    assert found([2, 1]) == {"state": 1, "end": 0.5, "row": 1}
+    assert found([2], bidirectional=True) == {"state": 1, "end": 0.5}
+    assert found([1], steps=1, bidirectional=True) == {"state": 1}
+
+
+def test_padding_is_zero() -> None:
+    evidence = states(False)
+    assert summary(next(padding_zero(evidence))) == ("fail", "unexplained", 6, 6)
+    output = evidence.outputs["output"]
+    output[:, 2] = output[1, 1] = 0
+    (result,) = padding_zero(evidence)
+    assert (result.part, *summary(result), result.ratio) == ("output", "pass", None, 6, 0, 0)
+    output[1, 1, 1] = TINY / 4
+    (result,) = padding_zero(evidence)
+    assert (*summary(result), result.ratio) == ("fail", "unexplained", 6, 1, math.inf)
+    worst = worst_of(result)
+    assert (worst.step, worst.batch, worst.direction) == (1, 1, "reverse")
+    assert result.message == "1 of 6 padded outputs are not zero"
+    assert list(padding_zero(evidence_of(STACK, evidence.outputs))) == []
+
+
+def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
+    """Of the last of two layers: of three padded pairs one is of zeros, and one half of them."""
+    output = np.zeros((2, 3, 2))
+    output[0] = [[0, 0], [1, 0], [1, 2]]
+    ends = output[0].T[:, :, None]
+
+    def held(h_n: Any, lengths: tuple[int, ...]) -> Comparison:
+        stack = np.concatenate([np.full((2, 3, 1), 9), h_n])
+        (result,) = padding_zero(
+            evidence_of(case_of(STACK, lengths=lengths), outputs_of(output, stack))
+        )
+        return result
+
+    result = held(ends, (1, 1, 1))
+    assert (result.verdict, result.compared, result.power) == ("pass", 6, {"held": 0.5})
+    result = held(0 * ends, (1, 1, 1))
+    assert (result.verdict, result.message) == ("inconclusive", "no element would have shown: held")
+    # A row without padding holds nothing: of the other two, 1 and 0, and 1 and 2.
+    assert held(ends, (2, 1, 1)).power == {"held": 0.75}
+
+
+FOUR = Config.of(hidden_size=4)
+
+
+def beyond_one(
+    output: list[float], own: OwnActivations | None = None, **changes: Any
+) -> Comparison:
+    case = case_of(FOUR, **changes)
+    (result,) = bounded(evidence_of(case, outputs_of([[output]]), own=own))
+    return result
+
+
+def test_tanh_beyond_one() -> None:
+    """In valid outputs, to both sides; NaN and infinities are for others to judge."""
+    result = beyond_one([1, -1, 0.5, math.nan])
+    assert (result.part, *summary(result), result.ratio) == ("output", "pass", None, 3, 0, 1)
+    beyond = float(np.nextafter(np.float32(1), np.float32(2)))
+    result = beyond_one([1, -beyond, 0.5, math.inf])
+    assert summary(result) == ("fail", "unexplained", 3, 1)
+    assert result.message == "1 of 3 outputs of tanh exceed 1"
+    assert (worst_of(result).unit, worst_of(result).expected) == (1, -1.0)
+    result = beyond_one([beyond, -1, 0.5, 0])
+    assert (worst_of(result).unit, worst_of(result).expected) == (0, 1.0)
+    assert result.max_abs == 2.0**-23
+    output = [1, -beyond, 0.5, math.nan]
+    assert beyond_one(output, measured(largest=beyond)).cause == "activation"
+    assert beyond_one(output, measured(largest=1.0)).cause == "unexplained"
+    assert beyond_one([2, 2, 2, 2], lengths=[0]).verdict == "inconclusive"
+
+
+def test_a_tanh_too_large_shows_in_valid_outputs_near_one() -> None:
+    """From 1 - 5 * 2^-23 on: of three finite ones two."""
+    least = 1 - 5 * 2.0**-23
+    output = [[[-least, least - 2.0**-24, 1, math.inf]], [[1, 1, 1, 1]]]
+    case = case_of(FOUR.replace(steps=2), lengths=[1])
+    (result,) = bounded(evidence_of(case, outputs_of(output)))
+    assert result.power == {"saturated": pytest.approx(2 / 3, rel=1e-15)}
+    result = beyond_one([least - 2.0**-24, -0.5, 0, 0])
+    assert (result.verdict, result.power) == ("inconclusive", {"saturated": 0})
