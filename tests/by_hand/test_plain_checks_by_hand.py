@@ -1,60 +1,88 @@
-"""Checks that only pass on what was observed: weights, shapes, inputs."""
+"""Checks that only pass on what was observed: weights, shapes, inputs, the thread."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from made_up import evidence_of, forward, measured
+from synthetic import case_of, evidence_of, measured, outputs_of
 
-from harness.checks import inputs_unmodified, shape_dtype, transfer
+from harness.activation import OwnActivations
+from harness.causes import Cause
+from harness.checks.float_environment import float_environment
+from harness.checks.inputs_unmodified import inputs_unmodified
+from harness.checks.shape_dtype import shape_dtype
+from harness.checks.transfer import transfer
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.observe import Dropping, Observation
+from harness.observe import DropoutCalls
+from harness.verdicts import Verdict
+
+CONFIG = Config.of(steps=2, batch=3, states=True)
+CASE = case_of(CONFIG, h_0=np.zeros((1, 3, 1)))
+ANSWER = outputs_of(np.zeros((2, 3, 1)), np.zeros((1, 3, 1)))
 
 
-def found(check: Any, own: Any = None, **changes: Any) -> list[Comparison]:
-    evidence = evidence_of(Config(), own, observation=Observation("x", **changes))
-    evidence.case.x, evidence.case.h_0 = np.zeros((2, 3, 1)), np.zeros((1, 3, 1))
-    evidence.case.lengths = None
-    return list(check(evidence))
+def found(check: Any, own: OwnActivations | None = None, **changes: Any) -> list[Comparison]:
+    return list(check(evidence_of(CASE, own=own, **changes)))
 
 
 def test_weights_that_arrived_or_a_call_that_raised() -> None:
-    trouble = found(transfer.transfer, trouble="no kernel", transferred=4)
-    assert trouble == [Comparison("call", "error", 0, "no kernel")]
-    assert found(transfer.transfer, transferred=4) == [Comparison("weights", "pass", 4)]
-    malformed = found(transfer.transfer, trouble="a list", malformed=True, transferred=4)
-    assert malformed == [Comparison("weights", "pass", 4)]
-    assert found(transfer.transfer) == []
+    trouble = found(transfer, trouble="no kernel", transferred=4)
+    assert trouble == [Comparison("call", Verdict.ERROR, 0, "no kernel")]
+    passed = [Comparison("weights", Verdict.PASS, 4)]
+    assert found(transfer, transferred=4) == passed
+    assert found(transfer, trouble="a list", malformed=True, transferred=4) == passed
+    assert found(transfer) == []
 
 
-def test_two_arrays_of_the_documented_shapes() -> None:
-    part, answer = "output and h_n", forward(np.zeros((2, 3)), np.zeros(3))
-    wrong = found(shape_dtype.shape_dtype, malformed=True, trouble="a list", forward=answer)
-    assert wrong == [Comparison(part, "fail", 0, "a list", "unexplained")]
-    assert found(shape_dtype.shape_dtype, malformed=True)[0].message == ""
-    assert found(shape_dtype.shape_dtype, forward=answer) == [Comparison(part, "pass", 9)]
-    dropping = Dropping({}, answer, answer, answer, (answer, answer), (), answer, None)
-    assert found(shape_dtype.shape_dtype, facts=dropping) == [Comparison(part, "pass", 9)]
-    assert found(shape_dtype.shape_dtype) == []
+def test_arrays_of_the_documented_shapes() -> None:
+    wrong = found(shape_dtype, malformed=True, trouble="a list", outputs=ANSWER)
+    assert wrong == [Comparison("outputs", Verdict.FAIL, 0, "a list", Cause.UNEXPLAINED)]
+    assert found(shape_dtype, malformed=True)[0].message == ""
+    passed = [Comparison("outputs", Verdict.PASS, 9)]
+    assert found(shape_dtype, outputs=ANSWER) == passed
+    dropout = DropoutCalls({}, ANSWER, ANSWER, ANSWER, (ANSWER,), (), ANSWER, None)
+    assert found(shape_dtype, details=dropout) == passed
+    assert found(shape_dtype) == []
 
 
-@pytest.mark.parametrize("own", [None, measured(True, True)], ids=["no sweep", "flushes"])
-def test_inputs_that_a_call_wrote_to(own: Any) -> None:
+@pytest.mark.parametrize("own", [None, measured(flushes=True, error=0.5)], ids=["none", "flushes"])
+def test_inputs_that_a_call_wrote_to(own: OwnActivations | None) -> None:
     """Whatever was measured of the activation: flushing is done to operands, not to arrays."""
     message = "a call changed: h_0, x"
-    result = found(inputs_unmodified.inputs_unmodified, own, modified=("x", "h_0", "x"))
-    assert result == [Comparison("inputs", "fail", 9, message, "unexplained")]
+    result = found(inputs_unmodified, own, modified=("x", "h_0", "x"))
+    assert result == [Comparison("inputs", Verdict.FAIL, 9, message, Cause.UNEXPLAINED)]
 
 
 def test_inputs_that_stayed() -> None:
-    assert found(inputs_unmodified.inputs_unmodified) == [Comparison("inputs", "pass", 9)]
+    """6 of x, and 3 of h_0 or of lengths where they are given."""
+    assert found(inputs_unmodified) == [Comparison("inputs", Verdict.PASS, 9)]
+    for lengths, size in (([2, 2, 2], 9), (None, 6)):
+        case = case_of(CONFIG.replace(states=False), lengths=lengths)
+        assert [r.compared for r in inputs_unmodified(evidence_of(case))] == [size]
 
 
-def test_a_case_without_h_0_has_fewer_inputs() -> None:
-    evidence = evidence_of(Config(), observation=SimpleNamespace(modified=()))
-    evidence.case.x, evidence.case.lengths = np.zeros((2, 3, 1)), np.zeros(3)
-    assert [r.compared for r in inputs_unmodified.inputs_unmodified(evidence)] == [9]
+def environment(*disturbed: tuple[str, ...], ended: Cause | None = None) -> list[Comparison]:
+    return found(float_environment, disturbed=disturbed, ended=ended)
+
+
+def test_a_thread_left_as_it_was() -> None:
+    """Three probes before, three after."""
+    assert environment((), ()) == [Comparison("calling thread", Verdict.PASS, 6, ratio=0.0)]
+    assert environment((), (), ended=Cause.CRASHED) == []
+    assert environment(("a",), (), ended=Cause.HUNG) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (("a",), (), "before the call a"),
+        ((), ("a", "b"), "after the call a and b"),
+        (("a", "b"), ("c",), "before the call a and b; after the call c"),
+    ],
+)
+def test_a_disturbed_thread(before: Any, after: Any, message: str) -> None:
+    expected = Comparison("calling thread", Verdict.FAIL, 6, message, Cause.ENVIRONMENT)
+    assert environment(before, after) == [expected]
