@@ -76,7 +76,7 @@ def _overflow(evidence: Evidence, steps: list[DirectionSteps]) -> BoolArray:
     """(T, B). It stays from a step to all later ones; with two directions there is no later."""
     with np.errstate(all="ignore"):
         # From finite operands; what comes of infinite ones is a question of its own.
-        here = [s.operands_finite & s.overflows.any(axis=2) for s in steps]
+        here = [(s.factors_finite & s.overflows).any(axis=2) for s in steps]
     found: BoolArray = np.any(here, axis=0) & evidence.case.valid
     if evidence.config.bidirectional:
         return np.broadcast_to(found.any(axis=0), found.shape)

@@ -119,17 +119,13 @@ class DirectionSteps:
         return found
 
     @property
-    def operands_finite(self) -> BoolArray:
-        """(T, B): where x and the states before are finite; False throughout unless weights are."""
-        weights = all(
-            np.isfinite(a).all()
-            for block in self.parameters.blocks.values()
-            for a in (block.weight, block.bias)
-            if a is not None
-        )
-        found: BoolArray = np.isfinite(self.x).all(axis=2) & weights
-        for array in self.before.values():
-            found = found & np.isfinite(array).all(axis=2)
+    def factors_finite(self) -> BoolArray:
+        """(T, B, H): where all factors of a unit's products are finite: x, states, and weights."""
+        found: BoolArray = np.isfinite(self.x).all(axis=2, keepdims=True)
+        for state in self.before.values():
+            found = found & np.isfinite(state).all(axis=2, keepdims=True)
+        for block in self.parameters.blocks.values():
+            found = found & np.isfinite(block.weight).all(axis=1)
         return found
 
     def locate(self, index: tuple[int, ...]) -> Worst:
