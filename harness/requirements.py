@@ -184,7 +184,7 @@ _ALL = (
     _row(
         "bidirectional",
         "bidirectional",
-        "A second direction runs backwards; its output is behind the first one's",
+        "A second direction runs backwards; its output comes after the first one's",
         lambda c: c.bidirectional,
     ),
     _row("x", "input / x", "x is the sequence, in either layout", lambda c: c.data != "special"),

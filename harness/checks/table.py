@@ -17,7 +17,7 @@ _HEAD = """\
 A check is one file here. It registers itself with the decorator of `registry.py`, which says what
 failing it means, when it applies, what it needs and which faults it states power against
 (`harness/probes.py`). To add one, add its file, its tests and a fault that it alone is there to
-catch (`harness/planted/`), and run `python -m harness.checks`, which writes this table anew.
+catch (`harness/faults/`), and run `python -m harness.checks`, which writes this table anew.
 
 They are reported in this order, the order of the requirements.
 

@@ -227,7 +227,7 @@ def execute_told(
 ) -> Outcome:
     """Run with a progress bar on a terminal, and a line a stage elsewhere.
 
-    `check` is called behind every config, and may raise what ends the run.
+    `check` is called after every config, and may raise what ends the run.
     """
     console = console_for(stderr=True)
     columns = (

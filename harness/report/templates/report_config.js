@@ -108,7 +108,7 @@ function remarks(table, line) {
     const at = name === "first" ? ` (step ${step}, row ${batch}, unit ${unit})` : "";
     said.push(`${name}${at}: actual ${actual}, expected ${expected}` + (bound === null ? "" : `, bound ${Number(bound).toPrecision(3)}`));
   }
-  if (values?.conditional) said.push(`${table.failing[line]} fail, ${values.conditional} of them behind an earlier one of their row`);
+  if (values?.conditional) said.push(`${table.failing[line]} fail, ${values.conditional} of them after an earlier one of their row`);
   const made = said.map((text) => element("div", { kind: "soft", text }));
   if (finding) made.push(element("div", {}, element("a", { href: `#finding-${table.findings[finding]}`, text: "its finding" })));
   return made;
