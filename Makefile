@@ -59,7 +59,7 @@ selftest: $(READY)
 fuzz: $(READY)
 	$(BIN)/python -m tests.campaigns.fuzz
 
-# Mutants of the oracle, its bounds and the checks; of one module: make mutation MODULE=reference.rounding
+# Mutants of the oracle, its bounds and the checks; of one module: make mutation MODULE=reference.intervals
 MODULE ?=
 JOBS ?= 1
 

@@ -1,3 +1,3 @@
 """Differential conformance testing of recurrent layers against the NumPy oracle."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
