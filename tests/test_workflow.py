@@ -37,9 +37,9 @@ def test_the_workflow_is_valid() -> None:
     validate("vendor.github-workflows", WORKFLOW)
 
 
-def test_the_gitlab_job_of_the_readme_is_valid(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (block,) = (b for b in re.findall(r"```yaml\n(.*?)```", readme, re.S) if "script:" in b)
+def test_the_gitlab_job_of_the_pages_is_valid(tmp_path: Path) -> None:
+    page = (ROOT / "reports/README.md").read_text("utf-8")
+    (block,) = (b for b in re.findall(r"```yaml\n(.*?)```", page, re.S) if "script:" in b)
     path = tmp_path / ".gitlab-ci.yml"
     path.write_text(block, "utf-8")
     validate("vendor.gitlab-ci", path)
