@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 import numpy as np
 import pytest
 from synthetic import TINY, case_of, evidence_of, outputs_of, summary
