@@ -102,7 +102,7 @@ def test_slope_of_sigmoid() -> None:
 def test_slope_of_relu_is_open_by_what_flushing_may_take() -> None:
     """Two products, 4 results; factors of magnitude 1 (and 7 v): five smallest normal numbers v."""
     tiny = 2.0**-126
-    arrays = {"ih": 1.0, "hh": 0.0}
+    arrays = {"ih": 1.0, "hh": 2.0**-30}
     blocks = {(k, ""): Block(k, 0, np.array([[w]]), None) for k, w in arrays.items()}
     a = np.array([[[4.5], [5.5], [-4.5], [-5.5]]]) * tiny
     for flushed, bounds in ((True, [1, 0, 1, 0]), (False, [0, 0, 0, 0])):
