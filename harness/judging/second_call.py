@@ -76,7 +76,7 @@ def _neighbours(evidence: Evidence, rerun: Rerun) -> float:
 
 
 def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
-    """The kept rows of every output, bit for bit; of several that differ the worst.
+    """The kept rows of every output, bit for bit; of several that differ the first.
 
     The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
     the two calls can make it, and not established otherwise.

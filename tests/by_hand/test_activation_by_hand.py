@@ -129,7 +129,7 @@ def test_tanh_may_fall_by_ten_ulp_below_its_largest_value_so_far() -> None:
 def test_a_fall_shows_where_the_activation_climbs_less_than_the_fault_has_to_spare() -> None:
     """A fall by 15 ulp is 10 or less where tanh climbs by 5; its slope is 7/16 where it is 3/4.
 
-    There 11 ulp of x are 4.8 of tanh, 12 are 5.25. Of relu a fall by 1 ulp hides behind a climb
+    There 11 ulp of x are 4.8 of tanh, 12 are 5.25. Of relu a fall by 1 ulp hides in a climb
     by 1, and what is not finite is not compared. No point comes before the first.
     """
     x, ulp = float(np.float32(math.atanh(0.75))), 2.0**-24

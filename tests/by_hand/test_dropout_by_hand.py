@@ -130,7 +130,7 @@ def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     """tanh of twice the state is 1/4 + 2^-20, or the opposite; its slope is 15/16.
 
     Away from 0 by 4 u of a and gamma_2, about 2 u, and by 5 ulp, 2^-25 each, and once more one.
-    Towards 0 by as much. As a number of twice the size is legal, so is its opposite.
+    Towards 0 by as much. As a number of twice the size is allowed, so is its opposite.
     """
     u, value = 2.0**-24, 0.25 + 2.0**-20
     a = math.atanh(value)
@@ -274,7 +274,7 @@ def test_that_nothing_was_dropped_shows_only_in_what_is_not_zero() -> None:
     assert (result.verdict, result.power) == ("pass", {"dropped": 8 / 12})
 
 
-def test_the_mode_of_a_fresh_layer() -> None:
+def test_the_mode_of_a_new_layer() -> None:
     config = DROPPING.replace(dropout=10)
 
     def found(built: Outputs, config: Config = config) -> list[tuple[Any, ...]]:

@@ -215,9 +215,9 @@ def test_no_displacement_is_more_striking_than_the_one_found(size: int) -> None:
 
 
 def test_a_displacement_in_the_order_of_rows() -> None:
-    """240 places that begin again after 93 of them, row by row, or step by step."""
-    again = np.resize(np.random.default_rng(1).random(93) < 0.5, (2, 3, 40))
-    expected = {"rows": again.swapaxes(0, 1), "steps": again}
+    """240 places that start over after 93 of them, row by row, or step by step."""
+    restarted = np.resize(np.random.default_rng(1).random(93) < 0.5, (2, 3, 40))
+    expected = {"rows": restarted.swapaxes(0, 1), "steps": restarted}
     for order, call in expected.items():
         found = _most_striking_displacement(call, 0.5)
         assert found == _Displaced(93, 93, 93, order, 240)

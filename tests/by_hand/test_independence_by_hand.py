@@ -1,4 +1,4 @@
-"""Fresh weights and what they are paired with: signs and sizes counted by hand."""
+"""Initial weights and what they are paired with: signs and sizes counted by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def found(*layers: dict[str, np.ndarray], limit: float = 2.0) -> dict[str, Compa
     return {result.part: result for result in results}
 
 
-def said(result: Comparison) -> tuple[Any, ...]:
+def summary_of(result: Comparison) -> tuple[Any, ...]:
     return result.verdict, result.compared, result.message, result.cause
 
 
@@ -49,7 +49,7 @@ def test_signs_and_sizes_are_counted_where_they_are_alike() -> None:
     for part, same in ((SIGNS, 170), (SIZES, 170)):
         p = rarity(same, 200)
         message = f"{same} of 200 pairs are alike: probability {p:.1e} by chance"
-        assert said(results[part]) == ("fail", 200, message, "unexplained")
+        assert summary_of(results[part]) == ("fail", 200, message, "unexplained")
         ratio = math.log(p) / math.log(1e-9)
         assert results[part].ratio == pytest.approx(ratio, rel=1e-9, abs=0)
 
@@ -57,29 +57,29 @@ def test_signs_and_sizes_are_counted_where_they_are_alike() -> None:
 def test_what_is_always_alike_shows_from_31_pairs_on() -> None:
     """All of 31 are alike, or none, with a chance of 2^-30, below 1e-9; all of 30 with 2^-29."""
     alike = found(vector(*31 * [ALIKE]))[SIGNS]
-    assert said(alike) == (
+    assert summary_of(alike) == (
         "fail", 31, "31 of 31 pairs are alike: probability 9.3e-10 by chance", "unexplained",
     )  # fmt: skip
     assert alike.ratio == pytest.approx(30 * math.log(2) / (9 * math.log(10)), rel=1e-12, abs=0)
     unlike = found(vector(*31 * [UNLIKE]))[SIGNS]
     message = "0 of 31 pairs are alike: probability 9.3e-10 by chance"
-    assert said(unlike) == ("fail", 31, message, "unexplained")
+    assert summary_of(unlike) == ("fail", 31, message, "unexplained")
     few = found(vector(*30 * [ALIKE]))[SIGNS]
-    assert said(few) == ("inconclusive", 30, "30 pairs are too few", None)
+    assert summary_of(few) == ("inconclusive", 30, "30 pairs are too few", None)
     assert few.ratio == pytest.approx(29 * math.log(2) / (9 * math.log(10)), rel=1e-12, abs=0)
 
 
 def test_what_is_alike_by_chance_passes() -> None:
     p = rarity(10, 32)
     result = found(vector(*10 * [ALIKE], *22 * [UNLIKE]))[SIGNS]
-    assert said(result) == ("pass", 32, f"p = {p:.2g}", None)
+    assert summary_of(result) == ("pass", 32, f"p = {p:.2g}", None)
     assert result.ratio == pytest.approx(math.log(p) / math.log(1e-9), rel=1e-12, abs=0)
 
 
-def test_all_fresh_layers_are_counted_together() -> None:
+def test_all_layers_are_counted_together() -> None:
     """All of one layer are alike and none of the other: half of them."""
     result = found(vector(*16 * [ALIKE]), vector(*16 * [UNLIKE]))[SIGNS]
-    assert (*said(result), result.ratio) == ("pass", 32, "p = 1", None, 0)
+    assert (*summary_of(result), result.ratio) == ("pass", 32, "p = 1", None, 0)
 
 
 def test_each_row_column_or_element_has_one_neighbour() -> None:
@@ -142,4 +142,4 @@ def test_a_bias_that_is_the_opposite_of_another_is_related_to_it() -> None:
     for what, same in (("signs", 0), ("sizes", 40)):
         message = f"{same} of 40 pairs are alike: probability 1.8e-12 by chance"
         result = results[f"{what} of bias_ih and bias_hh"]
-        assert said(result) == ("fail", 40, message, "unexplained")
+        assert summary_of(result) == ("fail", 40, message, "unexplained")

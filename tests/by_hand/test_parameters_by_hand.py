@@ -193,7 +193,7 @@ def test_no_two_parameters_are_equal() -> None:
 
 def test_numbers_that_were_drawn_before() -> None:
     """Of 1,000, each is one of those before it with 1,000 / 2^23 at most: 0.12 do. Nine have less
-    than 0.12^9 / 9! = 1.4e-14, five 2e-7. Few bits hold few numbers: of them nothing is said.
+    than 0.12^9 / 9! = 1.4e-14, five 2e-7. Few bits hold few numbers: of them nothing is judged.
     """
 
     def found(*sizes: int, dtype: str = "fp32") -> Comparison | None:

@@ -210,9 +210,9 @@ def subnormal_state(second: Any, changed: Any, own: OwnActivations) -> Evidence:
     right = right_evidence(dataclasses.replace(case, given_cotangents=given))
     found = right.observation.derivatives
     assert found is not None
-    again = {name: array * 0 for name, array in found.found.items()}
-    again |= {name: np.array([second], "f") for name in ("bias_ih_l0", "bias_hh_l0")}
-    derivatives = Derivatives(found.cotangents, found.found, found.clean, second=again)
+    second_time = {name: array * 0 for name, array in found.found.items()}
+    second_time |= {name: np.array([second], "f") for name in ("bias_ih_l0", "bias_hh_l0")}
+    derivatives = Derivatives(found.cotangents, found.found, found.clean, second=second_time)
     return evidence_of(right.case, right.outputs, own=own, changed=changed, derivatives=derivatives)
 
 

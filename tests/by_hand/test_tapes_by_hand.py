@@ -40,7 +40,7 @@ def test_slope_of_relu_is_open_where_rounding_decides_it() -> None:
 
 @pytest.mark.parametrize("flushed", [False, True])
 def test_slope_of_relu_is_open_where_a_state_of_zero_may_be_positive(flushed: bool) -> None:
-    """Up to 3/4 and 1/8 legally, and a state that is no number has no slope, flushed or not."""
+    """Up to 3/4 and 1/8 are possible; a state that is no number has no slope, flushed or not."""
     a, error = [0.5, 0.0625, -0.5, 1], [0.25, 0.03125, 0.25, 0]
     found = slope("relu", a, error, [0, 0, 0, math.nan], flushed=flushed)
     assert found.bound.tolist() == [1, 1, 0, 0]
@@ -60,7 +60,7 @@ def test_slope_of_tanh_from_its_own_states() -> None:
     assert found.bound.tolist() == [ROUNDINGS] * 2
 
 
-def test_slope_of_tanh_from_any_legal_value() -> None:
+def test_slope_of_tanh_from_any_value_that_rounding_allows() -> None:
     """1 - y^2 over [tanh(a - E), tanh(a + E)], widened: largest at 0, and at most 1 in size."""
     a, error = np.array([0.5, -0.5, 0.1, 20.0]), np.array([0.1, 0.1, 0.3, 0.1])
     found = slope("tanh", a.tolist(), error.tolist(), [0.0] * 4)
@@ -78,7 +78,7 @@ def test_slope_of_tanh_from_any_legal_value() -> None:
 
 
 def test_slope_of_tanh_is_at_most_one_and_no_smaller_than_that_of_the_largest_value() -> None:
-    """Of 3 and -3 within 3 1/2, 0 is legal, whose slope is 1; of -20 no value is beyond -1."""
+    """Of 3 and -3 within 3 1/2, 0 is possible, whose slope is 1; of -20 no value is beyond -1."""
     found = slope("tanh", [3.0, -3.0, -20.0], [3.5, 3.5, 0.1]).bound - ROUNDINGS
     square, high = np.tanh(3.0) ** 2, np.tanh(-19.9) + 5 * 2.0**-24 + 4 * 2.0**-52
     assert found == pytest.approx([square, square, 1 - high**2], rel=1e-9, abs=0)
@@ -95,7 +95,7 @@ def test_slope_of_sigmoid() -> None:
     expected = [0.25 - widened * (1 - widened), 0.25 - of_three]
     assert found.value[:2].tolist() == pytest.approx([0.25, of_three], rel=1e-14)
     assert found.bound[:2] - ROUNDINGS == pytest.approx(expected, rel=1e-9)
-    # 1 is legal, whose slope is 0; and what is 9 u below it.
+    # 1 is possible, whose slope is 0; and what is 9 u below it.
     assert found.bound[2] - ROUNDINGS == pytest.approx(9 * 2.0**-24, rel=1e-6)
 
 
