@@ -183,7 +183,9 @@ def test_two_modes_of_one_framework() -> None:
     def found(mine: CallOutcome | None, theirs: CallOutcome | None) -> list[tuple[Any, ...]]:
         eager = Observation("eager", details=theirs)
         evidence = dataclasses.replace(evidence_of(mine), eager=eager)
-        return [wording(result) for result in modes(evidence)]
+        results = list(modes(evidence))
+        assert all(result.against == "eager" for result in results)
+        return [wording(result) for result in results]
 
     no, ended = outcome("ValueError: no"), outcome("SIGFPE", ended="crashed")
     part = "outcome against eager"

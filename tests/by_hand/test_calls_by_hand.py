@@ -160,6 +160,9 @@ def test_answers_of_other_shapes_parameters_and_dtypes(calls: Calls) -> None:
     wider = {name: array.astype("d") for name, array in WEIGHTS.items()}
     calls("valid", call(weights=wider))
     assert judged(outcome(returned=(output.astype("d"), h_n.astype("d"))))[1] == "pass"
+    mixed = judged(outcome(returned=(output.astype("d"), h_n)))
+    shapes = "output float64 (2, 3, 4) and h_n float32 (1, 2, 4)"
+    assert mixed == wrong(f"accepted, and returned {shapes}, expected float32")
 
 
 def test_an_answer_is_that_of_the_weights_the_layer_had(calls: Calls) -> None:

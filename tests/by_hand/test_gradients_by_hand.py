@@ -18,6 +18,7 @@ from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.gradients import expected_gradients, gradients_at, tapes_of
 from harness.observe import Derivatives
+from reference import Interval
 from reference.arrays import Array
 from reference.reverse import Tape
 
@@ -170,9 +171,11 @@ def test_excuses_forgive_one_thing_each() -> None:
         assert (own[name].bound[valid] < one.bound[valid]).any()
 
 
-def leaf(tape: Tape, name: str) -> Array:
+def leaf(tape: Tape, name: str) -> tuple[Array, bool]:
+    """Its numbers, and whether they are states of the implementation."""
     (node,) = (node for node in tape.nodes if node.leaf == name)
-    return np.asarray(node.value.expected)
+    assert isinstance(node.value, Interval)
+    return node.value.expected, node.value.stored
 
 
 @pytest.mark.parametrize("states", [True, False])
@@ -183,7 +186,8 @@ def test_tapes_hold_what_each_step_had(states: bool) -> None:
     outputs = [evidence.observation.hidden[0]["output"], evidence.outputs["output"]]
     tapes = tapes_of(evidence)
     for layer, side, row in np.ndindex(2, 2, 4):
-        x, h = (leaf(tapes[layer][side], name) for name in ("x", "h"))
+        (x, of_below), (h, of_own) = (leaf(tapes[layer][side], name) for name in ("x", "h"))
+        assert (of_below, of_own) == (layer > 0, True)
         own = slice(2, 4) if side else slice(0, 2)
         for t in range(3):
             if not case.valid[t, row]:
