@@ -9,6 +9,9 @@ from typing import Any
 
 __all__ = ["Token", "number", "words"]
 
+MOST_DIGITS = 18
+"""Of any number: what no machine will ever hold is no reason to convert thousands of digits."""
+
 
 @dataclass(frozen=True)
 class Token:
@@ -48,7 +51,8 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
     More digits than that are counted in front: `t6.123456`.
     """
     padded = re.compile(rf"{prefix}([0-9]{{{digits}}})")
-    counted = re.compile(rf"{prefix}([0-9]+)\.([1-9][0-9]*)")
+    counted = re.compile(rf"{prefix}([0-9]{{1,2}})\.([1-9][0-9]{{0,{MOST_DIGITS - 1}}})")
+    most = 10**MOST_DIGITS - 1 if high is None else high
 
     def word(value: int) -> str:
         if value < 10**digits:
@@ -66,9 +70,11 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
     return Token(
         word=word,
         read=read,
-        accepts=lambda value: (
-            type(value) is int and value >= low and (high is None or value <= high)
+        accepts=lambda value: type(value) is int and low <= value <= most,
+        expected=(
+            f"an integer from {low} on, of at most {MOST_DIGITS} digits"
+            if high is None
+            else f"an integer in {low}..{high}"
         ),
-        expected=f"an integer from {low}" if high is None else f"an integer in {low}..{high}",
         default=default,
     )

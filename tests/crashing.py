@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.planted.right import CompleteBackend, CompleteLayer
+from harness.faults.correct import CorrectBackend, CorrectLayer
 
 TRIGGER = 7
 
@@ -99,7 +99,7 @@ def raises_interrupt() -> None:
     raise KeyboardInterrupt
 
 
-class Misbehaves(CompleteLayer):
+class Misbehaves(CorrectLayer):
     def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
         if x.shape[-1] == TRIGGER:
             self.misbehave()
@@ -111,9 +111,9 @@ class Misbehaves(CompleteLayer):
         return super().call(inputs, named)
 
 
-def misbehaving(act: Callable[[], None]) -> CompleteBackend:
+def misbehaving(act: Callable[[], None]) -> CorrectBackend:
     layer = type(act.__name__, (Misbehaves,), {"misbehave": staticmethod(act)})
-    return CompleteBackend(layer, "crashing")
+    return CorrectBackend(layer, "crashing")
 
 
 BACKENDS = {
@@ -136,9 +136,9 @@ BACKENDS = {
     )
 }
 globals().update({f"{name}_backend": made for name, made in BACKENDS.items()})
-complete = CompleteBackend()
+complete = CorrectBackend()
 
 
-class CrashesWhenLoaded(CompleteBackend):
+class CrashesWhenLoaded(CorrectBackend):
     def __init__(self) -> None:
         os.abort()

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from faulty import planted
+from faulty import with_fault
 from hypothesis import given, settings
 
 from harness.activation import sweep_config
@@ -16,19 +16,19 @@ from harness.case import Case, make_case
 from harness.checks import every_check
 from harness.config import Config
 from harness.judge import Session
-from harness.planted.right import CompleteBackend, CompleteLayer
+from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.requirements import REQUIREMENTS
 from harness.results import Result
 from harness.strategies import configs
 
 SIZES = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
-SPECIAL = Config(**SIZES, data="special", h_0=True, seed=1)
-GRADIENT = Config(
-    aspect="gradient", **SIZES, num_layers=2, bidirectional=True, h_0=True, data="plain"
+SPECIAL = Config.of(**SIZES, data="special", states=True, seed=1)
+GRADIENT = Config.of(
+    aspect="gradient", **SIZES, num_layers=2, bidirectional=True, states=True, data="plain"
 )
-PADDED = dataclasses.replace(GRADIENT, lengths="ragged", seed=3)
-INTS = dataclasses.replace(PADDED, nonlinearity="relu", data="ints")
-DROPPING = Config(
+PADDED = GRADIENT.replace(lengths="ragged", seed=3)
+INTS = PADDED.replace(nonlinearity="relu", data="ints")
+DROPPING = Config.of(
     aspect="training",
     input_size=3,
     hidden_size=24,
@@ -38,45 +38,45 @@ DROPPING = Config(
     dropout=50,
     data="plain",
 )
-DEEP = dataclasses.replace(DROPPING, num_layers=3)
-ONE_LAYER = dataclasses.replace(DROPPING, num_layers=1)
-FRESH = Config(aspect="fresh", hidden_size=20, input_size=20, num_layers=2, data="plain")
-FILES = dataclasses.replace(FRESH, aspect="files")
+DEEP = DROPPING.replace(num_layers=3)
+ONE_LAYER = DROPPING.replace(num_layers=1)
+FRESH = Config.of(aspect="initial", hidden_size=20, input_size=20, num_layers=2, data="plain")
+FILES = FRESH.replace(aspect="checkpoint")
 
 
 def asked(name: str, **changes: object) -> Config:
-    base = Config(aspect=f"call.{name}", **SIZES, h_0=True, data="plain")
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    base = Config.of(aspect=f"call.{name}", **SIZES, states=True, data="plain")
+    return base.replace(**changes)  # type: ignore[arg-type]
 
 
 def judged(session: Session, config: Config, check: str) -> list[Result]:
     return [result for result in session.judge(config) if result.check == check]
 
 
-def alone(fault: str | type[CompleteLayer]) -> Session:
-    return Session({"x": planted(fault) if isinstance(fault, str) else CompleteBackend(fault)})
+def alone(fault: str | type[CorrectLayer]) -> Session:
+    return Session({"x": with_fault(fault) if isinstance(fault, str) else CorrectBackend(fault)})
 
 
-class OtherMode(CompleteBackend):
+class OtherMode(CorrectBackend):
     """The same implementation in another mode."""
 
     variant_of = "complete"
 
 
-class Nearly(CompleteLayer):
+class Nearly(CorrectLayer):
     def evaluate(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
         output, h_n = super().evaluate(x, h_0, lengths)
         return output * (1 + 1e-4), h_n
 
 
-class RefusesTwoDimensions(CompleteLayer):
+class RefusesTwoDimensions(CorrectLayer):
     def validate(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
         super().validate(x, h_0, lengths)
         if x.ndim == 2:
             raise ValueError("3-D x only")
 
 
-class SwapsOnTheWay(CompleteLayer):
+class SwapsOnTheWay(CorrectLayer):
     """What comes from elsewhere is stored under other names; own files are consistent."""
 
     def load_weights(self, weights):  # type: ignore[no-untyped-def]
@@ -85,7 +85,7 @@ class SwapsOnTheWay(CompleteLayer):
 
 
 FAULTS = [
-    ("special_values", "relu-of-nan", dataclasses.replace(SPECIAL, nonlinearity="relu")),
+    ("special_values", "relu-of-nan", SPECIAL.replace(nonlinearity="relu")),
     ("special_values", "tanh-of-infinity", SPECIAL),
     ("gradient", "no-gradient-of-b-hh", GRADIENT),
     ("gradient", "h-0-detached", GRADIENT),
@@ -122,9 +122,9 @@ FAULTS = [
     ("call_contained", "ruined-by-a-refusal", asked("x.wider")),
     ("dropout_inert", "drops-in-evaluation", DROPPING),
     ("dropout_none", "last-layer-dropped", ONE_LAYER),
-    ("dropout_none", "last-layer-dropped", dataclasses.replace(ONE_LAYER, dropout=90)),
+    ("dropout_none", "last-layer-dropped", ONE_LAYER.replace(dropout=90)),
     ("dropout_values", "dropout-unscaled", DROPPING),
-    ("dropout_values", "dropout-unscaled", dataclasses.replace(DEEP, bidirectional=True)),
+    ("dropout_values", "dropout-unscaled", DEEP.replace(bidirectional=True)),
     ("dropout_rate", "p-halved", DROPPING),
     ("dropout_rate", "last-layer-dropped", DROPPING),
     ("dropout_rate", "masks-shared-by-layers", DEEP),
@@ -160,14 +160,14 @@ FAULTS = [
 def test_check_fails_on_its_fault(check: str, fault: str, config: Config) -> None:
     failed = [r for r in judged(alone(fault), config, check) if r.verdict == "fail"]
     assert failed
-    right = judged(alone(CompleteLayer), config, check)
+    right = judged(alone(CorrectLayer), config, check)
     assert right, "the check says nothing here"
     assert "pass" in {r.verdict for r in right}
     assert {r.verdict for r in right} <= {"pass", "inconclusive"}
 
 
 def test_call_parity_fails_where_one_refuses() -> None:
-    session = Session({"one": CompleteBackend(), "two": planted("two-dimensions-refused", "two")})
+    session = Session({"one": CorrectBackend(), "two": with_fault("two-dimensions-refused", "two")})
     (result,) = judged(session, asked("x.flat"), "call_parity")
     assert (result.backend, result.verdict, result.cause) == ("two", "fail", "differs")
     assert "two refuses (ValueError: 3-D x only)" in result.message
@@ -175,7 +175,7 @@ def test_call_parity_fails_where_one_refuses() -> None:
 
 def test_call_parity_fails_where_answers_differ() -> None:
     session = Session(
-        {"one": CompleteBackend(), "two": planted("two-dimensions-answered-wrongly", "two")}
+        {"one": CorrectBackend(), "two": with_fault("two-dimensions-answered-wrongly", "two")}
     )
     (result,) = judged(session, asked("x.flat"), "call_parity")
     assert (result.verdict, result.cause) == ("fail", "disagrees")
@@ -183,24 +183,24 @@ def test_call_parity_fails_where_answers_differ() -> None:
 
 
 def test_call_parity_passes_between_two_right_ones() -> None:
-    session = Session({"one": CompleteBackend(), "two": CompleteBackend(name="two")})
+    session = Session({"one": CorrectBackend(), "two": CorrectBackend(name="two")})
     for name in ("x.flat", "h0.rows", "default.every"):
         (result,) = judged(session, asked(name), "call_parity")
         assert result.verdict == "pass", result.message
 
 
 @pytest.mark.parametrize("layer", [Nearly, RefusesTwoDimensions])
-def test_modes_are_compared(layer: type[CompleteLayer]) -> None:
-    session = Session({"eager": CompleteBackend(), "graph": OtherMode(layer, "graph")})
-    right = Session({"eager": CompleteBackend(), "graph": OtherMode(name="graph")})
-    config = asked("x.flat") if layer is RefusesTwoDimensions else Config(**SIZES, h_0=True)
+def test_modes_are_compared(layer: type[CorrectLayer]) -> None:
+    session = Session({"eager": CorrectBackend(), "graph": OtherMode(layer, "graph")})
+    right = Session({"eager": CorrectBackend(), "graph": OtherMode(name="graph")})
+    config = asked("x.flat") if layer is RefusesTwoDimensions else Config.of(**SIZES, states=True)
     assert "fail" in {result.verdict for result in judged(session, config, "modes")}
     assert {result.verdict for result in judged(right, config, "modes")} == {"pass"}
 
 
 def test_weights_that_change_between_two_frameworks_are_seen() -> None:
-    session = Session({"one": CompleteBackend(), "two": CompleteBackend(SwapsOnTheWay, "two")})
-    right = Session({"one": CompleteBackend(), "two": CompleteBackend(name="two")})
+    session = Session({"one": CorrectBackend(), "two": CorrectBackend(SwapsOnTheWay, "two")})
+    right = Session({"one": CorrectBackend(), "two": CorrectBackend(name="two")})
     travelled = [r for r in session.judge(FILES) if r.check == "across" and r.backend == "complete"]
     assert {r.verdict for r in travelled} == {"fail"}
     assert {r.verdict for r in judged(right, FILES, "across")} == {"pass"}
@@ -208,17 +208,17 @@ def test_weights_that_change_between_two_frameworks_are_seen() -> None:
 
 def test_every_check_of_these_aspects_has_a_fault_that_it_fails_on() -> None:
     here = {
-        check.name for check in every_check() if not check.applies(Config(**SIZES, data="mixed"))
+        check.name for check in every_check() if not check.applies(Config.of(**SIZES, data="mixed"))
     }
     about_values = {"exact_lane", "activation", "prefix", "padding_zero", "padding_ignored"}
-    tested = {check for check, _, _ in FAULTS} | {"call_parity", "across", "modes", "steady"}
+    tested = {check for check, _, _ in FAULTS} | {"call_parity", "across", "modes", "repeated"}
     assert here - about_values <= tested
 
 
 @settings(max_examples=150)
-@given(configs(aspects=("gradient", "training", "fresh", "files"), max_steps=8))
+@given(configs(aspects=("gradient", "training", "initial", "checkpoint"), max_steps=8))
 def test_a_right_implementation_is_not_accused(config: Config) -> None:
-    results = Session({"x": CompleteBackend()}).judge(config)
+    results = Session({"x": CorrectBackend()}).judge(config)
     accused = [r for r in results if r.verdict in ("fail", "error")]
     assert not accused, [(r.check, r.part, r.message) for r in accused]
 
@@ -226,7 +226,7 @@ def test_a_right_implementation_is_not_accused(config: Config) -> None:
 @settings(max_examples=150)
 @given(configs(aspects=("call",)))
 def test_a_strict_implementation_is_not_accused(config: Config) -> None:
-    results = Session({"x": CompleteBackend()}).judge(config)
+    results = Session({"x": CorrectBackend()}).judge(config)
     accused = [r for r in results if r.verdict in ("fail", "error")]
     assert not accused, [(r.check, r.part, r.message) for r in accused]
 
@@ -235,7 +235,7 @@ def test_every_call_in_the_table_can_be_made_and_names_a_requirement() -> None:
     assert {name.removeprefix("call.") for name in CALLS} == set(_CALLS)
     for name, aspect in CALLS.items():
         assert aspect.requirement in REQUIREMENTS, name
-        config = Config(aspect=name, **SIZES, num_layers=2, h_0=True, data="plain")
+        config = Config.of(aspect=name, **SIZES, num_layers=2, states=True, data="plain")
         call = make_call(config)
         assert call is not None, name
         if aspect.documented == VALID:
@@ -246,7 +246,7 @@ def test_every_call_in_the_table_can_be_made_and_names_a_requirement() -> None:
 
 
 def guessed(aspect: str) -> Case | None:
-    config = dataclasses.replace(PADDED, aspect=f"call.{aspect}", layout="batchfirst")
+    config = PADDED.replace(aspect=f"call.{aspect}", layout="batchfirst")
     call = make_call(config)
     assert call is not None
     return call.guess
@@ -257,7 +257,7 @@ def test_what_an_invalid_call_may_be_taken_for() -> None:
 
     Where an accepted call may mean anything else, nothing is guessed.
     """
-    ordinary = make_case(dataclasses.replace(PADDED, aspect="forward", layout="batchfirst"))
+    ordinary = make_case(PADDED.replace(aspect="values", layout="batchfirst"))
     assert ordinary.lengths is not None
     assert ordinary.h_0 is not None
     few = guessed("lengths.few")
@@ -299,8 +299,8 @@ def test_gradient_messages_name_the_sign() -> None:
 @settings(max_examples=60)
 @given(configs(aspects=("gradient",), dtypes=("fp16", "fp32"), max_layers=2))
 def test_gradients_through_relu_states_that_vanish_are_not_accused(config: Config) -> None:
-    config = dataclasses.replace(config, nonlinearity="relu", data="mixed", scale=1)
-    results = judged(alone(CompleteLayer), config, "gradient")
+    config = config.replace(nonlinearity="relu", data="mixed", scale=1)
+    results = judged(alone(CorrectLayer), config, "gradient")
     assert "fail" not in {r.verdict for r in results}, config.id
 
 
@@ -316,11 +316,11 @@ def test_finite_numbers_in_the_padding_are_another_fault() -> None:
 
 
 def test_nan_that_becomes_another_number_than_0_is_another_fault() -> None:
-    class Seven(CompleteLayer):
+    class Seven(CorrectLayer):
         def activation(self, a):  # type: ignore[no-untyped-def]
             return np.where(np.isnan(a), 7.0, super().activation(a))
 
-    relu = dataclasses.replace(SPECIAL, nonlinearity="relu")
+    relu = SPECIAL.replace(nonlinearity="relu")
     for fault, cause in (("relu-of-nan", "nan"), (Seven, "unexplained")):
         failed = [
             r
@@ -331,7 +331,7 @@ def test_nan_that_becomes_another_number_than_0_is_another_fault() -> None:
 
 
 def test_an_invalid_call_answered_otherwise_than_known_is_another_fault() -> None:
-    class Clamps(CompleteLayer):
+    class Clamps(CorrectLayer):
         def validate(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
             pass
 
@@ -349,11 +349,11 @@ def test_an_invalid_call_answered_otherwise_than_known_is_another_fault() -> Non
 
 
 def test_a_broken_backend_is_no_refusal() -> None:
-    class NoCall(CompleteBackend):
+    class NoCall(CorrectBackend):
         def construct(self, *given, **named):  # type: ignore[no-untyped-def]
             return object.__new__(object)
 
-    class Unreadable(CompleteLayer):
+    class Unreadable(CorrectLayer):
         def read_weights(self):  # type: ignore[no-untyped-def]
             raise RuntimeError("not today")
 
@@ -365,11 +365,11 @@ def test_a_broken_backend_is_no_refusal() -> None:
 
 
 def test_what_cannot_be_looked_at_is_an_error_of_that_config() -> None:
-    class Lists(CompleteLayer):
+    class Lists(CorrectLayer):
         def read_weights(self):  # type: ignore[no-untyped-def]
             return {name: array.tolist() for name, array in self.weights.items()}
 
-    results = Session({"x": CompleteBackend(Lists)}).judge(FRESH)
+    results = Session({"x": CorrectBackend(Lists)}).judge(FRESH)
     assert "error" in {r.verdict for r in results}
 
 

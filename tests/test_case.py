@@ -16,12 +16,12 @@ from harness.corpus import load_corpus
 from harness.strategies import configs
 from reference import FORMATS
 
-CONFIG = Config(
+CONFIG = Config.of(
     input_size=3,
     hidden_size=4,
     batch=7,
     steps=6,
-    h_0=True,
+    states=True,
     lengths="ragged",
     num_layers=2,
     bidirectional=True,
@@ -39,8 +39,8 @@ def digest(case: Case) -> str:
 
 PINNED = {
     CONFIG.id: "92886765bea3f4c7",
-    dataclasses.replace(CONFIG, dtype="fp16", lengths="empties", seed=5).id: "d605d956655fed3c",
-    dataclasses.replace(CONFIG, nonlinearity="relu", data="ints").id: "df90cf51ca256555",
+    CONFIG.replace(dtype="fp16", lengths="emptyrows", seed=5).id: "d605d956655fed3c",
+    CONFIG.replace(nonlinearity="relu", data="ints").id: "df90cf51ca256555",
     sweep_config("tanh", "fp32").id: "7d6436265041a04e",
 }
 
@@ -77,20 +77,20 @@ def test_twins_have_different_padding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "low", "high"), [("alllens", 6, 6), ("ragged", 1, 6), ("empties", 0, 6)]
+    ("kind", "low", "high"), [("fulllengths", 6, 6), ("ragged", 1, 6), ("emptyrows", 0, 6)]
 )
 def test_lengths_are_of_their_kind(kind: str, low: int, high: int) -> None:
     for seed in range(50):
-        lengths = make_case(dataclasses.replace(CONFIG, lengths=kind, seed=seed)).lengths
+        lengths = make_case(CONFIG.replace(lengths=kind, seed=seed)).lengths
         assert lengths is not None
         assert lengths.min() >= low
         assert lengths.max() <= high
-        assert (lengths == 0).any() == (kind == "empties")
+        assert (lengths == 0).any() == (kind == "emptyrows")
         assert kind != "ragged" or {int(v) < 6 for v in lengths} == {True, False}
 
 
 def test_regimes_stand_side_by_side() -> None:
-    x = np.abs(make_case(dataclasses.replace(CONFIG, lengths="nolens", steps=40)).x)
+    x = np.abs(make_case(CONFIG.replace(lengths="nolengths", steps=40)).x)
     assert x[:, 0].max() <= 2
     assert 8 < x[:, 1].max() <= 16
     assert 0 < x[:, 2].max() < 1e-4
@@ -99,19 +99,19 @@ def test_regimes_stand_side_by_side() -> None:
 
 def test_some_tiny_rows_are_subnormal_throughout_and_some_are_not() -> None:
     tiny = FORMATS["fp32"].smallest_normal
-    rows = [make_case(dataclasses.replace(CONFIG, seed=seed)) for seed in range(20)]
+    rows = [make_case(CONFIG.replace(seed=seed)) for seed in range(20)]
     subnormal = [bool((np.abs(case.x[:, 2][case.valid[:, 2]]) < tiny).all()) for case in rows]
     assert 2 < sum(subnormal) < 18
 
 
 def test_weights_differ_by_layer_direction_and_kind() -> None:
-    weights = make_case(dataclasses.replace(CONFIG, input_size=4)).weights
+    weights = make_case(CONFIG.replace(input_size=4)).weights
     flat = [w.ravel()[:4].tolist() for w in weights.values()]
     assert len({tuple(f) for f in flat}) == len(weights) == 16
 
 
 def test_small_integers_are_integers_and_not_symmetric() -> None:
-    case = make_case(dataclasses.replace(CONFIG, nonlinearity="relu", data="ints"))
+    case = make_case(CONFIG.replace(nonlinearity="relu", data="ints"))
     for array in (*case.weights.values(), case.x[case.valid], case.h_0):
         assert array is not None
         np.testing.assert_array_equal(array, np.rint(array))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import OracleBackend, OracleLayer, backend, planted
+from faulty import ForwardBackend, ForwardLayer, backend, with_fault
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
@@ -16,14 +16,21 @@ from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.judge import Session
-from harness.planted import CATALOGUE
-from harness.planted.activations import RationalTanh
-from harness.planted.right import CompleteBackend
+from harness.faults import FAULTS
+from harness.faults.activations import RationalTanh
+from harness.faults.correct import CorrectBackend
 from harness.runners import InProcess, Isolated
 from reference import FORMATS
 
-CONFIG = Config(
-    input_size=3, hidden_size=4, batch=6, steps=5, h_0=True, scale=4, num_layers=2, lengths="ragged"
+CONFIG = Config.of(
+    input_size=3,
+    hidden_size=4,
+    batch=6,
+    steps=5,
+    states=True,
+    scale=4,
+    num_layers=2,
+    lengths="ragged",
 )
 
 
@@ -67,7 +74,7 @@ def test_the_baseline_excuses_the_activation_and_not_the_dropped_bias() -> None:
 
 
 def test_a_rational_tanh_of_ones_own_is_called_the_activation() -> None:
-    session = Session({"x": planted("rational-tanh")})
+    session = Session({"x": with_fault("rational-tanh")})
     assert set(causes(session, CONFIG, "step_residual")) == {"activation"}
 
 
@@ -75,16 +82,16 @@ def test_a_rational_tanh_of_ones_own_is_called_the_activation() -> None:
 @pytest.mark.parametrize("fault", ["b-hh-dropped", "output-off-by-2-15", "lengths-ignored"])
 def test_a_cause_that_was_not_measured_explains_nothing(fault: str, check: str) -> None:
     """Small errors would fit a flush or a tanh gone wrong; this layer has neither."""
-    session = Session({"x": planted(fault)})
+    session = Session({"x": with_fault(fault)})
     for nonlinearity, seed in itertools.product(("tanh", "relu"), range(12)):
-        config = dataclasses.replace(CONFIG, nonlinearity=nonlinearity, seed=seed, scale=1)
+        config = CONFIG.replace(nonlinearity=nonlinearity, seed=seed, scale=1)
         found = set(causes(session, config, check))
         assert found <= (
             {"unexplained"} if fault != "output-off-by-2-15" else {"unexplained", "activation"}
         )
 
 
-class FlushesSubnormals(OracleLayer):
+class FlushesSubnormals(ForwardLayer):
     def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
         tiny = np.finfo(np.float32).smallest_normal
         output, h_n = super().forward(x, h_0, lengths)
@@ -94,10 +101,10 @@ class FlushesSubnormals(OracleLayer):
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 def test_flushing_subnormals_is_a_finding_of_its_own(nonlinearity: str) -> None:
     session = Session({"x": backend(FlushesSubnormals)})
-    config = dataclasses.replace(CONFIG, nonlinearity=nonlinearity, bias=False, lengths="nolens")
+    config = CONFIG.replace(nonlinearity=nonlinearity, bias=False, lengths="nolengths")
     found = set()
     for seed in range(40):
-        found |= set(causes(session, dataclasses.replace(config, seed=seed), "step_residual"))
+        found |= set(causes(session, config.replace(seed=seed), "step_residual"))
     assert found == {"flush"}
 
 
@@ -109,10 +116,10 @@ def test_flushing_excuses_nothing_larger() -> None:
             return output + np.float32(1e-20) * wrong, h_n
 
     session = Session({"x": backend(FlushesAndErrs)})
-    config = dataclasses.replace(CONFIG, bias=False, lengths="nolens")
+    config = CONFIG.replace(bias=False, lengths="nolengths")
     found = set()
     for seed in range(40):
-        found |= set(causes(session, dataclasses.replace(config, seed=seed), "step_residual"))
+        found |= set(causes(session, config.replace(seed=seed), "step_residual"))
     assert "unexplained" in found
 
 
@@ -149,12 +156,12 @@ def test_an_activation_is_excused_only_where_it_was_seen_to_err() -> None:
             small = (np.abs(output) < 0.9) & (output != 0)
             return output + np.float32(3e-5) * small, h_n
 
-    session = Session({"x": CompleteBackend(AndSomethingElse)})
+    session = Session({"x": CorrectBackend(AndSomethingElse)})
     assert set(causes(session, CONFIG, "step_residual")) == {"activation", "unexplained"}
 
 
 def test_a_nan_is_explained_by_no_activation() -> None:
-    class NanAtOne(OracleLayer):
+    class NanAtOne(ForwardLayer):
         def activation(self, a: Any) -> Any:
             return np.where(np.abs(a) > 1, np.nan, super().activation(a))
 
@@ -180,11 +187,11 @@ def test_error_range_is_that_of_the_points_around() -> None:
 
 
 def test_measuring_needs_a_backend_that_answers() -> None:
-    class Silent(OracleLayer):
+    class Silent(ForwardLayer):
         def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
             raise RuntimeError("no")
 
     assert measure_activation(InProcess(backend(Silent)), "tanh", "fp32") is None
-    own = measure_activation(InProcess(OracleBackend()), "tanh", "fp32")
+    own = measure_activation(InProcess(ForwardBackend()), "tanh", "fp32")
     assert own is not None
     assert own.largest == 1

@@ -9,7 +9,7 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
-from faulty import OracleLayer, backend, planted
+from faulty import ForwardLayer, backend, with_fault
 from hypothesis import given, settings
 
 from harness.activation import sweep_config
@@ -22,24 +22,24 @@ from harness.judge import Session
 from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
-from harness.planted import LEGAL
+from harness.faults import VARIANTS
 from harness.results import Result
 from harness.strategies import configs
 from reference import layer_names
 
 BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "h_0": True, "scale": 4}
-TANH = Config(**BASE, lengths="ragged", num_layers=2, bidirectional=True)
-RELU = Config(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2, layout="batchfirst")
-PLAIN = Config(**BASE)
-INTS = Config(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=3)
-SPECIAL = Config(**{**BASE, "scale": 1}, num_layers=3, data="special")
+TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True)
+RELU = Config.of(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2, layout="batchfirst")
+PLAIN = Config.of(**BASE)
+INTS = Config.of(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=3)
+SPECIAL = Config.of(**{**BASE, "scale": 1}, num_layers=3, data="special")
 SWEEP = sweep_config("tanh", "fp32")
-EMPTY = dataclasses.replace(TANH, lengths="empties")
+EMPTY = TANH.replace(lengths="emptyrows")
 
 
 def implementation(fault: str) -> Any:
     """A fault of the catalogue, or a backend of `faulty`."""
-    return getattr(faulty, fault) if hasattr(faulty, fault) else planted(fault)
+    return getattr(faulty, fault) if hasattr(faulty, fault) else with_fault(fault)
 
 
 def judged(implementation: Any, config: Config, check: str) -> list[Result]:
@@ -50,7 +50,7 @@ def judged(implementation: Any, config: Config, check: str) -> list[Result]:
 OF_VALUES = {
     check.name
     for check in every_check()
-    if check.applies(dataclasses.replace(TANH, lengths="empties"))
+    if check.applies(TANH.replace(lengths="emptyrows"))
     or check.applies(INTS)
     or check.applies(SWEEP)
 } - {"modes"}
@@ -105,7 +105,7 @@ FAULTS = [
     ("activation", "tanh-of-the-negative-half", SWEEP),
     ("activation", "tanh-not-odd", SWEEP),
     ("exact_lane", "last-step-off", INTS),
-    ("step_residual", "h-0-remembered", dataclasses.replace(PLAIN, h_0=False)),
+    ("step_residual", "h-0-remembered", PLAIN.replace(states=False)),
     ("step_residual", "lengths-remembered", PLAIN),
     ("prefix", "h-n-of-hidden-layers-without-nan", SPECIAL),
 ]
@@ -137,7 +137,7 @@ def test_parity_fails_where_one_of_two_is_wrong(fault: str) -> None:
 
 
 def test_parity_passes_between_two_right_ones() -> None:
-    session = Session({"one": faulty.right, "two": backend(OracleLayer, "other")})
+    session = Session({"one": faulty.right, "two": backend(ForwardLayer, "other")})
     parity = [r for r in session.judge(TANH) if "against" in r.part]
     assert {r.verdict for r in parity} == {"pass"}
 
@@ -178,21 +178,21 @@ def test_nothing_compared_is_never_a_pass() -> None:
 def test_a_cause_for_tanh_beyond_one_is_measured() -> None:
     """Beyond 1 at the layer's own size only: the sweep knows nothing of it, so no excuse."""
 
-    class BeyondOne(OracleLayer):
+    class BeyondOne(ForwardLayer):
         def activation(self, a):  # type: ignore[no-untyped-def]
             value = super().activation(a)
             return np.where(np.abs(value) > 1 - 1e-9, np.sign(value) * (1 + 2.0**-23), value)
 
     (measured,) = judged(backend(BeyondOne), PLAIN, "bounded")
-    (other,) = judged(planted("tanh-beyond-one"), PLAIN, "bounded")
+    (other,) = judged(with_fault("tanh-beyond-one"), PLAIN, "bounded")
     assert (measured.cause, other.cause) == ("activation", "unexplained")
 
 
 def test_a_comparison_that_could_see_nothing_is_inconclusive() -> None:
     """relu with one dead unit: no bias, input or state could have shown."""
-    config = Config(nonlinearity="relu", steps=3, h_0=True, scale=8, seed=11)
+    config = Config.of(nonlinearity="relu", steps=3, states=True, scale=8, seed=11)
     for seed in range(200):
-        config = dataclasses.replace(config, seed=seed)
+        config = config.replace(seed=seed)
         (result,) = judged(faulty.right, config, "step_residual")
         dead = [name for name, share in result.power.items() if share == 0]
         assert (result.verdict == "inconclusive") == bool(dead), result
@@ -230,7 +230,7 @@ def test_hidden_layers_that_were_not_seen_conclude_nothing() -> None:
     session = Session({"x": LEGAL["a-fused-stack"].plant(faulty.right)})
     seen = set()
     for seed in range(30):
-        config = dataclasses.replace(TANH, seed=seed, bidirectional=False, num_layers=3)
+        config = TANH.replace(seed=seed, bidirectional=False, num_layers=3)
         for result in session.judge(config):
             assert result.verdict in ("pass", "inconclusive"), result
             if "hidden states were not seen" in result.message:
@@ -240,7 +240,7 @@ def test_hidden_layers_that_were_not_seen_conclude_nothing() -> None:
 
 
 def test_residual_names_the_first_wrong_place() -> None:
-    class WrongOnce(OracleLayer):
+    class WrongOnce(ForwardLayer):
         def evaluate(self, x, h_0, lengths):  # type: ignore[no-untyped-def]
             output, h_n = super().evaluate(x, h_0, lengths)
             output[2, 4, 1] += 0.125

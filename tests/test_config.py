@@ -20,8 +20,8 @@ def test_id_round_trips(config: Config) -> None:
 
 
 def test_an_id_without_an_aspect_is_about_values() -> None:
-    config = Config(aspect="gradient", data="plain")
-    assert config.id == "gradient-" + Config(data="plain").id
+    config = Config.of(aspect="gradient", data="plain")
+    assert config.id == "gradient-" + Config.of(data="plain").id
     assert Config.parse(config.id.removeprefix("gradient-")).aspect == "forward"
 
 
@@ -40,15 +40,15 @@ def test_no_token_is_contained_in_another() -> None:
         ("", "has 1 tokens, expected 16"),
         ("tanh-l2", "has 2 tokens, expected 16 joined by '-', for example tanh-l1-"),
         (
-            Config().id.replace("tanh", "gelu"),
+            Config.of().id.replace("tanh", "gelu"),
             "token 'gelu', expected nonlinearity as tanh or relu",
         ),
-        (Config().id.replace("t0001", "t1"), "token 't1', expected steps as t0001 to t9999"),
-        (Config().id.replace("l1", "l0"), "num_layers = 0, expected an integer in 1..9"),
-        (Config().id.replace("w01", "w17"), "scale = 17, expected an integer in 1..16"),
-        (Config().id.upper(), "token 'TANH', expected nonlinearity"),
-        (Config().id + "\n", "expected seed as s000000 to s999999"),
-        (Config().id.replace("i001", "i٠٠١"), "expected input_size"),
+        (Config.of().id.replace("t0001", "t1"), "token 't1', expected steps as t0001 to t9999"),
+        (Config.of().id.replace("l1", "l0"), "num_layers = 0, expected an integer in 1..9"),
+        (Config.of().id.replace("w01", "w17"), "scale = 17, expected an integer in 1..16"),
+        (Config.of().id.upper(), "token 'TANH', expected nonlinearity"),
+        (Config.of().id + "\n", "expected seed as s000000 to s999999"),
+        (Config.of().id.replace("i001", "i٠٠١"), "expected input_size"),
     ],
 )
 def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> None:
@@ -76,7 +76,7 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
             "expected layout timefirst or batchfirst",
         ),
         ({"aspect": "gradient", "data": "special"}, "expected data = 'plain', 'mixed', 'ints'"),
-        ({"aspect": "fresh"}, "aspects training, fresh and files make their own numbers"),
+        ({"aspect": "initial"}, "aspects training, fresh and files make their own numbers"),
         (
             {"aspect": "training", "data": "plain", "lengths": "ragged"}
             | {"num_layers": 2, "dropout": 50},
@@ -86,4 +86,4 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
 )
 def test_contradictions_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Config(**values)  # type: ignore[arg-type]
+        Config.of(**values)  # type: ignore[arg-type]

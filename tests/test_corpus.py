@@ -47,8 +47,8 @@ def test_every_allowed_pair_stands_together_in_the_other_precisions() -> None:
         lambda c: c.hidden_size == 1 and c.input_size > 1,
         lambda c: c.input_size == 1 and c.hidden_size > 1,
         lambda c: c.input_size == c.hidden_size > 1,
-        lambda c: c.lengths == "alllens",
-        lambda c: c.lengths == "empties" and c.batch == 1,
+        lambda c: c.lengths == "fulllengths",
+        lambda c: c.lengths == "emptyrows" and c.batch == 1,
         lambda c: c.batch == c.steps == c.input_size == c.hidden_size == 4,
         lambda c: c.steps == 100,
         lambda c: c.steps == 1000,
@@ -75,6 +75,6 @@ def test_asks_everything_more_than_once(path: Path) -> None:
 
 def test_a_bad_line_is_named(tmp_path: object) -> None:
     path = tmp_path / "corpus.txt"  # type: ignore[operator]
-    path.write_text(f"# good\n{Config().id}\ntanh-l1\n")
+    path.write_text(f"# good\n{Config.of().id}\ntanh-l1\n")
     with pytest.raises(ConfigError, match=r"corpus.txt, line 3: config id 'tanh-l1' has 2 tokens"):
         load_corpus(path)

@@ -85,7 +85,7 @@ def test_an_oracle_that_is_wrong_beside_its_steps_is_outside(
 ) -> None:
     right = oracle_error.rnn
     monkeypatch.setattr(oracle_error, "rnn", lambda *a, **named: wrong(*right(*a, **named)))
-    config = Config(bidirectional=True, h_0=True, lengths="empties", batch=3, steps=3)
+    config = Config.of(bidirectional=True, states=True, lengths="emptyrows", batch=3, steps=3)
     assert any(line.startswith(said) for line in enclosed([config]).outside)
 
 
@@ -123,7 +123,7 @@ def _ends(interval: Interval) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_row_is_a_sequence_of_its_own_length() -> None:
     """Padding is 0 and never read, reverse starts at the last valid step, 0 steps keep h_0."""
-    config = Config(bidirectional=True, h_0=True, lengths="empties", batch=3, steps=3)
+    config = Config.of(bidirectional=True, states=True, lengths="emptyrows", batch=3, steps=3)
     case = make_case(config)
     assert case.lengths is not None
     assert case.h_0 is not None
@@ -161,7 +161,7 @@ def exceeded_by_some_order(case_of: Callable[[np.random.Generator], list[Any]]) 
 def test_half_the_bound_of_a_step_would_be_exceeded(
     dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Config(nonlinearity="relu", dtype=dtype, h_0=True, input_size=16, hidden_size=16)
+    config = Config.of(nonlinearity="relu", dtype=dtype, states=True, input_size=16, hidden_size=16)
 
     def swamped(rng: np.random.Generator) -> list[Any]:
         return [(adversarial_case("swamped", config, rng), None)]
@@ -176,7 +176,7 @@ def test_an_erring_tanh_just_above_a_power_of_two_is_within_the_interval() -> No
     """There the ulp of the interval's lower end is half of that of the value."""
 
     def edges(rng: np.random.Generator) -> list[Any]:
-        configs = [Config(bias=False, batch=8, seed=seed) for seed in range(20)]
+        configs = [Config.of(bias=False, batch=8, seed=seed) for seed in range(20)]
         return [(adversarial_case("edges", config, rng), None) for config in configs]
 
     assert exceeded_by_some_order(edges) == []
@@ -184,12 +184,12 @@ def test_an_erring_tanh_just_above_a_power_of_two_is_within_the_interval() -> No
 
 def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
     """W_ih^T delta of both directions above, and W_hh^T delta, in one sum of 3 H terms."""
-    config = Config(
+    config = Config.of(
         aspect="gradient",
         nonlinearity="relu",
         num_layers=2,
         bidirectional=True,
-        h_0=True,
+        states=True,
         input_size=4,
         hidden_size=20,
         steps=2,
@@ -215,7 +215,9 @@ def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gra
 
 @pytest.mark.parametrize("kind", ADVERSARIAL)
 def test_adverse_cases_are_of_the_configs_shapes(kind: str) -> None:
-    config = Config(num_layers=2, h_0=True, input_size=3, hidden_size=4, batch=2, dtype="fp16")
+    config = Config.of(
+        num_layers=2, states=True, input_size=3, hidden_size=4, batch=2, dtype="fp16"
+    )
     ordinary, case = make_case(config), adversarial_case(kind, config, np.random.default_rng(0))
     assert case.x.shape == ordinary.x.shape
     assert {n: (w.shape, w.dtype) for n, w in case.weights.items()} == {
@@ -275,7 +277,7 @@ def test_what_lies_outside_is_told_and_fails(
 
 def test_a_slope_at_nan_and_a_sum_near_overflow_have_no_bound() -> None:
     """What follows from either is left open, not judged."""
-    config = Config(
+    config = Config.of(
         aspect="gradient", nonlinearity="relu", hidden_size=2, steps=2, dtype="fp16", data="plain"
     )
     case = make_case(config)

@@ -32,7 +32,7 @@ def test_torch_gives_no_alarm() -> None:
 
 
 def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
-    session = Session({"x": faulty.planted("b-hh-dropped", "x")})
+    session = Session({"x": faulty.with_fault("b-hh-dropped", "x")})
     tally = judge_chunk(SMALL, session)
     assert not tally.sound
     shown = [alarm for alarm in tally.alarms if alarm.startswith("step_residual")]

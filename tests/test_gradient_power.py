@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_up_power import GRADIENT, judged, seen, stated
+from power_configs import GRADIENT, judged, seen, stated
 
-from harness.planted.right import CompleteBackend, CompleteLayer
+from harness.faults.correct import CorrectBackend, CorrectLayer
 from reference import layer_names
 
 Array = Any
 
 
-class Truncated(CompleteLayer):
+class Truncated(CorrectLayer):
     """Gradients of one layer by torch, with every state but h_0 cut off from those before."""
 
     def derive(
@@ -37,18 +37,18 @@ class Truncated(CompleteLayer):
         return {**found, "h_0": found["h_0"][None]}
 
 
-class NeighboursGradient(CompleteLayer):
+class NeighboursGradient(CorrectLayer):
     def derive(self, *given: Array) -> dict[str, Array]:
         found = super().derive(*given)
         return {k: np.roll(v, 1, axis=1) if k in ("x", "h_0") else v for k, v in found.items()}
 
 
-class Nought(CompleteLayer):
+class Nought(CorrectLayer):
     def derive(self, *given: Array) -> dict[str, Array]:
         return {k: 0 * v for k, v in super().derive(*given).items()}
 
 
-class Negative(CompleteLayer):
+class Negative(CorrectLayer):
     def derive(self, *given: Array) -> dict[str, Array]:
         return {k: -v for k, v in super().derive(*given).items()}
 
@@ -57,9 +57,9 @@ class Negative(CompleteLayer):
     ("probe", "fault"),
     [("carry", Truncated), ("row", NeighboursGradient), ("zero", Nought), ("sign", Negative)],
 )
-def test_a_wrong_gradient_is_seen_where_power_says(probe: str, fault: type[CompleteLayer]) -> None:
-    failed = seen(judged(CompleteBackend(fault), GRADIENT, "gradient"))
-    said = stated(GRADIENT, "gradient", probe, CompleteBackend())
+def test_a_wrong_gradient_is_seen_where_power_says(probe: str, fault: type[CorrectLayer]) -> None:
+    failed = seen(judged(CorrectBackend(fault), GRADIENT, "gradient"))
+    said = stated(GRADIENT, "gradient", probe, CorrectBackend())
     parts = ("x", "h_0") if probe == "row" else [part for part in said if part != "signs"]
     assert {part: failed[part] for part in parts} == {part: said[part] for part in parts}
 
@@ -68,8 +68,8 @@ def test_a_wrong_gradient_is_seen_where_power_says(probe: str, fault: type[Compl
 def test_power_against_what_a_sum_leaves_out_is_that_of_leaving_it_out(probe: str) -> None:
     """Leaving out a row, or a step, has the share that all such faults together have."""
 
-    def leaving(place: int) -> type[CompleteLayer]:
-        class LeavesOut(CompleteLayer):
+    def leaving(place: int) -> type[CorrectLayer]:
+        class LeavesOut(CorrectLayer):
             """The parameters' gradients without one row's or step's share in them."""
 
             def derive(
@@ -98,9 +98,9 @@ def test_power_against_what_a_sum_leaves_out_is_that_of_leaving_it_out(probe: st
 
         return LeavesOut
 
-    config = dataclasses.replace(GRADIENT, input_size=4)
+    config = GRADIENT.replace(input_size=4)
     places = range(config.batch if probe == "row" else config.steps)
-    shares = [seen(judged(CompleteBackend(leaving(place)), config, "gradient")) for place in places]
-    said = stated(config, "gradient", probe, CompleteBackend())
+    shares = [seen(judged(CorrectBackend(leaving(place)), config, "gradient")) for place in places]
+    said = stated(config, "gradient", probe, CorrectBackend())
     for name in config.options.parameter_shapes():
         assert said[name] == pytest.approx(np.mean([share[name] for share in shares]))

@@ -9,8 +9,8 @@ from typing import Any
 import faulty
 import numpy as np
 import pytest
-from faulty import OracleLayer, backend
-from made_up_power import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
+from faulty import ForwardLayer, backend
+from power_configs import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
 
 from harness.case import make_case
 from harness.config import Config
@@ -26,12 +26,12 @@ from reference import layer_names
 Array = Any
 
 
-class DropsBias(OracleLayer):
+class DropsBias(ForwardLayer):
     def used_weights(self) -> Mapping[str, Any]:
         return {k: v * (not k.startswith("bias_hh")) for k, v in self.weights.items()}
 
 
-class StateBeforeLast(OracleLayer):
+class StateBeforeLast(ForwardLayer):
     """Every step takes the state before last, and the first one zeros."""
 
     def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
@@ -58,7 +58,7 @@ class StateBeforeLast(OracleLayer):
         return below, h_n
 
 
-class RowsRolled(OracleLayer):
+class RowsRolled(ForwardLayer):
     def evaluate(self, x: Array, h_0: Array, lengths: Array) -> tuple[Array, Array]:
         if x.shape[1] > 100:  # its activation alone is right
             return super().evaluate(x, h_0, lengths)
@@ -75,7 +75,7 @@ END_TO_END = [
 @pytest.mark.parametrize("config", VALUED, ids=["plain", "tanh", "relu", "half", "ints"])
 @pytest.mark.parametrize(("probe", "fault"), END_TO_END, ids=[p for p, _ in END_TO_END])
 def test_end_to_end_a_fault_is_seen_where_power_says(
-    probe: str, fault: type[OracleLayer], config: Config
+    probe: str, fault: type[ForwardLayer], config: Config
 ) -> None:
     found = seen(judged(backend(fault), config, "forward_error"))
     said = stated(config, "forward_error", probe)
@@ -85,12 +85,12 @@ def test_end_to_end_a_fault_is_seen_where_power_says(
 
 
 @pytest.mark.parametrize(("probe", "fault"), END_TO_END, ids=[p for p, _ in END_TO_END])
-def test_parity_states_power_at_twice_the_tolerance(probe: str, fault: type[OracleLayer]) -> None:
+def test_parity_states_power_at_twice_the_tolerance(probe: str, fault: type[ForwardLayer]) -> None:
     def parity(implementation: Any) -> list[Result]:
         session = Session({"right": faulty.right, "x": implementation})
         return [r for r in session.judge(HALF) if "against" in r.part]
 
-    right = parity(backend(OracleLayer, "other"))
+    right = parity(backend(ForwardLayer, "other"))
     found = seen(parity(backend(fault)))
     assert set(found) == {"output against right", "h_n against right"}
     assert found == pytest.approx({r.part: r.power[probe] for r in right}, abs=0.06)
@@ -106,15 +106,15 @@ def test_exact_lane_states_power_without_any_tolerance() -> None:
 
 def test_faults_that_cannot_occur_are_left_out() -> None:
     def possible(**changes: Any) -> set[str]:
-        oracle = Oracle(make_case(Config(input_size=3, hidden_size=4, **changes)))
+        oracle = Oracle(make_case(Config.of(input_size=3, hidden_size=4, **changes)))
         return set(faults_of(oracle.case, oracle.exact))
 
     assert possible(batch=3, steps=2) == {"bias", "state", "row"}
     assert possible(batch=3, steps=2, bias=False) == {"state", "row"}
     assert possible(batch=3, steps=1) == {"bias", "row"}
-    assert possible(batch=3, steps=1, h_0=True) == {"bias", "state", "row"}
+    assert possible(batch=3, steps=1, states=True) == {"bias", "state", "row"}
     assert possible(batch=1, steps=2) == {"bias", "state"}
-    assert possible(batch=1, steps=2, h_0=True, lengths="empties") == set()
+    assert possible(batch=1, steps=2, states=True, lengths="emptyrows") == set()
 
 
 @pytest.mark.parametrize("config", VALUED, ids=["plain", "tanh", "relu", "half", "ints"])
@@ -178,7 +178,7 @@ def before_padding(evidence: Evidence, k: int, d: int, t: int, row: int) -> Arra
     return start if t == 0 else nothing
 
 
-class OtherState(OracleLayer):
+class OtherState(ForwardLayer):
     """h_n is another state of the output: the one before, that at T - 1, the neighbour's."""
 
     def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
@@ -203,7 +203,7 @@ class StateAtTheEnd(OtherState):
         return own[-1]
 
 
-class StatesRolled(OracleLayer):
+class StatesRolled(ForwardLayer):
     def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
         output, h_n = super().forward(x, h_0, lengths)
         return output, np.roll(h_n, 1, axis=1)
@@ -214,17 +214,17 @@ class StatesRolled(OracleLayer):
     ("probe", "fault"), [("state", OtherState), ("end", StateAtTheEnd), ("row", StatesRolled)]
 )
 def test_another_last_state_is_seen_where_power_says(
-    probe: str, fault: type[OracleLayer], config: Config
+    probe: str, fault: type[ForwardLayer], config: Config
 ) -> None:
-    config = dataclasses.replace(config, num_layers=1)
+    config = config.replace(num_layers=1)
     said = stated(config, "last_state", probe)
-    if probe == "end" and config.lengths == "nolens":
+    if probe == "end" and config.lengths == "nolengths":
         assert said == {}
     else:
         assert seen(judged(backend(fault), config, "last_state")) == said
 
 
-class HeldThroughPadding(OracleLayer):
+class HeldThroughPadding(ForwardLayer):
     def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
         output, h_n = super().forward(x, h_0, lengths)
         padding = np.arange(len(output))[:, None] >= lengths
@@ -232,7 +232,7 @@ class HeldThroughPadding(OracleLayer):
         return np.where(padding[:, :, None], last, output), h_n
 
 
-class SlightlyLarger(OracleLayer):
+class SlightlyLarger(ForwardLayer):
     """Too large by a little more than the 5 ulp that a tanh may err."""
 
     def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
@@ -240,7 +240,7 @@ class SlightlyLarger(OracleLayer):
         return output + np.sign(output) * np.float32(5.5 * 2.0**-23), h_n
 
 
-class NextLayersStates(OracleLayer):
+class NextLayersStates(ForwardLayer):
     """A stack that gives the states of the layer above in h_n."""
 
     def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:
@@ -257,7 +257,7 @@ class NextLayersStates(OracleLayer):
     ],
 )
 def test_other_faults_are_seen_where_power_says(
-    check: str, probe: str, fault: type[OracleLayer], config: Config
+    check: str, probe: str, fault: type[ForwardLayer], config: Config
 ) -> None:
     failed, said = seen(judged(backend(fault), config, check)), stated(config, check, probe)
     assert failed == said
@@ -266,7 +266,7 @@ def test_other_faults_are_seen_where_power_says(
 
 def test_a_prefix_is_compared_with_layers_that_differ() -> None:
     """The fault is planted in the stack alone: its prefixes are right."""
-    config = dataclasses.replace(RELU, num_layers=3, seed=1)
+    config = RELU.replace(num_layers=3, seed=1)
 
     class InTheStack(NextLayersStates):
         def forward(self, x: Array, h_0: Array, lengths: Array) -> Any:

@@ -9,7 +9,7 @@ import faulty
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from made_up_power import GRADIENT, PLAIN, RELU, VALUED, judged, stated
+from power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, stated
 
 from harness.activation import sweep_config
 from harness.backends import load_backend
@@ -20,7 +20,7 @@ from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.judge import Session
 from harness.observe import observe
-from harness.planted.right import CompleteBackend
+from harness.faults.correct import CorrectBackend
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
 from harness.results import Result
@@ -31,12 +31,12 @@ Array = Any
 
 
 NOTHING_SEEN = [
-    ("step_residual", Config(nonlinearity="relu", steps=3, h_0=True, scale=8, seed=11), "bias"),
+    ("step_residual", Config.of(nonlinearity="relu", steps=3, states=True, scale=8, seed=11), "bias"),
     ("forward_error", "rnn-unbatched-fp16-scale16-i00003-h00004-b00001-t00005-s011021", "bias, state"),  # noqa: E501
     ("exact_lane", "rnn-gradient-relu-l03-bidir-unbatched-withstates-ints-i00005-h00003-b00001-t00004-s001008", "bias"),  # noqa: E501
-    ("bounded", Config(input_size=3, hidden_size=4, seed=1), "saturated"),
-    ("determinism", Config(h_0=True, lengths="empties"), "carry"),
-    ("last_state", Config(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
+    ("bounded", Config.of(input_size=3, hidden_size=4, seed=1), "saturated"),
+    ("determinism", Config.of(states=True, lengths="emptyrows"), "carry"),
+    ("last_state", Config.of(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
 ]  # fmt: skip
 
 
@@ -46,12 +46,12 @@ def test_a_comparison_that_sees_nothing_is_inconclusive(
 ) -> None:
     config = Config.parse(config) if isinstance(config, str) else config
     if check == "last_state":
-        seeds = (dataclasses.replace(config, seed=seed) for seed in range(100))
+        seeds = (config.replace(seed=seed) for seed in range(100))
         config = next(c for c in seeds if 0 in stated(c, check, "row").values())
     if check == "step_residual":
-        seeds = (dataclasses.replace(config, seed=seed) for seed in range(100))
+        seeds = (config.replace(seed=seed) for seed in range(100))
         config = next(c for c in seeds if 0 in stated(c, check, "bias").values())
-    results = judged(CompleteBackend(), config, check)
+    results = judged(CorrectBackend(), config, check)
     blind = [r for r in results if 0 in r.power.values()]
     assert blind
     for result in results:
@@ -62,10 +62,10 @@ def test_a_comparison_that_sees_nothing_is_inconclusive(
 
 def test_a_lonely_row_is_called_again_and_a_padded_one_is_among_those_kept() -> None:
     for seed in range(4):
-        alone = make_case(Config(input_size=3, hidden_size=4, steps=3, seed=seed))
+        alone = make_case(Config.of(input_size=3, hidden_size=4, steps=3, seed=seed))
         assert perturb(alone, padding=True, neighbours=True)[2].all()
         for batch in (2, 3):
-            case = make_case(dataclasses.replace(PLAIN, lengths="ragged", batch=batch, seed=seed))
+            case = make_case(PLAIN.replace(lengths="ragged", batch=batch, seed=seed))
             kept = perturb(case, padding=True, neighbours=True)[2]
             assert not kept.all()
             assert (~case.valid[:, kept]).any()
@@ -99,9 +99,9 @@ def unseen(session: Session, config: Config) -> int:
 @pytest.mark.parametrize("config_id", RESEEDED)
 def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
     config = Config.parse(config_id)
-    name = "right" if config.lengths == "empties" else "torch"  # which refuses empty rows
-    session = Session({name: CompleteBackend() if name == "right" else load_backend(name)})
-    other = dataclasses.replace(config, seed=RESEEDED[config_id])
+    name = "right" if config.lengths == "emptyrows" else "torch"  # which refuses empty rows
+    session = Session({name: CorrectBackend() if name == "right" else load_backend(name)})
+    other = config.replace(seed=RESEEDED[config_id])
     pinned = {*load_corpus(), *load_corpus(SAMPLE)}
     assert other in pinned
     assert config not in pinned
@@ -112,12 +112,12 @@ def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
 
 
 def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
-    session = Session({"torch": load_backend("torch"), "right": CompleteBackend()})
+    session = Session({"torch": load_backend("torch"), "right": CorrectBackend()})
     asked = [
         *VALUED,
         GRADIENT,
         sweep_config("tanh", "fp32"),
-        *(c for c in load_corpus() if c.aspect in ("training", "fresh") or c.data == "special"),
+        *(c for c in load_corpus() if c.aspect in ("training", "initial") or c.data == "special"),
     ]
     found: dict[str, set[str]] = {}
     for config in asked:

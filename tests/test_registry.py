@@ -15,7 +15,7 @@ from harness.expectations import Expectations
 from harness.findings import find
 from harness.judge import Session
 from harness.judging.applies import VALUES
-from harness.planted.right import CompleteBackend
+from harness.faults.correct import CorrectBackend
 from harness.probes import Probe
 from harness.requirements import REQUIREMENTS
 from harness.verdicts import Verdict
@@ -42,7 +42,7 @@ def _throw_away() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_throw_away")
 def test_a_check_that_is_added_is_asked_and_reported() -> None:
-    results = Session({"x": CompleteBackend()}).judge(Config(steps=2))
+    results = Session({"x": CorrectBackend()}).judge(Config.of(steps=2))
     (result,) = [result for result in results if result.check == "no_large_output"]
     assert (result.requirement, result.verdict) == ("equation", "fail")
     (finding,) = find(Expectations().join([result]))
@@ -52,7 +52,7 @@ def test_a_check_that_is_added_is_asked_and_reported() -> None:
 
 @pytest.mark.usefixtures("_throw_away")
 def test_it_stands_where_its_requirement_does() -> None:
-    names = [one.name for one in checks_for(Config(data="ints", nonlinearity="relu"))]
+    names = [one.name for one in checks_for(Config.of(data="ints", nonlinearity="relu"))]
     place = names.index("no_large_output")
     assert names[place - 1 : place + 2] == ["exact_lane", "no_large_output", "step_residual"]
 

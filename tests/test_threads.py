@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import OracleLayer, backend, right
+from faulty import ForwardLayer, backend, right
 
 from harness.config import Config
 from harness.floating_point import FLUSHED_OPERANDS, FLUSHED_RESULTS, disturbances
@@ -19,8 +19,8 @@ from harness.results import Result
 from harness.runners import Isolated
 
 FLUSHING = str(Path(__file__).with_name("flushing.py"))
-CONFIG = Config(steps=3, batch=4, hidden_size=3, h_0=True)
-STEADY = Config(aspect="steady", data="mixed", steps=3, batch=4, hidden_size=3, h_0=True)
+CONFIG = Config.of(steps=3, batch=4, hidden_size=3, states=True)
+STEADY = Config.of(aspect="repeated", data="mixed", steps=3, batch=4, hidden_size=3, states=True)
 
 
 def judged(check: str, results: list[Result]) -> list[Result]:
@@ -53,7 +53,7 @@ def test_an_oracle_whose_thread_flushes_judges_nothing() -> None:
         "harness.observe.restore = lambda: None\n"
         f"session = Session({{'x': load_backend({FLUSHING + ':FlushingBackend'!r})}})\n"
         "try:\n"
-        "    session.judge(Config(steps=3))\n"
+        "    session.judge(Config.of(steps=3))\n"
         "except Disturbed as error:\n"
         "    print(error)\n"
     )
@@ -63,7 +63,7 @@ def test_an_oracle_whose_thread_flushes_judges_nothing() -> None:
     assert "without --in-process" in said
 
 
-class OtherInAThread(OracleLayer):
+class OtherInAThread(ForwardLayer):
     off = 1e-4
 
     def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
@@ -73,7 +73,7 @@ class OtherInAThread(OracleLayer):
         return output, h_n
 
 
-class OtherNowAndThen(OracleLayer):
+class OtherNowAndThen(ForwardLayer):
     off = 1e-6
 
     def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
@@ -83,7 +83,7 @@ class OtherNowAndThen(OracleLayer):
         return output, h_n
 
 
-class OtherWithFourThreads(OracleLayer):
+class OtherWithFourThreads(ForwardLayer):
     count = 0
 
     def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
@@ -104,16 +104,16 @@ def test_an_answer_that_depends_on_the_thread_is_named(fault: Any, where: str, c
     made.threads = lambda count: setattr(fault, "count", count)
     if fault is OtherNowAndThen:
         del made.threads
-    results = judged("steady", Session({"x": made}).judge(STEADY))
+    results = judged("repeated", Session({"x": made}).judge(STEADY))
     assert {result.part for result in results if result.verdict == "fail"} == {where}
     assert {result.cause for result in results if result.verdict == "fail"} == {cause}
 
 
 def test_at_least_forty_calls_are_compared_with_several_thread_counts() -> None:
     counts: list[int | None] = []
-    made: Any = backend(OracleLayer, "right")
+    made: Any = backend(ForwardLayer, "right")
     made.threads = counts.append
-    results = judged("steady", Session({"x": made}).judge(STEADY))
+    results = judged("repeated", Session({"x": made}).judge(STEADY))
     assert {result.verdict for result in results} == {"pass"}
     size = 3 * 4 * 3 + 4 * 3
     assert sum(result.compared for result in results) >= 40 * size
@@ -121,7 +121,7 @@ def test_at_least_forty_calls_are_compared_with_several_thread_counts() -> None:
 
 
 def test_a_right_implementation_is_steady() -> None:
-    assert {r.verdict for r in judged("steady", Session({"x": right}).judge(STEADY))} == {"pass"}
+    assert {r.verdict for r in judged("repeated", Session({"x": right}).judge(STEADY))} == {"pass"}
 
 
 def test_a_disturbed_thread_is_put_right() -> None:
@@ -129,7 +129,7 @@ def test_a_disturbed_thread_is_put_right() -> None:
     code = (
         "import torch\n"
         "from harness.floating_point import disturbances, restore\n"
-        "from harness.planted.threads import UPWARD, set_rounding\n"
+        "from harness.faults.threads import UPWARD, set_rounding\n"
         "import platform\n"
         "torch.set_flush_denormal(True)\n"
         "set_rounding(UPWARD[platform.machine()])\n"
@@ -143,7 +143,7 @@ def test_a_disturbed_thread_is_put_right() -> None:
 def test_a_grave_answer_behind_a_slight_one_is_the_one_that_is_judged() -> None:
     """The second call is a last bit off, the others by far: no rounding explains that."""
 
-    class WorseAndWorse(OracleLayer):
+    class WorseAndWorse(ForwardLayer):
         calls = 0
 
         def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
@@ -154,7 +154,7 @@ def test_a_grave_answer_behind_a_slight_one_is_the_one_that_is_judged() -> None:
             return (-10 * output if self.calls > 2 else output), h_n
 
     with Session({"x": backend(WorseAndWorse)}) as session:
-        first, *_ = judged("steady", session.judge(STEADY))
+        first, *_ = judged("repeated", session.judge(STEADY))
     assert (first.verdict, first.cause) == ("fail", "unexplained")
     assert first.max_abs is not None
     assert float(first.max_abs) > 0.1

@@ -27,9 +27,9 @@ __all__ = [
     "Equation",
     "Step",
     "activation",
-    "balls",
     "column",
     "directions_of",
+    "exact_balls",
     "joined",
     "order_of",
     "parameter_names",
@@ -76,7 +76,7 @@ class Direction:
     b: arb_mat
 
 
-def balls(array: Array) -> list[arb]:
+def exact_balls(array: Array) -> list[arb]:
     """The numbers of an array, flat, as balls of radius 0 (or NaN, or infinite)."""
     return [arb(float(v)) for v in array.ravel()]
 
@@ -132,7 +132,8 @@ def _run(
 class Step:
     """One step of one row, from given states: a, and the sums of magnitudes m of its terms.
 
-    `stored` sums the magnitudes of the weights of terms that are states.
+    `stored` sums the magnitudes of the weights of terms that are states; `terms` is the largest
+    number of terms of a sum, those left out whose weight is 0 throughout.
     """
 
     layer: int
@@ -142,6 +143,7 @@ class Step:
     a: list[arb]
     m: list[arb]
     stored: list[arb]
+    terms: int
 
 
 def steps_from(
@@ -166,6 +168,7 @@ def steps_from(
             ones = (arb_mat(w.ncols(), 1, [ONE] * w.ncols()) for w in (w_ih, w_hh))
             of_input, of_state = (w * one for w, one in zip((w_ih, w_hh), ones, strict=True))
             stored = (of_input + of_state if layer else of_state).entries()
+            terms = sum(_terms(equation.weights[name]) for name in names)
             columns = slice(side * hidden, (side + 1) * hidden)
             for row in range(x.shape[1]):
                 length = x.shape[0] if lengths is None else int(lengths[row])
@@ -175,8 +178,15 @@ def steps_from(
                     u = column(x[t, row] if layer == 0 else own[layer - 1][t, row])
                     a = direction.w_ih * u + direction.w_hh * h + direction.b
                     m = w_ih * _absolute(u) + w_hh * _absolute(h) + b
-                    yield Step(layer, side, t, row, a.entries(), m.entries(), stored)
+                    yield Step(layer, side, t, row, a.entries(), m.entries(), stored, terms)
                     h = column(own[layer][t, row, columns])
+
+
+def _terms(parameter: Array) -> int:
+    """Terms that a parameter gives a sum: a product with 0 is 0, and adding it rounds nothing."""
+    if parameter.ndim == 1:
+        return int(parameter.any())
+    return max(int(np.count_nonzero(row)) for row in parameter)
 
 
 def undecided(nonlinearity: str, layers: Sequence[Array]) -> int:
@@ -214,7 +224,9 @@ def directions_of(equation: Equation) -> list[list[Direction]]:
         for bias in biases:
             b += column(bias)
         rows, inputs = w_ih.shape
-        return Direction(arb_mat(rows, inputs, balls(w_ih)), arb_mat(rows, rows, balls(w_hh)), b)
+        return Direction(
+            arb_mat(rows, inputs, exact_balls(w_ih)), arb_mat(rows, rows, exact_balls(w_hh)), b
+        )
 
     return [[one(names) for names in layer] for layer in parameter_names(equation)]
 
@@ -224,7 +236,7 @@ def _absolute(matrix: arb_mat) -> arb_mat:
 
 
 def column(vector: Array) -> arb_mat:
-    return arb_mat(len(vector), 1, balls(vector))
+    return arb_mat(len(vector), 1, exact_balls(vector))
 
 
 def joined(parts: list[arb_mat]) -> arb_mat:

@@ -21,8 +21,8 @@ from reference.arrays import Array, IntArray
 from tests.campaigns.ball_arithmetic import (
     Direction,
     Equation,
-    balls,
     directions_of,
+    exact_balls,
     joined,
     order_of,
     parameter_names,
@@ -69,15 +69,15 @@ def gradients(
         tangents = _Row(equation, length, width, parameters)
         start = None if h_0 is None else h_0[:, row]
         sequences = [[layer[t, row] for t in range(length)] for layer in at]
-        below = [balls(x[t, row]) for t in range(length)]
+        below = [exact_balls(x[t, row]) for t in range(length)]
         of_output, of_h_n = tangents.run(below, start, sequences)
         row_gradient = arb_mat(1, tangents.variables)
         for t in range(length):
             row_gradient += (
-                arb_mat(1, sides * hidden, balls(output_cotangent[t, row])) * of_output[t]
+                arb_mat(1, sides * hidden, exact_balls(output_cotangent[t, row])) * of_output[t]
             )
         for index, sensitivity in enumerate(of_h_n):
-            row_gradient += arb_mat(1, hidden, balls(h_n_cotangent[index, row])) * sensitivity
+            row_gradient += arb_mat(1, hidden, exact_balls(h_n_cotangent[index, row])) * sensitivity
         flat = row_gradient.entries()
         total += arb_mat(1, parameters, flat[:parameters])
         rest = np.array([*flat[parameters:], None], object)[:-1]
@@ -126,7 +126,7 @@ class _Row:
             for side in range(self.sides):
                 index = layer * self.sides + side
                 own = [s[side * self.hidden : (side + 1) * self.hidden] for s in sequence]
-                start = [arb(0)] * self.hidden if h_0 is None else balls(h_0[index])
+                start = [arb(0)] * self.hidden if h_0 is None else exact_balls(h_0[index])
                 names = parameter_names(self.equation)[layer][side]
                 by_step, last = self._direction(
                     layers[layer][side], names, index, below, sensitivity, start, own
@@ -180,5 +180,5 @@ def _slope(nonlinearity: str, h: arb) -> arb:
 
 def _exact(array: Array) -> Array:
     values = np.empty(array.shape, object)
-    values.ravel()[:] = balls(array)
+    values.ravel()[:] = exact_balls(array)
     return values

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.axes import to_layout
 from harness.backends import load_backend
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend
@@ -22,14 +23,13 @@ from harness.config import Config
 from harness.corpus import load_corpus
 from harness.draw import draw_configs
 from harness.judge import Session
-from harness.layout import states_to_layout, to_layout
 from harness.oracle import Oracle
 from harness.runners import InProcess, Isolated
 from harness.strategies import configs
 
 NAMES = ("torch", "mindspore")
 CONFIGS = draw_configs(
-    configs(max_steps=6, dtypes=("fp32",), aspects=("forward",)),
+    configs(max_steps=6, dtypes=("fp32",), aspects=("values",)),
     int(os.environ.get("BENCH_CONFIGS", "100")),
     seed=0,
 )
@@ -57,8 +57,7 @@ def bare_call(backend: Backend, case: Case) -> None:
     config = case.config
     layer = backend.build(config.options)
     layer.load_weights(case.weights)
-    h_0 = None if case.h_0 is None else states_to_layout(case.h_0, config)
-    layer.forward(to_layout(case.x, config), h_0, case.lengths)
+    layer.forward({name: to_layout(config, name, a) for name, a in case.inputs.items()})
 
 
 def call_frameworks(backends: dict[str, Backend], chosen: Sequence[Config]) -> None:
@@ -101,7 +100,7 @@ def test_everything(benchmark: Any, session: Session) -> None:
 @pytest.mark.parametrize("where", ["in this process", "in a worker"])
 def test_there_and_back(benchmark: Any, where: str) -> None:
     """torch documents that it refuses these lengths, so its worker answers at once."""
-    config = Config(lengths="empties", batch=2, steps=3)
+    config = Config.of(lengths="emptyrows", batch=2, steps=3)
     runner = Isolated("torch") if where == "in a worker" else InProcess(load_backend("torch"))
     benchmark(lambda: runner.observe(config, repeat=False))
     runner.close()

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.case import NUMPY_DTYPES, Case
-from reference import FORMATS, layer_names
+from harness.case import Case
+from harness.data import NUMPY_DTYPES
+from reference import FORMATS
 from reference.arrays import Array, BoolArray
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "EvaluationOrder",
     "dot",
     "fused",
+    "parameter_names",
     "states",
     "sum_of",
 ]
@@ -93,10 +95,8 @@ def states(case: Case, evaluation: EvaluationOrder, rng: np.random.Generator) ->
         sides, seen = [], []
         for side in range(config.directions):
             index = layer * config.directions + side
-            h = np.zeros((config.batch, config.hidden_size), dtype)
-            if case.h_0 is not None:
-                h = case.h_0[index]
-            parameters = [case.weights[n] for n in layer_names(layer, side == 1, config.bias)]
+            h = case.start("h", index)
+            parameters = [case.weights[name] for name in parameter_names(case, layer, side)]
             out, h = _scan(
                 below, h, parameters, case.valid, config.nonlinearity, evaluation, side, rng
             )
@@ -107,6 +107,12 @@ def states(case: Case, evaluation: EvaluationOrder, rng: np.random.Generator) ->
         inside.append(below)
         outputs.append(np.concatenate(seen, axis=2))
     return EvaluatedStates(tuple(outputs), np.stack(last), tuple(inside))
+
+
+def parameter_names(case: Case, layer: int, side: int) -> list[str]:
+    """Of one direction of one layer: W_ih, W_hh, and the biases where there are any."""
+    kinds = ("weight_ih", "weight_hh", *("bias_ih", "bias_hh")[: 2 * case.config.bias])
+    return [f"{kind}_l{layer}" + "_reverse" * side for kind in kinds]
 
 
 def _scan(

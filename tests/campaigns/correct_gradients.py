@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.case import Case
-from reference import layer_names
 from reference.arrays import Array, BoolArray
-from tests.campaigns.correct_evaluations import EvaluatedStates, EvaluationOrder, sum_of, wider
+from tests.campaigns.correct_evaluations import (
+    EvaluatedStates,
+    EvaluationOrder,
+    parameter_names,
+    sum_of,
+    wider,
+)
 
 __all__ = ["gradients"]
 
@@ -21,11 +26,11 @@ Terms = tuple[Array, Array]
 def gradients(
     case: Case,
     evaluated: EvaluatedStates,
-    cotangents: tuple[Array, Array],
+    cotangents: Mapping[str, Array],
     evaluation: EvaluationOrder,
     rng: np.random.Generator,
 ) -> dict[str, Array]:
-    """Of x, h_0 (where given) and every parameter; cotangents of output and h_n, time first.
+    """Of x, h_0 (where given) and every parameter; cotangents by output, time first.
 
     With grouping "one sum" what comes from the layer above and from the next step is added in
     one sum, as one matrix product of both gives it; else each is a sum of its own. With `kept`
@@ -33,7 +38,7 @@ def gradients(
     """
     config, dtype = case.config, case.x.dtype
     inner = wider(dtype) if evaluation.kept else dtype
-    of_output, of_h_n = (c.astype(inner) for c in cotangents)
+    of_output, of_h_n = (cotangents[name].astype(inner) for name in ("output", "h_n"))
     weights = {name: array.astype(inner) for name, array in case.weights.items()}
     steps = case.valid[:, :, None]
     walk = _Backwards(case.valid, config.nonlinearity, evaluation, rng)
@@ -46,12 +51,11 @@ def gradients(
         below = np.where(steps, below.astype(inner), inner.type(0))
         deltas, w_ih = [], []
         for side in range(config.directions):
-            names = layer_names(layer, side == 1, config.bias)
+            names = parameter_names(case, layer, side)
             index = layer * config.directions + side
             own = slice(side * config.hidden_size, (side + 1) * config.hidden_size)
             states = evaluated.inside[layer][..., own].astype(inner)
-            h_0 = None if case.h_0 is None else case.h_0[index]
-            start = np.zeros(states.shape[1:], inner) if h_0 is None else h_0.astype(inner)
+            start = case.start("h", index).astype(inner)
             terms = (into[0][:, :, own], into[1][:, :, own])
             order = range(config.steps)[:: 1 if side else -1]
             delta, at_start[index] = walk.through_time(
@@ -68,7 +72,7 @@ def gradients(
         right = np.concatenate(w_ih).T[None, None]
         into = (np.broadcast_to(left, (*left.shape[:2], right.shape[2], left.shape[3])), right)
     found["x"] = np.where(steps, walk.sum([into]), inner.type(0))
-    if case.h_0 is not None:
+    if config.states:
         found["h_0"] = np.stack([at_start[index] for index in sorted(at_start)])
     return {name: np.asarray(array.astype(dtype)) for name, array in found.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.case import Case
 from harness.evidence import Evidence
-from harness.observe import Derivatives, Forward, Observation
+from harness.observe import Derivatives, Observation
 from harness.oracle import Oracle
 from reference.arrays import Array
 
@@ -18,24 +18,24 @@ def evidence_of(
     outputs: Sequence[Array],
     h_n: Array,
     gradients: Mapping[str, Array] | None = None,
-    cotangents: tuple[Array, Array] | None = None,
+    cotangents: Mapping[str, Array] | None = None,
 ) -> Evidence:
     """An evaluation of a case, its hidden layers all seen.
 
     Args:
         outputs: (T, B, D * H) for each layer; h_n: (L * D, B, H).
-        gradients: time first, for these cotangents of output and h_n.
+        gradients: time first, for these cotangents by output.
     """
     hidden = tuple(
-        Forward(output, h_n[: (k + 1) * case.config.directions])
+        {"output": output, "h_n": h_n[: (k + 1) * case.config.directions]}
         for k, output in enumerate(outputs[:-1])
     )
     derivatives = None
     if gradients is not None and cotangents is not None:
-        derivatives = Derivatives(*cotangents, gradients, gradients)
+        derivatives = Derivatives(cotangents, gradients, gradients)
     observation = Observation(
         "given",
-        forward=Forward(outputs[-1], h_n),
+        outputs={"output": outputs[-1], "h_n": h_n},
         hidden=hidden,
         derivatives=derivatives,
     )

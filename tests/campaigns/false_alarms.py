@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
-from harness.aspects import CALLS, FORWARD
+from harness.aspects import VALUES
 from harness.backends import load_backend
 from harness.config import Config
 from harness.draw import draw_configs
@@ -43,9 +43,9 @@ SCALES = (1, 16, 8, 4, 2)
 """All of 1 to 16; the second is what the strategy lets gradients have at most."""
 
 ASPECTS = {
-    "fp32": (FORWARD,) * 12 + ("gradient",) * 5 + ("call", "training", "fresh", "files"),
-    "fp64": (FORWARD,) * 12 + ("gradient",) * 5 + ("training", "fresh", "files"),
-    "fp16": (FORWARD,) * 12 + ("gradient",) * 5 + ("training", "fresh", "files"),
+    "fp32": (VALUES,) * 12 + ("gradient",) * 5 + ("call", "training", "initial", "checkpoint"),
+    "fp64": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint"),
+    "fp16": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint"),
 }
 
 SHARES = {"fp32": 1.0, "fp64": 0.15, "fp16": 0.15}
@@ -66,7 +66,7 @@ class Tally:
     """What came of some configs; tallies add up.
 
     `configs` by (format, aspect), `verdicts` by verdict, `compared` counts elements, `largest`
-    maps (check, format, nonlinearity) to the largest finite ratio and its config, `asked` counts
+    maps (check, format, layer) to the largest finite ratio and its config, `asked` counts
     comparisons by check, `open` the inconclusive ones by (check, reason).
     """
 
@@ -85,7 +85,7 @@ class Tally:
         if config.id in self.ids:
             return
         self.ids.add(config.id)
-        aspect = "call" if config.aspect in CALLS else config.aspect
+        aspect = "call" if config.is_call else config.aspect
         self.configs[config.dtype, aspect] += 1
         for result in results:
             self.verdicts[result.verdict] += 1
@@ -101,7 +101,7 @@ class Tally:
             if result.verdict == "inconclusive":
                 self.open[result.check, re.sub(r"\d+", "N", result.message)] += 1
             if result.verdict == "pass" and result.ratio is not None:
-                self._raise((result.check, config.dtype, config.nonlinearity), result)
+                self._raise((result.check, config.dtype, _layer(config)), result)
 
     def _raise(self, key: tuple[str, str, str], result: Result) -> None:
         ratio = as_float(result.ratio)
@@ -124,6 +124,11 @@ class Tally:
     def sound(self) -> bool:
         """No alarm, and something was concluded at all."""
         return not self.alarms and self.verdicts["pass"] > 0
+
+
+def _layer(config: Config) -> str:
+    """The layer, and its own options: "rnn tanh"."""
+    return " ".join([config.layer, *(str(value) for _, value in config.specific)])
 
 
 def chunks(count: int, seed: int) -> Iterator[Chunk]:
@@ -167,10 +172,10 @@ def report(tally: Tally) -> str:
     lines.append(f"{total} comparisons ({tally.compared} elements): {verdicts}")
     known = ", ".join(f"{name} {n}" for name, n in tally.known.most_common())
     lines.append(f"known differences shown: {known or 'none'}")
-    lines.append("largest ratio among what passed, by check, format, nonlinearity:")
-    for (check, dtype, nonlinearity), (ratio, config_id) in sorted(tally.largest.items()):
+    lines.append("largest ratio among what passed, by check, format, layer:")
+    for (check, dtype, layer), (ratio, config_id) in sorted(tally.largest.items()):
         if ratio > 0:
-            lines.append(f"  {check:14} {dtype} {nonlinearity}  {ratio:.4f}  {config_id}")
+            lines.append(f"  {check:14} {dtype} {layer}  {ratio:.4f}  {config_id}")
     lines.append("inconclusive, share of the check's comparisons:")
     for (check, reason), n in tally.open.most_common():
         lines.append(f"  {check:16} {n:6} of {tally.asked[check]:7} ({n / tally.asked[check]:.2%})")

@@ -17,13 +17,10 @@ from harness.corpus import load_corpus
 from harness.expectations import (
     BASELINE,
     BaselineError,
-    Expectations,
-    expectations_of,
     read_baseline,
 )
 from harness.journal import read_run
-from harness.known import BASELINE, BaselineError, load_known
-from harness.observe import Forward, Observation, Reply
+from harness.observe import CallOutcome, Observation
 from harness.results import FORMAT_VERSION, ResultsError
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
 from tests.made_up_lines import line
@@ -47,21 +44,24 @@ _JSON = st.recursive(
 @st.composite
 def _ids(draw: st.DrawFn) -> str:
     """A valid id with some tokens replaced, dropped or doubled, or only characters."""
-    sizes = st.sampled_from((1, 2, 7, 999))
-    one = Config(
-        num_layers=draw(st.integers(1, 4)),
+    sizes = st.sampled_from((1, 2, 7))
+    one = Config.of(
+        num_layers=draw(st.integers(1, 3)),
         bidirectional=draw(st.booleans()),
         input_size=draw(sizes),
         hidden_size=draw(sizes),
+        steps=draw(st.sampled_from((1, 65_535, 100_000))),
     )
     tokens = one.id.split("-")
     other = st.one_of(
-        st.sampled_from((*tokens, "b99999", "t9999", "h999", "gradient", "call.x.flat", "l09", "")),
-        st.sampled_from("ihbtwsl").flatmap(
+        st.sampled_from(
+            (*tokens, "b99999", "h65535", "i00999", "gradient", "call.x.flat", "l09", "")
+        ),
+        st.sampled_from(("i", "h", "b", "t", "s", "l", "i5.", "t6.", "scale")).flatmap(
             lambda c: st.integers(0, 10**7).map(lambda n: f"{c}{n}") | st.just(c + "9" * 5000)
         ),
         _TEXTS,
-        st.just("i\u0660\u0661\u0662"),
+        st.sampled_from(("i\u0660\u0661\u0662", "i5000." + "9" * 5000, "t" + "9" * 5000 + ".1")),
     )
     for _ in range(draw(st.integers(0, 4))):
         tokens[draw(st.integers(0, len(tokens) - 1))] = draw(other)
@@ -148,9 +148,9 @@ def results(content: bytes) -> None:
 
 def _answers() -> list[bytes]:
     array = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
-    reply = Reply("call", None, (array, "a list"), {"weight_ih_l0": array}, None)
-    forward = Forward(array, array)
-    return [pack(Observation("x", forward=forward)), pack(Observation("x", facts=reply))]
+    call = CallOutcome("call", None, (array, "a list"), {"weight_ih_l0": array}, None)
+    outputs = {"output": array, "h_n": array}
+    return [pack(Observation("x", outputs=outputs)), pack(Observation("x", details=call))]
 
 
 @st.composite
@@ -181,7 +181,7 @@ WIRE = st.one_of(
     st.just(_NESTED),
     _ARRAYS.map(
         lambda a: msgspec.msgpack.encode(
-            {"type": "Observation", "backend": "x", "forward": {"output": a, "h_n": a}}
+            {"type": "Observation", "backend": "x", "outputs": {"output": a, "h_n": a}}
         )
     ),
 )
@@ -194,11 +194,10 @@ def wire(content: bytes) -> None:
             answer: Any = unpack(content)
         except WireError:
             continue
-        forward = getattr(answer, "forward", None)
-        if forward is not None:
-            assert type(forward.output) is type(forward.h_n) is np.ndarray
-            assert forward.output.dtype.kind in "fiucbV"
-            assert forward.output.nbytes <= len(content)
+        for array in (getattr(answer, "outputs", None) or {}).values():
+            assert type(array) is np.ndarray
+            assert array.dtype.kind in "fiucbV"
+            assert array.nbytes <= len(content)
 
 
 # The baseline, and files of ids.

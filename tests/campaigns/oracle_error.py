@@ -1,6 +1,6 @@
 """The error of the oracle, measured in ball arithmetic, over the bound that it claims for itself.
 
-The oracle evaluates in float64. Its own share of the bounds of `reference.rounding` and
+The oracle evaluates in float64. Its own share of the bounds of `reference.intervals` and
 `reference.gradient` is therefore a claim that can be checked, element by element, against balls
 that are 10^60 times narrower:
 
@@ -26,14 +26,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from flint import arb
 
-from harness.case import NUMPY_DTYPES, Case, cotangents
+from harness.case import Case, cotangents
+from harness.data import NUMPY_DTYPES
 from harness.judging.steps import direction_steps
-from reference import FORMATS, Format, gamma, rnn
+from reference import FORMATS, TANH_ULPS, Bounded, Format, evaluate, gamma, parameters_of
+from reference.activations import ORACLE_ULPS
 from reference.arrays import Array, Float64Array
-from reference.gradient import Bounded, Tape, backpropagate, previous_states, rnn_gradients
-from reference.rounding import ORACLE_TANH_ULPS, TANH_ULPS
-from tests.campaigns import ball_arithmetic
-from tests.campaigns.ball_gradients import gradients
+from reference.gradient import backpropagate, gradients, previous_states
+from reference.reverse import Slopes, Tape, record
+from tests.campaigns import ball_arithmetic, ball_gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
 __all__ = ["OracleErrors", "enclose"]
@@ -73,7 +74,7 @@ def enclose(case: Case, errors: OracleErrors) -> None:
     outputs, h_n = _oracle(case)
     _states(case, equation, outputs, h_n, errors)
     _ends(case, outputs, h_n, errors)
-    layers, last = ball_arithmetic.states(equation, case.x, case.h_0, case.lengths)
+    layers, last = ball_arithmetic.states(equation, case.x, case.inputs.get("h_0"), case.lengths)
     _distances("output", outputs[-1], layers[-1], errors)
     _distances("h_n", h_n, last, errors)
     if config.aspect == "gradient":
@@ -89,18 +90,18 @@ def _oracle(case: Case) -> tuple[list[Array], Array]:
     outputs = []
     for layers in range(1, config.num_layers + 1):
         names = (n for n in case.weights if int(n.split("_l")[1].split("_")[0]) < layers)
-        output, h_n = rnn(
+        found = evaluate(
+            config.cell,
             case.x,
-            None if case.h_0 is None else case.h_0[: layers * config.directions],
+            {name: a[: layers * config.directions] for name, a in case.initial.items()},
             {name: case.weights[name] for name in names},
             num_layers=layers,
-            nonlinearity=config.nonlinearity,
             bias=config.bias,
             bidirectional=config.bidirectional,
             lengths=case.lengths,
         )
-        outputs.append(output)
-    return outputs, h_n
+        outputs.append(found["output"])
+    return outputs, found["h_n"]
 
 
 def _states(
@@ -117,7 +118,8 @@ def _states(
         for layer in range(config.num_layers)
         for side in range(config.directions)
     }
-    for step in ball_arithmetic.steps_from(equation, case.x, case.h_0, case.lengths, outputs):
+    given = (equation, case.x, case.inputs.get("h_0"), case.lengths)
+    for step in ball_arithmetic.steps_from(*given, outputs):
         at = computed[step.layer, step.side]
         place = (step.t, step.row)
         for unit, (a, m, stored) in enumerate(zip(step.a, step.m, step.stored, strict=True)):
@@ -126,18 +128,18 @@ def _states(
                 errors.left_out["states", "operands not finite"] += 1
                 continue
             actual = arb(float(at.actual[(*place, unit)]))
-            error = _upper(gamma(at.terms, FP64.unit_roundoff), m, at.terms, FP64)
+            error = _upper(gamma(step.terms, FP64.unit_roundoff), m, step.terms, FP64)
             if m + error >= FP64.largest:
                 errors.left_out["states", "sums may overflow float64"] += 1
                 continue
-            ends = _interval(config.nonlinearity, a, error, ORACLE_TANH_ULPS, FP64)
+            ends = _interval(config.nonlinearity, a, error, ORACLE_ULPS, FP64)
             exact = ball_arithmetic.activation(config.nonlinearity, a)
             errors.take("states", _ratio(actual, exact, *ends), where)
             if not at.defined[(*place, unit)]:
                 errors.left_out["intervals", f"sums may overflow {config.dtype}"] += 1
                 continue
             error = _upper(
-                gamma(at.terms + 1, case.fmt.unit_roundoff), m, at.terms + stored, case.fmt
+                gamma(step.terms + 1, case.fmt.unit_roundoff), m, step.terms + stored, case.fmt
             )
             low, high = _interval(config.nonlinearity, a, error, TANH_ULPS, case.fmt)
             interval = at.interval
@@ -160,7 +162,7 @@ def _ends(case: Case, outputs: list[Array], h_n: Array, errors: OracleErrors) ->
             errors.outside.append(f"padding: layer {layer} is not 0 there, {config.id}")
         for side, states in enumerate(np.split(output, sides, axis=2)):
             index = layer * sides + side
-            start = np.zeros(h_n.shape[1:]) if case.h_0 is None else case.h_0[index]
+            start = case.start("h", index)
             for row, last in enumerate(case.last_step):
                 expected = start[row] if last < 0 else states[0 if side else last, row]
                 if not np.array_equal(h_n[index, row], expected, equal_nan=True):
@@ -211,27 +213,28 @@ def _gradients(
 ) -> None:
     """Against balls at the oracle's own states; the distance from start to end beside it."""
     config, of = case.config, cotangents(case)
-    found = rnn_gradients(
+    found = gradients(
+        config.cell,
         case.x,
-        case.h_0,
+        case.initial,
         case.weights,
-        *of,
+        of["output"],
+        {"h": of["h_n"]},
         num_layers=config.num_layers,
-        nonlinearity=config.nonlinearity,
         bias=config.bias,
         bidirectional=config.bidirectional,
         lengths=case.lengths,
     )
     bounded = backpropagate(
         _tapes(case, outputs),
-        case.weights,
-        *(c.astype(np.float64) for c in of),
+        of["output"].astype(np.float64),
+        {"h": of["h_n"].astype(np.float64)},
         bias=config.bias,
         valid=case.valid,
         fmt=FP64,
-    )
-    given = (equation, case.x, case.h_0, case.lengths, *of)
-    here, true = gradients(*given, outputs), gradients(*given)
+    ).by_name
+    given = (equation, case.x, case.inputs.get("h_0"), case.lengths, of["output"], of["h_n"])
+    here, true = ball_gradients.gradients(*given, outputs), ball_gradients.gradients(*given)
     for name, gradient in found.items():
         if not np.array_equal(gradient, bounded[name].value, equal_nan=True):
             errors.outside.append(f"gradients: {name} has no bound, {config.id}")
@@ -249,25 +252,31 @@ def _gradients(
 
 
 def _tapes(case: Case, outputs: list[Array]) -> list[list[Tape]]:
-    """What the oracle's forward pass leaves, its derivatives with what float64 does to them."""
-    config, valid = case.config, case.valid[:, :, None]
+    """The oracle's forward pass, recorded, its derivatives with what float64 does to them."""
+    config = case.config
     tapes: list[list[Tape]] = []
-    below = np.where(valid, case.x.astype(np.float64), 0.0)
+    below = np.where(case.valid[:, :, None], case.x.astype(np.float64), 0.0)
     for layer, output in enumerate(outputs):
         tapes.append([])
         for side, states in enumerate(np.split(output, config.directions, axis=2)):
-            start = np.zeros(states.shape[1:])
-            if case.h_0 is not None:
-                start = case.h_0[layer * config.directions + side].astype(np.float64)
-            if config.nonlinearity == "tanh":
-                # Two roundings, each at most u; twice that, as all bounds for fp64 are.
-                slope = Bounded(1 - states * states, np.full(states.shape, 2.01 * 2.0**-53 * 2))
-            else:
-                slope = Bounded((states > 0).astype(np.float64), np.zeros(states.shape))
-            previous = previous_states(states, start, case.valid, side == 1)
-            tapes[-1].append(Tape(below, previous, slope))
+            start = case.start("h", layer * config.directions + side).astype(np.float64)
+            before = {"h": previous_states(states, start, case.valid, side == 1)}
+            parameters = parameters_of(config.cell, case.weights, layer, side == 1, config.bias)
+            tape = record(config.cell, parameters, below, before, FP64, Slopes())
+            for node in tape.nodes:
+                if node.activation:
+                    node.factors = (_slope(config.nonlinearity, states),)
+            tapes[-1].append(tape)
         below = output
     return tapes
+
+
+def _slope(nonlinearity: str, states: Array) -> Bounded:
+    """act' at the oracle's own states."""
+    if nonlinearity == "tanh":
+        # Two roundings, each at most u; twice that, as all bounds for fp64 are.
+        return Bounded(1 - states * states, np.full(states.shape, 2.01 * 2.0**-53 * 2))
+    return Bounded((states > 0).astype(np.float64), np.zeros(states.shape))
 
 
 def _distances(name: str, actual: Array, exact: Array, errors: OracleErrors) -> None:

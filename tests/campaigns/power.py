@@ -16,7 +16,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.aspects import CALLS
 from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
@@ -62,7 +61,7 @@ def _judged(names: Sequence[str], drawn: list[Config] | None) -> list[Result]:
         for sampled, path in ((False, CORPUS), (True, SAMPLE)):
             only = [about.name for about in every if about.sampled == sampled]
             for config in (load_corpus(path) if drawn is None else drawn) if only else ():
-                if config.aspect not in CALLS:
+                if not config.is_call:
                     results += session.judge(config, only=only)
     return results
 

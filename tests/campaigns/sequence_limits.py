@@ -18,16 +18,16 @@ LIMIT = 400.0
 """Seconds after which a replay is given up."""
 
 LENGTHS = {
-    "torch": (1000, 5000, 9999),
-    "mindspore": (1000, 5000, 9999),
+    "torch": (1000, 5000, 10_000),
+    "mindspore": (1000, 5000, 10_000),
     "mindspore:graph": (100, 200, 220, 230, 240, 250, 300, 400, 1000),
 }
 
 
 def replay(backend: str, steps: int) -> str:
     """What came of it, in a word, and how long it took."""
-    config = Config(
-        nonlinearity="relu", h_0=True, input_size=3, hidden_size=5, batch=3, steps=steps
+    config = Config.of(
+        "rnn", nonlinearity="relu", states=True, input_size=3, hidden_size=5, batch=3, steps=steps
     )
     replay = [sys.executable, "-m", "harness.cli", "replay", config.id]
     command = [*replay, "--backend", backend, "--time-limit", str(LIMIT)]

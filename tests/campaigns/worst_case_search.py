@@ -14,16 +14,17 @@ terms), and such as are made to err as much as they can:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
+from harness.case import Case, cotangents, make_case
 from harness.checks.gradient import gradient
 from harness.checks.step_residual import step_residual
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.data import NUMPY_DTYPES
 from reference import FORMATS
 from reference.arrays import Array
 from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, EvaluationOrder, states
@@ -42,7 +43,7 @@ WIDTHS = ((1, 1), (2, 3), (7, 8), (16, 16), (64, 60), (200, 300))
 
 @dataclass
 class LargestRatios:
-    """Of many evaluations, by (check, format, nonlinearity, order): (ratio, terms, config).
+    """Of many evaluations, by (check, format, activation, order): (ratio, terms, config).
 
     `exceeded` lists what exceeded its bound; `compared` and `undefined` count elements. `clipped`
     counts comparisons whose largest ratio is the 1 of a relu state that rounded to 0, the very end
@@ -97,7 +98,7 @@ def judge_orders(
     ratios: LargestRatios,
     case: Case,
     rng: np.random.Generator,
-    of: tuple[Array, Array] | None = None,
+    of: Mapping[str, Array] | None = None,
 ) -> None:
     """One case in every order; gradients too where the config asks for them.
 
@@ -133,8 +134,8 @@ def search(drawn: Sequence[Config], seed: int, widths: Sequence[tuple[int, int]]
                 judge_orders(ratios, adversarial_case(kind, config, rng), rng)
         for config in deep_configs(dtype, widths):
             case = adversarial_case("swamped", config, rng)
-            one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
-            judge_orders(ratios, case, rng, (one, two))
+            ones = {name: np.ones_like(array) for name, array in cotangents(case).items()}
+            judge_orders(ratios, case, rng, ones)
     return ratios
 
 
@@ -143,12 +144,12 @@ def deep_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Conf
     sizes = [hidden_size for _, hidden_size in widths if 4 < hidden_size < 100]
     for bidirectional in (False, True):
         for hidden_size in sizes:
-            yield Config(
+            yield Config.of(
                 aspect="gradient",
                 nonlinearity="relu",
                 num_layers=2,
                 bidirectional=bidirectional,
-                h_0=True,
+                states=True,
                 dtype=dtype,
                 input_size=4,
                 hidden_size=hidden_size,
@@ -161,10 +162,10 @@ def wide_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Conf
     """Every width, both nonlinearities, with and without biases."""
     for seed, (input_size, hidden_size) in enumerate(widths):
         for nonlinearity in ("tanh", "relu"):
-            yield Config(
+            yield Config.of(
                 nonlinearity=nonlinearity,
                 bias=seed % 2 == 1,
-                h_0=True,
+                states=True,
                 dtype=dtype,
                 input_size=input_size,
                 hidden_size=hidden_size,
@@ -209,7 +210,6 @@ def adversarial_case(kind: str, config: Config, rng: np.random.Generator) -> Cas
 
     return dataclasses.replace(
         case,
-        x=changed(case.x, "x"),
-        h_0=None if case.h_0 is None else changed(case.h_0, "h_0"),
+        inputs={n: a if n == "lengths" else changed(a, n) for n, a in case.inputs.items()},
         weights={name: changed(array, name) for name, array in case.weights.items()},
     )

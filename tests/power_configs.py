@@ -15,18 +15,18 @@ Array = Any
 
 
 BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "h_0": True, "scale": 4}
-PLAIN = Config(**BASE)
-TANH = Config(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
-RELU = Config(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
-HALF = Config(**BASE, dtype="fp16", lengths="empties", num_layers=2, bidirectional=True)
-INTS = Config(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=2)
-GRADIENT = Config(
+PLAIN = Config.of(**BASE)
+TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
+RELU = Config.of(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
+HALF = Config.of(**BASE, dtype="fp16", lengths="emptyrows", num_layers=2, bidirectional=True)
+INTS = Config.of(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=2)
+GRADIENT = Config.of(
     aspect="gradient",
     input_size=3,
     hidden_size=4,
     batch=3,
     steps=4,
-    h_0=True,
+    states=True,
     scale=2,
     dtype="fp16",  # where not every fault is seen at every element
     seed=5,
