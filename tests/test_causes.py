@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -15,10 +14,9 @@ from harness.backends import load_backend
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
-from harness.judge import Session
 from harness.faults import FAULTS
-from harness.faults.activations import RationalTanh
 from harness.faults.correct import CorrectBackend
+from harness.judge import Session
 from harness.runners import InProcess, Isolated
 from reference import FORMATS
 
@@ -35,8 +33,8 @@ CONFIG = Config.of(
 
 
 def mindspore_without_bias(name: str) -> Any:
-    """A real framework's layer whose b_hh are set to zero behind its back."""
-    faulty = CATALOGUE["b-hh-dropped"].plant(load_backend("mindspore"))
+    """A real framework's layer that computes with b_hh = 0."""
+    faulty = FAULTS["b-hh-dropped"].inject(load_backend("mindspore"))
     faulty.name = name
     return faulty
 
@@ -92,10 +90,10 @@ def test_a_cause_that_was_not_measured_explains_nothing(fault: str, check: str) 
 
 
 class FlushesSubnormals(ForwardLayer):
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+    def forward(self, inputs: Any) -> Any:
         tiny = np.finfo(np.float32).smallest_normal
-        output, h_n = super().forward(x, h_0, lengths)
-        return tuple(np.where(np.abs(a) < tiny, 0, a).astype("f") for a in (output, h_n))
+        found = super().forward(inputs)
+        return {n: np.where(np.abs(a) < tiny, 0, a).astype("f") for n, a in found.items()}
 
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
@@ -110,10 +108,10 @@ def test_flushing_subnormals_is_a_finding_of_its_own(nonlinearity: str) -> None:
 
 def test_flushing_excuses_nothing_larger() -> None:
     class FlushesAndErrs(FlushesSubnormals):
-        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-            output, h_n = super().forward(x, h_0, lengths)
-            wrong = (np.abs(output) < 1e-30) & (self.options.hidden_size > 1)
-            return output + np.float32(1e-20) * wrong, h_n
+        def forward(self, inputs: Any) -> Any:
+            found = super().forward(inputs)
+            wrong = (np.abs(found["output"]) < 1e-30) & (self.options.hidden_size > 1)
+            return {**found, "output": found["output"] + np.float32(1e-20) * wrong}
 
     session = Session({"x": backend(FlushesAndErrs)})
     config = CONFIG.replace(bias=False, lengths="nolengths")
@@ -126,20 +124,20 @@ def test_flushing_excuses_nothing_larger() -> None:
 @pytest.mark.parametrize("check", ["determinism", "padding_ignored", "rows_independent"])
 def test_flushing_excuses_no_other_second_call(check: str) -> None:
     class FlushesAndCarries(FlushesSubnormals):
-        """Off wherever x is another one than at first; for `repeatable` behind the judged call.
+        """Off wherever x is another one than at first; for `determinism` after the judged call.
 
         One call of its shape precedes that.
         """
 
-        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+        def forward(self, inputs: Any) -> Any:
+            x, found = inputs["x"], super().forward(inputs)
             if x.shape != (CONFIG.steps, CONFIG.batch, CONFIG.input_size):
-                return super().forward(x, h_0, lengths)
+                return found
             if not hasattr(self, "first"):
                 self.first, self.seen = x.tobytes(), 0
             other = x.tobytes() != self.first or (check == "determinism" and self.seen > 1)
             self.seen += 1
-            output, h_n = super().forward(x, h_0, lengths)
-            return output + np.float32(2.0**-20) * other, h_n
+            return {**found, "output": found["output"] + np.float32(2.0**-20) * other}
 
     found = causes(Session({"x": backend(FlushesAndCarries)}), CONFIG, check)
     assert set(found) == {"unexplained"}
@@ -148,13 +146,16 @@ def test_flushing_excuses_no_other_second_call(check: str) -> None:
 def test_an_activation_is_excused_only_where_it_was_seen_to_err() -> None:
     """The approximant is good below 2; an error there is something else."""
 
-    class AndSomethingElse(RationalTanh):
-        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-            output, h_n = super().forward(x, h_0, lengths)
+    rational: Any = with_fault("rational-tanh").layer
+
+    class AndSomethingElse(rational):  # type: ignore[misc]
+        def forward(self, inputs: Any) -> Any:
+            found = super().forward(inputs)
+            output = found["output"]
             if self.options.hidden_size == 1:
-                return output, h_n
+                return found
             small = (np.abs(output) < 0.9) & (output != 0)
-            return output + np.float32(3e-5) * small, h_n
+            return {**found, "output": output + np.float32(3e-5) * small}
 
     session = Session({"x": CorrectBackend(AndSomethingElse)})
     assert set(causes(session, CONFIG, "step_residual")) == {"activation", "unexplained"}
@@ -162,8 +163,8 @@ def test_an_activation_is_excused_only_where_it_was_seen_to_err() -> None:
 
 def test_a_nan_is_explained_by_no_activation() -> None:
     class NanAtOne(ForwardLayer):
-        def activation(self, a: Any) -> Any:
-            return np.where(np.abs(a) > 1, np.nan, super().activation(a))
+        def activation(self, name: str, a: Any) -> Any:
+            return np.where(np.abs(a) > 1, np.nan, super().activation(name, a))
 
     found = causes(Session({"x": backend(NanAtOne)}), CONFIG, "step_residual")
     assert "unexplained" in found
@@ -188,10 +189,10 @@ def test_error_range_is_that_of_the_points_around() -> None:
 
 def test_measuring_needs_a_backend_that_answers() -> None:
     class Silent(ForwardLayer):
-        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+        def forward(self, inputs: Any) -> Any:
             raise RuntimeError("no")
 
-    assert measure_activation(InProcess(backend(Silent)), "tanh", "fp32") is None
-    own = measure_activation(InProcess(ForwardBackend()), "tanh", "fp32")
+    assert measure_activation(InProcess(backend(Silent)), "rnn", "tanh", "fp32") is None
+    own = measure_activation(InProcess(ForwardBackend()), "rnn", "tanh", "fp32")
     assert own is not None
     assert own.largest == 1

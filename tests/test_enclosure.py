@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.case import cotangents, make_case
-from harness.checks import steps
 from harness.config import Config
-from reference import FORMATS, Interval
-from reference.gradient import Bounded
-from reference.rounding import activation_interval
+from harness.judging import steps
+from reference import FORMATS, Bounded, Interval, Rounded
 from tests.campaigns import enclosure, oracle_error
 from tests.campaigns.ball_arithmetic import Equation, states
 from tests.campaigns.correct_evaluations import ORDERS, dot, fused
@@ -50,75 +48,81 @@ def test_the_oracle_lies_in_the_balls_widened_by_its_own_bound() -> None:
     assert 0.1 < found.largest["states"][0] <= 1
 
 
-def scaled(function: Callable[..., Any], factor: float) -> Callable[..., Any]:
-    def wrong(*arguments: Any, **named: Any) -> Any:
-        output, h_n = function(*arguments, **named)
-        return output * factor, h_n * factor
+Outputs = dict[str, np.ndarray]
 
-    return wrong
+
+def changed(
+    monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[Outputs], Outputs]
+) -> None:
+    """A function of the oracle gives something else."""
+    correct = getattr(oracle_error, name)
+    monkeypatch.setattr(oracle_error, name, lambda *a, **named: change(correct(*a, **named)))
+
+
+def scaled(factor: float) -> Callable[[Outputs], Outputs]:
+    return lambda found: {name: array * factor for name, array in found.items()}
 
 
 def test_an_oracle_off_by_a_part_in_ten_trillion_is_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(oracle_error, "rnn", scaled(oracle_error.rnn, 1 + 1e-13))
+    changed(monkeypatch, "evaluate", scaled(1 + 1e-13))
     assert any(line.startswith("states") for line in enclosed(SMALL[:12]).outside)
 
 
-def nan(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return output * np.nan, h_n * np.nan
+def other_h_n(found: Outputs) -> Outputs:
+    return {**found, "h_n": 2 * found["h_n"] + 1}
 
 
-def other_h_n(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return output, 2 * h_n + 1
-
-
-def padded(output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.where(output == 0, 7.0, output), h_n
+def padded(found: Outputs) -> Outputs:
+    return {**found, "output": np.where(found["output"] == 0, 7.0, found["output"])}
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [(nan, "states"), (other_h_n, "h_n"), (padded, "padding")]
+    ("wrong", "question"), [(scaled(np.nan), "states"), (other_h_n, "h_n"), (padded, "padding")]
 )
 def test_an_oracle_that_is_wrong_beside_its_steps_is_outside(
-    monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., Any], said: str
+    monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Outputs], Outputs], question: str
 ) -> None:
-    right = oracle_error.rnn
-    monkeypatch.setattr(oracle_error, "rnn", lambda *a, **named: wrong(*right(*a, **named)))
+    changed(monkeypatch, "evaluate", wrong)
     config = Config.of(bidirectional=True, states=True, lengths="emptyrows", batch=3, steps=3)
-    assert any(line.startswith(said) for line in enclosed([config]).outside)
+    assert any(line.startswith(question) for line in enclosed([config]).outside)
 
 
 def test_gradients_off_by_a_part_in_a_trillion_are_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    right, bounded, off = oracle_error.rnn_gradients, oracle_error.backpropagate, 1 + 1e-12
+    off = 1 + 1e-12
 
-    def gradients(*arguments: Any, **named: Any) -> Any:
-        return {name: g * off for name, g in right(*arguments, **named).items()}
+    def with_bounds(found: Any) -> Any:
+        moved = {name: Bounded(g.value * off, g.bound) for name, g in found.by_name.items()}
+        return dataclasses.replace(found, by_name=moved)
 
-    def with_bounds(*arguments: Any, **named: Any) -> Any:
-        found = bounded(*arguments, **named)
-        return {name: Bounded(g.value * off, g.bound) for name, g in found.items()}
-
-    monkeypatch.setattr(oracle_error, "rnn_gradients", gradients)
-    monkeypatch.setattr(oracle_error, "backpropagate", with_bounds)
+    changed(monkeypatch, "gradients", scaled(off))
+    changed(monkeypatch, "backpropagate", with_bounds)
     outside = enclosed([c for c in SMALL if c.aspect == "gradient"][:6]).outside
     assert any(line.startswith("gradients: ") and "ratio" in line for line in outside)
+
+
+class TooNarrow(Rounded):
+    """Intervals of nine tenths of their width."""
+
+    def activation(self, name: str, value: Any) -> Interval:
+        found = super().activation(name, value)
+        low, high = (found.expected + 0.9 * (e - found.expected) for e in (found.low, found.high))
+        return dataclasses.replace(found, low=low, high=high)
+
+
+class HalfTheError(Rounded):
+    """Sums may err half of what they may."""
+
+    def error(self, value: Any) -> Any:
+        return 0.5 * super().error(value)
 
 
 def test_an_interval_too_narrow_refuses_correct_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def narrow(*arguments: Any) -> Interval:
-        interval = activation_interval(*arguments)
-        towards = [interval.expected + 0.9 * (e - interval.expected) for e in _ends(interval)]
-        return Interval(towards[0], interval.expected, towards[1])
-
-    monkeypatch.setattr(steps, "activation_interval", narrow)
+    monkeypatch.setattr(steps, "Rounded", TooNarrow)
     assert any(line.startswith("intervals") for line in enclosed(SMALL[:12]).outside)
-
-
-def _ends(interval: Interval) -> tuple[np.ndarray, np.ndarray]:
-    return interval.low, interval.high
 
 
 def test_a_row_is_a_sequence_of_its_own_length() -> None:
@@ -126,18 +130,16 @@ def test_a_row_is_a_sequence_of_its_own_length() -> None:
     config = Config.of(bidirectional=True, states=True, lengths="emptyrows", batch=3, steps=3)
     case = make_case(config)
     assert case.lengths is not None
-    assert case.h_0 is not None
+    h_0 = case.inputs["h_0"]
     empty, short = int(np.argmin(case.lengths)), 0
     assert case.lengths[empty] == 0 < case.lengths[short] < 3
-    layers, h_n = states(
-        Equation(case.weights, 1, "tanh", True, True), case.x, case.h_0, case.lengths
-    )
+    layers, h_n = states(Equation(case.weights, 1, "tanh", True, True), case.x, h_0, case.lengths)
     assert all(v.is_zero() for v in layers[0][int(case.lengths[short]) :, short].ravel())
-    assert [float(v) for v in h_n[:, empty, 0]] == case.h_0[:, empty, 0].tolist()
+    assert [float(v) for v in h_n[:, empty, 0]] == h_0[:, empty, 0].tolist()
     last = int(case.lengths[short]) - 1
     w = {name: float(array.ravel()[0]) for name, array in case.weights.items()}
     a = w["weight_ih_l0_reverse"] * float(case.x[last, short, 0]) + w["bias_ih_l0_reverse"]
-    a += w["weight_hh_l0_reverse"] * float(case.h_0[1, short, 0]) + w["bias_hh_l0_reverse"]
+    a += w["weight_hh_l0_reverse"] * float(h_0[1, short, 0]) + w["bias_hh_l0_reverse"]
     assert float(layers[0][last, short, 1]) == pytest.approx(np.tanh(a), rel=1e-14)
 
 
@@ -167,8 +169,7 @@ def test_half_the_bound_of_a_step_would_be_exceeded(
         return [(adversarial_case("swamped", config, rng), None)]
 
     assert exceeded_by_some_order(swamped) == []
-    right = steps.step_error
-    monkeypatch.setattr(steps, "step_error", lambda *a, **k: 0.5 * right(*a, **k))
+    monkeypatch.setattr(steps, "Rounded", HalfTheError)
     assert exceeded_by_some_order(swamped) != []
 
 
@@ -198,8 +199,8 @@ def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
 
     def swamped(rng: np.random.Generator) -> list[Any]:
         case = adversarial_case("swamped", config, rng)
-        one, two = (np.ones_like(cotangent) for cotangent in cotangents(case))
-        return [(case, (one, two))] * 5
+        ones = {name: np.ones_like(array) for name, array in cotangents(case).items()}
+        return [(case, ones)] * 5
 
     assert exceeded_by_some_order(swamped) == []
 
@@ -207,8 +208,8 @@ def test_adding_to_what_is_there_is_within_the_bound_of_gradients() -> None:
 def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gradients() -> None:
     """Storing one errs by half of the smallest subnormal, times the delta that it meets."""
     config = Config.parse(
-        "gradient-tanh-l2-bidir-biasless-batchfirst-drop50-noh0-empties-fp32-i004-h006-b00006-"
-        "t0002-w08-mixed-s002525"
+        "rnn-gradient-l02-bidir-nobias-batchfirst-drop50-emptyrows-scale08-i00004-h00006-b00006-"
+        "t00002-s002525"
     )
     assert exceeded_by_some_order(lambda _: [(make_case(config), None)]) == []
 
@@ -265,12 +266,12 @@ def test_what_lies_outside_is_told_and_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(enclosure, "WIDTHS", ())
-    few = [c for c in SMALL if c.aspect == "forward" and c.data == "mixed"][:2]
+    few = [c for c in SMALL if c.aspect == "values" and c.data == "mixed"][:2]
     few.append(next(c for c in SMALL if c.aspect == "gradient"))
     monkeypatch.setattr(enclosure, "drawn_configs", lambda *_: few)
     assert enclosure.main([]) == 0
     assert "0 outside" in capsys.readouterr().out
-    monkeypatch.setattr(oracle_error, "rnn", scaled(oracle_error.rnn, 1 + 1e-9))
+    changed(monkeypatch, "evaluate", scaled(1 + 1e-9))
     assert enclosure.main([]) == 1
     assert few[0].id in capsys.readouterr().out
 

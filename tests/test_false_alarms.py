@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulty
 import pytest
+from faulty import with_fault
 
 from harness.config import Config
 from harness.environment import describe
@@ -27,12 +28,12 @@ def test_torch_gives_no_alarm() -> None:
     assert tally.alarms == []
     assert tally.sound
     assert sum(tally.configs.values()) == 25
-    assert tally.largest["step_residual", "fp32", "tanh"][0] < 1
+    assert tally.largest["step_residual", "fp32", "rnn tanh"][0] < 1
     assert "\n0 alarms" in report(tally)
 
 
 def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
-    session = Session({"x": faulty.with_fault("b-hh-dropped", "x")})
+    session = Session({"x": with_fault("b-hh-dropped", "x")})
     tally = judge_chunk(SMALL, session)
     assert not tally.sound
     shown = [alarm for alarm in tally.alarms if alarm.startswith("step_residual")]
@@ -67,16 +68,20 @@ def test_chunks_are_of_every_format_and_have_seeds_of_their_own() -> None:
     assert len({c.seed for c in found}) == len(found)
 
 
+# fmt: off
 WERE_FALSE = {
-    "gradients after an overflow": "gradient-relu-l3-bidir-biased-batchfirst-drop00-noh0-alllens-"
-    "fp16-i003-h002-b00001-t0008-w08-mixed-s000449",
-    "gradients whose sums overflow": "gradient-tanh-l2-bidir-biasless-timefirst-drop00-noh0-nolens-"
-    "fp16-i006-h005-b00008-t0007-w08-mixed-s000000",
-    "a state that overflows at the edge": "relu-l1-unidir-biasless-batchfirst-drop00-noh0-ragged-"
-    "fp32-i006-h005-b00007-t0149-w16-mixed-s001527",
-    "few elements to calibrate by": "relu-l1-bidir-biased-batchfirst-drop50-withh0-nolens-"
-    "fp64-i005-h003-b00008-t0007-w08-mixed-s000103",
+    "gradients after an overflow":
+        "rnn-gradient-relu-l03-bidir-batchfirst-fulllengths-fp16-scale08-"
+        "i00003-h00002-b00001-t00008-s000449",
+    "gradients whose sums overflow":
+        "rnn-gradient-l02-bidir-nobias-fp16-scale08-i00006-h00005-b00008-t00007-s000000",
+    "a state that overflows at the edge":
+        "rnn-relu-nobias-batchfirst-ragged-scale16-i00006-h00005-b00007-t00149-s001527",
+    "few elements to calibrate by":
+        "rnn-relu-bidir-batchfirst-drop50-withstates-fp64-scale08-"
+        "i00005-h00003-b00008-t00007-s000103",
 }
+# fmt: on
 
 
 @pytest.mark.parametrize("config_id", WERE_FALSE.values(), ids=WERE_FALSE)
