@@ -16,6 +16,7 @@ from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.evidence import Evidence
+from harness.faults import VARIANTS
 from harness.judge import Session
 from harness.judging.steps import direction_steps
 from harness.layers import LAYERS
