@@ -100,12 +100,14 @@ def raises_interrupt() -> None:
 
 
 class Misbehaves(CorrectLayer):
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-        if x.shape[-1] == TRIGGER:
-            self.misbehave()
-        return super().forward(x, h_0, lengths)
+    misbehave: Callable[[], None]
 
-    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, Any]:
+    def forward(self, inputs: Mapping[str, Any]) -> Any:
+        if inputs["x"].shape[-1] == TRIGGER:
+            self.misbehave()
+        return super().forward(inputs)
+
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
         if inputs[0].shape[-1] == TRIGGER:
             self.misbehave()
         return super().call(inputs, named)

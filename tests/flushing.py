@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 
 from harness.backends.torch_backend import TorchBackend, TorchLayer
 from harness.config import LayerOptions
+from reference.arrays import Array
 
 
 class FlushingLayer(TorchLayer):
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
+    def forward(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         torch.set_flush_denormal(True)
-        return super().forward(x, h_0, lengths)
+        return super().forward(inputs)
 
 
 class FlushingBackend(TorchBackend):
     name = "flushing"
 
-    def build(self, options: LayerOptions) -> Any:
-        return FlushingLayer(super().build(options).rnn)
+    def build(self, options: LayerOptions) -> TorchLayer:
+        return FlushingLayer(super().build(options).layer)
 
 
 class FlushingFromTheStart(TorchBackend):

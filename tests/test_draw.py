@@ -17,7 +17,7 @@ def test_the_same_seed_draws_the_same_configs() -> None:
 
 
 def test_every_option_value_is_drawn() -> None:
-    drawn = draw_configs(configs(), 900, seed=2)
+    drawn = draw_configs(configs(layers=("rnn",)), 900, seed=2)
     for name, values in {
         "nonlinearity": {"tanh", "relu"},
         "num_layers": {1, 2, 3},

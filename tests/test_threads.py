@@ -20,7 +20,7 @@ from harness.runners import Isolated
 
 FLUSHING = str(Path(__file__).with_name("flushing.py"))
 CONFIG = Config.of(steps=3, batch=4, hidden_size=3, states=True)
-STEADY = Config.of(aspect="repeated", data="mixed", steps=3, batch=4, hidden_size=3, states=True)
+REPEATED = Config.of(aspect="repeated", data="mixed", steps=3, batch=4, hidden_size=3, states=True)
 
 
 def judged(check: str, results: list[Result]) -> list[Result]:
@@ -58,44 +58,40 @@ def test_an_oracle_whose_thread_flushes_judges_nothing() -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    said = " ".join(done.stdout.split())
-    assert "flushing changed the thread of the oracle: subnormal results are flushed" in said
-    assert "without --in-process" in said
+    printed = " ".join(done.stdout.split())
+    assert "flushing changed the thread of the oracle: subnormal results are flushed" in printed
+    assert "without --in-process" in printed
 
 
 class OtherInAThread(ForwardLayer):
-    off = 1e-4
-
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-        output, h_n = super().forward(x, h_0, lengths)
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
         if threading.current_thread() is not threading.main_thread():
-            output.flat[-1] += np.float32(type(self).off)
-        return output, h_n
+            found["output"].flat[-1] += np.float32(1e-4)
+        return found
 
 
 class OtherNowAndThen(ForwardLayer):
-    off = 1e-6
-
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-        output, h_n = super().forward(x, h_0, lengths)
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
         if self.calls == 31:
-            h_n.flat[0] += np.float32(type(self).off)
-        return output, h_n
+            found["h_n"].flat[0] += np.float32(1e-6)
+        return found
 
 
 class OtherWithFourThreads(ForwardLayer):
     count = 0
 
-    def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-        output, h_n = super().forward(x, h_0, lengths)
-        return (-output if OtherWithFourThreads.count == 4 else output), h_n
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
+        return {**found, "output": -found["output"]} if self.count == 4 else found
 
 
 @pytest.mark.parametrize(
     ("fault", "where", "cause"),
     [
         (OtherInAThread, "from a thread of its own each", "unexplained"),
-        (OtherNowAndThen, "in the same thread, behind all others", "rounding"),
+        (OtherNowAndThen, "in the same thread, after all others", "rounding"),
         (OtherWithFourThreads, "computed by 4 threads", "unexplained"),
     ],
 )
@@ -104,7 +100,7 @@ def test_an_answer_that_depends_on_the_thread_is_named(fault: Any, where: str, c
     made.threads = lambda count: setattr(fault, "count", count)
     if fault is OtherNowAndThen:
         del made.threads
-    results = judged("repeated", Session({"x": made}).judge(STEADY))
+    results = judged("repeated_calls", Session({"x": made}).judge(REPEATED))
     assert {result.part for result in results if result.verdict == "fail"} == {where}
     assert {result.cause for result in results if result.verdict == "fail"} == {cause}
 
@@ -113,15 +109,15 @@ def test_at_least_forty_calls_are_compared_with_several_thread_counts() -> None:
     counts: list[int | None] = []
     made: Any = backend(ForwardLayer, "right")
     made.threads = counts.append
-    results = judged("repeated", Session({"x": made}).judge(STEADY))
+    results = judged("repeated_calls", Session({"x": made}).judge(REPEATED))
     assert {result.verdict for result in results} == {"pass"}
     size = 3 * 4 * 3 + 4 * 3
     assert sum(result.compared for result in results) >= 40 * size
     assert counts == [1, 2, 4, None]
 
 
-def test_a_right_implementation_is_steady() -> None:
-    assert {r.verdict for r in judged("repeated", Session({"x": right}).judge(STEADY))} == {"pass"}
+def test_a_correct_implementation_gives_the_same_bits() -> None:
+    assert {r.verdict for r in judged("repeated_calls", Session({"x": right}).judge(REPEATED))} == {"pass"}
 
 
 def test_a_disturbed_thread_is_put_right() -> None:
@@ -140,21 +136,20 @@ def test_a_disturbed_thread_is_put_right() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_grave_answer_behind_a_slight_one_is_the_one_that_is_judged() -> None:
+def test_a_grave_answer_after_a_slight_one_is_the_one_that_is_judged() -> None:
     """The second call is a last bit off, the others by far: no rounding explains that."""
 
     class WorseAndWorse(ForwardLayer):
-        calls = 0
-
-        def forward(self, x: Any, h_0: Any, lengths: Any) -> Any:
-            output, h_n = super().forward(x, h_0, lengths)
-            self.calls += 1
+        def forward(self, inputs: Any) -> Any:
+            found = super().forward(inputs)
             if self.calls == 2:
-                output = np.nextafter(output, np.float32(9))
-            return (-10 * output if self.calls > 2 else output), h_n
+                found["output"] = np.nextafter(found["output"], np.float32(9))
+            elif self.calls > 2:
+                found["output"] = -10 * found["output"]
+            return found
 
     with Session({"x": backend(WorseAndWorse)}) as session:
-        first, *_ = judged("repeated", session.judge(STEADY))
+        first, *_ = judged("repeated_calls", session.judge(REPEATED))
     assert (first.verdict, first.cause) == ("fail", "unexplained")
     assert first.max_abs is not None
     assert float(first.max_abs) > 0.1
