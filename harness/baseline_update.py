@@ -20,9 +20,9 @@ from packaging.version import Version
 from tomlkit.items import AoT, Table
 
 from harness.backends.reference import name_in, unversioned
-from harness.expectations import Expectations, Judged, KnownDifference, holds_on
+from harness.baseline import KnownDifference
+from harness.expectations import Expectations, Judged, holds_on, missing, peak
 from harness.findings import Finding, find
-from harness.pinned import missing, peak
 from harness.results import Result, as_float
 
 __all__ = ["Update", "updated"]
@@ -97,8 +97,8 @@ def _carried(
     unexpected = [line for line in lines if line.unexpected]
     carried, versions = [], header["versions"]
     for entry in others:
-        shown = Expectations([entry]).join(unexpected)
-        if not {*entry.versions} <= {*versions} or not any(line.known for line in shown):
+        explained = Expectations([entry]).join(unexpected)
+        if not {*entry.versions} <= {*versions} or not any(line.known for line in explained):
             continue
         if not holds_on(entry, header):
             update.open.append(f"{entry.id}: shows here too; widen `platforms` or `cpu_flags`")
@@ -108,8 +108,8 @@ def _carried(
         table = next(table for table in tables if table.get("id") == entry.id)
         for name, spec in wider.items():
             table["versions"][name] = spec
-        said = ", ".join(f"{name} {spec}" for name, spec in wider.items())
-        update.changes.append(f"{entry.id}: shows with these versions too, now {said}")
+        ranges = ", ".join(f"{name} {spec}" for name, spec in wider.items())
+        update.changes.append(f"{entry.id}: shows with these versions too, now {ranges}")
         carried.append(msgspec.structs.replace(entry, versions=wider))
     return carried
 
@@ -197,11 +197,11 @@ def _kept(table: Table, entry: KnownDifference, lines: Sequence[Judged], update:
 
 def _another(entry: KnownDifference, lines: Sequence[Judged], asked: set[tuple[str, str]]) -> str:
     """A pinned config that shows it with every backend of the entry that was asked it."""
-    shown = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
-    every = sorted({config_id for _, config_id in shown})
+    showing = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
+    every = sorted({config_id for _, config_id in showing})
     for config_id in every:
         backends = {backend for backend, one in asked if one == config_id} & {*entry.backends}
-        if all((backend, config_id) in shown for backend in backends):
+        if all((backend, config_id) in showing for backend in backends):
             return config_id
     return every[0]
 

@@ -14,7 +14,7 @@ __all__ = ["Cause"]
 
 @dataclass(frozen=True)
 class _About:
-    """What is said of a cause.
+    """Texts and properties of a cause.
 
     `sentence` follows the name of a backend. `explanation` says what was established.
     `consequence` is what users meet, where that does not follow from the worst number.

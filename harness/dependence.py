@@ -11,7 +11,7 @@ from harness.config import Config
 __all__ = ["OptionShare", "dependence"]
 
 CHANCE = 0.01
-"""A dependence that would come about by chance as often as this is not stated."""
+"""A dependence that would come about by chance as often as this is not reported."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class OptionShare:
     @property
     def needed(self) -> tuple[str, ...]:
         """The values it shows with, if that it never shows with the others is no chance."""
-        shown = tuple(value for value, showing, _ in self.values if showing)
-        return shown if self.chance < CHANCE else ()
+        showing = tuple(value for value, count, _ in self.values if count)
+        return showing if self.chance < CHANCE else ()
 
     @property
     def chance(self) -> float:
@@ -48,13 +48,13 @@ class OptionShare:
         return len(self.values) > 1 and not self.elsewhere
 
 
-def dependence(shown: Iterable[str], judged: Iterable[str]) -> list[OptionShare]:
+def dependence(showing: Iterable[str], judged: Iterable[str]) -> list[OptionShare]:
     """By option, for the ids of configs that show a finding and of all that could have.
 
     An option of which only one value was judged says nothing, and is left out.
     """
-    showing = set(shown)
-    configs = [(Config.parse(one), one in showing) for one in {*judged, *showing}]
+    ids = set(showing)
+    configs = [(Config.parse(one), one in ids) for one in {*judged, *ids}]
     shares = []
     for option in dict.fromkeys(name for config, _ in configs for name in config.choices):
         with_it = [(c.choices[option], hit) for c, hit in configs if option in c.choices]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.processor import cpu_flags, cpu_model
 from harness.results import FORMAT_VERSION
 from harness.runners import About, Runner
 
-__all__ = ["describe"]
+__all__ = ["cpu_flags", "cpu_model", "describe"]
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]:
@@ -51,3 +54,25 @@ def _versions(backends: Sequence[About]) -> dict[str, str]:
             if versions.setdefault(package, version) != version:
                 versions[f"{package} ({about.name})"] = version
     return versions
+
+
+def cpu_model() -> str:
+    """The model's name from Linux, else what Python knows."""
+    return _described(CPUINFO).get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_flags() -> frozenset[str]:
+    """Names of what it can do, as Linux has them, such as 'avx512_bf16'; empty elsewhere."""
+    described = _described(CPUINFO)
+    return frozenset((described.get("flags") or described.get("Features") or "").split())
+
+
+@functools.cache
+def _described(path: Path) -> dict[str, str]:
+    """The first core's lines of /proc/cpuinfo: x86 says `flags`, ARM `Features`."""
+    try:
+        lines = path.read_text("utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,126 +1,37 @@
-"""The baseline: known differences, each with its statement, cause and reason.
+"""Results joined with a baseline: which failures were expected, and which expectations failed.
 
 Results say what was measured. Whether that was expected is joined here, when a report is made: by
 the entries that are about the versions, platform and processor in the header of the results.
-
-An entry excuses a failing result of its backends (in the versions it names) by one of its
-checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
-In the other direction, `shown_by` lists pinned configs that must show the difference; without it
-every pinned config that the entry is about must. Where one no longer does, or shows it smaller or
-larger than `ratio` says, the entry is out of date, and that is as loud as a new failure
-(`harness.pinned`).
+Where a pinned config no longer shows an entry, or shows it smaller or larger than `ratio` says,
+the entry is stale, and that is as loud as a new failure.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness.backends.reference import unversioned
-from harness.causes import Cause
-from harness.checks import every_check
+from harness.baseline import BASELINE, KnownDifference, read_baseline
 from harness.config import Config
-from harness.layers import LAYERS
-from harness.results import NAME, Result, as_float
+from harness.results import Result, as_float
 from harness.verdicts import CONCLUDED, FAILED, ReportState, State, Verdict
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = [
-    "BASELINE",
-    "BaselineError",
     "Expectations",
     "Judged",
-    "KnownDifference",
     "expectations_of",
     "holds_on",
-    "read_baseline",
+    "missing",
+    "peak",
+    "stale_entries",
 ]
-
-BASELINE = Path(__file__).with_name("known_differences.toml")
-
-
-class BaselineError(ValueError):
-    """A baseline file that cannot be used; names the entry and what was expected."""
-
-
-class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry.
-
-    `statement` says the difference in one sentence that a user can act on. `when` restricts it to
-    configs with these field values (a list: one of them). `parts`, where given, restricts it to
-    these parts of the checks' results, each up to the ratio given; `max_ratio` is the largest ratio
-    elsewhere, and `max_share` the largest share of what was compared that may fail. What is larger
-    is more than is known, and unexpected. `intermittent` names the parts of which the configs of
-    `shown_by` show it in some runs only; such an entry cannot vanish, and those configs count as
-    showing it in any run. `ratio` is the range within which the largest finite ratio of the configs
-    of `shown_by` must lie: smaller is an improvement, and as loud as the contrary. `platforms` are
-    patterns of which one must match the `machine` of the results, and `cpu_flags`
-    what its processor must be able to do (as /proc/cpuinfo names it). `versions` names
-    every package whose behaviour it is, with a version range (PEP 440).
-    """
-
-    id: str
-    statement: str
-    backends: tuple[str, ...]
-    versions: dict[str, str]
-    checks: tuple[str, ...]
-    causes: tuple[Cause, ...]
-    reason: str
-    reference: str = ""
-    shown_by: tuple[str, ...] = ()
-    parts: dict[str, float] = {}
-    max_ratio: float = float("inf")
-    max_share: float = 1.0
-    when: Mapping[str, Any] = {}
-    intermittent: tuple[str, ...] = ()
-    ratio: tuple[float, float] | None = None
-    platforms: tuple[str, ...] = ()
-    cpu_flags: tuple[str, ...] = ()
-
-    def about(self, result: Result, config: Config) -> bool:
-        """Whether the entry says anything of such a result, whatever its verdict."""
-        return (
-            unversioned(result.backend) in self.backends
-            and result.check in self.checks
-            and all(_matches(getattr(config, k, None), v) for k, v in self.when.items())
-        )
-
-    def explains(self, result: Result, config: Config) -> bool:
-        return (
-            result.verdict is Verdict.FAIL
-            and result.cause in self.causes
-            and self.about(result, config)
-            and (not self.parts or result.part in self.parts)
-            and result.failing <= self.max_share * result.compared
-            and (
-                result.ratio is None
-                or as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
-            )
-        )
-
-    def hides(self, result: Result, config: Config) -> bool:
-        """Whether a pass is where the difference shows in some runs."""
-        return (
-            result.verdict is Verdict.PASS
-            and result.part in self.intermittent
-            and result.config_id in self.shown_by
-            and self.about(result, config)
-        )
-
-
-def _matches(value: Any, wanted: Any) -> bool:
-    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
 
 
 class Judged(Result, frozen=True):
@@ -207,75 +118,6 @@ def expectations_of(header: Mapping[str, Any], baseline: Path = BASELINE) -> Exp
     return Expectations(found, elsewhere)
 
 
-def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
-    """All entries of a baseline, those for other versions and machines too.
-
-    Raises:
-        BaselineError: unreadable, an entry without a reason, a config id or version range that
-            cannot be parsed.
-    """
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-        entries = msgspec.convert(data.get("difference", []), list[KnownDifference])
-    except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
-        raise BaselineError(f"baseline {path}: {error}") from error
-    others = sorted(set(data) - {"difference"})
-    if others:
-        raise BaselineError(f"baseline {path}: {others!r}, expected [[difference]] only")
-    for entry in entries:
-        _validate(path, entry)
-    return entries
-
-
-def _validate(path: Path, entry: KnownDifference) -> None:
-    where = f"baseline {path}, entry {entry.id!r}"
-    if NAME.fullmatch(entry.id) is None:
-        raise BaselineError(f"{where}: id, expected a name of {NAME.pattern}")
-    if not entry.reason.strip():
-        raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
-    if not entry.statement.strip():
-        raise BaselineError(f"{where}: statement is empty, expected what users should know")
-    if not entry.backends:
-        raise BaselineError(f"{where}: backends is empty, expected at least one name")
-    if not entry.shown_by and not entry.when:
-        raise BaselineError(
-            f"{where}: neither shown_by nor when, expected pinned config ids, or what it is about"
-        )
-    if entry.ratio is not None and not (0 <= entry.ratio[0] <= entry.ratio[1] and entry.shown_by):
-        raise BaselineError(
-            f"{where}: ratio = {list(entry.ratio)}, expected [smallest, largest] of the configs of "
-            "shown_by"
-        )
-    if not 0 < entry.max_share <= 1:
-        raise BaselineError(
-            f"{where}: max_share = {entry.max_share}, expected above 0 and at most 1"
-        )
-    if entry.intermittent and not entry.shown_by:
-        raise BaselineError(f"{where}: intermittent without shown_by, expected pinned config ids")
-    names = [check.name for check in every_check()]
-    for check in entry.checks:
-        if check not in names:
-            raise BaselineError(f"{where}: checks: {check!r}, expected one of {', '.join(names)}")
-    for cause in entry.causes:
-        if not cause.about.excusable:
-            raise BaselineError(f"{where}: causes: {str(cause)!r}, which nothing excuses")
-    if not entry.versions:
-        raise BaselineError(f"{where}: versions is empty, expected package = a version range")
-    options = {option.name for record in LAYERS.values() for option in record.options}
-    for name in entry.when:
-        if name not in options | {*Config.__dataclass_fields__}:
-            raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
-    try:
-        for package, versions in entry.versions.items():
-            if NAME.fullmatch(package) is None:
-                raise ValueError(f"versions: {package!r}, expected the name of a package")
-            SpecifierSet(versions).contains("1")
-        for config_id in entry.shown_by:
-            Config.parse(config_id)
-    except ValueError as error:  # ConfigError and InvalidSpecifier are such
-        raise BaselineError(f"{where}: {error}") from error
-
-
 def _in_range(entry: KnownDifference, versions: Mapping[str, str]) -> bool:
     """Whether all packages of an entry that are recorded, one at least, are in its ranges.
 
@@ -301,3 +143,78 @@ def holds_on(entry: KnownDifference, header: Mapping[str, Any]) -> bool:
     return set(flags).issuperset(entry.cpu_flags) and (
         not entry.platforms or any(fnmatch(machine, one) for one in entry.platforms)
     )
+
+
+UPDATE = "review what `rnn-parity baseline update` makes of it"
+
+
+def stale_entries(known: Expectations, results: Iterable[Judged]) -> list[str]:
+    """A message for each way in which results of pinned configs contradict an entry."""
+    every = list(results)
+    messages = []
+    for entry in known.entries:
+        results = [line for line in every if known.covers(entry, line.backend)]
+        for backend, config_id in missing(entry, results):
+            messages.append(
+                f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
+                f"{backend}. If it was repaired, narrow `versions` or `when` of the entry, or "
+                f"delete it, in {BASELINE.name}; or {UPDATE}"
+            )
+        largest = peak(entry, results)
+        if entry.ratio is None or largest is None:
+            continue
+        low, high = entry.ratio
+        if not low <= largest <= high:
+            what = "shrank" if largest < low else "grew"
+            messages.append(
+                f"known difference {entry.id!r} {what}: the largest ratio of its pinned configs is "
+                f"{largest:.4g}, expected {low:g} to {high:g}. If that is right now, set `ratio` "
+                f"of the entry in {BASELINE.name}; or {UPDATE}"
+            )
+    return messages
+
+
+def missing(entry: KnownDifference, results: Sequence[Judged]) -> list[tuple[str, str]]:
+    """Backends and pinned configs that were run and did not show the difference."""
+    if entry.intermittent:
+        return []
+    showing = {(r.backend, r.config_id) for r in results if r.known == entry.id}
+    pinned = {
+        (result.backend, result.config_id)
+        for result in results
+        if unversioned(result.backend) in entry.backends and result.config_id in entry.shown_by
+    } or _pinned(entry, results)
+    return sorted(pinned - showing)
+
+
+def peak(entry: KnownDifference, results: Sequence[Judged]) -> float | None:
+    """The largest finite ratio that the configs of `shown_by` show.
+
+    None where there is none, and where the entry's first backend was not asked all of them.
+    """
+    first = entry.backends[0]
+    asked = {result.config_id for result in results if unversioned(result.backend) == first}
+    if not asked.issuperset(entry.shown_by):
+        return None
+    ratios = [
+        as_float(result.ratio)
+        for result in results
+        if result.known == entry.id
+        and result.verdict is Verdict.FAIL
+        and result.ratio is not None
+        and result.config_id in entry.shown_by
+    ]
+    return max(filter(math.isfinite, ratios), default=None)
+
+
+def _pinned(entry: KnownDifference, results: Sequence[Judged]) -> set[tuple[str, str]]:
+    """Without `shown_by`: every pinned config that it is about and that came to a verdict."""
+    if entry.shown_by:
+        return set()
+    return {
+        (result.backend, result.config_id)
+        for result in results
+        if result.origin == "corpus"
+        and result.verdict in CONCLUDED
+        and entry.about(result, Config.parse(result.config_id))
+    }

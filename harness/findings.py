@@ -1,26 +1,25 @@
-"""From failing results to findings, to differences; and the matrix of requirements."""
+"""From failing results to findings, and from findings to differences."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.aspects import aspect_of
-from harness.backends.reference import variant_in
 from harness.causes import Cause
 from harness.checks import check_named
 from harness.config import Config
 from harness.expectations import Judged
-from harness.requirements import REQUIREMENTS
-from harness.results import Result, as_float
-from harness.verdicts import FAILED, JUDGED, ReportState, State, Verdict, worst
+from harness.results import Place, Result, as_float
+from harness.verdicts import FAILED, JUDGED, Verdict
 from reference import FORMATS
 
 __all__ = [
-    *("Cell", "Finding", "Group", "Key"),
-    *("find", "group", "judged_as", "key_of", "matrix", "members"),
+    *("Finding", "Group", "Key"),
+    *("find", "group", "judged_as", "key_of", "members"),
 ]
 
 Key = tuple[str, str, Cause, str]
@@ -89,6 +88,20 @@ class Finding:
         return f"{call}: {difference}" if call else difference
 
     @property
+    def consequence(self) -> str:
+        """What it means for a user; from the cause or the check where they say it, else from the
+        worst number.
+        """
+        check = check_named(self.check)
+        known = self.cause.about.consequence or (check.consequence if check else None)
+        if known is not None:
+            return known
+        place = self.worst.worst
+        if place is None or place.actual is None or place.expected is None:
+            return "wrong answer"
+        return _consequence_of(place)
+
+    @property
     def off_by(self) -> tuple[float, float] | None:
         """|actual - expected| where the ratio is largest: absolute, and in ulp of expected."""
         place = self.worst.worst
@@ -131,7 +144,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """For a difference that nobody stated yet."""
+        """For a difference that no baseline names."""
         return f"{' and '.join(self.backends)} {self.cause.about.sentence}"
 
 
@@ -183,17 +196,17 @@ def judged_as(key: Key) -> tuple[str, str, str]:
 
 
 def _finding(key: Key, lines: list[Judged], judged: set[str]) -> Finding:
-    shown = {line.config_id for line in lines}
+    showing = {line.config_id for line in lines}
     return Finding(
         key=key,
         requirement=lines[0].requirement,
         known=tuple(sorted({line.known for line in lines if line.known})),
         unexpected=sum(line.unexpected for line in lines),
-        configs=len(shown),
+        configs=len(showing),
         judged=len(judged),
         worst=max(lines, key=_finite_first),
         smallest=min(lines, key=lambda line: Config.parse(line.config_id).size),
-        depends=_only_with(shown, judged),
+        depends=_only_with(showing, judged),
     )
 
 
@@ -203,81 +216,25 @@ def _finite_first(result: Result) -> tuple[int, float]:
     return (1, ratio) if ratio < float("inf") else (0, 0.0)
 
 
-def _only_with(shown: set[str], judged: set[str]) -> tuple[str, ...]:
+def _only_with(showing: set[str], judged: set[str]) -> tuple[str, ...]:
     """Option values that all showing configs share while some judged config differs."""
-    said = []
-    configs, others = [Config.parse(i) for i in shown], [Config.parse(i) for i in judged]
+    common = []
+    configs, others = [Config.parse(i) for i in showing], [Config.parse(i) for i in judged]
     for name in ("aspect", *configs[0].choices):
         values = {getattr(config, name, None) for config in configs}
         if len(values) == 1 and len({getattr(config, name, None) for config in others}) > 1:
-            said.append(f"{name} = {values.pop()}")
-    return tuple(said)
+            common.append(f"{name} = {values.pop()}")
+    return tuple(common)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The verdict of one requirement for one backend, and on how many configs it rests.
-
-    `elsewhere` counts failures whose established cause speaks about another requirement;
-    `known` are the known differences that make the verdict.
-    """
-
-    verdict: State
-    counts: Mapping[State, int]
-    configs: int
-    elsewhere: int
-    known: tuple[str, ...]
-
-
-def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
-    """requirement -> backend -> cell; a requirement without any result is `untested`.
-
-    The worst verdict wins: an unexpected failure or error, then a known difference, then a
-    pass, and only where nothing was concluded `inconclusive` or `unsupported`. What is about
-    other backends only is `not applicable`.
-    """
-    counts: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
-    elsewhere: Counter[tuple[str, str]] = Counter()
-    configs: dict[tuple[str, str], set[str]] = defaultdict(set)
-    known: dict[tuple[str, str], set[str]] = defaultdict(set)
-    backends: dict[str, None] = {}
-    layers: set[str] = set()
-    requirements = list(REQUIREMENTS.values())
-    for result in results:
-        backends.setdefault(result.backend)
-        config = Config.parse(result.config_id)
-        layers.add(config.layer)
-        for requirement in requirements:
-            if not requirement.holds(result, config):
-                continue
-            at, state = (requirement.key, result.backend), result.state
-            if state in _BAD and not requirement.counts(result):
-                elsewhere[at] += 1
-                continue
-            counts[at][state] += 1
-            if state in _BAD or state is Verdict.PASS:
-                configs[at].add(result.config_id)
-            if result.known:
-                known[at].add(result.known)
-    return {
-        key: {
-            backend: Cell(
-                _state(key, backend, counts[key, backend]),
-                dict(counts[key, backend]),
-                len(configs[key, backend]),
-                elsewhere[key, backend],
-                tuple(sorted(known[key, backend])),
-            )
-            for backend in backends
-        }
-        for key in (one.key for one in requirements if not one.layer or one.layer in layers)
-    }
-
-
-_BAD = frozenset((*FAILED, ReportState.EXPECTED_FAILURE))
-
-
-def _state(key: str, backend: str, counts: Mapping[State, int]) -> State:
-    if REQUIREMENTS[key].of_variants and not variant_in(backend):
-        return ReportState.NOT_APPLICABLE
-    return worst(counts) if counts else ReportState.UNTESTED
+def _consequence_of(place: Place) -> str:
+    actual, expected = as_float(place.actual), as_float(place.expected)
+    if math.isnan(actual) != math.isnan(expected):
+        return "NaN where a number is right" if math.isnan(actual) else "a number in place of NaN"
+    if math.isinf(actual) != math.isinf(expected):
+        return "infinite where a number is right" if math.isinf(actual) else "finite, not infinite"
+    if actual == 0 and expected != 0:
+        return "0 where another number is right"
+    if actual * expected < 0:
+        return "wrong sign"
+    return "wrong value"

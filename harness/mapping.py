@@ -1,4 +1,4 @@
-"""The mapping page again, with what was measured: rows, verdicts, differences, as plain values."""
+"""The mapping page with what was measured: rows, verdicts, differences, as plain values."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.backends.reference import variant_in
+from harness.baseline import KnownDifference
 from harness.config import Config
-from harness.expectations import Expectations, Judged, KnownDifference
-from harness.findings import Cell, matrix
+from harness.expectations import Expectations, Judged
 from harness.layers import LAYERS, PageRow
+from harness.matrix import Cell, matrix
 from harness.requirements import GROUPS, PAGE, REQUIREMENTS, Requirement
 from harness.verdicts import CONCLUDED, State, Verdict, worst
 
@@ -45,7 +46,7 @@ class MeasuredRow:
     category: str
     torch: str
     mindspore: str
-    said: str
+    says: str
     verdicts: Mapping[str, Starred]
     called: tuple[str, ...]
     configs: int
@@ -95,11 +96,11 @@ def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
 def _differences(results: Sequence[Judged], known: Expectations) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
     for entry in known.entries:
-        shown = [result for result in results if result.known == entry.id]
-        if not shown:
+        showing = [result for result in results if result.known == entry.id]
+        if not showing:
             continue
-        smallest = min(shown, key=lambda r: (_own(r), Config.parse(r.config_id).size))
-        backends = tuple(sorted({result.backend for result in shown}))
+        smallest = min(showing, key=lambda r: (_own(r), Config.parse(r.config_id).size))
+        backends = tuple(sorted({result.backend for result in showing}))
         found[entry.id] = Difference(len(found) + 1, entry, backends, smallest.replay)
     return found
 
@@ -121,7 +122,7 @@ def _measured(
     ids = {i for cell in bearing for backend in backends for i in cell[backend].known}
     ids |= {result.known for result in called if result.known}
     verdicts = {backend: _starred([cell[backend] for cell in bearing]) for backend in backends}
-    shown = _numbered(ids, differences)
+    numbered = _numbered(ids, differences)
     return MeasuredRow(
         row.category,
         row.torch,
@@ -130,8 +131,8 @@ def _measured(
         verdicts,
         tuple(b for b in backends if any(result.backend == b for result in called)),
         max(cell[backend].configs for cell in bearing for backend in backends),
-        shown,
-        shown[0].replay if shown else _evidence(results, REQUIREMENTS[row.requirements[0]]),
+        numbered,
+        numbered[0].replay if numbered else _evidence(results, REQUIREMENTS[row.requirements[0]]),
     )
 
 
@@ -143,19 +144,19 @@ def _line(
 ) -> Line:
     row = cells[requirement.key]
     ids = {entry for cell in row.values() for entry in cell.known}
-    shown = _numbered(ids, differences)
+    numbered = _numbered(ids, differences)
     return Line(
         requirement,
         {backend: _starred([cell]) for backend, cell in row.items()},
-        shown,
-        shown[0].replay if shown else _evidence(results, requirement),
+        numbered,
+        numbered[0].replay if numbered else _evidence(results, requirement),
     )
 
 
 def _numbered(ids: set[str], differences: Mapping[str, Difference]) -> tuple[Difference, ...]:
     """In their order; an id that the baseline of here does not have has no number."""
-    shown = (differences[entry] for entry in ids if entry in differences)
-    return tuple(sorted(shown, key=lambda difference: difference.number))
+    found = (differences[entry] for entry in ids if entry in differences)
+    return tuple(sorted(found, key=lambda difference: difference.number))
 
 
 def _is_call(result: Judged, prefixes: Sequence[str]) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.exhibits import Exhibits
-from harness.expectations import Expectations, Judged, KnownDifference
-from harness.findings import Cell, Finding, find, matrix
+from harness.baseline import KnownDifference
+from harness.expectations import Expectations, Judged, stale_entries
+from harness.figures import Figures
+from harness.findings import Finding, find
 from harness.journal import Recorded
-from harness.pinned import changed
+from harness.matrix import Cell, matrix
 from harness.reproducers import Reproducer
 from harness.verdicts import CONCLUDED, JUDGED, ReportState, Verdict
 
@@ -26,7 +27,7 @@ class Outcome:
     about known differences that no longer show and requirements without verdict. `unfinished`
     says how far a run came that was ended; then both are empty, for they are about whole runs.
     `reproducers` are by the findings' slugs; `irreproducible` says of which numeric findings there
-    is none, and why. `exhibits` are what pictures are drawn from.
+    is none, and why. `figures` are what pictures are drawn from.
     """
 
     header: dict[str, Any]
@@ -37,7 +38,7 @@ class Outcome:
     unfinished: str = ""
     reproducers: dict[str, Reproducer] = field(default_factory=dict)
     irreproducible: dict[str, str] = field(default_factory=dict)
-    exhibits: Exhibits = field(default_factory=Exhibits)
+    figures: Figures = field(default_factory=Figures)
 
     @property
     def pinned(self) -> bool:
@@ -72,7 +73,7 @@ class Outcome:
 
 
 def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
-    """What a results file tells, of a run that may have been ended at any moment."""
+    """The outcome of a results file, of a run that may have been ended at any moment."""
     outcome = Outcome(recorded.header, known.join(recorded.results), known.by_id)
     conclude(outcome, known, complete=recorded.complete)
     return outcome
@@ -81,7 +82,7 @@ def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
 def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
     """Say what only a whole run can say, or that it is none."""
     if complete:
-        outcome.vanished = changed(known, outcome.results)
+        outcome.vanished = stale_entries(known, outcome.results)
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)

@@ -75,21 +75,21 @@ def distributions(results: Iterable[Result]) -> list[Distribution]:
             values[result.check, probe].append(value)
     order = [check.name for check in every_check()]
     return [
-        _distribution(check, probe, stated)
-        for (check, probe), stated in sorted(
+        _distribution(check, probe, powers)
+        for (check, probe), powers in sorted(
             values.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
         )
     ]
 
 
-def _distribution(check: str, probe: Probe, stated: list[float]) -> Distribution:
-    worst_first = sorted(stated, reverse=probe.is_size)
-    count = len(stated)
+def _distribution(check: str, probe: Probe, powers: list[float]) -> Distribution:
+    worst_first = sorted(powers, reverse=probe.is_size)
+    count = len(powers)
     return Distribution(
         check,
         probe,
         count,
-        count if probe.is_size else sum(value > 0 for value in stated),
+        count if probe.is_size else sum(value > 0 for value in powers),
         *(worst_first[min(int(count * q), count - 1)] for q in (0, 0.01, 0.1, 0.5)),
     )
 
@@ -98,15 +98,15 @@ def headlines(
     results: Iterable[Result], of: Callable[[Config], str] = lambda config: ""
 ) -> dict[str, Sequence[Headline]]:
     """The three figures, apart for each group that `of` puts configs in; all in one by default."""
-    stated: dict[str, dict[Probe, list[bool]]] = {}
+    powers: dict[str, dict[Probe, list[bool]]] = {}
     for result in results:
         if result.check not in VALUES or not result.power:
             continue
         group = of(Config.parse(result.config_id))
-        faults = stated.setdefault(group, {fault: [] for fault in HEADLINE})
+        faults = powers.setdefault(group, {fault: [] for fault in HEADLINE})
         for fault in faults.keys() & result.power.keys():
             faults[fault].append(result.power[fault] > 0)
     return {
         group: [Headline(fault, len(seen), sum(seen)) for fault, seen in faults.items()]
-        for group, faults in sorted(stated.items())
+        for group, faults in sorted(powers.items())
     }

@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.baseline import BASELINE
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
-from harness.draw import draw_configs
 from harness.environment import describe
-from harness.expectations import BASELINE, Expectations, expectations_of
+from harness.expectations import Expectations, expectations_of
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Session
 from harness.minimise.finish import finish
 from harness.outcome import Outcome, conclude
 from harness.results import ResultsError
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 __all__ = ["execute", "results_path"]
 
 Progress = Callable[[str, int, int, int], None]
-"""Told the stage, how many of how many configs are done, and unexpected results so far."""
+"""Called with the stage, how many of how many configs are done, and unexpected results so far."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a disk that the user can mend."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.results import FORMAT_VERSION, Header, Result
+from harness.results import FORMAT_VERSION, End, Header, Result
 
 __all__ = ["SCHEMA", "schema", "schema_text"]
 
@@ -16,9 +16,9 @@ SCHEMA = Path(__file__).with_name("results.schema.json")
 
 
 def schema() -> dict[str, Any]:
-    """Of the header, and of every line after it (JSON Schema, draft 2020-12)."""
+    """Of every line: header, results, and the last one (JSON Schema, draft 2020-12)."""
     (line,), definitions = msgspec.json.schema_components(
-        [Header | Result], ref_template="#/$defs/{name}"
+        [Header | Result | End], ref_template="#/$defs/{name}"
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

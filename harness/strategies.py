@@ -1,16 +1,19 @@
-"""Hypothesis strategies for configs: every option, small sizes first, a few long sequences."""
+"""Configs drawn with Hypothesis: every option, small sizes first, a few long sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from harness.aspects import CALL, VALUES
 from harness.config import LAYOUTS, LENGTHS, Config
 from harness.layers import LAYERS
 
-__all__ = ["ASPECT_WEIGHTS", "configs"]
+__all__ = ["ASPECT_WEIGHTS", "configs", "draw_configs"]
 
 SCALES = (1, 2, 4, 8, 16)
 DTYPES = ("fp32",) * 6 + ("fp16", "fp64", "bf16")
@@ -113,3 +116,35 @@ def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool)
     if usual:
         return config.replace(aspect=aspect, scale=scale)
     return config.replace(aspect=aspect, data="special" if aspect == VALUES else "plain")
+
+
+def _settings(examples: int) -> hypothesis.settings:
+    return hypothesis.settings(
+        max_examples=examples,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+
+
+def draw_configs(strategy: SearchStrategy[Config], count: int, seed: int) -> list[Config]:
+    """`count` different configs; the same ones for the same seed, Hypothesis and source code.
+
+    (Hypothesis also draws the constants that it finds in the code under test.)
+    """
+    found: dict[str, Config] = {}
+    for attempt in range(100):
+        if len(found) >= count:
+            break
+
+        @hypothesis.seed(seed + 1_000_003 * attempt)
+        @_settings(max(count - len(found), 10))
+        @hypothesis.given(strategy)
+        def collect(config: Config) -> None:
+            found.setdefault(config.id, config)
+
+        collect()
+    return list(found.values())[:count]

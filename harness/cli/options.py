@@ -1,4 +1,4 @@
-"""What commands share: options, how errors are told, backends in workers, the group itself."""
+"""What commands share: options, how errors are reported, backends in workers, the group itself."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from harness.backends import (
     parse_reference,
 )
 from harness.backends.reference import FORMS
+from harness.baseline import BASELINE, BaselineError
 from harness.config import ConfigError
-from harness.expectations import BASELINE, BaselineError
 from harness.journal import Recorded, read_run
 from harness.judge import Disturbed, Session
 from harness.results import ResultsError
@@ -54,7 +54,7 @@ USAGE_ERRORS = (
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    """Texts are shown as they are: no word between colons becomes a picture.
+    """Texts are printed as they are: no word between colons becomes a picture.
 
     A pipe or a file has no width; there tables are as wide as a config id.
     """
@@ -72,9 +72,9 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except USAGE_ERRORS as error:
-            said = one_line(" ".join(str(error).split()))
+            message = one_line(" ".join(str(error).split()))
             console_for(stderr=True).print(
-                f"error: {said}", style="red", markup=False, soft_wrap=True
+                f"error: {message}", style="red", markup=False, soft_wrap=True
             )
             sys.exit(2)
         except Exception:

@@ -1,4 +1,4 @@
-"""`mapping`, `baseline update` and `diff`: what is made of the results of whole runs."""
+"""`mapping`, `baseline update` and `diff`: what is made of the results of complete runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.cli.options import (
     session_of,
     whole_run,
 )
-from harness.cli.running import execute_told
+from harness.cli.run import execute_with_progress
 from harness.comparing import compare_runs
 from harness.config import ConfigError
 from harness.expectations import expectations_of
@@ -50,13 +50,13 @@ __all__ = ["diff", "mapping", "update"]
 @baseline_option
 @reports_errors
 def mapping(results: Path | None, out: Path, baseline: Path) -> None:
-    """Write the mapping page again, with what was measured."""
+    """Write the mapping page anew, with what was measured."""
     if results is None:
         with (
             tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
             session_of((), Limits(), variants=True) as session,
         ):
-            outcome = execute_told(session, Path(directory), 0, 0, baseline=baseline)
+            outcome = execute_with_progress(session, Path(directory), 0, 0, baseline=baseline)
             header, lines = outcome.header, outcome.results
             expected = expectations_of(header, baseline)
             if outcome.unfinished:

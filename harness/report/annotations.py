@@ -33,8 +33,8 @@ def workflow_commands(outcome: Outcome) -> Iterator[str]:
     if outcome.unfinished:
         yield _command("error", "Unfinished", outcome.unfinished)
     if known:
-        said = f"{plural(known, 'known difference')} between the frameworks, as expected"
-        yield _command("notice", "rnn-parity", said)
+        text = f"{plural(known, 'known difference')} between the frameworks, as expected"
+        yield _command("notice", "rnn-parity", text)
 
 
 def _command(kind: str, title: str, message: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -15,6 +15,7 @@ from harness.checks import every_check
 from harness.config import Config
 from harness.expectations import Judged
 from harness.findings import Finding, Group, group
+from harness.matrix import Cell
 from harness.outcome import Outcome
 from harness.report.wording import (
     cell_mark,
@@ -30,7 +31,7 @@ from harness.report.wording import (
 from harness.reproducers import FOLDER
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import as_float
-from harness.verdicts import Colour, ReportState, Verdict
+from harness.verdicts import ReportState, Verdict
 
 __all__ = ["print_replay", "print_summary", "print_update"]
 
@@ -39,8 +40,8 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
     """Matrix, findings, what is unexpected, where the files are, and the verdict last."""
     versions = outcome.header["versions"]
     console.print()
-    said = ", ".join(f"{name} {version}" for name, version in versions.items())
-    console.print(said, style="dim", markup=False)
+    recorded = ", ".join(f"{name} {version}" for name, version in versions.items())
+    console.print(recorded, style="dim", markup=False)
     if outcome.results:
         console.print(_matrix(outcome))
     groups = group(outcome.findings)
@@ -65,25 +66,36 @@ def _matrix(outcome: Outcome) -> Table:
     backends = list(next(iter(rows.values())))
     for backend in backends:
         table.add_column(backend)
+    empty = 0 if outcome.pinned else sum(map(_without_result, rows.values()))
     for name in GROUPS:
-        table.add_row(f"[bold]{name}[/]")
-        for key, row in rows.items():
-            if REQUIREMENTS[key].group != name:
-                continue
+        own = {key: row for key, row in rows.items() if REQUIREMENTS[key].group == name}
+        if not outcome.pinned:  # one's own corpus is about what it is about
+            own = {key: row for key, row in own.items() if not _without_result(row)}
+        if own:
+            table.add_row(f"[bold]{name}[/]")
+        for key, row in own.items():
             cells = []
             for backend in backends:
                 cell = row[backend]
                 judged = f" ({cell.configs:,})" if cell.configs else ""
-                quiet = cell.verdict is ReportState.UNTESTED and not outcome.pinned
-                colour = Colour.GREY if quiet else cell.verdict.colour
-                cells.append(f"[{colour.style}]{cell_mark(cell)}[/]{judged}")
-            table.add_row("  " + REQUIREMENTS[key].statement, *cells)
+                cells.append(f"[{cell.verdict.colour.style}]{cell_mark(cell)}[/]{judged}")
+            table.add_row(Padding(REQUIREMENTS[key].statement, (0, 0, 0, 2)), *cells)
     table.caption = (
         "In brackets: configs. * Apart from failures with an established cause (activation, "
         "flushed subnormals, NaN), which count where the cause is judged."
     )
+    if empty:
+        table.caption += (
+            f" Left out: {plural(empty, 'requirement')} that this corpus does not test."
+        )
     table.caption_justify = "left"
     return table
+
+
+def _without_result(row: Mapping[str, Cell]) -> bool:
+    return all(
+        c.verdict in (ReportState.UNTESTED, ReportState.NOT_APPLICABLE) for c in row.values()
+    )
 
 
 def _print_group(console: Console, number: int, members: Group, outcome: Outcome) -> None:
@@ -95,7 +107,7 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         _indented(console, f"{', '.join(members.backends)}; shown by {count}", 3, style="dim")
         replay = escape(members.smallest.replay)
         console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
-        for finding in _shown_alone(members, outcome)[:1]:
+        for finding in _with_script(members, outcome)[:1]:
             console.print(
                 f"   [cyan]{FOLDER}/{finding.slug}.py[/]", highlight=False, soft_wrap=True
             )
@@ -118,7 +130,7 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
             )
 
 
-def _shown_alone(members: Group, outcome: Outcome) -> list[Finding]:
+def _with_script(members: Group, outcome: Outcome) -> list[Finding]:
     """Those with a script that shows them without this project."""
     return [finding for finding in members.findings if finding.slug in outcome.reproducers]
 
@@ -214,7 +226,7 @@ def print_update(console: Console, update: Update, path: object) -> None:
         console.print(f"[bold red]for you[/] {escape(line)}", highlight=False, soft_wrap=True)
     name = escape(str(path))
     if update.changes:
-        said = f"Review {name} (git diff), and commit it with your reasons."
+        advice = f"Review {name} (git diff), and commit it with your reasons."
     else:
-        said = f"{name} says what the run shows; nothing was changed."
-    console.print(f"[bold]{said}[/]", highlight=False, soft_wrap=True)
+        advice = f"{name} agrees with the run; nothing was changed."
+    console.print(f"[bold]{advice}[/]", highlight=False, soft_wrap=True)

@@ -43,7 +43,7 @@ def print_difference(console: Console, difference: Difference) -> None:
 
 def covered(difference: Difference) -> str:
     """What could be compared: '120 configs of torch (3 more in the older run only), ...'."""
-    said = []
+    parts = []
     backends = {**difference.common, **difference.only_old, **difference.only_new}
     for backend in sorted(backends):
         one = f"{plural(difference.common.get(backend, 0), 'config')} of {backend} in both runs"
@@ -52,8 +52,8 @@ def covered(difference: Difference) -> str:
             for which, counts in (("older", difference.only_old), ("newer", difference.only_new))
             if counts.get(backend)
         ]
-        said.append(one + (f" ({', '.join(alone)}: not compared)" if alone else ""))
-    return "; ".join(said) or "nothing to compare"
+        parts.append(one + (f" ({', '.join(alone)}: not compared)" if alone else ""))
+    return "; ".join(parts) or "nothing to compare"
 
 
 def detail(change: Change) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from harness.expectations import Expectations, Judged
 from harness.mapping import Difference, MeasuredRow, Starred, measure
 from harness.report.markdown import Markdown, as_text, markdown_templates
+from harness.report.wording import plural
 from harness.verdicts import ReportState, Verdict
 
 __all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
@@ -62,11 +63,11 @@ def run_example() -> str:
 def _measured(row: MeasuredRow) -> Markdown:
     """What a valid call gives, and one sentence for each difference."""
     same = all(one.state is Verdict.PASS for one in row.verdicts.values())
-    said = [f"The same, in {row.configs:,} configs."] if same else []
+    sentences = [f"The same, in {plural(row.configs, 'config')}."] if same else []
     if same and row.called:
-        said = [f"Valid calls: the same, in {row.configs:,} configs. But:"]
-    said += [f"{as_text(d.entry.statement)} {_links([d])}" for d in row.differences]
-    return Markdown(" ".join(said))
+        sentences = [f"Valid calls: the same, in {plural(row.configs, 'config')}. But:"]
+    sentences += [f"{as_text(d.entry.statement)} {_links([d])}" for d in row.differences]
+    return Markdown(" ".join(sentences))
 
 
 def _sign(row: MeasuredRow, backend: str) -> str:

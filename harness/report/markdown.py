@@ -1,4 +1,4 @@
-"""Markdown in which foreign text stays text: values are escaped, unless they are `Markdown`."""
+"""Markdown in which text stays text: values are escaped, unless they are `Markdown`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from harness.expectations import Judged
 from harness.findings import group
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
-from harness.report.shown import differences_of, opened
+from harness.report.differences import difference_views, initially_open
 from harness.report.table import columns, packed
 from harness.requirements import GROUPS, REQUIREMENTS
 
@@ -21,7 +21,7 @@ __all__ = ["html_page", "page"]
 
 
 def page(outcome: Outcome) -> dict[str, Any]:
-    """What both pages show."""
+    """What both pages have."""
     verdicts = outcome.matrix
     return {
         "header": outcome.header,
@@ -42,16 +42,16 @@ def page(outcome: Outcome) -> dict[str, Any]:
 
 
 def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
-    """What report.html shows beside it."""
+    """What report.html has beside it."""
     by_config: dict[str, list[Judged]] = defaultdict(list)
     for result in outcome.results:
         by_config[result.config_id].append(result)
     ordered = [finding for members in both["groups"] for finding in members.findings]
-    differences = differences_of(outcome, both["groups"])
+    differences = difference_views(outcome, both["groups"])
     return {
         **both,
         "differences": differences,
-        "opened": opened(differences),
+        "initially_open": initially_open(differences),
         "activations": _activations(outcome),
         "faults": HEADLINE,
         "power": _power(outcome.results),
@@ -61,10 +61,10 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _activations(outcome: Outcome) -> list[tuple[str, Picture]]:
-    from harness.report.pictures import activation_picture  # half a second, see shown
+    from harness.report.pictures import activation_picture  # half a second, see differences
 
     by_name = defaultdict(list)
-    for one in outcome.exhibits.activations:
+    for one in outcome.figures.activations:
         by_name[one.activation].append(one)
     return [(name, activation_picture(name, measured)) for name, measured in by_name.items()]
 

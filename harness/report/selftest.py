@@ -48,12 +48,12 @@ def score(result: SelfTest) -> str:
     injected = Counter(trial.base for trial in result.faults)
     missed = Counter(trial.base for trial in result.missed)
     caught = [f"{n - missed[base]} of {n} caught on {base}" for base, n in injected.items()]
-    said = [plural(len(names), "fault"), *caught]
+    parts = [plural(len(names), "fault"), *caught]
     if result.checks:
         working = len(result.checks) - len(result.idle)
-        said.append(f"{working} of {len(result.checks)} checks have one that only they see")
-    said.append(f"{len(result.accused)} of {len(result.variants)} correct implementations accused")
-    return ", ".join(said)
+        parts.append(f"{working} of {len(result.checks)} checks have one that only they see")
+    parts.append(f"{len(result.accused)} of {len(result.variants)} correct implementations accused")
+    return ", ".join(parts)
 
 
 def write_selftest(path: Path, result: SelfTest) -> None:
@@ -120,8 +120,8 @@ def _cell(trial: Trial | None) -> str:
 def _shortened(config_id: str) -> str:
     """Enough of an id to know what it is about: aspect and first options, data and seed."""
     tokens = config_id.split("-")
-    shown = tokens if len(tokens) < 9 else [*tokens[:4], "…", *tokens[-2:]]
-    return "-".join(shown)
+    kept = tokens if len(tokens) < 9 else [*tokens[:4], "…", *tokens[-2:]]
+    return "-".join(kept)
 
 
 def _alone(result: SelfTest) -> Table:
@@ -143,9 +143,9 @@ def _variants(result: SelfTest, bases: Sequence[str]) -> Table:
         cells = []
         for base in bases:
             trial = trials.get((name, base))
-            said = "-" if trial is None else f"none of {trial.configs} configs"
+            cell = "-" if trial is None else f"none of {trial.configs} configs"
             if trial is not None and trial.caught:
-                said = f"[bold red]{', '.join(trial.caught)}[/]"
-            cells.append(said)
+                cell = f"[bold red]{', '.join(trial.caught)}[/]"
+            cells.append(cell)
         table.add_row(f"{name}: {escape(VARIANTS[name].mistake)}", *cells)
     return table

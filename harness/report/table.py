@@ -197,11 +197,11 @@ def _findings(lines: Sequence[Judged], findings: Sequence[Finding]) -> list[int]
 
 def _values(line: Judged) -> dict[str, Any]:
     """Actual, expected, bound at the worst place, and at the first one in time, in full."""
-    said: dict[str, Any] = {"conditional": line.conditional}
+    values: dict[str, Any] = {"conditional": line.conditional}
     for name, place in (("worst", line.worst), ("first", line.first)):
         if place is not None:
-            said[name] = _value(place)
-    return said
+            values[name] = _value(place)
+    return values
 
 
 def _value(place: Place) -> list[Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.consequence import consequence
-from harness.expectations import Judged, KnownDifference
-from harness.findings import Cell, Finding, Group
+from harness.baseline import KnownDifference
+from harness.expectations import Judged
+from harness.findings import Finding, Group
+from harness.matrix import Cell
 from harness.probes import Probe
 from harness.results import Number, Place, as_float, number
 from harness.verdicts import Verdict
@@ -115,13 +116,13 @@ def reason(entry: str, known: Mapping[str, KnownDifference]) -> str:
 
 def finding_lines(finding: Finding) -> list[str]:
     """How many configs show a finding, which options they share, and how large it gets."""
-    shown = (
-        f"{consequence(finding)}, in {finding.configs} of {plural(finding.judged, 'config')} "
+    summary = (
+        f"{finding.consequence}, in {finding.configs} of {plural(finding.judged, 'config')} "
         "that could show it"
     )
     if finding.depends and finding.configs > 1:
-        shown += f", all with {', '.join(finding.depends)}"
-    lines = [shown]
+        summary += f", all with {', '.join(finding.depends)}"
+    lines = [summary]
     if finding.off_by is not None:
         absolute, ulps = finding.off_by
         lines.append(

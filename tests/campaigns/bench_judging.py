@@ -21,11 +21,10 @@ from harness.backends.protocol import Backend
 from harness.case import Case, make_case
 from harness.config import Config
 from harness.corpus import load_corpus
-from harness.draw import draw_configs
 from harness.judge import Session
 from harness.oracle import Oracle
 from harness.runners import InProcess, Isolated
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 NAMES = ("torch", "mindspore")
 CONFIGS = draw_configs(

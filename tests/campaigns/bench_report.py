@@ -13,7 +13,7 @@ import pytest
 
 from harness.report import write_reports
 from tests import browsing
-from tests.made_up_run import made_up_run
+from tests.synthetic_run import synthetic_run
 
 CONFIGS = int(os.environ.get("BENCH_REPORT_CONFIGS", "10000"))
 SEARCH = """() => {
@@ -32,7 +32,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_written(benchmark: Any, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = made_up_run(CONFIGS)
+    outcome = synthetic_run(CONFIGS)
     benchmark.pedantic(write_reports, (outcome, directory), rounds=2)
     with capsys.disabled():
         megabytes = (directory / "report.html").stat().st_size / 1e6

@@ -19,8 +19,7 @@ import numpy as np
 
 from harness.case import make_case
 from harness.config import Config
-from harness.draw import draw_configs
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 from tests.campaigns.ball_arithmetic import PRECISION
 from tests.campaigns.oracle_error import OracleErrors, enclose
 from tests.campaigns.worst_case_search import WIDTHS, LargestRatios, search

@@ -23,12 +23,11 @@ from dataclasses import dataclass, field
 from harness.aspects import VALUES
 from harness.backends import load_backend
 from harness.config import Config
-from harness.draw import draw_configs
 from harness.environment import describe
 from harness.expectations import Judged, expectations_of
 from harness.judge import Session
 from harness.results import Result, as_float
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 __all__ = ["Chunk", "Tally", "chunks", "judge_chunk", "main", "report"]
 

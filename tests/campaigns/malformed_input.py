@@ -12,18 +12,14 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
+from harness.baseline import BASELINE, BaselineError, read_baseline
 from harness.config import MOST_NUMBERS, Config, ConfigError
 from harness.corpus import load_corpus
-from harness.expectations import (
-    BASELINE,
-    BaselineError,
-    read_baseline,
-)
 from harness.journal import read_run
 from harness.observe import CallOutcome, Observation
 from harness.results import FORMAT_VERSION, ResultsError
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
-from tests.made_up_lines import line
+from tests.synthetic_results import line
 
 __all__ = [
     *("BASELINES", "CORPORA", "IDS", "RESULTS", "WIRE"),

@@ -19,13 +19,12 @@ from rich.table import Table
 from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
-from harness.draw import draw_configs
 from harness.journal import read_run
 from harness.judge import Session
 from harness.power import GOAL, HEADLINE, Distribution, Headline, distributions, headlines
 from harness.results import Result
 from harness.runners import Isolated
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 __all__ = ["main"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from harness.exhibits import ActivationError
+from harness.figures import ActivationError
 from harness.report.pictures.svg import ACCENT, BAND, LINE, Picture, figure, inline, styled
 from harness.results import as_float
 from reference import TANH_ULPS
@@ -25,11 +25,11 @@ def activation_picture(name: str, measured: Sequence[ActivationError]) -> Pictur
     """
     allowed = TANH_ULPS if name == "tanh" else 0.0
     largest = [_largest(one) for one in measured]
-    said = [
+    errors = [
         f"{one.backend} {f'errs by at most {_ulps(most)} ulp' if most else 'is exact'}"
         for one, most in zip(measured, largest, strict=True)
     ]
-    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(said)}. " + (
+    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(errors)}. " + (
         f"The band is what is allowed, {allowed:g} ulp." if allowed else "Nothing is allowed."
     )
     if not any(largest):

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from harness.exhibits import ErrorMap
-from harness.exhibits.records import Row
+from harness.figures import ErrorMap
+from harness.figures.records import Row
 from harness.report.pictures.svg import HEAT, ON_HEAT, Picture, figure, inline, styled
 from harness.report.wording import error_text, plural, ratio_text
 from harness.results import Number, as_float
@@ -36,40 +36,40 @@ NO_DISTANCE = "What differs is not how far these are from the oracle."
 
 
 @styled
-def map_picture(exhibit: ErrorMap) -> Picture:
-    rows = len(exhibit.ratio)
+def map_picture(error_map: ErrorMap) -> Picture:
+    rows = len(error_map.ratio)
     height = min(3.2, max(0.7, 0.22 * rows))
     drawn = figure(height + 1.1, bottom=0.8)
     left, right = drawn.subplots(1, 2, sharey=True)
     drawn.subplots_adjust(wspace=0.06)
     for axes, values, ends, title in (
-        (left, exhibit.ratio, RATIO_STEPS, "|actual − expected| / bound"),
-        (right, exhibit.ulps, ULP_STEPS, "error, ulp of expected"),
+        (left, error_map.ratio, RATIO_STEPS, "|actual − expected| / bound"),
+        (right, error_map.ulps, ULP_STEPS, "error, ulp of expected"),
     ):
         levels = _levels(values, ends)
         _fill(axes, levels)
         if levels.size <= MOST_NUMBERS:
             _write(axes, values, levels)
-        _frame(axes, exhibit, rows, len(values[0]))
+        _frame(axes, error_map, rows, len(values[0]))
         axes.set_title(title)
         _key(axes, levels, ends, below=0.42 / height)
     left.set_ylabel("unit")
-    caption = _caption(exhibit)
+    caption = _caption(error_map)
     return Picture(inline(drawn, f"Heat map of errors. {caption}"), caption)
 
 
-def _caption(exhibit: ErrorMap) -> str:
-    ratios = [one for row in exhibit.ratio for one in row if one is not None]
-    ulps = [one for row in exhibit.ulps for one in row if one is not None]
+def _caption(error_map: ErrorMap) -> str:
+    ratios = [one for row in error_map.ratio for one in row if one is not None]
+    ulps = [one for row in error_map.ulps for one in row if one is not None]
     beyond = sum(not as_float(one) <= 1 for one in ratios)
-    without = NOT_AGAIN if exhibit.local else NO_DISTANCE
+    without = NOT_AGAIN if error_map.local else NO_DISTANCE
     return (
-        f"{'Each state from the own previous one' if exhibit.local else 'From start to end'}: "
-        f"layer {exhibit.layer} {exhibit.direction}, batch row {exhibit.batch}, "
-        f"{plural(exhibit.steps, 'step')}, {plural(exhibit.units, 'unit')}. "
+        f"{'Each state from the own previous one' if error_map.local else 'From start to end'}: "
+        f"layer {error_map.layer} {error_map.direction}, batch row {error_map.batch}, "
+        f"{plural(error_map.steps, 'step')}, {plural(error_map.units, 'unit')}. "
         f"{beyond} of {plural(len(ratios), 'cell')} beyond the bound; largest ratio "
         f"{ratio_text(_largest(ratios))}, largest error {error_text(_largest(ulps))} ulp. "
-        f"{'Blank is padding.' if beyond else without} Of {exhibit.config_id}"
+        f"{'Blank is padding.' if beyond else without} Of {error_map.config_id}"
     )
 
 
@@ -118,12 +118,12 @@ def _brief(value: Number) -> str:
     return ratio_text(float(f"{size:.2g}")).replace("e+0", "e") if size < math.inf else "∞"
 
 
-def _frame(axes: Axes, exhibit: ErrorMap, rows: int, columns: int) -> None:
+def _frame(axes: Axes, error_map: ErrorMap, rows: int, columns: int) -> None:
     """Ticks at the middle of cells, named by the first step or unit in them."""
     axes.set(xlim=(0, columns), ylim=(rows, 0), xlabel="step")
     for axis, cells, count in (
-        (axes.xaxis, columns, exhibit.steps),
-        (axes.yaxis, rows, exhibit.units),
+        (axes.xaxis, columns, error_map.steps),
+        (axes.yaxis, rows, error_map.units),
     ):
         at = range(0, cells, max(1, math.ceil(cells / 10)))
         shared = math.ceil(count / cells)

@@ -34,8 +34,8 @@ function row(table, config, ratio, linked = false) {
   const marks = element("span", { kind: "marks" });
   table.backends.forEach((backend, i) => {
     const verdict = table.verdicts[table.overall[i][config]];
-    const said = verdict ? table.marks[verdict] : "";
-    marks.append(element("span", { kind: verdict ?? "", text: said, title: verdict ? `${backend}: ${verdict}` : "" }, ...(verdict ? [element("span", { kind: "sr", text: ` ${backend}` })] : [])));
+    const mark = verdict ? table.marks[verdict] : "";
+    marks.append(element("span", { kind: verdict ?? "", text: mark, title: verdict ? `${backend}: ${verdict}` : "" }, ...(verdict ? [element("span", { kind: "sr", text: ` ${backend}` })] : [])));
   });
   const summary = element("summary", {}, element("code", { text: name }), marks, element("span", { kind: "ratio", text: ratio < 0 ? "–" : digits(ratio === Infinity ? "inf" : ratio) }));
   const made = element("details", { kind: "row", "data-config": name }, summary);
@@ -51,8 +51,8 @@ function row(table, config, ratio, linked = false) {
 // Every comparison of a config, by backend.
 function report(table, config) {
   const made = element("div", { kind: "report" });
-  const said = table.fields.map((field, i) => [field.replaceAll("_", " "), table.option(config, i)]);
-  made.append(element("dl", { kind: "facts" }, ...[...said, ["origin", table.origins[table.origin[config]]]].map(([term, value]) => element("div", {}, element("dt", { text: term }), element("dd", { text: value })))));
+  const options = table.fields.map((field, i) => [field.replaceAll("_", " "), table.option(config, i)]);
+  made.append(element("dl", { kind: "facts" }, ...[...options, ["origin", table.origins[table.origin[config]]]].map(([term, value]) => element("div", {}, element("dt", { text: term }), element("dd", { text: value })))));
   const link = element("a", { href: `#${table.names[config]}`, text: "link to this config" });
   made.append(element("p", {}, link));
   table.backends.forEach((backend, i) => {
@@ -95,21 +95,21 @@ function comparison(table, line) {
 
 // What a comparison says beyond its numbers, a line each.
 function remarks(table, line) {
-  const said = [];
+  const texts = [];
   const cause = table.text("cause", line), known = table.text("known", line), finding = table.finding[line];
-  if (table.text("message", line)) said.push(table.text("message", line));
-  if (cause && finding) said.push(`cause: ${cause}`);
-  if (known) said.push(`known difference ${known}`);
-  if (table.undefined[line]) said.push(`${table.undefined[line]} element${table.undefined[line] === 1 ? "" : "s"} without a bound`);
+  if (table.text("message", line)) texts.push(table.text("message", line));
+  if (cause && finding) texts.push(`cause: ${cause}`);
+  if (known) texts.push(`known difference ${known}`);
+  if (table.undefined[line]) texts.push(`${table.undefined[line]} element${table.undefined[line] === 1 ? "" : "s"} without a bound`);
   const values = table.values[line];
   for (const name of ["worst", "first"]) {
     const [actual, expected, bound, step, batch, unit] = values?.[name] ?? [];
     if (actual == null && expected == null) continue;
     const at = name === "first" ? ` (step ${step}, row ${batch}, unit ${unit})` : "";
-    said.push(`${name}${at}: actual ${actual}, expected ${expected}` + (bound === null ? "" : `, bound ${Number(bound).toPrecision(3)}`));
+    texts.push(`${name}${at}: actual ${actual}, expected ${expected}` + (bound === null ? "" : `, bound ${Number(bound).toPrecision(3)}`));
   }
-  if (values?.conditional) said.push(`${table.failing[line]} fail, ${values.conditional} of them after an earlier one of their row`);
-  const made = said.map((text) => element("div", { kind: "soft", text }));
+  if (values?.conditional) texts.push(`${table.failing[line]} fail, ${values.conditional} of them after an earlier one of their row`);
+  const made = texts.map((text) => element("div", { kind: "soft", text }));
   if (finding) made.push(element("div", {}, element("a", { href: `#finding-${table.findings[finding]}`, text: "its finding" })));
   return made;
 }

@@ -9,7 +9,8 @@ class List {
     this.finding = 0;
     this.options = new Map();
     this.furnish();
-    this.search = table.names.map((name, i) => `${name} ${table.origins[table.origin[i]]}`);
+    // Words of defaults are found too, though ids leave them out.
+    this.search = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field))].join(" "));
     this.near = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.more(); }, { rootMargin: "600px" });
     const form = $("filters");
     form.addEventListener("input", () => this.refresh());
@@ -32,7 +33,7 @@ class List {
       const values = [...table.tokens[i]].sort();
       if (values.length < 2 || sizes.includes(field)) return;
       const select = element("select", { "data-field": field }, element("option", { value: "*", text: "any" }));
-      select.append(...values.map((value) => element("option", { value, text: value || "forward" })));
+      select.append(...values.map((value) => element("option", { value, text: value })));
       $("options").append(element("label", {}, field.replaceAll("_", " "), select));
       this.options.set(i, select);
     });
@@ -44,18 +45,18 @@ class List {
     const subjects = table.subjects.map(([, name], i) => (backend < 0 || table.backendOf[i] === backend) && (!check || name === check));
     const counts = (line) => subjects[table.subject[line]] && (!this.finding || table.finding[line] === this.finding);
     this.ratios = new Float64Array(table.configs);
-    this.shown = [];
+    this.listed = [];
     const holds = this.filter(backend, check, counts);
     for (let config = 0; config < table.configs; config++) {
       if (!holds(config)) continue;
       this.ratios[config] = table.largest(config, counts);
-      this.shown.push(config);
+      this.listed.push(config);
     }
     this.sort();
     $("list").replaceChildren();
     this.next = 0;
     this.more();
-    $("count").textContent = `${this.shown.length.toLocaleString("en")} of ${table.configs.toLocaleString("en")} configs`;
+    $("count").textContent = `${this.listed.length.toLocaleString("en")} of ${table.configs.toLocaleString("en")} configs`;
     $("only").textContent = !this.finding ? "" : `that show the finding ${table.findings[this.finding]}`;
   }
 
@@ -76,18 +77,18 @@ class List {
 
   sort() {
     const order = $("sort").value, { ratios, table } = this;
-    if (order === "most") this.shown.sort((a, b) => (ratios[b] === ratios[a] ? a - b : ratios[b] > ratios[a] ? 1 : -1));
-    if (order === "least") this.shown.sort((a, b) => (ratios[a] < 0) - (ratios[b] < 0) || (ratios[a] === ratios[b] ? a - b : ratios[a] > ratios[b] ? 1 : -1));
-    if (order === "id") this.shown.sort((a, b) => (table.names[a] < table.names[b] ? -1 : 1));
+    if (order === "most") this.listed.sort((a, b) => (ratios[b] === ratios[a] ? a - b : ratios[b] > ratios[a] ? 1 : -1));
+    if (order === "least") this.listed.sort((a, b) => (ratios[a] < 0) - (ratios[b] < 0) || (ratios[a] === ratios[b] ? a - b : ratios[a] > ratios[b] ? 1 : -1));
+    if (order === "id") this.listed.sort((a, b) => (table.names[a] < table.names[b] ? -1 : 1));
   }
 
   more() {
-    const until = Math.min(this.next + CHUNK, this.shown.length);
-    const rows = this.shown.slice(this.next, until).map((config) => row(this.table, config, this.ratios[config]));
+    const until = Math.min(this.next + CHUNK, this.listed.length);
+    const rows = this.listed.slice(this.next, until).map((config) => row(this.table, config, this.ratios[config]));
     this.next = until;
     $("list").append(...rows);
-    this.near.disconnect();  // it tells of changes only, and the end may still be near
-    if (until < this.shown.length) this.near.observe($("more"));
+    this.near.disconnect();  // it reports changes only, and the end may still be near
+    if (until < this.listed.length) this.near.observe($("more"));
   }
 
   // Only the configs that show one finding.

@@ -29,8 +29,8 @@ async function copy(button) {
   let done = true;
   try { await navigator.clipboard.writeText(text); } catch { done = copiedTheOldWay(text); }
   button.textContent = done ? "Copied" : "Select it";
-  $("said").textContent = done ? "Copied" : "It could not be copied";
-  setTimeout(() => { button.textContent = "Copy"; $("said").textContent = ""; }, 1500);
+  $("status").textContent = done ? "Copied" : "It could not be copied";
+  setTimeout(() => { button.textContent = "Copy"; $("status").textContent = ""; }, 1500);
 }
 
 function copiedTheOldWay(text) {

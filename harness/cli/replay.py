@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.baseline import read_baseline
 from harness.cli.options import (
     backend_option,
     baseline_option,
@@ -18,7 +19,7 @@ from harness.cli.options import (
 )
 from harness.config import Config
 from harness.environment import describe
-from harness.expectations import expectations_of, read_baseline
+from harness.expectations import expectations_of
 from harness.findings import find
 from harness.minimise.reproduce import reproduce as reproduce_findings
 from harness.report.console import print_replay

@@ -1,4 +1,4 @@
-"""Exhibits of a finished run: a look back at the configs that show its findings worst.
+"""Figures of a finished run: a look back at the configs that show its findings worst.
 
 A picture is worth a few seconds and no run: whatever goes wrong here costs the one picture.
 """
@@ -14,23 +14,23 @@ import numpy as np
 
 from harness.config import Config
 from harness.evidence import Evidence
-from harness.exhibits.records import (
+from harness.expectations import Judged
+from harness.figures.records import (
     MOST_BINS,
     MOST_STEPS,
     MOST_UNITS,
     ActivationError,
     ErrorMap,
-    Exhibits,
+    Figures,
     Row,
 )
-from harness.expectations import Judged
 from harness.findings import find, members
 from harness.judge import Session
 from harness.judging.steps import direction_steps
 from harness.results import Number, Place, as_float, number
 from reference.arrays import Float64Array
 
-__all__ = ["make_exhibits"]
+__all__ = ["make_figures"]
 
 SECONDS = 8.0
 """What all maps together may take; those left over by then are not made."""
@@ -50,25 +50,25 @@ Pair = tuple[Float64Array, Float64Array]
 """Ratio to the bound, and error in ulp; (T, H), NaN where there is nothing to show."""
 
 
-def make_exhibits(
+def make_figures(
     session: Session, header: dict[str, Any], results: Sequence[Judged], seconds: float = SECONDS
-) -> Exhibits:
+) -> Figures:
     """An error map for every numeric finding about states, and the activations as measured."""
     until = time.monotonic() + seconds
     maps: list[ErrorMap] = []
     activations: list[ActivationError] = []
     with contextlib.suppress(KeyboardInterrupt):  # the run is done, and only its pictures wait
         activations += _activations(session, results)
-        quick = lambda shown: session.runner_named(shown[1].backend).about.sampled  # noqa: E731
-        for slug, line in sorted(_shown_by(results), key=quick):
+        quick = lambda example: session.runner_named(example[1].backend).about.sampled  # noqa: E731
+        for slug, line in sorted(_examples(results), key=quick):
             if time.monotonic() > until:
                 break
             with contextlib.suppress(Exception):
                 maps += _maps(session, slug, line)
-    return Exhibits(header.get("date", ""), maps, activations)
+    return Figures(header.get("date", ""), maps, activations)
 
 
-def _shown_by(results: Sequence[Judged]) -> Iterator[tuple[str, Judged]]:
+def _examples(results: Sequence[Judged]) -> Iterator[tuple[str, Judged]]:
     """Findings about states, each with a result that shows it badly and has much to see."""
     failing = members(results)
     for finding in find(results):

@@ -1,4 +1,4 @@
-"""Exhibits as they lie beside a run's results: the records, and `exhibits.json`."""
+"""Figures as they lie beside a run's results: the records, and `figures.json`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import msgspec
 
 from harness.results import Number, ResultsError
 
-__all__ = ["ActivationError", "ErrorMap", "Exhibits", "load_exhibits", "store_exhibits"]
+__all__ = ["ActivationError", "ErrorMap", "Figures", "load_figures", "store_figures"]
 
-NAME = "exhibits.json"
+NAME = "figures.json"
 
 MOST_STEPS, MOST_UNITS, MOST_BINS = 96, 48, 400
 """Cells of a map, and bins of an activation; what is longer shares them."""
@@ -76,7 +76,7 @@ class ActivationError(msgspec.Struct, frozen=True):
             raise ValueError("low and high, expected a range")
 
 
-class Exhibits(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     """All of a run, which its `date` names: results of another run are not illustrated by them."""
 
     date: str = ""
@@ -88,14 +88,14 @@ class Exhibits(msgspec.Struct, frozen=True):
         return next((one for one in self.maps if one.finding == finding), None)
 
 
-def store_exhibits(out: Path, exhibits: Exhibits) -> Path:
+def store_figures(out: Path, figures: Figures) -> Path:
     """Write them into a run's directory. Raises OSError."""
     path = out / NAME
-    path.write_bytes(msgspec.json.encode(exhibits))
+    path.write_bytes(msgspec.json.encode(figures))
     return path
 
 
-def load_exhibits(out: Path, header: dict[str, Any]) -> Exhibits:
+def load_figures(out: Path, header: dict[str, Any]) -> Figures:
     """Those of the run with this header; none where none were made.
 
     Raises:
@@ -103,9 +103,9 @@ def load_exhibits(out: Path, header: dict[str, Any]) -> Exhibits:
     """
     path = out / NAME
     if not path.exists():
-        return Exhibits()
+        return Figures()
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Exhibits)
+        found = msgspec.json.decode(path.read_bytes(), type=Figures)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ResultsError(f"{path} cannot be read: {error}; delete it, or run again") from error
-    return found if found.date == header.get("date") else Exhibits()
+    return found if found.date == header.get("date") else Figures()

@@ -1,4 +1,4 @@
-"""`run`, and `report` and `annotate`, which tell what a run found."""
+"""`run`, and `report` and `annotate`, which present what a run found."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.baseline import BASELINE, read_baseline
 from harness.cli.options import (
     backend_option,
     baseline_option,
@@ -24,8 +25,8 @@ from harness.cli.options import (
     reports_errors,
     session_of,
 )
-from harness.exhibits import load_exhibits, make_exhibits, store_exhibits
-from harness.expectations import BASELINE, expectations_of, read_baseline
+from harness.expectations import expectations_of
+from harness.figures import load_figures, make_figures, store_figures
 from harness.journal import Recorded, has_header, read_run
 from harness.judge import Session
 from harness.minimise.reproduce import BUDGET
@@ -39,7 +40,7 @@ from harness.results import ResultsError
 from harness.run import execute, results_path
 from harness.runners import Limits
 
-__all__ = ["execute_told", "run"]
+__all__ = ["Interruption", "execute_with_progress", "run"]
 
 COMMANDLINE = ParameterSource.COMMANDLINE
 
@@ -87,10 +88,10 @@ def run(
     if resume:
         chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
     read_baseline(baseline)  # before anything is loaded that takes time
-    interruption = _Interruption()
+    interruption = Interruption()
     with interruption.awaited(), session_of(chosen, limits, variants=True) as session:
         check = interruption.check
-        outcome = execute_told(
+        outcome = execute_with_progress(
             session,
             out,
             examples,
@@ -102,10 +103,10 @@ def run(
             reproducing=BUDGET if reproducers else 0.0,
         )
         if not outcome.unfinished:
-            outcome.exhibits = make_exhibits(session, outcome.header, outcome.results)
+            outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
-                store_exhibits(out, outcome.exhibits)
-    _tell(outcome, out)
+                store_figures(out, outcome.figures)
+    _present(outcome, out)
 
 
 @main.command()
@@ -113,11 +114,11 @@ def run(
 @baseline_option
 @reports_errors
 def report(out: Path, baseline: Path) -> None:
-    """Write the reports again from results.jsonl, also from that of an unfinished run."""
+    """Write the reports anew from results.jsonl, also from that of an unfinished run."""
     outcome = _outcome(out, baseline)
-    outcome.exhibits = load_exhibits(out, outcome.header)
+    outcome.figures = load_figures(out, outcome.header)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
-    _tell(outcome, out)
+    _present(outcome, out)
 
 
 @main.command()
@@ -147,7 +148,7 @@ def _recorded(out: Path) -> Recorded:
     return read_run(path)
 
 
-def _tell(outcome: Outcome, out: Path) -> NoReturn:
+def _present(outcome: Outcome, out: Path) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / FOLDER)
@@ -184,7 +185,7 @@ def _as_begun(
     )
 
 
-class _Interruption:
+class Interruption:
     """SIGTERM ends a run as Ctrl-C does: with a report of what is there.
 
     The exception is raised wherever the program happens to be, and a library may swallow it
@@ -203,7 +204,7 @@ class _Interruption:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def awaited(self) -> Iterator[_Interruption]:
+    def awaited(self) -> Iterator[Interruption]:
         signals = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(number, self) for number in signals]
         try:
@@ -213,7 +214,7 @@ class _Interruption:
                 signal.signal(number, handler)
 
 
-def execute_told(
+def execute_with_progress(
     session: Session,
     out: Path,
     examples: int,
@@ -247,8 +248,8 @@ def execute_told(
                 if not console.is_terminal and total:
                     unit = "config" if stage != "reproducing" else "finding"
                     console.print(f"{stage}: {plural(total, unit)} ...", highlight=False)
-            said = f"[red]{unexpected} unexpected" if unexpected else ""
-            bar.update(tasks[stage], completed=done, unexpected=said)
+            suffix = f"[red]{unexpected} unexpected" if unexpected else ""
+            bar.update(tasks[stage], completed=done, unexpected=suffix)
 
         return execute(
             session,

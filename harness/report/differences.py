@@ -1,4 +1,4 @@
-"""Differences and their findings as the page shows them: dependence, links, pictures, scripts."""
+"""Differences and their findings as the page has them: dependence, links, pictures, scripts."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.dependence import OptionShare, dependence
-from harness.exhibits import ErrorMap
 from harness.expectations import Judged
+from harness.figures import ErrorMap
 from harness.findings import Finding, Group, judged_as, key_of, members
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer
 from harness.results import Number
+from harness.verdicts import JUDGED
 
 if TYPE_CHECKING:
     from harness.report.pictures import Picture
 
-__all__ = ["Difference", "Shown", "differences_of", "opened"]
+__all__ = ["DifferenceView", "FindingView", "difference_views", "initially_open"]
 
 FEW = 6
 """Configs of a finding that are linked one by one; all of them are one click away."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class FindingView:
     """A finding with everything that the page shows of it.
 
     `number` is its place in the table of configs, which can be filtered by it. `mapped` says
@@ -59,67 +60,67 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Difference:
+class DifferenceView:
     """A group of findings, numbered as in the console."""
 
     number: int
     group: Group
-    findings: Sequence[Shown]
+    findings: Sequence[FindingView]
 
     @property
     def anchor(self) -> str:
         return f"difference-{self.number}"
 
 
-def differences_of(outcome: Outcome, groups: Sequence[Group]) -> list[Difference]:
-    """The groups of a run, in their order, with all that is shown of them."""
+def difference_views(outcome: Outcome, groups: Sequence[Group]) -> list[DifferenceView]:
+    """The groups of a run, in their order, with everything on the page about them."""
     ordered = [finding for one in groups for finding in one.findings]
     numbers = {id(finding): number for number, finding in enumerate(ordered, start=1)}
     failing, judged = members(outcome.results), defaultdict(set)
     ratios: dict[tuple[str, str], list[Number]] = defaultdict(list)
     for line in outcome.results:
-        if line.verdict in ("pass", "fail", "error"):
+        if line.verdict in JUDGED:
             judged[judged_as(key_of(line))].add(line.config_id)
         if line.ratio is not None:
             ratios[line.backend, line.check].append(line.ratio)
 
-    def shown(finding: Finding) -> Shown:
+    def view(finding: Finding) -> FindingView:
         lines = failing[finding.identity]
         ids = dict.fromkeys(line.config_id for line in lines)
-        exhibit = outcome.exhibits.map_of(finding.slug)
-        return Shown(
+        error_map = outcome.figures.map_of(finding.slug)
+        return FindingView(
             finding,
             numbers[id(finding)],
             dependence(ids, judged[judged_as(finding.key)]),
             list(dict.fromkeys((finding.smallest.config_id, finding.worst.config_id, *ids)))[:FEW],
-            _pictures(finding, exhibit, ratios[finding.backend, finding.check], lines),
-            finding.numeric and exhibit is None,
+            _pictures(finding, error_map, ratios[finding.backend, finding.check], lines),
+            finding.numeric and error_map is None,
             outcome.reproducers.get(finding.slug),
         )
 
     return [
-        Difference(number, one, [shown(finding) for finding in one.findings])
+        DifferenceView(number, one, [view(finding) for finding in one.findings])
         for number, one in enumerate(groups, start=1)
     ]
 
 
-def opened(differences: Sequence[Difference]) -> list[str]:
+def initially_open(differences: Sequence[DifferenceView]) -> list[str]:
     """The findings to begin with: all unexpected ones, or else the first with a picture."""
-    every = [shown for one in differences for shown in one.findings]
-    unexpected = [shown.anchor for shown in every if shown.finding.unexpected]
-    return unexpected or [shown.anchor for shown in every if shown.pictures][:1]
+    every = [view for one in differences for view in one.findings]
+    unexpected = [view.anchor for view in every if view.finding.unexpected]
+    return unexpected or [view.anchor for view in every if view.pictures][:1]
 
 
 def _pictures(
-    finding: Finding, exhibit: ErrorMap | None, ratios: Sequence[Number], lines: Sequence[Judged]
+    finding: Finding, error_map: ErrorMap | None, ratios: Sequence[Number], lines: Sequence[Judged]
 ) -> list[Picture]:
     """Of ratios none where all or nothing is asked: there is no scale then."""
-    if exhibit is None and not finding.numeric:
+    if error_map is None and not finding.numeric:
         return []
     # matplotlib takes half a second to import, and only a report draws.
     from harness.report.pictures import map_picture, ratio_picture
 
-    pictures = [map_picture(exhibit)] if exhibit else []
+    pictures = [map_picture(error_map)] if error_map else []
     if any(ratio not in (0, "inf") for ratio in ratios):
         own = [line.ratio for line in lines if line.ratio is not None]
         pictures.append(ratio_picture(ratios, own))

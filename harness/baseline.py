@@ -1,0 +1,177 @@
+"""The baseline file: known differences, each with its statement, cause and reason.
+
+An entry excuses a failing result of its backends (in the versions it names) by one of its
+checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
+In the other direction, `shown_by` lists pinned configs that must show the difference; without it
+every pinned config that the entry is about must (`harness.expectations`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from packaging.specifiers import SpecifierSet
+
+from harness.backends.reference import unversioned
+from harness.causes import Cause
+from harness.checks import every_check
+from harness.config import Config
+from harness.layers import LAYERS
+from harness.results import NAME, Result, as_float
+from harness.verdicts import Verdict
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["BASELINE", "BaselineError", "KnownDifference", "read_baseline"]
+
+BASELINE = Path(__file__).with_name("known_differences.toml")
+
+
+class BaselineError(ValueError):
+    """A baseline file that cannot be used; names the entry and what was expected."""
+
+
+class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry.
+
+    `statement` says the difference in one sentence that a user can act on. `when` restricts it to
+    configs with these values of fields or layer options (a list: one of them). `parts`, where
+    given, restricts it to these parts of the checks' results, each up to the ratio given;
+    `max_ratio` is the largest ratio elsewhere, and `max_share` the largest share of what was
+    compared that may fail. What is larger is more than is known, and unexpected. `intermittent`
+    names the parts of which the configs of `shown_by` show it in some runs only; such an entry
+    cannot vanish, and those configs count as showing it in any run. `ratio` is the range within
+    which the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement,
+    and as loud as the contrary. `platforms` are patterns of which one must match the `machine` of
+    the results, and `cpu_flags` what its processor must be able to do (as /proc/cpuinfo names it).
+    `versions` names every package whose behaviour it is, with a version range (PEP 440).
+    """
+
+    id: str
+    statement: str
+    backends: tuple[str, ...]
+    versions: dict[str, str]
+    checks: tuple[str, ...]
+    causes: tuple[Cause, ...]
+    reason: str
+    reference: str = ""
+    shown_by: tuple[str, ...] = ()
+    parts: dict[str, float] = {}
+    max_ratio: float = float("inf")
+    max_share: float = 1.0
+    when: Mapping[str, Any] = {}
+    intermittent: tuple[str, ...] = ()
+    ratio: tuple[float, float] | None = None
+    platforms: tuple[str, ...] = ()
+    cpu_flags: tuple[str, ...] = ()
+
+    def about(self, result: Result, config: Config) -> bool:
+        """Whether the entry says anything of such a result, whatever its verdict."""
+        return (
+            unversioned(result.backend) in self.backends
+            and result.check in self.checks
+            and all(_matches(getattr(config, k, None), v) for k, v in self.when.items())
+        )
+
+    def explains(self, result: Result, config: Config) -> bool:
+        return (
+            result.verdict is Verdict.FAIL
+            and result.cause in self.causes
+            and self.about(result, config)
+            and (not self.parts or result.part in self.parts)
+            and result.failing <= self.max_share * result.compared
+            and (
+                result.ratio is None
+                or as_float(result.ratio) <= self.parts.get(result.part, self.max_ratio)
+            )
+        )
+
+    def hides(self, result: Result, config: Config) -> bool:
+        """Whether a pass is where the difference shows in some runs."""
+        return (
+            result.verdict is Verdict.PASS
+            and result.part in self.intermittent
+            and result.config_id in self.shown_by
+            and self.about(result, config)
+        )
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
+
+
+def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
+    """All entries of a baseline, those for other versions and machines too.
+
+    Raises:
+        BaselineError: unreadable, an entry without a reason, a config id or version range that
+            cannot be parsed.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        entries = msgspec.convert(data.get("difference", []), list[KnownDifference])
+    except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
+        raise BaselineError(f"baseline {path}: {error}") from error
+    others = sorted(set(data) - {"difference"})
+    if others:
+        raise BaselineError(f"baseline {path}: {others!r}, expected [[difference]] only")
+    for entry in entries:
+        _validate(path, entry)
+    return entries
+
+
+def _validate(path: Path, entry: KnownDifference) -> None:
+    where = f"baseline {path}, entry {entry.id!r}"
+    if NAME.fullmatch(entry.id) is None:
+        raise BaselineError(f"{where}: id, expected a name of {NAME.pattern}")
+    if not entry.reason.strip():
+        raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
+    if not entry.statement.strip():
+        raise BaselineError(f"{where}: statement is empty, expected what users should know")
+    if not entry.backends:
+        raise BaselineError(f"{where}: backends is empty, expected at least one name")
+    if not entry.shown_by and not entry.when:
+        raise BaselineError(
+            f"{where}: neither shown_by nor when, expected pinned config ids, or what it is about"
+        )
+    if entry.ratio is not None and not (0 <= entry.ratio[0] <= entry.ratio[1] and entry.shown_by):
+        raise BaselineError(
+            f"{where}: ratio = {list(entry.ratio)}, expected [smallest, largest] of the configs of "
+            "shown_by"
+        )
+    if not 0 < entry.max_share <= 1:
+        raise BaselineError(
+            f"{where}: max_share = {entry.max_share}, expected above 0 and at most 1"
+        )
+    if entry.intermittent and not entry.shown_by:
+        raise BaselineError(f"{where}: intermittent without shown_by, expected pinned config ids")
+    names = [check.name for check in every_check()]
+    for check in entry.checks:
+        if check not in names:
+            raise BaselineError(f"{where}: checks: {check!r}, expected one of {', '.join(names)}")
+    for cause in entry.causes:
+        if not cause.about.excusable:
+            raise BaselineError(f"{where}: causes: {str(cause)!r}, which nothing excuses")
+    if not entry.versions:
+        raise BaselineError(f"{where}: versions is empty, expected package = a version range")
+    fields = {*Config.__dataclass_fields__} - {"specific"}
+    fields.update(option.name for record in LAYERS.values() for option in record.options)
+    for name in entry.when:
+        if name not in fields:
+            raise BaselineError(f"{where}: when: {name!r}, expected a field of a config")
+    try:
+        for package, versions in entry.versions.items():
+            if NAME.fullmatch(package) is None:
+                raise ValueError(f"versions: {package!r}, expected the name of a package")
+            SpecifierSet(versions).contains("1")
+        for config_id in entry.shown_by:
+            Config.parse(config_id)
+    except ValueError as error:  # ConfigError and InvalidSpecifier are such
+        raise BaselineError(f"{where}: {error}") from error
