@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page that is open; everything it said, asked of the network, or raised is kept."""
+    """A page that is open; everything it logs, asks of the network, or raises is kept."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

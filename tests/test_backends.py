@@ -22,8 +22,8 @@ from harness.observe import observe
 from harness.runners import Isolated
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
-CONFIG = Config(
-    input_size=3, hidden_size=4, batch=5, steps=6, num_layers=2, bidirectional=True, h_0=True
+CONFIG = Config.of(
+    input_size=3, hidden_size=4, batch=5, steps=6, num_layers=2, bidirectional=True, states=True
 )
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 
 def test_loads_from_a_file_and_from_a_module() -> None:
     assert load_backend(f"{FAULTY}:right").name == "right"
-    assert load_backend(f"{FAULTY}:OracleBackend").name == "right"
+    assert load_backend(f"{FAULTY}:ForwardBackend").name == "right"
     assert load_backend("faulty:right").name == "right"
 
 
@@ -72,7 +72,7 @@ def test_loads_from_a_file_and_from_a_module() -> None:
         ("nosuch.module:thing", "importing nosuch.module raised ModuleNotFoundError"),
         (f"{FAULTY}:nothing", "has no 'nothing'; it defines"),
         (f"{FAULTY}:nameless", "object has no method build"),
-        (f"{FAULTY}:OracleLayer", r"OracleLayer\(\) raised TypeError"),
+        (f"{FAULTY}:ForwardLayer", r"ForwardLayer\(\) raised TypeError"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
@@ -130,8 +130,8 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An installed package that offers a backend by an entry point."""
     (tmp_path / "theirs.py").write_text(
-        "from faulty import OracleBackend\n"
-        "class Theirs(OracleBackend):\n"
+        "from faulty import ForwardBackend\n"
+        "class Theirs(ForwardBackend):\n"
         "    variants = default_variants = ('fast',)\n"
         "    def __init__(self, variant=''):\n        super().__init__()\n"
         "    def versions(self): return {'their-runtime': '1.2'}\n"
@@ -153,7 +153,7 @@ def test_packages_add_backends() -> None:
         observation = runner.observe(CONFIG, repeat=False)
     assert (about.name, about.variant_of) == ("theirs==1.2:fast", "theirs==1.2")
     assert about.default_variants == ("fast",)
-    assert observation.forward is not None
+    assert observation.outputs is not None
     assert default_backends() == ("torch", "mindspore")  # a run does not depend on who is there
 
 
@@ -213,14 +213,14 @@ def test_wrong_parameters_are_refused(name: str, change: object, message: str) -
 @pytest.mark.parametrize("name", ["torch", "mindspore"])
 def test_layers_are_in_evaluation_mode(name: str) -> None:
     """With dropout 99% a layer that still dropped would show zeros."""
-    config = Config(input_size=3, hidden_size=7, batch=5, steps=6, num_layers=3, dropout=99)
-    plain = Config(input_size=3, hidden_size=7, batch=5, steps=6, num_layers=3)
+    config = Config.of(input_size=3, hidden_size=7, batch=5, steps=6, num_layers=3, dropout=99)
+    plain = Config.of(input_size=3, hidden_size=7, batch=5, steps=6, num_layers=3)
     case = make_case(config)
-    one = observe(load_backend(name), case, repeat=False).forward
-    two = observe(load_backend(name), make_case(plain), repeat=False).forward
+    one = observe(load_backend(name), case, repeat=False).outputs
+    two = observe(load_backend(name), make_case(plain), repeat=False).outputs
     assert one is not None
     assert two is not None
-    assert one.output.tobytes() == two.output.tobytes()
+    assert one["output"].tobytes() == two["output"].tobytes()
 
 
 @pytest.mark.parametrize("name", ["torch", "mindspore"])
@@ -229,9 +229,9 @@ def test_one_layer_does_not_share_memory_with_what_it_was_given(name: str) -> No
     weights = {key: array.copy() for key, array in case.weights.items()}
     layer = load_backend(name).build(CONFIG.options)
     layer.load_weights(weights)
-    before = layer.forward(case.x, case.h_0, None)[0].copy()
+    before = layer.forward(case.inputs)["output"].copy()
     for array in weights.values():
         array[...] = 0
     for array in layer.read_weights().values():
         array[...] = 0
-    np.testing.assert_array_equal(layer.forward(case.x, case.h_0, None)[0], before)
+    np.testing.assert_array_equal(layer.forward(case.inputs)["output"], before)

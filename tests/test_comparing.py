@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from made_up_lines import changed, line
+from synthetic_results import changed, line
 
 from harness.cli import main
 from harness.comparing import Difference, compare_runs
@@ -91,14 +91,14 @@ def test_less_concluded_is_a_change() -> None:
     }
 
 
-def test_a_planted_fault_is_exactly_what_changed(tmp_path: Path) -> None:
+def test_an_injected_fault_is_exactly_what_changed(tmp_path: Path) -> None:
     """MindSpore as it is, tanh and all, and with b_hh dropped."""
     corpus = tmp_path / "corpus.txt"
-    ids = [Config(num_layers=2, nonlinearity=n, batch=6, steps=4).id for n in ("tanh", "relu")]
+    ids = [Config.of(num_layers=2, nonlinearity=n, batch=6, steps=4).id for n in ("tanh", "relu")]
     corpus.write_text("\n".join(ids), "utf-8")
     for name, backend in (
         ("old", "mindspore"),
-        ("again", "mindspore"),
+        ("repeated", "mindspore"),
         ("new", f"{FAULTY}:mindspore_without_b_hh"),
     ):
         options = ["--backend", backend, "--corpus", str(corpus), "--examples", "0"]
@@ -106,7 +106,7 @@ def test_a_planted_fault_is_exactly_what_changed(tmp_path: Path) -> None:
         assert done.exit_code == (name == "new"), done.output
     page = tmp_path / "page.html"
     command = ["diff", str(tmp_path / "old")]
-    assert CliRunner().invoke(main, [*command, str(tmp_path / "again")]).exit_code == 0
+    assert CliRunner().invoke(main, [*command, str(tmp_path / "repeated")]).exit_code == 0
     command += [str(tmp_path / "new"), "--html", str(page)]
     done = CliRunner().invoke(main, command)
     assert "judged with a backend that is in both runs" in done.output
@@ -125,7 +125,7 @@ def test_a_planted_fault_is_exactly_what_changed(tmp_path: Path) -> None:
         assert change.finding.smallest.config_id in page.read_text("utf-8")
 
 
-def test_a_page_shows_hostile_text_as_text(tmp_path: Path) -> None:
+def test_a_page_escapes_text_of_a_backend(tmp_path: Path) -> None:
     from harness.report.difference import write_difference
 
     bad = "<script>alert(1)</script>"
@@ -147,7 +147,7 @@ def test_a_name_that_no_run_has_is_refused(names: str, tmp_path: Path) -> None:
     """A slip in it would otherwise find that nothing changed."""
     options = ["--backend", "torch", "--examples", "0", "--no-reproducers", "--out", str(tmp_path)]
     corpus = tmp_path / "corpus.txt"
-    corpus.write_text(Config(steps=2).id, "utf-8")
+    corpus.write_text(Config.of(steps=2).id, "utf-8")
     CliRunner().invoke(main, ["run", *options, "--corpus", str(corpus)])
     done = CliRunner().invoke(main, ["diff", str(tmp_path), str(tmp_path), "--as", names])
     assert done.exit_code == 2, done.output

@@ -1,8 +1,9 @@
 """The conformance suite: corpus x backends x checks, and a property for each backend.
 
-Select as with any pytest suite: `pytest -k "relu and bidir and mindspore"`, or a whole config
-id, from the corpus or not. A case runs once per backend and serves all its checks. Known
-differences (harness/known_differences.toml) are shown as xfailed; one that vanished fails.
+Select as with any pytest suite: `pytest -k "tanh and bidir and mindspore"` (by the words of all
+fields, also those that ids leave out as defaults), or by a whole config id, from the corpus or not.
+A case runs once per backend and serves all its checks. Known differences
+(harness/known_differences.toml) are xfailed; one that vanished fails.
 """
 
 from __future__ import annotations
@@ -16,21 +17,15 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 
+from harness.aspects import VALUES
+from harness.baseline import KnownDifference, read_baseline
 from harness.checks import checks_for, every_check
 from harness.config import Config, ConfigError
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.environment import describe
-from harness.expectations import (
-    Expectations,
-    Judged,
-    KnownDifference,
-    expectations_of,
-    holds_on,
-    read_baseline,
-)
-from harness.findings import matrix
+from harness.expectations import Expectations, Judged, expectations_of, holds_on, stale_entries
 from harness.judge import Session
-from harness.pinned import changed
+from harness.matrix import matrix
 from harness.pytest_plugin import Record
 from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
 from harness.requirements import REQUIREMENTS
@@ -48,11 +43,13 @@ def runner(name: str) -> Isolated:
 
 
 @functools.cache
-def session(backend: str, aspect: str = "forward") -> Session:
-    """A backend, behind the ones that it is compared with; a file needs another one to read it."""
-    needed = BACKENDS[: max(BACKENDS.index(backend) + 1, 2 * (aspect == "files"))]
-    runners = {name: runner(name) for name in needed}  # those begun together load together
-    return Session(runners)
+def session_of(names: tuple[str, ...]) -> Session:
+    return Session({name: runner(name) for name in names})  # those begun together load together
+
+
+def session(backend: str, aspect: str = VALUES) -> Session:
+    """A backend, after the ones that it is compared with; a file needs another one to read it."""
+    return session_of(BACKENDS[: max(BACKENDS.index(backend) + 1, 2 * (aspect == "checkpoint"))])
 
 
 @functools.cache
@@ -141,8 +138,8 @@ def test_corpus(config_id: str, backend: str, check: str, parity_report: Record)
     if known:
         pytest.xfail(f"known difference {', '.join(sorted(map(str, known)))}")
     if not any(line.verdict == "pass" for line in lines):
-        said = "; ".join(f"{line.part}: {line.message}" for line in lines)
-        pytest.skip(f"inconclusive: {said or 'nothing to compare with'}")
+        why = "; ".join(f"{line.part}: {line.message}" for line in lines)
+        pytest.skip(f"inconclusive: {why or 'nothing to compare with'}")
 
 
 @pytest.mark.parametrize("backend", ["torch", "mindspore"])
@@ -180,7 +177,7 @@ def test_property_in_graph_mode() -> None:
 
 def test_known_differences_still_show() -> None:
     """In the other direction: what the baseline expects must be there."""
-    assert changed(expected(BACKENDS[-1]), everything()) == []
+    assert stale_entries(expected(BACKENDS[-1]), everything()) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -209,28 +206,28 @@ def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
     }
 
 
-def test_the_mapping_page_says_what_a_fresh_run_measures() -> None:
+def test_the_mapping_page_agrees_with_a_new_run() -> None:
     """Numbers may move with the configs; verdicts and differences may not. If this fails, look
     at what changed, and write the page anew with `rnn-parity mapping`.
     """
-    shown = {"versions": {}, "platform": "", "date": ""}
-    fresh = render_mapping(shown, everything(), expected(BACKENDS[-1]), run_example())
+    header = {"versions": {}, "platform": "", "date": ""}
+    fresh = render_mapping(header, everything(), expected(BACKENDS[-1]), run_example())
     written, elsewhere = MAPPING_PAGE.read_text("utf-8"), of_other_machines()
     assert verdicts(written, elsewhere) == verdicts(fresh, elsewhere)
 
 
 def of_other_machines() -> list[KnownDifference]:
-    """What this platform or processor is not said to show, though the page's machine did."""
+    """Entries that do not hold on this platform or processor, though on the page's they did."""
     return [entry for entry in read_baseline() if not holds_on(entry, header(BACKENDS[-1]))]
 
 
 def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
     """The table rows and differences of a page, without the counts and commands in them.
 
-    Nor what is only said of machines `elsewhere`, nor the requirements that its causes count for.
+    Nor what is only about machines `elsewhere`, nor the requirements that its causes count for.
 
     A star, for what is judged elsewhere, may stand for flushing that another run does not show;
-    so may the statement of a difference that only some runs show, and every number behind it.
+    so may the statement of a difference that only some runs show, and every number after it.
     """
     for entry in (*expected(BACKENDS[-1]).entries, *elsewhere):
         if entry.intermittent or entry in elsewhere:

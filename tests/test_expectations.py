@@ -9,25 +9,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from made_up_lines import changed as changed_line
-from made_up_lines import header
+from synthetic_results import changed, header
 
-from harness import processor
+from harness import environment
+from harness.baseline import BaselineError, KnownDifference, read_baseline
 from harness.causes import Cause
 from harness.config import Config
-from harness.expectations import (
-    BaselineError,
-    Expectations,
-    Judged,
-    KnownDifference,
-    expectations_of,
-    read_baseline,
-)
-from harness.pinned import changed, peak
-from harness.processor import cpu_flags, cpu_model
+from harness.environment import cpu_flags, cpu_model
+from harness.expectations import Expectations, Judged, expectations_of, peak, stale_entries
 from harness.verdicts import Verdict
 
-CONFIG = Config(nonlinearity="tanh")
+CONFIG = Config.of(nonlinearity="tanh")
 ENTRY = KnownDifference(
     id="theirs",
     statement="they differ",
@@ -59,16 +51,16 @@ FAILING = Judged(
 )
 
 
-def marked_by(known: Expectations, result: Judged) -> Judged:
+def joined(known: Expectations, result: Judged) -> Judged:
     return known.join([result])[0]
 
 
-def marked(**changes: object) -> str | None:
-    return marked_by(Expectations([ENTRY]), changed_line(FAILING, **changes)).known
+def known_as(**changes: object) -> str | None:
+    return joined(Expectations([ENTRY]), changed(FAILING, **changes)).known
 
 
 def test_excuses_what_it_names() -> None:
-    assert marked() == "theirs"
+    assert known_as() == "theirs"
 
 
 @pytest.mark.parametrize(
@@ -83,27 +75,27 @@ def test_excuses_what_it_names() -> None:
         {"ratio": "nan"},
         {"verdict": "error"},
         {"verdict": "pass"},
-        {"config_id": Config(nonlinearity="relu").id},
+        {"config_id": Config.of(nonlinearity="relu").id},
     ],
     ids=str,
 )
 def test_excuses_nothing_else(changes: dict[str, object]) -> None:
-    assert marked(**changes) is None
+    assert known_as(**changes) is None
 
 
 def test_a_difference_that_vanished_is_loud() -> None:
     known = Expectations([ENTRY])
-    passing = changed_line(FAILING, verdict="pass", cause=None)
-    (message,) = changed(known, [passing])
+    passing = changed(FAILING, verdict="pass", cause=None)
+    (message,) = stale_entries(known, [passing])
     assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
     assert "narrow `versions`" in message
-    assert changed(known, [marked_by(known, FAILING)]) == []
+    assert stale_entries(known, [joined(known, FAILING)]) == []
 
 
 def test_a_difference_that_was_not_looked_for_did_not_vanish() -> None:
-    assert changed(Expectations([ENTRY]), []) == []
-    elsewhere = changed_line(FAILING, backend="torch")
-    assert changed(Expectations([ENTRY]), [elsewhere]) == []
+    assert stale_entries(Expectations([ENTRY]), []) == []
+    elsewhere = changed(FAILING, backend="torch")
+    assert stale_entries(Expectations([ENTRY]), [elsewhere]) == []
 
 
 EVERY = msgspec.structs.replace(ENTRY, shown_by=(), when={"nonlinearity": ["tanh"]})
@@ -111,76 +103,76 @@ EVERY = msgspec.structs.replace(ENTRY, shown_by=(), when={"nonlinearity": ["tanh
 
 def test_without_named_configs_every_pinned_one_must_show_it() -> None:
     known = Expectations([EVERY])
-    pinned = changed_line(FAILING, origin="corpus")
-    passing = changed_line(pinned, verdict="pass", cause=None)
-    assert changed(known, [marked_by(known, pinned)]) == []
-    (message,) = changed(known, [passing])
+    pinned = changed(FAILING, origin="corpus")
+    passing = changed(pinned, verdict="pass", cause=None)
+    assert stale_entries(known, [joined(known, pinned)]) == []
+    (message,) = stale_entries(known, [passing])
     assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
     for other in (
         {"origin": "drawn"},
         {"check": "prefix"},
         {"verdict": "inconclusive"},
         {"backend": "torch"},
-        {"config_id": Config(nonlinearity="relu").id},
+        {"config_id": Config.of(nonlinearity="relu").id},
     ):
-        assert changed(known, [changed_line(passing, **other)]) == [], other
+        assert stale_entries(known, [changed(passing, **other)]) == [], other
 
 
 def test_an_intermittent_difference_counts_as_shown_where_it_is_pinned_and_cannot_vanish() -> None:
-    part = changed_line(FAILING, part="now and then")
-    passing = changed_line(part, verdict="pass", cause=None, origin="corpus")
+    part = changed(FAILING, part="now and then")
+    passing = changed(part, verdict="pass", cause=None, origin="corpus")
     known = Expectations([msgspec.structs.replace(ENTRY, intermittent=("now and then",))])
-    assert marked_by(known, part).known == marked_by(known, passing).known == "theirs"
-    assert not marked_by(known, passing).unexpected
-    assert changed(known, [passing]) == []
+    assert joined(known, part).known == joined(known, passing).known == "theirs"
+    assert not joined(known, passing).unexpected
+    assert stale_entries(known, [passing]) == []
     for other in (
         {"part": "always"},
         {"backend": "torch"},
         {"check": "prefix"},
         {"verdict": "inconclusive"},
-        {"config_id": Config(nonlinearity="tanh", seed=1).id},
+        {"config_id": Config.of(nonlinearity="tanh", seed=1).id},
     ):
-        assert marked_by(known, changed_line(passing, **other)).known is None, other
+        assert joined(known, changed(passing, **other)).known is None, other
 
 
 @pytest.mark.parametrize(("failing", "known"), [(0, "theirs"), (24, "theirs"), (25, None)])
 def test_of_what_is_compared_no_more_may_fail_than_the_share_that_is_known(
     failing: int, known: str | None
 ) -> None:
-    entries = KnownDifferences([msgspec.structs.replace(ENTRY, max_share=0.96)])
-    result = msgspec.structs.replace(FAILING, failing=failing, compared=25)
-    assert entries.mark(result).known == known
-    assert marked(failing=failing, compared=25) == "theirs"
+    expected = Expectations([msgspec.structs.replace(ENTRY, max_share=0.96)])
+    result = changed(FAILING, failing=failing, compared=25)
+    assert joined(expected, result).known == known
+    assert known_as(failing=failing, compared=25) == "theirs"
 
 
 RANGED = msgspec.structs.replace(ENTRY, ratio=(40.0, 60.0))
 
 
 @pytest.mark.parametrize(
-    ("ratio", "said"), [(39.9, "shrank"), (40.0, None), (60.0, None), (60.1, "grew")]
+    ("ratio", "change"), [(39.9, "shrank"), (40.0, None), (60.0, None), (60.1, "grew")]
 )
-def test_a_difference_that_shrank_or_grew_is_loud(ratio: float, said: str | None) -> None:
+def test_a_difference_that_shrank_or_grew_is_loud(ratio: float, change: str | None) -> None:
     known = Expectations([RANGED])
-    results = [marked_by(known, changed_line(FAILING, ratio=r)) for r in (1.5, ratio)]
-    messages = changed(known, results)
-    if said is None:
+    results = [joined(known, changed(FAILING, ratio=r)) for r in (1.5, ratio)]
+    messages = stale_entries(known, results)
+    if change is None:
         assert messages == []
     else:
         (message,) = messages
-        assert message.startswith(f"known difference 'theirs' {said}: the largest ratio of its")
+        assert message.startswith(f"known difference 'theirs' {change}: the largest ratio of its")
         assert f"is {ratio:g}, expected 40 to 60" in message
         assert "rnn-parity baseline update" in message
 
 
 def test_the_size_of_what_was_not_asked_of_all_pinned_configs_is_unknown() -> None:
-    other = Config(nonlinearity="tanh", seed=2)
+    other = Config.of(nonlinearity="tanh", seed=2)
     entry = msgspec.structs.replace(RANGED, shown_by=(CONFIG.id, other.id))
     known = Expectations([entry])
-    small = marked_by(known, changed_line(FAILING, ratio=1.5))
-    assert changed(known, [small]) == []
-    both = [small, marked_by(known, changed_line(small, config_id=other.id))]
-    assert "shrank" in changed(known, both)[0]
-    infinite = [marked_by(known, changed_line(one, ratio="inf")) for one in both]
+    small = joined(known, changed(FAILING, ratio=1.5))
+    assert stale_entries(known, [small]) == []
+    both = [small, joined(known, changed(small, config_id=other.id))]
+    assert "shrank" in stale_entries(known, both)[0]
+    infinite = [joined(known, changed(one, ratio="inf")) for one in both]
     assert peak(entry, infinite) is None
 
 
@@ -197,7 +189,7 @@ def test_a_difference_of_another_processor_is_not_known_here(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "model", "flags"),
+    ("cpuinfo", "model", "flags"),
     [
         (
             "model name : A 1\nflags : fma avx2\n\nmodel name : B\nflags : sse\n",
@@ -209,22 +201,25 @@ def test_a_difference_of_another_processor_is_not_known_here(tmp_path: Path) -> 
     ],
     ids=["x86", "arm", "not Linux"],
 )
-def test_the_processor_is_what_linux_tells_of_it(
-    told: str | None, model: str, flags: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_processor_is_what_linux_reports(
+    cpuinfo: str | None,
+    model: str,
+    flags: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "cpuinfo"
-    if told is not None:
-        path.write_text(told, "utf-8")
-    monkeypatch.setattr(processor, "CPUINFO", path)
-    monkeypatch.setattr(processor, "_described", processor._described.__wrapped__)
+    if cpuinfo is not None:
+        path.write_text(cpuinfo, "utf-8")
+    monkeypatch.setattr(environment, "CPUINFO", path)
     assert cpu_flags() == flags
     assert cpu_model() == (model or platform.processor() or platform.machine())
 
 
 def test_one_backend_cannot_show_it_for_another() -> None:
     known = Expectations([ENTRY])
-    graph = changed_line(FAILING, backend="mindspore:graph", verdict="pass", cause=None)
-    (message,) = changed(known, [marked_by(known, FAILING), graph])
+    graph = changed(FAILING, backend="mindspore:graph", verdict="pass", cause=None)
+    (message,) = stale_entries(known, [joined(known, FAILING), graph])
     assert "with mindspore:graph" in message
 
 
@@ -274,10 +269,10 @@ def test_each_backend_is_judged_by_the_versions_that_its_worker_reports(tmp_path
         name: {"name": name, "versions": {"mindspore": version}} for name, version in names.items()
     }
     known = load(tmp_path, text, versions={"mindspore": "2.10.0"}, backends=backends)
-    lines = [changed_line(FAILING, backend=name) for name in names]
+    lines = [changed(FAILING, backend=name) for name in names]
     assert [line.known for line in known.join(lines)] == ["a", None]
-    passing = [changed_line(line, verdict="pass", cause=None) for line in lines]
-    (message,) = changed(known, known.join(passing))
+    passing = [changed(line, verdict="pass", cause=None) for line in lines]
+    (message,) = stale_entries(known, known.join(passing))
     assert "no longer shows it with mindspore." in message
 
 
@@ -295,7 +290,7 @@ def test_what_was_joined_before_does_not_matter() -> None:
         ("[[difference]]", "[[difference", "baseline"),
         ('reason = "because"', 'reason = " "', "entry 'a': reason is empty"),
         ('reason = "because"\n', "", "missing required field `reason`"),
-        (CONFIG.id, "tanh-l1", "entry 'a': config id 'tanh-l1' has 2 tokens"),
+        (CONFIG.id, "rnn-l1", "entry 'a': config id 'rnn-l1': token 'l1' is none of a layer rnn"),
         (f'["{CONFIG.id}"]', "[]", "neither shown_by nor when"),
         ('"they differ"', '""', "statement is empty"),
         ('["numpy"]', "[]", "backends is empty"),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
+from synthetic_results import line
 
 from harness.causes import Cause
 from harness.config import Config
 from harness.expectations import Judged
-from harness.findings import find, group, key_of, matrix
+from harness.findings import find, group, key_of
+from harness.matrix import matrix
 from harness.requirements import GROUPS, REQUIREMENTS
+from harness.results import Place
 from harness.verdicts import Verdict
 
-CONFIG = Config(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
+CONFIG = Config.of(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
 PASSING = Judged(
     config_id=CONFIG.id,
     backend="theirs",
@@ -64,7 +68,7 @@ def test_a_row_passes_only_by_what_could_have_failed_it() -> None:
 def test_an_established_cause_counts_where_it_is_judged() -> None:
     failing = result(verdict=Verdict.FAIL, cause=Cause.ACTIVATION, known="entry")
     rows = matrix([PASSING, failing])
-    assert rows["nonlinearity"]["theirs"].verdict == "known"
+    assert rows["activation"]["theirs"].verdict == "known"
     assert rows["equation"]["theirs"].verdict == "known"
     assert rows["bidirectional"]["theirs"].verdict == "pass"
     assert rows["bidirectional"]["theirs"].elsewhere == 1
@@ -83,7 +87,7 @@ def test_the_worst_verdict_wins() -> None:
 def test_calls_are_findings_of_their_own() -> None:
     calls = [
         result(
-            config_id=Config(aspect=f"call.{name}", data="plain").id,
+            config_id=Config.of(aspect=f"call.{name}", data="plain").id,
             check="call",
             requirement="refused-x",
             verdict=Verdict.FAIL,
@@ -105,3 +109,45 @@ def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
     assert set(groups[0].backends) == {"theirs", "others"}
     unexpected = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, check="prefix")
     assert group(find([grave, unexpected]))[0].unexpected
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "consequence"),
+    [
+        (1.0, 1.5, "wrong value"),
+        (-1.0, 1.5, "wrong sign"),
+        (0.0, 1.5, "0 where another number is right"),
+        (1.0, 0.0, "wrong value"),
+        ("nan", 1.5, "NaN where a number is right"),
+        (0.0, "nan", "a number in place of NaN"),
+        ("inf", 1.5, "infinite where a number is right"),
+        (1.5, "-inf", "finite, not infinite"),
+        ("-inf", "inf", "wrong sign"),
+    ],
+)
+def test_the_consequence_follows_from_the_worst_number(
+    actual: float | str, expected: float | str, consequence: str
+) -> None:
+    place = Place("output", 0, "forward", 0, 0, 0, actual, expected)
+    (finding,) = find([line(1, 3.0, worst=place)])
+    assert finding.consequence == consequence
+
+
+@pytest.mark.parametrize(
+    ("changes", "consequence"),
+    [
+        ({"cause": Cause.CRASHED}, "crash"),
+        ({"cause": Cause.ACCEPTED}, "silently accepted"),
+        ({"cause": Cause.REFUSED}, "refused"),
+        (
+            {"check": "dropout_rate", "cause": Cause.UNEXPLAINED},
+            "dropped otherwise than documented",
+        ),
+        ({"worst": None}, "wrong answer"),
+    ],
+)
+def test_a_cause_or_a_check_may_name_the_consequence(
+    changes: dict[str, object], consequence: str
+) -> None:
+    (finding,) = find([line(1, 3.0, **changes)])
+    assert finding.consequence == consequence

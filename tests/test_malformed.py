@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from harness.aspects import VALUES
 from harness.backends import BackendUnavailable
 from harness.config import Config
+from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session, replay_command
-from harness.planted.right import CompleteBackend, CompleteLayer
 from harness.report.markdown import as_code, as_text
 from harness.runners import Isolated
 
-ORDINARY = Config(input_size=3, hidden_size=4, batch=5, steps=6, h_0=True, data="plain")
+ORDINARY = Config.of(input_size=3, hidden_size=4, batch=5, steps=6, states=True, data="plain")
 CONTROLS = "<b> \x1b[31m \x00 [bold]x[/] \N{LINE SEPARATOR} \ud800 " + "x" * 10_000
 
 
@@ -44,12 +44,17 @@ def raises(error: BaseException) -> Callable[[Any], Any]:
 
 
 ANSWERS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
-    "list": ("forward", list, "forward returned a list of 2"),
-    "nothing": ("forward", lambda pair: None, "forward returned a NoneType"),
-    "lists": ("forward", lambda p: (p[0].tolist(), p[1]), "output is a list, expected a numpy"),
-    "objects": ("forward", lambda p: (p[0].astype(object), p[1]), "output.dtype = object"),
-    "masked": ("forward", lambda p: (p[0], np.ma.masked_array(p[1])), "h_n is a MaskedArray"),
-    "huge": ("forward", lambda p: (np.broadcast_to(p[0][0], (10**9, 5, 4)), p[1]), "1000000000, 5"),
+    "list": ("forward", lambda found: [*found.values()], "forward returned list"),
+    "nothing": ("forward", lambda found: None, "forward returned NoneType"),
+    "fewer": ("forward", lambda found: {"output": found["output"]}, "forward returned ['output']"),
+    "lists": ("forward", lambda f: {**f, "output": f["output"].tolist()}, "output is a list"),
+    "objects": ("forward", lambda f: {**f, "output": f["output"].astype(object)}, "dtype = object"),
+    "masked": ("forward", lambda f: {**f, "h_n": np.ma.masked_array(f["h_n"])}, "MaskedArray"),
+    "huge": (
+        "forward",
+        lambda f: {**f, "output": np.broadcast_to(f["output"][0], (10**9, 5, 4))},
+        "1000000000, 5",
+    ),
     "error": ("forward", raises(RuntimeError(CONTROLS)), r"RuntimeError: <b> \x1b[31m \x00 [bold]"),
     "mute": ("forward", raises(Mute()), "Mute: (no message: its __str__ raises)"),
     "memory": ("forward", raises(MemoryError()), "out of memory"),
@@ -61,14 +66,14 @@ ANSWERS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
         lambda w: {**w, "bias_ih_l0": np.broadcast_to(w["bias_ih_l0"], (2**40, 4))},
         "out of memory",
     ),
-    "gradients-none": ("gradients", lambda found: None, "gradients: a NoneType"),
+    "gradients-none": ("gradients", lambda found: None, "gradients: of NoneType"),
     "gradients-fewer": ("gradients", lambda found: {"x": found["x"]}, "gradients: of ['x']"),
     "gradients-text": ("gradients", lambda found: {**found, "x": "x"}, "gradient of x: a str"),
 }
 """What is wrong: in which method of a layer, how, and what the verdict says of it."""
 
 
-class Malformed(CompleteLayer):
+class Malformed(CorrectLayer):
     """The input size says which of the answers is malformed; others are right."""
 
     def _given(self, method: str, right: Any) -> Any:
@@ -87,7 +92,7 @@ class Malformed(CompleteLayer):
         return self._given("gradients", super().gradients(*given))
 
 
-backend = CompleteBackend(Malformed, "malformed")
+backend = CorrectBackend(Malformed, "malformed")
 
 
 @pytest.fixture(scope="module", params=["in-process", "worker"])
@@ -100,10 +105,8 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_malformed_answer_gets_a_verdict(kind: str, session: Session) -> None:
     method, _, message = ANSWERS[kind]
-    aspect = "gradient" if method == "gradients" else "forward"
-    config = dataclasses.replace(
-        ORDINARY, aspect=aspect, input_size=100 + list(ANSWERS).index(kind)
-    )
+    aspect = "gradient" if method == "gradients" else VALUES
+    config = ORDINARY.replace(aspect=aspect, input_size=100 + list(ANSWERS).index(kind))
     wrong = [r for r in session.judge(config) if r.verdict in ("fail", "error")]
     assert any(message in result.message for result in wrong), [r.message for r in wrong]
     assert all(r.message.isprintable() and len(r.message) <= 2000 for r in wrong)
@@ -114,17 +117,17 @@ def test_a_malformed_answer_gets_a_verdict(kind: str, session: Session) -> None:
     "odd", [lambda a: a.view(Named), lambda a: np.repeat(a, 2, axis=-1)[..., ::2]]
 )
 def test_a_subclass_or_view_with_the_right_numbers_passes(odd: Callable[[Any], Any]) -> None:
-    class Odd(CompleteLayer):
+    class Odd(CorrectLayer):
         def forward(self, *given: Any) -> Any:
-            return tuple(odd(array) for array in super().forward(*given))
+            return {name: odd(array) for name, array in super().forward(*given).items()}
 
-    with Session({"x": CompleteBackend(Odd, "odd")}) as session:
+    with Session({"x": CorrectBackend(Odd, "odd")}) as session:
         assert {r.verdict for r in session.judge(ORDINARY)} <= {"pass", "inconclusive"}
 
 
 @pytest.mark.parametrize(("reason", "verdict"), [(5, "unsupported"), (CONTROLS, "unsupported")])
 def test_a_reason_is_any_value(reason: Any, verdict: str) -> None:
-    class Refuses(CompleteBackend):
+    class Refuses(CorrectBackend):
         def unsupported(self, config: Config) -> Any:
             return reason
 
@@ -136,7 +139,7 @@ def test_a_reason_is_any_value(reason: Any, verdict: str) -> None:
 
 @pytest.mark.parametrize("given", [5, None, [1]])
 def test_versions_that_are_no_mapping_are_named(given: object) -> None:
-    class Odd(CompleteBackend):
+    class Odd(CorrectBackend):
         def versions(self) -> Any:
             return given
 

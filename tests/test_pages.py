@@ -13,9 +13,9 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from harness.baseline import read_baseline
 from harness.checks import every_check, temporary_checks
 from harness.config import Config
-from harness.expectations import read_baseline
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.layers import LAYERS

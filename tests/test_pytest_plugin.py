@@ -11,7 +11,7 @@ import pytest
 from harness.journal import read_run
 
 ROOT = Path(__file__).parent.parent
-SELECTED = "test_corpus and torch and relu and l3 and bidir and fp32 and last_state"
+SELECTED = "test_corpus and torch and relu and l03 and bidir and fp32 and last_state"
 
 
 def collected(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def test_a_selection_has_the_reports_of_a_run(options: tuple[str, ...], tmp_path
     assert recorded.complete
     configs = {result.config_id for result in recorded.results}
     assert len(configs) > 5
-    assert all("relu-l3-bidir" in config_id for config_id in configs)
+    assert all("rnn-relu-l03-bidir" in config_id for config_id in configs)
     assert {result.backend for result in recorded.results} == {"torch"}
     # All that was judged of a config, whichever check was selected.
     assert {"last_state", "step_residual"} <= {result.check for result in recorded.results}

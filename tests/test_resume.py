@@ -52,7 +52,7 @@ def wait_for(out: Path, run: subprocess.Popen[str], size: int) -> None:
 @pytest.fixture(scope="module")
 def pinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Configs of every aspect but those whose results are drawn by chance."""
-    chosen = [c.id for c in load_corpus() if c.aspect not in ("fresh", "training")][::8]
+    chosen = [c.id for c in load_corpus() if c.aspect not in ("initial", "training")][::8]
     path = tmp_path_factory.mktemp("pinned") / "corpus.txt"
     path.write_text("\n".join(chosen), "utf-8")
     return path
@@ -249,7 +249,7 @@ def test_two_runs_do_not_write_one_file(small: tuple[Path, list[bytes]]) -> None
 def test_a_new_run_keeps_the_results_of_the_one_before(small: tuple[Path, list[bytes]]) -> None:
     out, lines = small
     (out / "results.jsonl").write_bytes(b"".join(lines))
-    (out / "one.txt").write_text(Config(steps=2).id)
+    (out / "one.txt").write_text(Config.of(steps=2).id)
     options = ("--backend", RIGHT, "--corpus", out / "one.txt", "--examples", 0)
     invoke("run", "--in-process", "--out", out, *options)
     assert (out / "results.previous.jsonl").read_bytes() == b"".join(lines)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -16,24 +14,25 @@ import numpy as np
 import psutil
 import pytest
 from crashing import BACKENDS, TRIGGER
+from execnet.gateway_base import Channel
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.backends import BackendUnavailable
+from harness.causes import Cause
 from harness.config import Config
+from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.observe import Forward, Observation, Reply
-from harness.planted.right import CompleteBackend
+from harness.observe import CallOutcome, Observation
 from harness.runners import InProcess, Isolated, Limits
-from harness.runners.isolated import _Worker
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
 from harness.verdicts import FAILED
 
 FILE = str(Path(__file__).with_name("crashing.py"))
-ORDINARY = Config(
-    input_size=3, hidden_size=4, batch=5, steps=6, h_0=True, lengths="ragged", num_layers=2
+ORDINARY = Config.of(
+    input_size=3, hidden_size=4, batch=5, steps=6, states=True, lengths="ragged", num_layers=2
 )
-BAD = dataclasses.replace(ORDINARY, input_size=TRIGGER)
+BAD = ORDINARY.replace(input_size=TRIGGER)
 LIMITS = Limits(seconds=3.0, mebibytes=256)
 
 ENDS = {
@@ -64,38 +63,38 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Isolated]:
     made.close()
 
 
-@pytest.mark.parametrize(("runner", "said"), ENDS.items(), indirect=["runner"], ids=list(ENDS))
-def test_an_end_costs_its_own_config_only(runner: Isolated, said: str) -> None:
+@pytest.mark.parametrize(("runner", "message"), ENDS.items(), indirect=["runner"], ids=list(ENDS))
+def test_an_end_costs_its_own_config_only(runner: Isolated, message: str) -> None:
     runner.begin(BAD, repeat=False)
     runner.begin(ORDINARY, repeat=False)  # waits in the worker that ends
     bad = runner.observe(BAD, repeat=False)
-    assert bad.forward is None
+    assert bad.outputs is None
     assert bad.trouble is not None
-    assert said in bad.trouble
+    assert message in bad.trouble
     assert len(bad.trouble) < 1000
     assert bad.trouble.isprintable()
-    right = InProcess(CompleteBackend()).observe(ORDINARY, repeat=False)
-    assert pack(runner.observe(ORDINARY, repeat=False).forward) == pack(right.forward)
+    right = InProcess(CorrectBackend()).observe(ORDINARY, repeat=False)
+    assert pack(runner.observe(ORDINARY, repeat=False).outputs) == pack(right.outputs)
 
 
 @pytest.mark.parametrize("runner", ["prints", "forks"], indirect=True)
 def test_what_need_not_end_it_changes_nothing(runner: Isolated) -> None:
     there = runner.observe(BAD, repeat=True)
-    here = InProcess(CompleteBackend(name="crashing")).observe(BAD, repeat=True)
+    here = InProcess(CorrectBackend(name="crashing")).observe(BAD, repeat=True)
     assert pack(there) == pack(here)
     assert runner.observe(ORDINARY, repeat=False).trouble is None
 
 
 @pytest.mark.parametrize("name", ["segfaults", "hangs", "leaves"])
 def test_a_call_that_does_not_come_back_fails_whatever_is_documented(name: str) -> None:
-    config = dataclasses.replace(
-        ORDINARY, aspect="call.x.wider", input_size=TRIGGER - 1, lengths="nolens", data="plain"
+    config = ORDINARY.replace(
+        aspect="call.x.wider", input_size=TRIGGER - 1, lengths="nolengths", data="plain"
     )
     with Session({"x": Isolated(f"{FILE}:{name}_backend", LIMITS)}) as session:
         (call,) = [result for result in session.judge(config) if result.check == "call"]
-        again = session.judge(dataclasses.replace(config, aspect="call.x.flat"))
+        other = session.judge(config.replace(aspect="call.x.flat"))
     assert (call.verdict, call.cause) == ("fail", "hung" if name == "hangs" else "crashed")
-    assert not any(result.verdict in FAILED for result in again)
+    assert not any(result.verdict in FAILED for result in other)
 
 
 def test_a_crash_is_an_error_of_its_config() -> None:
@@ -119,7 +118,7 @@ def test_a_worker_killed_from_outside_is_asked_again() -> None:
 
 def test_a_worker_that_cannot_begin_loses_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed as it starts, it got none of those that wait: the next one gets them all."""
-    waiting = [dataclasses.replace(ORDINARY, seed=seed, batch=2 + seed) for seed in (1, 2)]
+    waiting = [ORDINARY.replace(seed=seed, batch=2 + seed) for seed in (1, 2)]
     runner = Isolated(f"{FILE}:complete", LIMITS)
     right = [pack(runner.observe(config, repeat=False)) for config in waiting]
     for child in psutil.Process().children():  # it may not answer before it is killed
@@ -141,52 +140,61 @@ def test_a_worker_that_cannot_begin_loses_no_request(monkeypatch: pytest.MonkeyP
     runner.close()
 
 
-@pytest.mark.parametrize("content", [(8, b""), (7, "text"), (7,), b"", 7, None])
-def test_an_answer_to_something_else_is_none(content: object) -> None:
-    class Line:
-        def receive(self, timeout: float) -> object:
-            return content
-
-    worker = object.__new__(_Worker)
-    worker.process, worker.channel = 1, Line()
-    ended = worker.receive(60, 7)
-    assert ended.how == "crashed"
-    assert "something else than an answer" in ended.what
-
-
-def test_what_was_answered_already_is_not_asked_again() -> None:
-    """An answer that came while another one was waited for, as of weights that are carried."""
+@pytest.mark.parametrize("content", [(8, b""), (1, "text"), (1,), b"", 7, None])
+def test_an_answer_to_something_else_is_none(
+    content: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = Channel.receive
     runner = Isolated(f"{FILE}:complete", LIMITS)
-    runner.begin(ORDINARY, repeat=False)
-    runner.observe(dataclasses.replace(ORDINARY, seed=1), repeat=False)
-    runner.begin(ORDINARY, repeat=False)
-    assert not runner._asked
-    runner.observe(ORDINARY, repeat=False)
-    assert not runner._answers
+    assert runner.about.name == "complete"
+    monkeypatch.setattr(
+        Channel, "receive", lambda self, timeout: receive(self, timeout) and content
+    )
+    observation = runner.observe(ORDINARY, repeat=False)
     runner.close()
+    assert observation.ended is Cause.CRASHED
+    assert "something else than an answer" in (observation.trouble or "")
+
+
+def test_what_was_answered_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that came while another one was waited for, as of weights that are carried."""
+    send, sent = Channel.send, []
+    monkeypatch.setattr(Channel, "send", lambda self, item: sent.append(item) or send(self, item))
+    runner = Isolated(f"{FILE}:complete", LIMITS)
+    assert runner.about.name == "complete"
+    sent.clear()
+    runner.begin(ORDINARY, repeat=False)
+    runner.observe(ORDINARY.replace(seed=1), repeat=False)
+    runner.begin(ORDINARY, repeat=False)
+    assert runner.observe(ORDINARY, repeat=False).trouble is None
+    runner.close()
+    assert len([item for item in sent if isinstance(item, tuple)]) == 2
 
 
 def test_the_last_answer_of_a_worker_that_has_ended_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It came between a look that was too early and the look at the process."""
+    receive, late = Channel.receive, []
 
-    class Late:
-        looks = 0
+    def ends_before_it_is_read(self: Channel, timeout: float) -> object:
+        if late:
+            return late.pop()
+        late.append(receive(self, 60))
+        for child in psutil.Process().children():
+            child.kill()
+            child.wait()
+        raise execnet.TimeoutError
 
-        def receive(self, timeout: float) -> bytes:
-            self.looks += 1
-            if self.looks == 1:
-                raise execnet.TimeoutError
-            return b"answer"
-
-    worker = object.__new__(_Worker)
-    worker.channel = Late()
-    monkeypatch.setattr(_Worker, "_status", lambda self: "ended")
-    assert worker._received(time.monotonic() + 60) == b"answer"
+    runner = Isolated(f"{FILE}:complete", LIMITS)
+    right = pack(runner.observe(ORDINARY, repeat=False))
+    monkeypatch.setattr(Channel, "receive", ends_before_it_is_read)
+    assert pack(runner.observe(ORDINARY, repeat=False)) == right
+    monkeypatch.undo()
+    runner.close()
 
 
-def test_no_process_is_left_behind() -> None:
+def test_no_process_is_left_over() -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     runner = Isolated(f"{FILE}:forks_and_crashes_backend", LIMITS)
     runner.observe(BAD, repeat=False)
@@ -228,7 +236,7 @@ def test_no_framework_is_imported_where_the_oracle_runs() -> None:
         "from harness.judge import Session\n"
         "from harness.runners import Isolated\n"
         "with Session({'torch': Isolated('torch')}) as session:\n"
-        "    verdicts = {r.verdict for r in session.judge(Config(steps=3))}\n"
+        "    verdicts = {r.verdict for r in session.judge(Config.of(steps=3))}\n"
         "assert 'pass' in verdicts and verdicts <= {'pass', 'inconclusive'}\n"
         "assert 'torch' not in sys.modules\n"
     )
@@ -236,23 +244,26 @@ def test_no_framework_is_imported_where_the_oracle_runs() -> None:
 
 
 SAME_ANSWERS = """
-import dataclasses, sys
+import sys
 
-from harness.aspects import CALLS
 from harness.backends.loading import load_backend
 from harness.config import Config
-from harness.draw import draw_configs
+from harness.layers import LAYERS
 from harness.runners import InProcess, Isolated
 from harness.runners.wire import pack
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 key = sys.argv[1]
 there, here = Isolated(key), InProcess(load_backend(key))
 drawn = draw_configs(configs(max_steps=5), 60, seed=3)
 sizes = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "num_layers": 2}
-calls = [Config(aspect=aspect, data="plain", h_0=True, **sizes) for aspect in CALLS]
+calls = [
+    Config.of(record.name, aspect=f"call.{name}", data="plain", states=True, **sizes)
+    for record in LAYERS.values()
+    for name in record.calls
+]
 for config in (*drawn, *calls):
-    if config.aspect == "fresh":
+    if config.aspect == "initial":
         continue  # drawn from a generator that each process has its own of
     one, other = (r.observe(config, repeat=True) for r in (there, here))
     assert pack(one) == pack(other), config.id
@@ -288,16 +299,18 @@ def test_what_is_no_answer_is_refused(content: bytes) -> None:
 @given(st.data())
 def test_a_damaged_answer_is_refused_or_of_the_right_types(data: st.DataObject) -> None:
     array = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
-    whole = bytearray(pack(Observation("x", forward=Forward(array, array), transferred=3)))
+    outputs = {"output": array, "h_n": array}
+    whole = bytearray(pack(Observation("x", outputs=outputs, transferred=3)))
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
         answer = unpack_answer(bytes(whole))
     except WireError:
         return
-    if isinstance(answer, Observation) and answer.forward is not None:
-        assert type(answer.forward.output) is np.ndarray
-        assert answer.forward.output.dtype.kind in "fiucb"
+    if isinstance(answer, Observation) and answer.outputs is not None:
+        for found in answer.outputs.values():
+            assert type(found) is np.ndarray
+            assert found.dtype.kind in "fiucb"
 
 
 @pytest.mark.parametrize(
@@ -313,20 +326,20 @@ def test_a_damaged_answer_is_refused_or_of_the_right_types(data: st.DataObject) 
 )
 def test_what_is_no_number_cannot_be_sent(value: object) -> None:
     with pytest.raises(WireError):
-        pack(Reply("call", None, (value, None), {}, None))
+        pack(CallOutcome("call", None, (value, None), {}, None))
 
 
 def test_an_array_of_objects_from_outside_is_refused() -> None:
-    hostile = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("|O", (1,), b"\0" * 8)))
-    reply = {"type": "Reply", "stage": "", "error": None, "afterwards": None, "weights": {}}
-    answer = {"type": "Observation", "backend": "x", "facts": {**reply, "returned": [hostile, 0]}}
+    objects = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("|O", (1,), b"\0" * 8)))
+    outcome = {"type": "CallOutcome", "stage": "", "error": None, "aftermath": None, "weights": {}}
+    details = {**outcome, "returned": [objects, 0]}
+    answer = {"type": "Observation", "backend": "x", "details": details}
     with pytest.raises(WireError, match="expected numbers"):
         unpack_answer(msgspec.msgpack.encode(answer))
 
 
 def test_an_array_larger_than_its_numbers_is_refused() -> None:
-    hostile = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("<f4", (2**40,), b"\0" * 8)))
-    forward = {"output": hostile, "h_n": hostile}
-    answer = {"type": "Observation", "backend": "x", "forward": forward}
+    large = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("<f4", (2**40,), b"\0" * 8)))
+    answer = {"type": "Observation", "backend": "x", "outputs": {"output": large}}
     with pytest.raises(WireError):
         unpack_answer(msgspec.msgpack.encode(answer))

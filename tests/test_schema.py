@@ -12,9 +12,10 @@ import pytest
 from harness.causes import Cause
 from harness.config import Config
 from harness.environment import describe
+from harness.faults import FAULTS
+from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.planted import CATALOGUE
-from harness.planted.right import CompleteBackend
+from harness.results import End
 from harness.schema import SCHEMA, schema_text
 from harness.verdicts import Verdict
 
@@ -24,9 +25,14 @@ VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")
 @pytest.fixture(scope="module")
 def written() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The header and the results of a wrong layer, as a run writes them."""
-    session = Session({"x": CATALOGUE["b-hh-dropped"].plant(CompleteBackend())})
+    session = Session({"x": FAULTS["b-hh-dropped"].inject(CorrectBackend())})
     header = describe(session.runners, examples=0, seed=0, corpus=None)
-    configs = (Config(steps=3), Config(data="special"), Config(aspect="gradient", data="plain"))
+    configs = (
+        Config(steps=3),
+        Config(data="special"),
+        Config(aspect="gradient", data="plain"),
+        Config(aspect="initial", data="plain"),
+    )
     lines = [line for config in configs for line in session.judge(config)]
     assert {line.verdict for line in lines} >= {Verdict.PASS, Verdict.FAIL}
     return json.loads(msgspec.json.encode(header)), json.loads(msgspec.json.encode(lines))
@@ -39,7 +45,8 @@ def test_the_file_is_up_to_date() -> None:
 
 def test_real_lines_satisfy_it(written: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
     header, lines = written
-    for line in (header, *lines):
+    end = json.loads(msgspec.json.encode(End(results=len(lines), configs=4)))
+    for line in (header, *lines, end):
         VALIDATOR.validate(line)
 
 
@@ -54,7 +61,7 @@ def test_real_lines_satisfy_it(written: tuple[dict[str, Any], list[dict[str, Any
     ],
     ids=str,
 )
-def test_other_lines_do_not(
+def test_other_lines_do_not_satisfy_it(
     written: tuple[dict[str, Any], list[dict[str, Any]]], change: dict[str, Any]
 ) -> None:
     line = written[1][0] | change

@@ -24,7 +24,7 @@ from harness.verdicts import Verdict
 ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github/workflows/parity.yml"
 FAULTY = Path(__file__).with_name("faulty.py")
-CONFIG = Config(input_size=3, hidden_size=4, batch=6, steps=5, h_0=True)
+CONFIG = Config.of(input_size=3, hidden_size=4, batch=6, steps=5, states=True)
 
 
 def validate(schema: str, path: Path) -> None:

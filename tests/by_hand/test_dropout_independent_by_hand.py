@@ -10,6 +10,7 @@ import pytest
 from synthetic import wording
 from synthetic_dropout import BOTH, DROPPING, drawn, dropping, only
 
+from harness.baseline import read_baseline
 from harness.causes import Cause
 from harness.checks.dropout_independent import (
     _apart,
@@ -21,7 +22,7 @@ from harness.checks.dropout_independent import (
 )
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.expectations import Expectations, read_baseline
+from harness.expectations import Expectations
 from harness.judging.dropout_counts import KeptElements
 from harness.results import Result
 from harness.significance import binomial, smallest_deviation

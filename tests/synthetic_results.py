@@ -1,4 +1,4 @@
-"""Results as a run records them, made up."""
+"""Synthetic results, as a run records them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Result)
 def line(seed: int, ratio: float, **changes: object) -> Judged:
     """A failure of torch at a pinned config of this seed."""
     made = Judged(
-        config_id=Config(seed=seed).id,
+        config_id=Config.of(seed=seed).id,
         backend="torch",
         check="step_residual",
         requirement="equation",

@@ -1,4 +1,4 @@
-"""A run made up for tests of reports: as many configs as wanted, and some of every verdict."""
+"""A synthetic run for tests of reports: as many configs as wanted, and some of every verdict."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.baseline import read_baseline
 from harness.causes import Cause
 from harness.config import Config
-from harness.exhibits import ActivationError, ErrorMap, Exhibits
-from harness.expectations import Expectations, read_baseline
+from harness.expectations import Expectations
+from harness.figures import ActivationError, ErrorMap, Figures
 from harness.findings import find
 from harness.outcome import Outcome
 from harness.probes import Probe
@@ -33,14 +34,15 @@ _OPTIONS = tuple(
 def config_of(number: int) -> Config:
     """A different one for every number, in turn over the options."""
     nonlinearity, layers, both, bias, layout = _OPTIONS[number % len(_OPTIONS)]
-    return Config(
+    return Config.of(
+        "rnn",
         nonlinearity=nonlinearity,
         num_layers=layers,
         bidirectional=both,
         bias=bias,
         layout=layout,
-        h_0=number % 2 == 0,
-        lengths=("nolens", "ragged", "alllens")[number % 3],
+        states=number % 2 == 0,
+        lengths=("nolengths", "ragged", "fulllengths")[number % 3],
         dtype=("fp32", "fp32", "fp64")[number % 7 % 3],
         input_size=2 + number % 5,
         hidden_size=3 + number % 4,
@@ -69,7 +71,7 @@ def _lines(config: Config, text: str) -> Iterator[Result]:
 def _line(
     config: Config, backend: str, check: str, part: str, random: np.random.Generator, text: str
 ) -> Result:
-    tanh = config.nonlinearity == "tanh" and config.dtype == "fp32" and config.scale > 1
+    tanh = "tanh" in config.cell.activations and config.dtype == "fp32" and config.scale > 1
     wrong = check == "step_residual" and backend != "torch" and tanh
     new = check == "last_state" and backend == "mindspore" and config.seed == 7
     numbers = check in ("step_residual", "forward_error")
@@ -104,7 +106,7 @@ def _line(
     )
 
 
-def made_up_run(count: int, text: str = "said") -> Outcome:
+def synthetic_run(count: int, text: str = "message") -> Outcome:
     """The outcome of judging so many configs; `text` stands where a backend can put one."""
     expected = Expectations(read_baseline())
     results = expected.join(line for n in range(count) for line in _lines(config_of(n), text))
@@ -120,16 +122,16 @@ def made_up_run(count: int, text: str = "said") -> Outcome:
     outcome.vanished = [f"known difference 'x' vanished {text}"]
     shown = next(finding for finding in find(results) if finding.check == "step_residual")
     outcome.reproducers = {shown.slug: Reproducer(shown.slug, "", SCRIPT, f"1.0 {text}")}
-    outcome.exhibits = exhibits_of(shown.slug)
+    outcome.figures = figures_of(shown.slug)
     return outcome
 
 
-def exhibits_of(slug: str) -> Exhibits:
+def figures_of(slug: str) -> Figures:
     """A map of one finding, padding and infinity in it, and tanh of two backends."""
     rows: Any = [[0.0, 0.5, 20.0], [1.5, "inf", None]]
     wave = [float(n % 7) for n in range(40)]
     falling = [-n for n in wave]
-    return Exhibits(
+    return Figures(
         "2026-01-01T00:00:00+00:00",
         [ErrorMap(slug, config_of(1).id, True, 0, "forward", 1, 3, 2, rows, rows)],
         [ActivationError(b, "tanh", -10.0, 10.0, [*falling], [*wave]) for b in BACKENDS[:2]],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.draw import draw_configs
-from harness.strategies import configs
+from harness.strategies import configs, draw_configs
 
 
 def test_draws_as_many_different_configs_as_asked_for() -> None:
