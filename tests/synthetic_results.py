@@ -42,9 +42,9 @@ def line(seed: int, ratio: float, **changes: object) -> Judged:
 def changed(result: R, **changes: Any) -> R:
     """The same with other fields; verdicts and causes may be given by their values."""
     if "verdict" in changes:
-        changes["verdict"] = Verdict(changes["verdict"])
+        changes["verdict"] = msgspec.convert(changes["verdict"], Verdict)
     if changes.get("cause") is not None:
-        changes["cause"] = Cause(changes["cause"])
+        changes["cause"] = msgspec.convert(changes["cause"], Cause)
     return msgspec.structs.replace(result, **changes)
 
 

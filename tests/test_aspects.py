@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from faulty import with_fault
@@ -15,8 +13,8 @@ from harness.calls import _CALLS, make_call
 from harness.case import Case, make_case
 from harness.checks import every_check
 from harness.config import Config
-from harness.judge import Session
 from harness.faults.correct import CorrectBackend, CorrectLayer
+from harness.judge import Session
 from harness.requirements import REQUIREMENTS
 from harness.results import Result
 from harness.strategies import configs

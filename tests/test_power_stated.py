@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import faulty
@@ -18,9 +17,9 @@ from harness.case import make_case, perturb
 from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
+from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.observe import observe
-from harness.faults.correct import CorrectBackend
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
 from harness.results import Result
@@ -31,7 +30,11 @@ Array = Any
 
 
 NOTHING_SEEN = [
-    ("step_residual", Config.of(nonlinearity="relu", steps=3, states=True, scale=8, seed=11), "bias"),
+    (
+        "step_residual",
+        Config.of(nonlinearity="relu", steps=3, states=True, scale=8, seed=11),
+        "bias",
+    ),
     ("forward_error", "rnn-unbatched-fp16-scale16-i00003-h00004-b00001-t00005-s011021", "bias, state"),  # noqa: E501
     ("exact_lane", "rnn-gradient-relu-l03-bidir-unbatched-withstates-ints-i00005-h00003-b00001-t00004-s001008", "bias"),  # noqa: E501
     ("bounded", Config.of(input_size=3, hidden_size=4, seed=1), "saturated"),

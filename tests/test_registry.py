@@ -12,10 +12,10 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.expectations import Expectations
+from harness.faults.correct import CorrectBackend
 from harness.findings import find
 from harness.judge import Session
 from harness.judging.applies import VALUES
-from harness.faults.correct import CorrectBackend
 from harness.probes import Probe
 from harness.requirements import REQUIREMENTS
 from harness.verdicts import Verdict
