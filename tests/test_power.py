@@ -264,7 +264,7 @@ def test_other_faults_are_seen_where_power_says(
 
 
 def test_a_prefix_is_compared_with_layers_that_differ() -> None:
-    """The fault is planted in the stack alone: its prefixes are right."""
+    """The fault is in the stack alone: its prefixes are right."""
     config = RELU.replace(num_layers=3, seed=1)
 
     class InTheStack(NextLayersStates):

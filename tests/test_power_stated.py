@@ -110,7 +110,7 @@ def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
     assert config not in pinned
     assert unseen(session, other) < unseen(session, config)
     if config.data != "special" and config.dtype != "bf16":
-        # Behind an infinity nothing is compared from start to end: there is nothing to be seen.
+        # After an infinity nothing is compared from start to end: there is nothing to be seen.
         assert unseen(session, other) == 0
 
 

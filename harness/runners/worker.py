@@ -83,7 +83,7 @@ def _load(key: str, channel: Any) -> Backend | None:
     except BackendUnavailable as error:
         channel.send((0, pack(Failed(str(error)))))
         return None
-    except BaseException as error:  # foreign code, and the harness wants to hear of it
+    except BaseException as error:  # whatever a backend raises is reported
         channel.send((0, pack(Failed(f"backend {key!r} cannot be loaded: {described(error)}"))))
         return None
     return backend

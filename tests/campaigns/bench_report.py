@@ -1,4 +1,4 @@
-"""`make bench`: report.html of a made-up run: written in, its size, usable after.
+"""`make bench`: report.html of a synthetic run: written in, its size, usable after.
 
 Nothing is asserted.
 """
