@@ -20,8 +20,8 @@ from packaging.version import Version
 from tomlkit.items import AoT, Table
 
 from harness.backends.reference import name_in, unversioned
+from harness.expectations import Expectations, Judged, KnownDifference, holds_on
 from harness.findings import Finding, find
-from harness.known import CAUSES, KnownDifference, KnownDifferences, holds_here
 from harness.pinned import missing, peak
 from harness.results import Result, as_float
 
@@ -41,18 +41,18 @@ class Update:
 
 
 def updated(
-    text: str, known: KnownDifferences, results: Iterable[Result], versions: Mapping[str, str]
+    text: str, known: Expectations, results: Iterable[Result], header: Mapping[str, Any]
 ) -> Update:
     """The text of a baseline file after the results of a complete run.
 
     Args:
-        known: the entries of `text` for what is installed; others are left alone.
-        versions: of the packages of the run, by name.
+        known: the entries of `text` that apply to the run; others are left alone.
+        header: of the run.
     """
-    lines = [
-        msgspec.structs.replace(result, known=None, backend=unversioned(result.backend))
-        for result in results
+    measured = [
+        msgspec.structs.replace(result, backend=unversioned(result.backend)) for result in results
     ]
+    versions = header["versions"]
     document = tomlkit.parse(text)
     tables = document.get("difference")
     if not isinstance(tables, AoT):
@@ -61,15 +61,14 @@ def updated(
     update = Update(text)
     here = {entry.id for entry in known.entries}
     others = [e for e in _entries(tables) if e.id not in here]
-    carried = _carried(tables, others, [known.mark(line) for line in lines], versions, update)
-    known = KnownDifferences((*known.entries, *carried))
-    lines = [known.mark(line) for line in lines]
-    known = _raised(lines, tables, known, update)
-    lines = [known.mark(msgspec.structs.replace(line, known=None)) for line in lines]
+    carried = _carried(tables, others, known.join(measured), header, update)
+    known = Expectations((*known.entries, *carried))
+    known = _raised(known.join(measured), tables, known, update)
+    lines = known.join(measured)
     by_id = {entry.id: entry for entry in known.entries}
     for place in reversed(range(len(tables))):
         entry = by_id.get(str(tables[place].get("id")))
-        if entry is None or not holds_here(entry):
+        if entry is None or not holds_on(entry, header):
             continue
         if not _kept(tables[place], entry, lines, update):
             del tables[place]
@@ -90,20 +89,18 @@ def _entries(tables: AoT) -> list[KnownDifference]:
 def _carried(
     tables: AoT,
     others: Sequence[KnownDifference],
-    lines: Sequence[Result],
-    versions: Mapping[str, str],
+    lines: Sequence[Judged],
+    header: Mapping[str, Any],
     update: Update,
 ) -> list[KnownDifference]:
     """Entries of other versions that explain what is unexpected with these: they hold on."""
     unexpected = [line for line in lines if line.unexpected]
-    carried = []
+    carried, versions = [], header["versions"]
     for entry in others:
-        alone = KnownDifferences([entry])
-        if not {*entry.versions} <= {*versions} or not any(
-            alone.mark(line).known for line in unexpected
-        ):
+        shown = Expectations([entry]).join(unexpected)
+        if not {*entry.versions} <= {*versions} or not any(line.known for line in shown):
             continue
-        if not holds_here(entry):
+        if not holds_on(entry, header):
             update.open.append(f"{entry.id}: shows here too; widen `platforms` or `cpu_flags`")
             carried.append(entry)
             continue
@@ -137,18 +134,16 @@ def _widened(specifier: str, version: str) -> str:
 
 
 def _raised(
-    lines: Sequence[Result], tables: AoT, known: KnownDifferences, update: Update
-) -> KnownDifferences:
+    lines: Sequence[Judged], tables: AoT, known: Expectations, update: Update
+) -> Expectations:
     """The entries with limits that leave no result unexpected for its size alone."""
     entries = {entry.id: entry for entry in known.entries}
     for line in lines:
         if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
             continue
         smaller = msgspec.structs.replace(line, ratio=1.0)
-        entry = next(
-            (e for e in entries.values() if KnownDifferences([e]).mark(smaller).known), None
-        )
-        if entry is None or KnownDifferences([entry]).mark(line).known:
+        entry = next((e for e in entries.values() if _explained(e, smaller)), None)
+        if entry is None or _explained(entry, line):
             continue
         limit = rounded(as_float(line.ratio) * ROOM)
         table = next(table for table in tables if table.get("id") == entry.id)
@@ -161,10 +156,14 @@ def _raised(
         where[name] = limit
         entries[entry.id] = msgspec.structs.replace(entry, **changed)
         update.changes.append(f"{entry.id}: {name} is {limit:g} now")
-    return KnownDifferences(entries.values())
+    return Expectations(entries.values())
 
 
-def _kept(table: Table, entry: KnownDifference, lines: Sequence[Result], update: Update) -> bool:
+def _explained(entry: KnownDifference, line: Result) -> bool:
+    return Expectations([entry]).join([line])[0].known is not None
+
+
+def _kept(table: Table, entry: KnownDifference, lines: Sequence[Judged], update: Update) -> bool:
     """Bring an entry up to date; False if nothing shows it any more."""
     gone = missing(entry, lines)
     asked = {(line.backend, line.config_id) for line in lines}
@@ -196,7 +195,7 @@ def _kept(table: Table, entry: KnownDifference, lines: Sequence[Result], update:
     return True
 
 
-def _another(entry: KnownDifference, lines: Sequence[Result], asked: set[tuple[str, str]]) -> str:
+def _another(entry: KnownDifference, lines: Sequence[Judged], asked: set[tuple[str, str]]) -> str:
     """A pinned config that shows it with every backend of the entry that was asked it."""
     shown = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
     every = sorted({config_id for _, config_id in shown})
@@ -214,7 +213,7 @@ def _before(entry: KnownDifference) -> str:
 def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: Update) -> None:
     """A new entry, with everything but what only a person knows."""
     package = next((name for name in versions if name == name_in(finding.backend)), None)
-    if finding.cause not in CAUSES or package is None:
+    if not finding.cause.about.excusable or package is None:
         why = "no cause is established" if package else "no package's version to pin it to"
         update.open.append(f"{finding.backend}, {finding.check}: not entered, {why}")
         return
@@ -225,7 +224,7 @@ def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: U
         "backends": [finding.backend],
         "versions": {package: _compatible(versions[package])},
         "checks": [finding.check],
-        "causes": [finding.cause],
+        "causes": [str(finding.cause)],
         "reason": "",
         "shown_by": [smallest.config_id],
     }

@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.findings import CAUSES, Finding, Key, find, key_of
+from harness.causes import Cause
+from harness.expectations import Expectations, Judged
+from harness.findings import Finding, Key, find, key_of
 from harness.results import Result, as_float
+from harness.verdicts import CONCLUDED, FAILED, Verdict
 
 __all__ = ["KINDS", "Change", "Difference", "compare_runs"]
 
@@ -51,7 +54,7 @@ class Change:
     def title(self) -> str:
         """What changed, in words."""
         backend, _, cause, _ = self.key
-        return f"{backend} {CAUSES.get(cause, cause)}: {self.finding.difference}"
+        return f"{backend} {cause.about.sentence}: {self.finding.difference}"
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,11 @@ class Difference:
     @property
     def weaker(self) -> Mapping[tuple[str, str, str, str], int]:
         """What was concluded before, and is not any more."""
-        said = ("pass", "fail")
-        return {at: n for at, n in self.verdicts.items() if at[2] in said and at[3] not in said}
+        return {
+            at: n
+            for at, n in self.verdicts.items()
+            if at[2] in CONCLUDED and at[3] not in CONCLUDED
+        }
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +97,8 @@ def compare_runs(
     before, after = (
         [r for r in results if (r.config_id, r.backend) in both] for results in (old, new)
     )
-    changes = _changes(before, after)
+    nothing_expected = Expectations()
+    changes = _changes(*(nothing_expected.join(results) for results in (before, after)))
     return Difference(
         tuple(sorted(changes, key=lambda c: (list(KINDS).index(c.kind), c.key))),
         _verdicts(before, after),
@@ -107,14 +114,14 @@ def compare_runs(
     )
 
 
-def _changes(before: Sequence[Result], after: Sequence[Result]) -> list[Change]:
+def _changes(before: Sequence[Judged], after: Sequence[Judged]) -> list[Change]:
     """The gravest first; what changed only where something graver did is a consequence of that.
 
     A fault that makes a state wrong takes its place from whatever was found there before.
     """
     changes: list[Change] = []
     covered: set[tuple[str, str]] = set()
-    for cause in CAUSES:
+    for cause in Cause:
         old, new = (
             _by_key([r for r in results if (r.config_id, r.backend) not in covered])
             for results in (before, after)
@@ -122,7 +129,7 @@ def _changes(before: Sequence[Result], after: Sequence[Result]) -> list[Change]:
         here = [
             change
             for key in sorted({*old, *new})
-            if key[2] == cause and (change := _change(key, old.get(key, ()), new.get(key, ())))
+            if key[2] is cause and (change := _change(key, old.get(key, ()), new.get(key, ())))
         ]
         changes += here
         keys = {change.key for change in here}
@@ -130,12 +137,12 @@ def _changes(before: Sequence[Result], after: Sequence[Result]) -> list[Change]:
             covered |= {
                 (r.config_id, r.backend)
                 for r in results
-                if r.verdict in ("fail", "error") and key_of(r) in keys
+                if r.verdict in FAILED and key_of(r) in keys
             }
     return changes
 
 
-def _by_key(results: Sequence[Result]) -> dict[Key, list[Finding]]:
+def _by_key(results: Sequence[Judged]) -> dict[Key, list[Finding]]:
     by_key: dict[Key, list[Finding]] = defaultdict(list)
     for finding in find(results):
         by_key[finding.key].append(finding)
@@ -180,7 +187,7 @@ def _verdicts(
         worst: dict[tuple[str, str, str, str], str] = {}
         for r in results:  # a failing part may have a line for each cause
             at = (r.config_id, r.backend, r.check, r.part)
-            worst[at] = r.verdict if worst.get(at) in (None, "pass") else worst[at]
+            worst[at] = r.verdict if worst.get(at) in (None, Verdict.PASS) else worst[at]
         return worst
 
     old, new = by_place(before), by_place(after)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.bits import differing_bits
+from harness.causes import Cause
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import Format
 from reference.arrays import Array, BoolArray, Float64Array
 
@@ -22,8 +25,6 @@ ASSERT_CLOSE = {
     "fp64": (1e-7, 1e-7),
 }
 """rtol and atol that torch.testing.assert_close takes by default for each format."""
-
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,17 @@ class Comparison:
     met). rtol and atol are the smallest that would pass alone; max_ulp is in ulp of the
     working precision at the expected value. `cause` names what explains a failure, once
     established. `undefined` counts elements for which no bound exists; `conditional` counts
-    failing elements behind an earlier failure of the same row. `requirement` replaces the
+    failing elements after an earlier failure of the same row. `requirement` replaces the
     check's own where a check serves several. `power` says what could have been seen: the share of
-    the elements compared at which a fault would have shown, by fault (`harness.checks.power`).
+    the elements compared at which a fault would have shown, by fault (`harness.judging.power`).
+    `against` names the other implementation that it compares with; None for the oracle.
     """
 
     part: str
-    verdict: str
+    verdict: Verdict
     compared: int
     message: str = ""
-    cause: str | None = None
+    cause: Cause | None = None
     max_abs: float | None = None
     max_rel: float | None = None
     max_ulp: float | None = None
@@ -73,8 +75,9 @@ class Comparison:
     conditional: int = 0
     undefined: int = 0
     assert_close: str | None = None
-    power: dict[str, float] = field(default_factory=dict)
+    power: dict[Probe, float] = field(default_factory=dict)
     requirement: str | None = None
+    against: str | None = None
 
 
 def compare(
@@ -102,7 +105,9 @@ def compare(
     compared = int(defined.sum())
     undefined = int(defined.size - compared)
     if compared == 0:
-        return Comparison(part, INCONCLUSIVE, 0, "no element has a bound here", undefined=undefined)
+        return Comparison(
+            part, Verdict.INCONCLUSIVE, 0, "no element has a bound here", undefined=undefined
+        )
     with np.errstate(all="ignore"):
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
         ratio = np.where(defined, ratio, -1.0)
@@ -128,7 +133,7 @@ def compare(
     said = f"{mismatched} / {compared} elements mismatched" if mismatched else "pass"
     return Comparison(
         part,
-        FAIL if bad.any() else PASS,
+        Verdict.FAIL if bad.any() else Verdict.PASS,
         compared,
         max_abs=float(error.max()),
         max_rel=float(relative.max()),
@@ -147,4 +152,4 @@ def compare_bits(
     """Judge equality bit for bit, NaN equal to NaN; `message` is said where it does not hold."""
     ratio = np.where(differing_bits(actual, expected), np.inf, 0.0)
     result = compare(part, actual, expected.astype(np.float64), ratio, fmt, locate)
-    return replace(result, message=message) if result.verdict == FAIL else result
+    return replace(result, message=message) if result.verdict == Verdict.FAIL else result

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import math
 
+from harness.checks import check_named
 from harness.findings import Finding
 from harness.results import Place, as_float
 
 __all__ = ["consequence"]
 
-OF_CAUSES = {
-    "crashed": "crash",
-    "hung": "no answer",
-    "refused": "refused",
-    "accepted": "silently accepted",
-    "differs": "one refuses what the other accepts",
-    "disagrees": "another answer than the other's",
-    "mode": "another mode",
-    "order": "another order",
-    "numpy": "side effect",
-    "error": "no verdict",
-    "rounding": "other last bits",
-}
-
 
 def consequence(finding: Finding) -> str:
-    """In a few words; from the cause where it is about the call, else from the worst number."""
-    if finding.cause in OF_CAUSES:
-        return OF_CAUSES[finding.cause]
-    if finding.check.startswith("dropout"):
-        return "dropped otherwise than documented"
+    """In a few words; from the cause or the check where they say it, else from the worst number."""
+    check = check_named(finding.check)
+    said = finding.cause.about.consequence or (check.consequence if check else None)
+    if said is not None:
+        return said
     place = finding.worst.worst
     if place is None or place.actual is None or place.expected is None:
         return "wrong answer"

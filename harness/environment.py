@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from harness import __version__
-from harness.processor import cpu_model
+from harness.processor import cpu_flags, cpu_model
 from harness.results import FORMAT_VERSION
 from harness.runners import About, Runner
 
@@ -30,7 +31,9 @@ def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]
         "versions": _versions([runner.about for runner in runners.values()]),
         "oracle": {"python": platform.python_version(), "numpy": metadata.version("numpy")},
         "platform": platform.platform(),
+        "machine": f"{sys.platform}-{platform.machine()}".lower(),
         "cpu": cpu_model(),
+        "cpu_flags": sorted(cpu_flags()),
         "cpu_count": os.cpu_count(),
         "backends": {
             key: {"name": runner.about.name, "versions": runner.about.versions}

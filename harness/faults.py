@@ -16,13 +16,14 @@ import numpy as np
 from harness.case import Case
 from harness.config import Config
 from harness.observe import Forward
+from harness.probes import Probe
 from reference import exact_activation, layer_names, rnn
 from reference.arrays import Array, Float64Array
 
 __all__ = ["faulty", "has_state"]
 
 
-def faulty(case: Case, exact: Forward) -> dict[str, Forward]:
+def faulty(case: Case, exact: Forward) -> dict[Probe, Forward]:
     """Fault -> output and h_n in float64; without the faults that cannot occur in this case.
 
     Args:
@@ -30,14 +31,16 @@ def faulty(case: Case, exact: Forward) -> dict[str, Forward]:
     """
     if not case.valid.any():
         return {}
-    found = {}
+    found: dict[Probe, Forward] = {}
     with np.errstate(all="ignore"):
         if case.config.bias:
-            found["bias"] = _without_bias(case)
+            found[Probe.BIAS] = _without_bias(case)
         if has_state(case):
-            found["state"] = _state_before_last(case)
+            found[Probe.STATE] = _state_before_last(case)
         if case.config.batch > 1:
-            found["row"] = Forward(np.roll(exact.output, 1, axis=1), np.roll(exact.h_n, 1, axis=1))
+            found[Probe.ROW] = Forward(
+                np.roll(exact.output, 1, axis=1), np.roll(exact.h_n, 1, axis=1)
+            )
     return found
 
 

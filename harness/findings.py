@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from harness.aspects import CALLS
 from harness.backends.reference import variant_in
-from harness.checks import CHECKS
+from harness.causes import Cause
+from harness.checks import check_named
 from harness.config import Config
+from harness.expectations import Judged
 from harness.requirements import REQUIREMENTS
 from harness.results import Result, as_float
+from harness.verdicts import FAILED, JUDGED, ReportState, State, Verdict, worst
 from reference import FORMATS
 
 __all__ = [
@@ -21,31 +24,7 @@ __all__ = [
     *("find", "group", "judged_as", "key_of", "matrix", "members"),
 ]
 
-_CHECKS = {check.name: check for check in CHECKS}
-
-CAUSES = {
-    "error": "could not be judged: it raised, or its weights did not arrive",
-    "unexplained": "differs, and no cause is established",
-    "crashed": "crashes the process",
-    "hung": "gives no answer in time",
-    "nan": "turns NaN into a number",
-    "padding": "lets the padding of x reach gradients",
-    "dependent": "does not drop elements independently, or not at the rate p",
-    "wrong": "answers a call wrongly",
-    "accepted": "answers a call that means nothing",
-    "activation": "differs because of its activation",
-    "flush": "differs because it flushes subnormal numbers to zero",
-    "rounding": "rounds otherwise",
-    "mode": "builds layers in another mode",
-    "order": "has its parameters in another order",
-    "numpy": "draws from NumPy's global generator",
-    "refused": "refuses a documented call",
-    "disagrees": "answers otherwise than the other",
-    "differs": "refuses what the other accepts, or the other way round",
-}
-"""What a cause means of a backend, the gravest first."""
-
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, Cause, str]
 
 
 def key_of(result: Result) -> Key:
@@ -54,13 +33,9 @@ def key_of(result: Result) -> Key:
     return (
         result.backend,
         result.check,
-        result.cause if result.cause in CAUSES else _uncaused(result),
+        result.cause or (Cause.ERROR if result.verdict is Verdict.ERROR else Cause.UNEXPLAINED),
         aspect if aspect in CALLS else "",
     )
-
-
-def _uncaused(result: Result) -> str:
-    return "error" if result.verdict == "error" else "unexplained"
 
 
 @dataclass(frozen=True)
@@ -73,8 +48,8 @@ class Finding:
     unexpected: int
     configs: int
     judged: int
-    worst: Result
-    smallest: Result
+    worst: Judged
+    smallest: Judged
     depends: tuple[str, ...]
 
     @property
@@ -91,7 +66,7 @@ class Finding:
         return self.key[1]
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> Cause:
         return self.key[2]
 
     @property
@@ -111,7 +86,7 @@ class Finding:
         """What failing this check means, in half a sentence; of a call, which one it is."""
         call = self.key[3]
         said = f"{CALLS[call].says}: " if call else ""
-        check = _CHECKS.get(self.check)  # a results file may be of another version
+        check = check_named(self.check)  # a results file may be of another version
         return said + (f"fails {self.check}" if check is None else check.difference)
 
     @property
@@ -135,7 +110,7 @@ class Group:
 
     topic: str
     backends: tuple[str, ...]
-    cause: str
+    cause: Cause
     findings: tuple[Finding, ...]
 
     @property
@@ -151,14 +126,14 @@ class Group:
         return max(finding.configs for finding in self.findings)
 
     @property
-    def smallest(self) -> Result:
+    def smallest(self) -> Judged:
         results = [finding.smallest for finding in self.findings]
         return min(results, key=lambda line: Config.parse(line.config_id).size)
 
     @property
     def title(self) -> str:
         """For a difference that nobody stated yet."""
-        return f"{' and '.join(self.backends)} {CAUSES.get(self.cause, self.cause)}"
+        return f"{' and '.join(self.backends)} {self.cause.about.sentence}"
 
 
 def group(findings: Iterable[Finding]) -> list[Group]:
@@ -178,15 +153,14 @@ def group(findings: Iterable[Finding]) -> list[Group]:
         )
         for key, members in groups.items()
     ]
-    worst_first = list(CAUSES)
-    return sorted(found, key=lambda one: (not one.unexpected, worst_first.index(one.cause)))
+    return sorted(found, key=lambda one: (not one.unexpected, one.cause.severity))
 
 
-def find(results: Sequence[Result]) -> list[Finding]:
+def find(results: Sequence[Judged]) -> list[Finding]:
     """The findings of a run, unexpected ones first, then by how many configs show them."""
     judged: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for result in results:
-        if result.verdict in ("pass", "fail", "error"):
+        if result.verdict in JUDGED:
             judged[judged_as(key_of(result))].add(result.config_id)
     findings = [
         _finding(key, lines, judged[judged_as(key)])
@@ -195,11 +169,11 @@ def find(results: Sequence[Result]) -> list[Finding]:
     return sorted(findings, key=lambda f: (not f.unexpected, -f.configs))
 
 
-def members(results: Iterable[Result]) -> dict[tuple[Key, str | None], list[Result]]:
+def members(results: Iterable[Judged]) -> dict[tuple[Key, str | None], list[Judged]]:
     """The failing results of every finding, by its `identity`."""
-    failing: dict[tuple[Key, str | None], list[Result]] = defaultdict(list)
+    failing: dict[tuple[Key, str | None], list[Judged]] = defaultdict(list)
     for result in results:
-        if result.verdict in ("fail", "error"):
+        if result.verdict in FAILED:
             failing[key_of(result), result.known].append(result)
     return failing
 
@@ -209,7 +183,7 @@ def judged_as(key: Key) -> tuple[str, str, str]:
     return key[0], key[1], key[3]
 
 
-def _finding(key: Key, lines: list[Result], judged: set[str]) -> Finding:
+def _finding(key: Key, lines: list[Judged], judged: set[str]) -> Finding:
     shown = {line.config_id for line in lines}
     return Finding(
         key=key,
@@ -251,24 +225,22 @@ class Cell:
     `known` are the known differences that make the verdict.
     """
 
-    verdict: str
-    counts: Mapping[str, int]
+    verdict: State
+    counts: Mapping[State, int]
     configs: int
     elsewhere: int
     known: tuple[str, ...]
 
 
-ORDER = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
-
-
-def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
+def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
     """requirement -> backend -> cell; a requirement without any result is `untested`.
 
     The worst verdict wins: an unexpected failure or error, then a known difference, then a
     pass, and only where nothing was concluded `inconclusive` or `unsupported`. What is about
     other backends only is `not applicable`.
     """
-    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    counts: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
+    elsewhere: Counter[tuple[str, str]] = Counter()
     configs: dict[tuple[str, str], set[str]] = defaultdict(set)
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
     backends: dict[str, None] = {}
@@ -278,22 +250,22 @@ def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
         for requirement in REQUIREMENTS.values():
             if not requirement.holds(result, config):
                 continue
-            at = (requirement.key, result.backend)
-            verdict: str = "known" if result.known else result.verdict
-            if verdict in ("fail", "known", "error") and not requirement.counts(result):
-                verdict = "elsewhere"
-            counts[at][verdict] += 1
-            if verdict in ("pass", "fail", "known", "error"):
+            at, state = (requirement.key, result.backend), result.state
+            if state in _BAD and not requirement.counts(result):
+                elsewhere[at] += 1
+                continue
+            counts[at][state] += 1
+            if state in _BAD or state is Verdict.PASS:
                 configs[at].add(result.config_id)
-            if verdict == "known" and result.known:
+            if result.known:
                 known[at].add(result.known)
     return {
         key: {
             backend: Cell(
-                _verdict(key, backend, counts[key, backend]),
+                _state(key, backend, counts[key, backend]),
                 dict(counts[key, backend]),
                 len(configs[key, backend]),
-                counts[key, backend]["elsewhere"],
+                elsewhere[key, backend],
                 tuple(sorted(known[key, backend])),
             )
             for backend in backends
@@ -302,7 +274,10 @@ def matrix(results: Iterable[Result]) -> dict[str, dict[str, Cell]]:
     }
 
 
-def _verdict(key: str, backend: str, counts: Mapping[str, int]) -> str:
+_BAD = frozenset((*FAILED, ReportState.EXPECTED_FAILURE))
+
+
+def _state(key: str, backend: str, counts: Mapping[State, int]) -> State:
     if REQUIREMENTS[key].of_variants and not variant_in(backend):
-        return "not applicable"
-    return next((verdict for verdict in ORDER if counts.get(verdict)), "untested")
+        return ReportState.NOT_APPLICABLE
+    return worst(counts) if counts else ReportState.UNTESTED

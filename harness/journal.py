@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from harness.results import FORMAT_VERSION, Result, ResultsError
+from harness.results import FORMAT_VERSION, Header, Result, ResultsError
 from harness.text import LONGEST, shown, text_of
 
 try:
@@ -30,32 +30,6 @@ UNDERWAY, COMPLETE = "underway", "complete"
 
 Block = Sequence[Result]
 """All lines of one config, as they were judged together."""
-
-
-class _Parameters(msgspec.Struct):
-    """What a run was begun with, as far as it is used here."""
-
-    examples: int = 0
-    seed: int = 0
-    corpus: str | None = None
-
-
-class _Backend(msgspec.Struct):
-    name: str
-    versions: dict[str, str]
-
-
-class _Header(msgspec.Struct):
-    """What the reports use of a header; a header may hold more."""
-
-    versions: dict[str, str]
-    platform: str
-    cpu: str
-    date: str
-    backends: dict[str, _Backend]
-    parameters: _Parameters
-    planned: int = 0
-    state: Literal["underway", "complete"] = "complete"
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -136,8 +110,15 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
 
 def _check_header(header: dict[str, Any]) -> None:
     """Raise ValueError unless the reports can show it."""
-    known = msgspec.convert(header, _Header)
-    texts = [known.platform, known.cpu, known.date, *known.versions, *known.versions.values()]
+    known = msgspec.convert(header, Header)
+    texts = [
+        known.platform,
+        known.machine,
+        known.cpu,
+        known.date,
+        *known.versions,
+        *known.versions.values(),
+    ]
     for text in texts:
         if not text.isprintable() or len(text) > LONGEST:
             raise ValueError(f"{shown(text)}, expected at most {LONGEST} printable characters")

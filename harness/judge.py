@@ -14,17 +14,17 @@ from harness.activation import OwnActivation, measure_activation
 from harness.aspects import FORWARD
 from harness.backends.protocol import Backend, BackendUnavailable
 from harness.case import make_case
-from harness.checks import CHECKS, Check, checks_for
+from harness.checks import Check, Need, Partner, checks_for
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
-from harness.known import KnownDifferences
 from harness.observe import Observation, Stored, told
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
 from harness.text import printable
+from harness.verdicts import Verdict
 
 __all__ = ["Disturbed", "Session", "replay_command"]
 
@@ -34,12 +34,11 @@ class Disturbed(RuntimeError):
 
 
 class Session:
-    """The backends of a run, what was measured of each once, and the known differences.
+    """The backends of a run, and what was measured of each once.
 
     Args:
         backends: reference -> runner, or a loaded backend, which then runs in this
             process; the first is the peer that the others are compared with directly.
-        known: the baseline; none for judging without excuses.
         oracles: for sessions that share the oracle of a config; by default it is made anew.
 
     Raises:
@@ -49,7 +48,6 @@ class Session:
     def __init__(
         self,
         backends: Mapping[str, Backend | Runner],
-        known: KnownDifferences | None = None,
         oracles: Callable[[Config], Oracle] = lambda config: Oracle(make_case(config)),
     ) -> None:
         self.runners: dict[str, Runner] = {
@@ -59,7 +57,7 @@ class Session:
         names = [runner.about.name for runner in self.runners.values()]
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
-        self.known, self.oracles = known or KnownDifferences(()), oracles
+        self.oracles = oracles
         self.own_activation = functools.cache(self._own_activation)
 
     def __enter__(self) -> Session:
@@ -84,7 +82,7 @@ class Session:
         only: Sequence[str] | None = None,
         origin: str = "given",
     ) -> list[Result]:
-        """Every result of one config.
+        """Every result of one config, as measured: no baseline has a say in it.
 
         Args:
             repeat: make the second call that three checks need.
@@ -101,10 +99,10 @@ class Session:
                     backend=runner.about.name,
                     check=check.name,
                     requirement=check.requirement_of(config, comparison),
-                    replay=replay_command(config, *self._shown_by(check.name, comparison, runner)),
+                    replay=replay_command(config, *self._shown_by(check, comparison, runner)),
                     origin=origin,
                 )
-                results.append(self.known.mark(result))
+                results.append(result)
         return results
 
     def evidence(self, config: Config, backend: str) -> Evidence:
@@ -189,18 +187,16 @@ class Session:
             return msgspec.structs.replace(observation, facts=stored)
         return observation
 
-    def _shown_by(self, check: str, comparison: Comparison, runner: Runner) -> list[str]:
+    def _shown_by(self, check: Check, comparison: Comparison, runner: Runner) -> list[str]:
         """Names on the command line of the backends that show a result again."""
-        keys = list(self.runners)
-        key = next(k for k, r in self.runners.items() if r is runner)
-        two = check == "forward_error" and " against " in comparison.part
-        if two or check in ("call_parity", "across"):
-            others = [name for name in keys if name != key]
-            return [keys[0], key] if keys[0] != key else [key, *others[:1]]
-        if check == "modes":
-            variant_of = runner.about.variant_of
-            return [k for k, r in self.runners.items() if r.about.name == variant_of] + [key]
-        return [key]
+        other = comparison.against
+        if other is None and check.compares_two:
+            eager = runner.about.variant_of if check.partner is Partner.MODE else None
+            others = [r.about.name for r in self.runners.values() if r is not runner]
+            other = eager or next(iter(others), None)
+        return [
+            key for key, one in self.runners.items() if one is runner or one.about.name == other
+        ]
 
     def runner_named(self, name: str) -> Runner:
         """The backend that calls itself so."""
@@ -231,11 +227,18 @@ def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
         yield from _unsupported(evidence.config, applying, observation.unsupported)
         return
     for check in applying:
-        if check.needs_forward and observation.forward is None:
-            continue
-        if check.needs_repeat and not observation.repeats:
-            continue
-        yield from _guarded(check, evidence)
+        if check.needs <= _observed(observation):
+            yield from _guarded(check, evidence)
+
+
+def _observed(observation: Observation) -> frozenset[Need]:
+    """What there is of what checks may need."""
+    found = {
+        Need.FORWARD: observation.forward is not None,
+        Need.SECOND_CALL: bool(observation.repeats),
+        Need.GRADIENTS: observation.derivatives is not None,
+    }
+    return frozenset(need for need, there in found.items() if there)
 
 
 def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
@@ -247,13 +250,13 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
     except Exception as error:
         message = f"what came back cannot be judged: {told(error)}"
         for requirement in check.requirements or (None,):
-            yield check, Comparison("check", "error", 0, message, requirement=requirement)
+            yield check, Comparison("check", Verdict.ERROR, 0, message, requirement=requirement)
 
 
 def _unsupported(
     config: Config, applying: Sequence[Check], reason: str
 ) -> Iterator[tuple[Check, Comparison]]:
     """One line is enough for values; another aspect has requirements of its own."""
-    for check in CHECKS[:1] if config.aspect == FORWARD else applying:
+    for check in applying[:1] if config.aspect == FORWARD else applying:
         for requirement in check.requirements or (None,):
-            yield check, Comparison("call", "unsupported", 0, reason, requirement=requirement)
+            yield check, Comparison("call", Verdict.UNSUPPORTED, 0, reason, requirement=requirement)

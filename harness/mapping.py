@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from harness.backends.reference import variant_in
 from harness.config import Config
+from harness.expectations import Expectations, Judged, KnownDifference
 from harness.findings import Cell, matrix
-from harness.known import KnownDifference, KnownDifferences
 from harness.requirements import GROUPS, PAGE, REQUIREMENTS, Requirement
-from harness.results import Result
+from harness.verdicts import CONCLUDED, State, Verdict, worst
 
-__all__ = ["Difference", "Line", "MeasuredRow", "Page", "measure"]
+__all__ = ["Difference", "Line", "MeasuredRow", "Page", "Starred", "measure"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,14 @@ _ROWS = (
 
 
 @dataclass(frozen=True)
+class Starred:
+    """A verdict; `star` where something differs for a cause that counts elsewhere."""
+
+    state: State
+    star: bool
+
+
+@dataclass(frozen=True)
 class Difference:
     """A known difference, where it shows, and the command that shows it."""
 
@@ -124,7 +132,7 @@ class MeasuredRow:
     torch: str
     mindspore: str
     said: str
-    verdicts: Mapping[str, str]
+    verdicts: Mapping[str, Starred]
     called: tuple[str, ...]
     configs: int
     differences: tuple[Difference, ...]
@@ -136,7 +144,7 @@ class Line:
     """A requirement that the page does not speak of, with the same."""
 
     requirement: Requirement
-    verdicts: Mapping[str, str]
+    verdicts: Mapping[str, Starred]
     differences: tuple[Difference, ...]
     replay: str
 
@@ -151,8 +159,8 @@ class Page:
     differences: tuple[Difference, ...]
 
 
-def measure(results: Sequence[Result], known: KnownDifferences) -> Page:
-    """The page of a run. Results carry the ids of known differences already."""
+def measure(results: Sequence[Judged], known: Expectations) -> Page:
+    """The page of a run."""
     cells = matrix(results)
     backends = tuple(next(iter(cells.values()))) if cells else ()
     differences = _differences(results, known)
@@ -169,7 +177,7 @@ def measure(results: Sequence[Result], known: KnownDifferences) -> Page:
     return Page(backends, rows, lines, tuple(differences.values()))
 
 
-def _differences(results: Sequence[Result], known: KnownDifferences) -> dict[str, Difference]:
+def _differences(results: Sequence[Judged], known: Expectations) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
     for entry in known.entries:
         shown = [result for result in results if result.known == entry.id]
@@ -181,14 +189,14 @@ def _differences(results: Sequence[Result], known: KnownDifferences) -> dict[str
     return found
 
 
-def _own(result: Result) -> bool:
+def _own(result: Judged) -> bool:
     """Whether it takes more than one backend to show it."""
-    return result.compares_two
+    return result.against is not None
 
 
 def _measured(
     row: _Row,
-    results: Sequence[Result],
+    results: Sequence[Judged],
     cells: Mapping[str, Mapping[str, Cell]],
     differences: Mapping[str, Difference],
 ) -> MeasuredRow:
@@ -214,7 +222,7 @@ def _measured(
 
 def _line(
     requirement: Requirement,
-    results: Sequence[Result],
+    results: Sequence[Judged],
     cells: Mapping[str, Mapping[str, Cell]],
     differences: Mapping[str, Difference],
 ) -> Line:
@@ -235,27 +243,25 @@ def _numbered(ids: set[str], differences: Mapping[str, Difference]) -> tuple[Dif
     return tuple(sorted(shown, key=lambda difference: difference.number))
 
 
-def _is_call(result: Result, prefixes: Sequence[str]) -> bool:
+def _is_call(result: Judged, prefixes: Sequence[str]) -> bool:
     aspect = Config.parse(result.config_id).aspect.removeprefix("call.")
     return any(aspect.startswith(prefix) for prefix in prefixes)
 
 
-def _starred(cells: Sequence[Cell]) -> str:
-    """The worst verdict; `pass*` where something differs for a cause that counts elsewhere."""
-    order = ("error", "fail", "untested", "known", "pass", "inconclusive", "unsupported")
-    verdicts = [cell.verdict for cell in cells]
-    worst = next((verdict for verdict in order if verdict in verdicts), "not applicable")
-    return worst + "*" * (worst == "pass" and any(cell.elsewhere for cell in cells))
+def _starred(cells: Sequence[Cell]) -> Starred:
+    """The worst verdict, starred where a pass has something that counts elsewhere."""
+    state = worst(cell.verdict for cell in cells)
+    return Starred(state, state is Verdict.PASS and any(cell.elsewhere for cell in cells))
 
 
-def _evidence(results: Sequence[Result], requirement: Requirement) -> str:
+def _evidence(results: Sequence[Judged], requirement: Requirement) -> str:
     """A command that shows a requirement at work: its smallest conclusive config of another one."""
     bearing = [
         result
         for result in results
         if result.backend != results[0].backend
         and not variant_in(result.backend)
-        and result.verdict in ("pass", "fail")
+        and result.verdict in CONCLUDED
         and requirement.holds(result, Config.parse(result.config_id))
     ]
     if not bearing:

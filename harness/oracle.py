@@ -13,6 +13,7 @@ import numpy.typing as npt
 from harness.case import NUMPY_DTYPES, Case
 from harness.faults import faulty
 from harness.observe import Forward
+from harness.probes import Probe
 from reference import exact_activation, rnn
 from reference.arrays import Array, Float64Array
 from reference.rounding import TANH_ULPS
@@ -35,7 +36,7 @@ class Oracle:
         return self.evaluate()
 
     @functools.cached_property
-    def faulty(self) -> Mapping[str, Forward]:
+    def faulty(self) -> Mapping[Probe, Forward]:
         """What the commonest faults would give in its place, see `harness.faults`."""
         return faulty(self.case, self.exact)
 

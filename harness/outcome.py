@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.exhibits import Exhibits
+from harness.expectations import Expectations, Judged, KnownDifference
 from harness.findings import Cell, Finding, find, matrix
 from harness.journal import Recorded
-from harness.known import KnownDifference, KnownDifferences
 from harness.pinned import changed
 from harness.reproducers import Reproducer
-from harness.results import Result
+from harness.verdicts import CONCLUDED, JUDGED, ReportState, Verdict
 
 __all__ = ["Outcome", "conclude", "outcome_of"]
 
@@ -30,7 +30,7 @@ class Outcome:
     """
 
     header: dict[str, Any]
-    results: list[Result] = field(default_factory=list)
+    results: list[Judged] = field(default_factory=list)
     known: dict[str, KnownDifference] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Outcome:
         return not self.header.get("parameters", {}).get("corpus")
 
     @property
-    def unexpected(self) -> list[Result]:
+    def unexpected(self) -> list[Judged]:
         return [result for result in self.results if result.unexpected]
 
     @property
@@ -71,16 +71,14 @@ class Outcome:
         return matrix(self.results)
 
 
-def outcome_of(recorded: Recorded, known: KnownDifferences) -> Outcome:
+def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
     """What a results file tells, of a run that may have been ended at any moment."""
-    outcome = Outcome(
-        recorded.header, recorded.results, {entry.id: entry for entry in known.entries}
-    )
+    outcome = Outcome(recorded.header, known.join(recorded.results), known.by_id)
     conclude(outcome, known, complete=recorded.complete, configs=len(recorded.blocks))
     return outcome
 
 
-def conclude(outcome: Outcome, known: KnownDifferences, *, complete: bool, configs: int) -> None:
+def conclude(outcome: Outcome, known: Expectations, *, complete: bool, configs: int) -> None:
     """Say what only a whole run can say, or that it is none."""
     if complete:
         outcome.vanished = changed(known, outcome.results)
@@ -93,7 +91,7 @@ def conclude(outcome: Outcome, known: KnownDifferences, *, complete: bool, confi
             outcome.unfinished += ", but differences were not yet made small"
 
 
-def _idle(results: Sequence[Result], pinned: bool) -> list[str]:
+def _idle(results: Sequence[Judged], pinned: bool) -> list[str]:
     """Where nothing was concluded: a green that means nothing.
 
     A corpus of one's own (not `pinned`) may leave requirements out.
@@ -103,7 +101,7 @@ def _idle(results: Sequence[Result], pinned: bool) -> list[str]:
     """
     if not results:
         return ["nothing was judged: there are no configs, or no results of them"]
-    judged = {r.backend for r in results if r.verdict in ("pass", "fail", "error")}
+    judged = {r.backend for r in results if r.verdict in JUDGED}
     silent = [
         f"{backend}: nothing was judged; every config is unsupported, or was not concluded"
         for backend in dict.fromkeys(r.backend for r in results)
@@ -120,7 +118,8 @@ def _idle(results: Sequence[Result], pinned: bool) -> list[str]:
             "without a verdict on it proves nothing about it"
             for key, row in matrix(results).items()
             for backend, cell in row.items()
-            if cell.verdict in ("untested", "inconclusive") and backend in judged - wrong
+            if cell.verdict in (ReportState.UNTESTED, Verdict.INCONCLUSIVE)
+            and backend in judged - wrong
         ]
     )
 
@@ -129,15 +128,15 @@ FEWEST = 10
 """Comparisons of a check that say something of it."""
 
 
-def _mostly_inconclusive(results: Sequence[Result]) -> list[str]:
+def _mostly_inconclusive(results: Sequence[Judged]) -> list[str]:
     """Checks that conclude less than a third of the time: something hides what they look at."""
-    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    counts: dict[tuple[str, str], Counter[Verdict]] = defaultdict(Counter)
     for result in results:
-        if result.origin == "corpus" and result.verdict in ("pass", "fail", "inconclusive"):
+        if result.origin == "corpus" and result.verdict in (*CONCLUDED, Verdict.INCONCLUSIVE):
             counts[result.backend, result.check][result.verdict] += 1
     return [
-        f"{backend}: {check} was inconclusive in {count['inconclusive']:,} of {total:,} "
+        f"{backend}: {check} was inconclusive in {count[Verdict.INCONCLUSIVE]:,} of {total:,} "
         "comparisons of the pinned corpus, expected at most two thirds; their messages say why"
         for (backend, check), count in counts.items()
-        if (total := count.total()) >= FEWEST and 3 * count["inconclusive"] > 2 * total
+        if (total := count.total()) >= FEWEST and 3 * count[Verdict.INCONCLUSIVE] > 2 * total
     ]

@@ -10,19 +10,21 @@ from collections.abc import Iterable, Sequence
 
 from harness.backends.reference import unversioned
 from harness.config import Config
-from harness.known import BASELINE, KnownDifference, KnownDifferences
-from harness.results import Result, as_float
+from harness.expectations import BASELINE, Expectations, Judged, KnownDifference
+from harness.results import as_float
+from harness.verdicts import CONCLUDED, Verdict
 
 __all__ = ["changed", "missing", "peak"]
 
 UPDATE = "review what `rnn-parity baseline update` makes of it"
 
 
-def changed(known: KnownDifferences, results: Iterable[Result]) -> list[str]:
+def changed(known: Expectations, results: Iterable[Judged]) -> list[str]:
     """What to say of entries that the results of their pinned configs contradict."""
-    results = list(results)
+    every = list(results)
     messages = []
     for entry in known.entries:
+        results = [line for line in every if known.covers(entry, line.backend)]
         for backend, config_id in missing(entry, results):
             messages.append(
                 f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
@@ -43,7 +45,7 @@ def changed(known: KnownDifferences, results: Iterable[Result]) -> list[str]:
     return messages
 
 
-def missing(entry: KnownDifference, results: Sequence[Result]) -> list[tuple[str, str]]:
+def missing(entry: KnownDifference, results: Sequence[Judged]) -> list[tuple[str, str]]:
     """Backends and pinned configs that were run and did not show the difference."""
     if entry.intermittent:
         return []
@@ -56,7 +58,7 @@ def missing(entry: KnownDifference, results: Sequence[Result]) -> list[tuple[str
     return sorted(pinned - shown)
 
 
-def peak(entry: KnownDifference, results: Sequence[Result]) -> float | None:
+def peak(entry: KnownDifference, results: Sequence[Judged]) -> float | None:
     """The largest finite ratio that the configs of `shown_by` show.
 
     None where there is none, and where the entry's first backend was not asked all of them.
@@ -69,14 +71,14 @@ def peak(entry: KnownDifference, results: Sequence[Result]) -> float | None:
         as_float(result.ratio)
         for result in results
         if result.known == entry.id
-        and result.verdict == "fail"
+        and result.verdict is Verdict.FAIL
         and result.ratio is not None
         and result.config_id in entry.shown_by
     ]
     return max(filter(math.isfinite, ratios), default=None)
 
 
-def _pinned(entry: KnownDifference, results: Sequence[Result]) -> set[tuple[str, str]]:
+def _pinned(entry: KnownDifference, results: Sequence[Judged]) -> set[tuple[str, str]]:
     """Without `shown_by`: every pinned config that it is about and that came to a verdict."""
     if entry.shown_by:
         return set()
@@ -84,6 +86,6 @@ def _pinned(entry: KnownDifference, results: Sequence[Result]) -> set[tuple[str,
         (result.backend, result.config_id)
         for result in results
         if result.origin == "corpus"
-        and result.verdict in ("pass", "fail")
+        and result.verdict in CONCLUDED
         and entry.about(result, Config.parse(result.config_id))
     }

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.checks import CHECKS
-from harness.checks.power import PROBES, is_size
+from harness.checks import every_check
 from harness.config import Config
+from harness.probes import Probe
 from harness.results import Result
 
 __all__ = ["GOAL", "HEADLINE", "VALUES", "Distribution", "Headline", "distributions", "headlines"]
@@ -22,9 +22,9 @@ GOAL = 0.99
 """Share of comparisons of the pinned corpus that must have power against each of `HEADLINE`."""
 
 HEADLINE = {
-    "bias": "a dropped bias",
-    "state": "a wrong previous state",
-    "row": "a swapped row",
+    Probe.BIAS: "a dropped bias",
+    Probe.STATE: "a wrong previous state",
+    Probe.ROW: "a swapped row",
 }
 
 VALUES = ("step_residual", "exact_lane", "forward_error", "modes")
@@ -40,7 +40,7 @@ class Distribution:
     """
 
     check: str
-    probe: str
+    probe: Probe
     comparisons: int
     powered: int
     least: float
@@ -50,14 +50,14 @@ class Distribution:
 
     @property
     def meaning(self) -> str:
-        return PROBES[self.probe]
+        return self.probe.meaning
 
 
 @dataclass(frozen=True)
 class Headline:
     """Of the comparisons in which a fault is possible, how many have power against it."""
 
-    fault: str
+    fault: Probe
     possible: int
     powered: int
 
@@ -69,11 +69,11 @@ class Headline:
 
 def distributions(results: Iterable[Result]) -> list[Distribution]:
     """One for every check and probe, in the order of the checks."""
-    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    values: dict[tuple[str, Probe], list[float]] = defaultdict(list)
     for result in results:
         for probe, value in result.power.items():
             values[result.check, probe].append(value)
-    order = [check.name for check in CHECKS]
+    order = [check.name for check in every_check()]
     return [
         _distribution(check, probe, stated)
         for (check, probe), stated in sorted(
@@ -82,14 +82,14 @@ def distributions(results: Iterable[Result]) -> list[Distribution]:
     ]
 
 
-def _distribution(check: str, probe: str, stated: list[float]) -> Distribution:
-    worst_first = sorted(stated, reverse=is_size(probe))
+def _distribution(check: str, probe: Probe, stated: list[float]) -> Distribution:
+    worst_first = sorted(stated, reverse=probe.is_size)
     count = len(stated)
     return Distribution(
         check,
         probe,
         count,
-        count if is_size(probe) else sum(value > 0 for value in stated),
+        count if probe.is_size else sum(value > 0 for value in stated),
         *(worst_first[min(int(count * q), count - 1)] for q in (0, 0.01, 0.1, 0.5)),
     )
 
@@ -98,7 +98,7 @@ def headlines(
     results: Iterable[Result], of: Callable[[Config], str] = lambda config: ""
 ) -> dict[str, Sequence[Headline]]:
     """The three figures, apart for each group that `of` puts configs in; all in one by default."""
-    stated: dict[str, dict[str, list[bool]]] = {}
+    stated: dict[str, dict[Probe, list[bool]]] = {}
     for result in results:
         if result.check not in VALUES or not result.power:
             continue

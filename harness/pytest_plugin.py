@@ -87,8 +87,8 @@ class _Collected:
     def pytest_sessionfinish(self) -> None:
         import msgspec
 
+        from harness.expectations import expectations_of
         from harness.journal import Journal, locked, read_run
-        from harness.known import load_known
         from harness.outcome import outcome_of
         from harness.report.files import write_reports
         from harness.results import Result
@@ -102,7 +102,8 @@ class _Collected:
             for block in self.blocks.values():
                 journal.append(msgspec.json.decode(block, type=list[Result]))
             journal.finish()
-        self.outcome = outcome_of(read_run(path), load_known())
+        recorded = read_run(path)
+        self.outcome = outcome_of(recorded, expectations_of(recorded.header))
         write_reports(self.outcome, self.out)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

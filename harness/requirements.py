@@ -2,8 +2,8 @@
 
 A result belongs to the requirement that its check names, and to every other one whose `bears`
 says so: that of `bidirectional` rests on all values of bidirectional configs. A failure whose
-cause was established (`ATTRIBUTED`) speaks about the requirement of that cause, and only there
-does it count: that a tanh is inaccurate says nothing of bidirectional.
+cause has a requirement of its own (`harness.causes`) counts only there: that a tanh is inaccurate
+says nothing of bidirectional.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.backends.reference import variant_in
+from harness.causes import Cause
 from harness.config import Config
 from harness.results import Result
+from harness.verdicts import Verdict
 
-__all__ = ["ATTRIBUTED", "GROUPS", "REQUIREMENTS", "Requirement"]
+__all__ = ["GROUPS", "REQUIREMENTS", "Requirement"]
 
 Bears = Callable[[Result, Config], bool]
 
-ATTRIBUTED = {"activation": "nonlinearity", "flush": "subnormals", "nan": "nan"}
-"""Established cause of a failure -> the requirement that it speaks about."""
-
-EVERY_CAUSE = frozenset(ATTRIBUTED)
-SLOPE = frozenset({"activation", "flush"})
+EVERY_CAUSE = frozenset(cause for cause in Cause if cause.about.requirement)
+SLOPE = frozenset({Cause.ACTIVATION, Cause.FLUSH})
 
 _VALUES = frozenset(
     ("transfer", "shape_dtype", "step_residual", "exact_lane", "prefix", "last_state")
@@ -31,7 +30,7 @@ _VALUES = frozenset(
 
 
 def _against_another(result: Result) -> bool:
-    return result.check == "forward_error" and result.compares_two
+    return result.check == "forward_error" and result.against is not None
 
 
 _POWERFUL = frozenset(("step_residual", "exact_lane", "gradient", "activation"))
@@ -52,7 +51,7 @@ class Requirement:
     source: str
     bears: Bears = lambda result, config: False
     row: str | None = None
-    causes: frozenset[str] = frozenset()
+    causes: frozenset[Cause] = frozenset()
     of_variants: bool = False
 
     def holds(self, result: Result, config: Config) -> bool:
@@ -61,14 +60,14 @@ class Requirement:
 
     def counts(self, result: Result) -> bool:
         """Whether a failing result counts against it: not if its cause speaks about another."""
-        cause = result.cause or ""
-        about = ATTRIBUTED.get(cause)
+        cause = result.cause
+        about = None if cause is None else cause.about.requirement
         return about is None or about == self.key or cause in self.causes
 
 
 def _concludes(result: Result) -> bool:
     """A pass counts only of a check that states what it could have seen."""
-    return result.verdict != "pass" or result.check in _POWERFUL
+    return result.verdict is not Verdict.PASS or result.check in _POWERFUL
 
 
 def _values(when: Callable[[Config], bool]) -> Bears:
@@ -79,6 +78,11 @@ def _values(when: Callable[[Config], bool]) -> Bears:
         and when(config)
         and _concludes(result)
     )
+
+
+def _in_group(result: Result, group: str) -> bool:
+    about = REQUIREMENTS.get(result.requirement)
+    return about is not None and about.group == group
 
 
 def _dtype(name: str) -> Bears:
@@ -148,7 +152,7 @@ _ALL = (
         PAGE,
         "The activation is tanh or relu",
         _PAGE_ROW + "nonlinearity",
-        lambda result, config: result.cause == "activation",
+        lambda result, config: result.cause is Cause.ACTIVATION,
         "nonlinearity",
     ),
     _row("bias", "bias / has_bias", "Both biases are added, or none is there", lambda c: True),
@@ -164,8 +168,8 @@ _ALL = (
         "dropout drops between layers in training mode, and does nothing else",
         _PAGE_ROW + "dropout",
         lambda result, config: (
-            result.check.startswith("dropout_")
-            and (result.verdict != "pass" or result.check in _DROPS)
+            _in_group(result, DROPOUT)
+            and (result.verdict is not Verdict.PASS or result.check in _DROPS)
         ),
         "dropout",
     ),
@@ -349,7 +353,7 @@ _ALL = (
             f"{name} is computed to {name} precision",
             "both",
             _dtype(key),
-            causes=frozenset({"activation"}),
+            causes=frozenset({Cause.ACTIVATION}),
         )
         for key, name in (
             ("fp32", "float32"),
@@ -363,7 +367,7 @@ _ALL = (
         NUMBERS,
         "NaN in x, h_0 or weights comes out as NaN",
         "IEEE 754",
-        lambda result, config: result.cause == "nan",
+        lambda result, config: result.cause is Cause.NAN,
     ),
     Requirement("infinity", NUMBERS, "Infinities come out as IEEE 754 says", "IEEE 754"),
     Requirement(
@@ -372,7 +376,7 @@ _ALL = (
         "Subnormal numbers count (gradual underflow)",
         "IEEE 754",
         lambda result, config: (
-            result.cause == "flush"
+            result.cause is Cause.FLUSH
             or (
                 result.check in ("step_residual", "activation")
                 and config.data in ("mixed", "sweep")
@@ -384,7 +388,7 @@ _ALL = (
         NUMBERS,
         "The same call gives the same bits, whichever and how many threads compute it",
         "both",
-        causes=frozenset({"flush"}),
+        causes=frozenset({Cause.FLUSH}),
     ),
     Requirement(
         "thread",

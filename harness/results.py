@@ -9,15 +9,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.causes import Cause
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.probes import Probe
 from harness.text import LONGEST, printable, shown
+from harness.verdicts import Verdict
 
 __all__ = [
     "FORMAT_VERSION",
     "LONGEST_FIELD",
     "NAME",
+    "BackendVersions",
+    "Header",
     "Number",
+    "Parameters",
     "Place",
     "Result",
     "ResultsError",
@@ -29,11 +35,8 @@ FORMAT_VERSION = 2
 Number = float | Literal["nan", "inf", "-inf"]
 """JSON has no NaN and no infinities; they are these strings."""
 
-VERDICTS = ("pass", "fail", "inconclusive", "unsupported", "error")
-
-
 NAME = re.compile("[A-Za-z0-9_.-]{1,60}")
-"""What names of checks, requirements, causes and origins are made of."""
+"""What names of checks, requirements and origins are made of."""
 
 BACKEND = re.compile("[A-Za-z0-9_.-]{1,60}(==[A-Za-z0-9_.+!-]{1,60})?(:[A-Za-z0-9_-]{1,60})?")
 """What names of backends are made of: a name, or `name[==version][:variant]`."""
@@ -44,6 +47,43 @@ LONGEST_FIELD = 20_000
 
 class ResultsError(ValueError):
     """A results file that cannot be read; names the line and what was expected."""
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """What a run was begun with."""
+
+    examples: int = 0
+    seed: int = 0
+    corpus: str | None = None
+
+
+class BackendVersions(msgspec.Struct, frozen=True):
+    """A backend's name in the results, and the versions that its worker reported."""
+
+    name: str
+    versions: dict[str, str]
+
+
+class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
+    """The first line: what the results depend on besides the code. It may hold more.
+
+    `versions` are those of all workers, and of what draws the configs. `machine` is system and
+    architecture, such as 'linux-x86_64'; `cpu_flags` are as /proc/cpuinfo names them. `backends`
+    has what every worker says of itself, by reference. `planned` counts the configs that were to be
+    judged.
+    """
+
+    format_version: int
+    versions: dict[str, str]
+    platform: str
+    machine: str
+    cpu: str
+    date: str
+    backends: dict[str, BackendVersions]
+    parameters: Parameters
+    cpu_flags: list[str] = []
+    planned: int = 0
+    state: Literal["underway", "complete"] = "complete"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -65,8 +105,9 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
-    """One check's verdict on one part of one config for one backend.
+    """One check's verdict on one part of one config for one backend: what was measured.
 
+    `against` names the other implementation that was compared with; null for the oracle.
     `last` marks the last line of a config: with it the config is complete.
 
     Raises:
@@ -78,7 +119,7 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     backend: str
     check: str
     requirement: str
-    verdict: Literal["pass", "fail", "inconclusive", "unsupported", "error"]
+    verdict: Verdict
     compared: int
     max_abs: Number | None
     max_rel: Number | None
@@ -88,22 +129,22 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     message: str
     replay: str
     part: str = ""
-    cause: str | None = None
-    known: str | None = None
+    cause: Cause | None = None
+    against: str | None = None
     origin: str = "given"
     first: Place | None = None
     failing: int = 0
     conditional: int = 0
     undefined: int = 0
     assert_close: str | None = None
-    power: dict[str, float] = {}
+    power: dict[Probe, float] = {}
     last: bool = False
 
     def __post_init__(self) -> None:
         Config.parse(self.config_id)
-        for name in ("backend", "check", "requirement", "origin", "cause"):
+        for name in ("backend", "check", "requirement", "origin", "against"):
             value = getattr(self, name)
-            pattern = BACKEND if name == "backend" else NAME
+            pattern = BACKEND if name in ("backend", "against") else NAME
             if value is not None and pattern.fullmatch(value) is None:
                 raise ValueError(f"{name} = {shown(value)}, expected a name of {pattern.pattern}")
         for name, value in self._texts():
@@ -114,24 +155,12 @@ class Result(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
                 )
 
     def _texts(self) -> Iterator[tuple[str, str]]:
-        for name in ("message", "part", "replay", "known", "assert_close"):
+        for name in ("message", "part", "replay", "assert_close"):
             yield name, getattr(self, name) or ""
-        for name in self.power:
-            yield "power", name
         for where in (self.worst, self.first):
             if where is not None:
                 yield "output", where.output
                 yield "direction", where.direction or ""
-
-    @property
-    def compares_two(self) -> bool:
-        """Whether it takes two implementations to show it."""
-        return self.check in ("call_parity", "across", "modes") or " against " in self.part
-
-    @property
-    def unexpected(self) -> bool:
-        """Whether this line alone makes a run fail."""
-        return self.verdict in ("fail", "error") and self.known is None
 
 
 def number(value: float | None) -> Number | None:
@@ -169,7 +198,7 @@ def place(worst: Worst | None) -> Place | None:
 def from_comparison(comparison: Comparison, **context: Any) -> Result:
     """The result line of a comparison; `context` gives config, backend, check and so on."""
     return Result(
-        verdict=comparison.verdict,  # type: ignore[arg-type]
+        verdict=comparison.verdict,
         compared=comparison.compared,
         max_abs=number(comparison.max_abs),
         max_rel=number(comparison.max_rel),
@@ -179,6 +208,7 @@ def from_comparison(comparison: Comparison, **context: Any) -> Result:
         message=printable(comparison.message, 2 * LONGEST),
         part=printable(comparison.part, 200),
         cause=comparison.cause,
+        against=comparison.against,
         first=place(comparison.first),
         failing=comparison.failing,
         conditional=comparison.conditional,

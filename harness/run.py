@@ -14,6 +14,7 @@ from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.draw import draw_configs, shrink_config
 from harness.environment import describe
+from harness.expectations import BASELINE, Expectations, expectations_of
 from harness.findings import Key, find, key_of
 from harness.journal import COMPLETE, Block, Journal, locked, read_run
 from harness.judge import Session
@@ -22,6 +23,7 @@ from harness.outcome import Outcome, conclude
 from harness.results import ResultsError
 from harness.strategies import configs
 from harness.text import shown
+from harness.verdicts import FAILED
 
 __all__ = ["execute", "results_path"]
 
@@ -43,6 +45,7 @@ def execute(
     session: Session,
     out: Path,
     *,
+    baseline: Path = BASELINE,
     examples: int,
     seed: int,
     progress: Progress = lambda *_: None,
@@ -55,6 +58,7 @@ def execute(
     Differences never stop it. Ctrl-C (KeyboardInterrupt) ends it with what is there.
 
     Args:
+        baseline: what is expected; results do not depend on it.
         corpus: a file of config ids in place of the pinned corpus.
         resume: go on with what stands in `out`, where there is something, else begin.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
@@ -67,14 +71,12 @@ def execute(
     stages = _stages(session, examples, seed, corpus)
     parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
     header = describe(session.runners, **parameters) | _plan(stages)
-    path = results_path(out)
+    path, expected = results_path(out), expectations_of(header, baseline)
     with locked(out), _journal(path, header, resume) as journal:
-        outcome = Outcome(
-            journal.header, known={entry.id: entry for entry in session.known.entries}
-        )
+        outcome = Outcome(journal.header, known=expected.by_id)
         complete = False
         try:
-            _Run(session, journal, outcome, progress).work(stages, examples, seed)
+            _Run(session, journal, expected, outcome, progress).work(stages, examples, seed)
             journal.finish()
             complete = True
         except KeyboardInterrupt:
@@ -88,11 +90,12 @@ def execute(
                 f"it. Make room and go on with: rnn-parity run --resume --out {out}"
             ) from error
         outcome.header = journal.header
-        conclude(outcome, session.known, complete=complete, configs=journal.count)
+        conclude(outcome, expected, complete=complete, configs=journal.count)
         unexpected = len(outcome.unexpected)
         finish(
             session,
             outcome,
+            expected,
             out,
             reproducing if complete else 0.0,
             lambda done, total: progress("reproducing", done, total, unexpected),
@@ -131,6 +134,7 @@ class _Run:
 
     session: Session
     journal: Journal
+    expected: Expectations
     outcome: Outcome
     progress: Progress
 
@@ -180,8 +184,9 @@ class _Run:
         self._keep(self.journal.append(results))
 
     def _keep(self, block: Block) -> None:
-        self.outcome.results.extend(block)
-        self.unexpected += sum(result.unexpected for result in block)
+        judged = self.expected.join(block)
+        self.outcome.results.extend(judged)
+        self.unexpected += sum(result.unexpected for result in judged)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, self.unexpected)
@@ -246,13 +251,9 @@ def _shrunk(
 
         def shows(config: Config, key: Key = finding.key) -> bool:
             results = session.judge(config, only=[key[0]])
-            return any(r.verdict in ("fail", "error") and key_of(r) == key for r in results)
+            return any(r.verdict in FAILED and key_of(r) == key for r in results)
 
-        showing = {
-            r.config_id
-            for r in drawn
-            if r.verdict in ("fail", "error") and key_of(r) == finding.key
-        }
+        showing = {r.config_id for r in drawn if r.verdict in FAILED and key_of(r) == finding.key}
         config = shrink_config(
             configs(), examples, seed, showing, judged, shows, budget=SHRINK_BUDGET
         )

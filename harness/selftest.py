@@ -20,10 +20,11 @@ from harness.aspects import CALLS
 from harness.backends import load_backend
 from harness.backends.protocol import Backend
 from harness.case import make_case
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import Expectations, expectations_of
 from harness.judge import Session
-from harness.known import KnownDifferences, load_known
 from harness.observe import Observation
 from harness.oracle import Oracle
 from harness.planted import BASES, CATALOGUE, LEGAL, Fault
@@ -31,6 +32,7 @@ from harness.planted.right import CompleteBackend
 from harness.planted.wrapping import WrappedBackend
 from harness.runners import InProcess
 from harness.selection import is_slow, selection
+from harness.verdicts import Verdict
 
 __all__ = ["SelfTest", "Trial", "examine", "run_selftest"]
 
@@ -147,11 +149,6 @@ ORACLES = functools.lru_cache(maxsize=None)(lambda config: Oracle(make_case(conf
 
 
 @functools.cache
-def _known() -> KnownDifferences:
-    return load_known()
-
-
-@functools.cache
 def _base(name: str) -> Backend:
     """The right backend that faults are planted in."""
     if name == "oracle":
@@ -161,7 +158,7 @@ def _base(name: str) -> Backend:
 
 def _session(backend: Backend, peers: Sequence[Backend]) -> Session:
     before = {peer.name: REMEMBERED if peer is PEER else peer for peer in peers}
-    return Session({**before, backend.name: backend}, _known(), oracles=ORACLES)
+    return Session({**before, backend.name: backend}, oracles=ORACLES)
 
 
 PEER = cast(Backend, CompleteBackend(name="peer"))
@@ -200,9 +197,15 @@ def _accusing(session: Session, backend: Backend, config: Config, *, errs: bool 
     results = session.judge(config, only=[backend.name], origin="corpus")
     return {
         result.check
-        for result in results
-        if result.unexpected and (result.verdict == "fail" or errs)
+        for result in _expected(session).join(results)
+        if result.unexpected and (result.verdict is Verdict.FAIL or errs)
     }
+
+
+@functools.lru_cache(maxsize=4)
+def _expected(session: Session) -> Expectations:
+    """By the versions that the session's backends report."""
+    return expectations_of(describe(session.runners))
 
 
 @functools.cache
@@ -298,7 +301,7 @@ def run_selftest(
         return tuple(trials[n, b] for n in catalogue for b in bases if (n, b) in trials)
 
     whole = not names and "oracle" in bases
-    checks = tuple(check.name for check in CHECKS) if whole else ()
+    checks = tuple(check.name for check in every_check()) if whole else ()
     return SelfTest(sorted_trials(CATALOGUE), sorted_trials(LEGAL), checks)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.checks.steps import DirectionSteps
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.judging.steps import DirectionSteps
 from harness.observe import Forward
 from reference import FORMATS, activation_interval
 

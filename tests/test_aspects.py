@@ -13,7 +13,7 @@ from harness.activation import sweep_config
 from harness.aspects import CALLS, INVALID, VALID
 from harness.calls import _CALLS, make_call
 from harness.case import Case, make_case
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
 from harness.judge import Session
 from harness.planted.right import CompleteBackend, CompleteLayer
@@ -99,9 +99,9 @@ FAULTS = [
     ("gradient_padding", "padding-has-a-gradient", PADDED),
     ("gradient_padding", "padding-reaches-the-weights", PADDED),
     ("inputs_unmodified", "cotangent-written-to", GRADIENT),
-    ("repeatable", "gradients-accumulate", GRADIENT),
-    ("repeatable", "gradients-drift-by-subnormals", GRADIENT),
-    ("repeatable", "weights-changed-by-gradients", GRADIENT),
+    ("determinism", "gradients-accumulate", GRADIENT),
+    ("determinism", "gradients-drift-by-subnormals", GRADIENT),
+    ("determinism", "weights-changed-by-gradients", GRADIENT),
     ("dropout_independent", "masks-shared-by-neighbours", DROPPING),
     ("dropout_independent", "masks-shared-by-halves", DROPPING),
     ("dropout_independent", "masks-shared-by-threads", DROPPING),
@@ -207,7 +207,9 @@ def test_weights_that_change_between_two_frameworks_are_seen() -> None:
 
 
 def test_every_check_of_these_aspects_has_a_fault_that_it_fails_on() -> None:
-    here = {check.name for check in CHECKS if not check.applies(Config(**SIZES, data="mixed"))}
+    here = {
+        check.name for check in every_check() if not check.applies(Config(**SIZES, data="mixed"))
+    }
     about_values = {"exact_lane", "activation", "prefix", "padding_zero", "padding_ignored"}
     tested = {check for check, _, _ in FAULTS} | {"call_parity", "across", "modes", "steady"}
     assert here - about_values <= tested
@@ -303,7 +305,7 @@ def test_gradients_through_relu_states_that_vanish_are_not_accused(config: Confi
 
 
 def test_flushing_is_no_excuse_for_what_does_not_flush() -> None:
-    (result,) = judged(alone("gradients-drift-by-subnormals"), GRADIENT, "repeatable")
+    (result,) = judged(alone("gradients-drift-by-subnormals"), GRADIENT, "determinism")
     assert (result.verdict, result.cause) == ("fail", "unexplained")
     assert "by no more than subnormal numbers" in result.message
 

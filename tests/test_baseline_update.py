@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 import tomlkit
 from click.testing import CliRunner, Result
-from made_up_lines import line
+from made_up_lines import changed, header, line
 from packaging.specifiers import SpecifierSet
 
 from harness.baseline_update import _widened, updated
 from harness.cli import main
 from harness.config import Config
-from harness.known import BASELINE, BaselineError, load_known
+from harness.expectations import BASELINE, BaselineError, expectations_of, read_baseline
 from harness.results import Result as Line
 
 SWEEP = Config.parse(
@@ -27,7 +26,7 @@ TEXT = f"""# A comment that stays.
 id = "theirs"  # and this one
 statement = "they differ"
 backends = ["torch", "mindspore"]
-versions = {{ numpy = ">=1" }}
+versions = {{ torch = ">=2" }}
 checks = ["step_residual"]
 causes = ["activation"]
 max_ratio = 100.0
@@ -47,6 +46,8 @@ shown_by = ["{Config(seed=3).id}"]
 """
 
 
+RUN = header(torch="2.13.0+cpu")
+WITH_NUMPY = header(numpy="1.26.4", torch="2.13.0+cpu")
 BOTH = tuple(
     line(seed, 15.0, backend=backend) for seed in (1, 2) for backend in ("torch", "mindspore")
 )
@@ -55,7 +56,7 @@ BOTH = tuple(
 def update(tmp_path: Path, *results: Line) -> tuple[str, list[str], list[str]]:
     path = tmp_path / "known.toml"
     path.write_text(TEXT, "utf-8")
-    found = updated(TEXT, load_known(path), results, {"torch": "2.13.0+cpu"})
+    found = updated(TEXT, expectations_of(RUN, path), results, RUN)
     path.write_text(found.text, "utf-8")
     return found.text, found.changes, found.open
 
@@ -70,7 +71,7 @@ def test_what_a_run_confirms_stays_to_the_letter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ratio", [5.0, 40.0])
 def test_a_range_follows_what_was_measured(tmp_path: Path, ratio: float) -> None:
-    text, changes, _ = update(tmp_path, *(msgspec.structs.replace(r, ratio=ratio) for r in BOTH))
+    text, changes, _ = update(tmp_path, *(changed(r, ratio=ratio) for r in BOTH))
     assert entry(text)["ratio"] == [ratio * 0.8, ratio * 1.25]
     assert changes == [f"theirs: ratio is {ratio:g}, was [10.0, 20.0]"]
     assert text.startswith("# A comment that stays.")
@@ -87,25 +88,23 @@ def test_what_is_larger_than_an_entry_allows_raises_its_limit(tmp_path: Path) ->
 @pytest.mark.parametrize("more", [[], [line(9, 15.0)]], ids=["alone", "shown elsewhere too"])
 def test_what_outgrew_its_limit_is_still_shown(more: list[Line], tmp_path: Path) -> None:
     """By its pinned configs, in the range that is measured now; and then nothing is left to do."""
-    grown = [msgspec.structs.replace(r, ratio=400.0) for r in BOTH]
+    grown = [changed(r, ratio=400.0) for r in BOTH]
     text, changes, _ = update(tmp_path, *grown, *more)
     assert entry(text)["max_ratio"] == 500.0
     assert entry(text)["ratio"] == [320.0, 500.0]
     assert len(entry(text)["shown_by"]) == 2
     assert [one.partition(":")[2][:9] for one in changes] == [" max_rati", " ratio is"]
-    again = updated(text, load_known(tmp_path / "known.toml"), [*grown, *more], {})
+    again = updated(text, expectations_of(RUN, tmp_path / "known.toml"), [*grown, *more], RUN)
     assert (again.text, again.changes, again.open) == (text, [], [])
 
 
 def test_a_backend_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> None:
     passing = {"verdict": "pass", "cause": None, "ratio": 0.5}
-    results = [
-        msgspec.structs.replace(r, **passing) if r.backend == "mindspore" else r for r in BOTH
-    ]
+    results = [changed(r, **passing) if r.backend == "mindspore" else r for r in BOTH]
     text, changes, _ = update(tmp_path, *results)
     assert entry(text)["backends"] == ["torch"]
     assert changes == ["theirs: mindspore shows it no more"]
-    results = [msgspec.structs.replace(r, **passing) for r in BOTH]
+    results = [changed(r, **passing) for r in BOTH]
     text, changes, _ = update(tmp_path, *results)
     assert "theirs" not in text
     assert "elsewhere" in text
@@ -115,7 +114,7 @@ def test_a_backend_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> Non
 def test_a_config_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> None:
     passing = {"verdict": "pass", "cause": None, "ratio": 0.5}
     first = Config(seed=1).id
-    results = [msgspec.structs.replace(r, **passing) if r.config_id == first else r for r in BOTH]
+    results = [changed(r, **passing) if r.config_id == first else r for r in BOTH]
     text, changes, _ = update(tmp_path, *results)
     assert entry(text)["shown_by"] == [Config(seed=2).id]
     assert changes == [f"theirs: no longer shown by {first}"]
@@ -139,7 +138,7 @@ def test_what_is_new_comes_in_for_a_person_to_complete(tmp_path: Path) -> None:
     assert changes == ["torch-prefix-flush: entered"]
     assert left == ["torch-prefix-flush: give it a statement and a reason"]
     with pytest.raises(BaselineError, match="torch-prefix-flush': reason is empty"):
-        load_known(tmp_path / "known.toml")
+        read_baseline(tmp_path / "known.toml")
 
 
 def test_what_another_platform_showed_is_left_to_a_person(tmp_path: Path) -> None:
@@ -148,7 +147,7 @@ def test_what_another_platform_showed_is_left_to_a_person(tmp_path: Path) -> Non
     text = text.replace('numpy = "<1" }', 'torch = ">=2" }\nplatforms = ["no-such"]')
     path = tmp_path / "known.toml"
     path.write_text(text, "utf-8")
-    found = updated(text, load_known(path), [line(3, 15.0)], {"torch": "2.13.0+cpu"})
+    found = updated(text, expectations_of(RUN, path), [line(3, 15.0)], RUN)
     assert found.text == text
     assert found.open == ["elsewhere: shows here too; widen `platforms` or `cpu_flags`"]
 
@@ -176,12 +175,12 @@ def test_what_another_version_showed_is_carried_over(tmp_path: Path) -> None:
     """With a newer numpy the entry `elsewhere` holds on; else it would come in anew."""
     path = tmp_path / "known.toml"
     path.write_text(TEXT, "utf-8")
-    found = updated(TEXT, load_known(path), [*BOTH, line(3, 8.0)], {"numpy": "1.26.4"})
+    found = updated(TEXT, expectations_of(WITH_NUMPY, path), [*BOTH, line(3, 8.0)], WITH_NUMPY)
     # `theirs` explains it as well here; without it, only the other one does.
     assert found.changes == []
     text = TEXT[TEXT.index('[[difference]]\nid = "elsewhere"') :]
     path.write_text(text, "utf-8")
-    found = updated(text, load_known(path), [line(3, 8.0)], {"numpy": "1.26.4"})
+    found = updated(text, expectations_of(WITH_NUMPY, path), [line(3, 8.0)], WITH_NUMPY)
     assert "elsewhere: shows with these versions too, now numpy <1.27" in found.changes
     assert 'versions = { numpy = "<1.27" }' in found.text
     assert found.open == []
@@ -197,8 +196,8 @@ def test_what_another_version_showed_is_carried_over(tmp_path: Path) -> None:
 def test_what_cannot_be_known_is_not_entered(
     tmp_path: Path, changes: dict[str, object], why: str
 ) -> None:
-    text, changed, left = update(tmp_path, *BOTH, line(7, 8.0, check="prefix", **changes))
-    assert (text, changed) == (TEXT, [])
+    text, made, left = update(tmp_path, *BOTH, line(7, 8.0, check="prefix", **changes))
+    assert (text, made) == (TEXT, [])
     assert left == [f"{changes.get('backend', 'torch')}, prefix: not entered, {why}"]
 
 

@@ -13,8 +13,9 @@ from faulty import OracleBackend, OracleLayer, backend, planted
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import expectations_of
 from harness.judge import Session
-from harness.known import load_known
 from harness.planted import CATALOGUE
 from harness.planted.activations import RationalTanh
 from harness.planted.right import CompleteBackend
@@ -57,7 +58,8 @@ def test_real_activation_error_does_not_hide_a_dropped_bias() -> None:
 def test_the_baseline_excuses_the_activation_and_not_the_dropped_bias() -> None:
     """The same faulty layer under the real one's name: only what is known is marked known."""
     faulty = mindspore_without_bias("mindspore")
-    results = Session({"mindspore": faulty}, load_known()).judge(CONFIG)
+    session = Session({"mindspore": faulty})
+    results = expectations_of(describe(session.runners)).join(session.judge(CONFIG))
     marked = {(r.cause, r.known is not None) for r in results if r.verdict == "fail"}
     assert ("activation", True) in marked
     assert ("unexplained", False) in marked
@@ -114,7 +116,7 @@ def test_flushing_excuses_nothing_larger() -> None:
     assert "unexplained" in found
 
 
-@pytest.mark.parametrize("check", ["repeatable", "padding_ignored", "rows_independent"])
+@pytest.mark.parametrize("check", ["determinism", "padding_ignored", "rows_independent"])
 def test_flushing_excuses_no_other_second_call(check: str) -> None:
     class FlushesAndCarries(FlushesSubnormals):
         """Off wherever x is another one than at first; for `repeatable` behind the judged call.
@@ -127,7 +129,7 @@ def test_flushing_excuses_no_other_second_call(check: str) -> None:
                 return super().forward(x, h_0, lengths)
             if not hasattr(self, "first"):
                 self.first, self.seen = x.tobytes(), 0
-            other = x.tobytes() != self.first or (check == "repeatable" and self.seen > 1)
+            other = x.tobytes() != self.first or (check == "determinism" and self.seen > 1)
             self.seen += 1
             output, h_n = super().forward(x, h_0, lengths)
             return output + np.float32(2.0**-20) * other, h_n

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 
 from harness.activation import sweep_config
 from harness.case import make_case
-from harness.checks import CHECKS
-from harness.checks.steps import direction_steps
+from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.evidence import Evidence
 from harness.judge import Session
+from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.planted import LEGAL
@@ -49,7 +49,7 @@ def judged(implementation: Any, config: Config, check: str) -> list[Result]:
 
 OF_VALUES = {
     check.name
-    for check in CHECKS
+    for check in every_check()
     if check.applies(dataclasses.replace(TANH, lengths="empties"))
     or check.applies(INTS)
     or check.applies(SWEEP)
@@ -90,9 +90,9 @@ FAULTS = [
     ("padding_ignored", "padding-leaks", RELU),
     ("rows_independent", "rows-mixed", RELU),
     ("rows_independent", "last-row-off", PLAIN),
-    ("repeatable", "drift-from-call-to-call", PLAIN),
-    ("repeatable", "drift-from-call-to-call", TANH),
-    ("repeatable", "drift-of-the-last-step", TANH),
+    ("determinism", "drift-from-call-to-call", PLAIN),
+    ("determinism", "drift-from-call-to-call", TANH),
+    ("determinism", "drift-of-the-last-step", TANH),
     ("rows_independent", "rows-in-one-scale", PLAIN),
     ("inputs_unmodified", "output-buffer-reused", PLAIN),
     ("inputs_unmodified", "h-0-written-to", PLAIN),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner
-from made_up_lines import line
+from made_up_lines import changed, line
 
 from harness.cli import main
 from harness.comparing import Difference, compare_runs
@@ -20,7 +19,7 @@ PASSING = {"verdict": "pass", "cause": None, "ratio": 0.5}
 
 
 def passing(seed: int, **changes: object) -> Result:
-    return msgspec.structs.replace(line(seed, 0.5), **{**PASSING, **changes})
+    return changed(line(seed, 0.5), **{**PASSING, **changes})
 
 
 def compare(old: list[Result], new: list[Result]) -> Difference:
@@ -115,7 +114,7 @@ def test_a_planted_fault_is_exactly_what_changed(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [*command, "--as", "mindspore-faulty=mindspore"])
     assert done.exit_code == 1, done.output
     old, new = (read_run(tmp_path / name / "results.jsonl").results for name in ("old", "new"))
-    renamed = [msgspec.structs.replace(result, backend="mindspore") for result in new]
+    renamed = [changed(result, backend="mindspore") for result in new]
     difference = compare_runs(old, renamed, ({}, {}))
     assert {change.kind for change in difference.changes} == {"appeared"}
     assert {change.key[2] for change in difference.changes} == {"unexplained"}

@@ -11,21 +11,29 @@ import functools
 import itertools
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, note, settings
 
-from harness.checks import CHECKS, checks_for
+from harness.checks import checks_for, every_check
 from harness.config import Config, ConfigError
 from harness.corpus import CORPUS, SAMPLE, load_corpus
+from harness.environment import describe
+from harness.expectations import (
+    Expectations,
+    Judged,
+    KnownDifference,
+    expectations_of,
+    holds_on,
+    read_baseline,
+)
 from harness.findings import matrix
 from harness.judge import Session
-from harness.known import KnownDifference, holds_here, load_known, read_baseline
 from harness.pinned import changed
 from harness.pytest_plugin import Record
 from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
-from harness.requirements import ATTRIBUTED, REQUIREMENTS
-from harness.results import Result
+from harness.requirements import REQUIREMENTS
 from harness.runners import Isolated
 from harness.strategies import configs
 
@@ -44,17 +52,27 @@ def session(backend: str, aspect: str = "forward") -> Session:
     """A backend, behind the ones that it is compared with; a file needs another one to read it."""
     needed = BACKENDS[: max(BACKENDS.index(backend) + 1, 2 * (aspect == "files"))]
     runners = {name: runner(name) for name in needed}  # those begun together load together
-    return Session(runners, load_known())
+    return Session(runners)
 
 
 @functools.cache
-def results(config_id: str, backend: str) -> tuple[Result, ...]:
+def expected(backend: str) -> Expectations:
+    """What the baseline says of a backend and the ones that it is compared with."""
+    return expectations_of(header(backend))
+
+
+def header(backend: str) -> dict[str, Any]:
+    return describe(session(backend).runners)
+
+
+@functools.cache
+def results(config_id: str, backend: str) -> tuple[Judged, ...]:
     config = Config.parse(config_id)
     judging = session(backend, config.aspect)
     judging.begin(config, only=[backend])
     following = Config.parse(NEXT.get((config_id, backend), config_id))
     session(backend, following.aspect).begin(following, only=[backend])
-    return tuple(judging.judge(config, only=[backend], origin="corpus"))
+    return tuple(expected(backend).join(judging.judge(config, only=[backend], origin="corpus")))
 
 
 NEXT: dict[tuple[str, str], str] = {}
@@ -73,7 +91,7 @@ def _in_order(request: pytest.FixtureRequest) -> None:
 
 
 @functools.cache
-def everything() -> tuple[Result, ...]:
+def everything() -> tuple[Judged, ...]:
     """The whole corpus: what the tests above it asked for already costs nothing."""
     return tuple(
         result
@@ -133,32 +151,36 @@ def test_property(backend: str, parity_report: Record) -> None:
 
     @given(configs(max_steps=24))
     def nothing_unexpected(config: Config) -> None:
-        lines = session(backend).judge(config, only=[backend], repeat=config.seed % 8 == 0)
+        lines = expected(backend).join(
+            session(backend).judge(config, only=[backend], repeat=config.seed % 8 == 0)
+        )
         parity_report(lines, {backend: runner(backend)})
         unexpected = [line for line in lines if line.unexpected]
         for line in unexpected:
             note(f"replay: {line.replay}")
         assert not unexpected, report(unexpected)
 
-    nothing_unexpected()
+    nothing_unexpected(BACKENDS[-1])
 
 
 def test_property_in_graph_mode() -> None:
     """The same, with the few configs that compiling allows."""
+    graph = "mindspore:graph"
 
     @settings(max_examples=8)
     @given(configs(max_steps=3, max_layers=2))
     def nothing_unexpected(config: Config) -> None:
-        lines = session("mindspore:graph").judge(config, only=["mindspore:graph"], repeat=False)
+        measured = session(graph).judge(config, only=[graph], repeat=False)
+        lines = expected(graph).join(measured)
         unexpected = [line for line in lines if line.unexpected]
         assert not unexpected, report(unexpected)
 
-    nothing_unexpected()
+    nothing_unexpected(BACKENDS[-1])
 
 
 def test_known_differences_still_show() -> None:
     """In the other direction: what the baseline expects must be there."""
-    assert changed(load_known(), everything()) == []
+    assert changed(expected(BACKENDS[-1]), everything()) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -191,15 +213,15 @@ def test_the_mapping_page_says_what_a_fresh_run_measures() -> None:
     """Numbers may move with the configs; verdicts and differences may not. If this fails, look
     at what changed, and write the page anew with `rnn-parity mapping`.
     """
-    header = {"versions": {}, "platform": "", "date": ""}
-    fresh = render_mapping(header, everything(), load_known(), run_example())
+    shown = {"versions": {}, "platform": "", "date": ""}
+    fresh = render_mapping(shown, everything(), expected(BACKENDS[-1]), run_example())
     written, elsewhere = MAPPING_PAGE.read_text("utf-8"), of_other_machines()
     assert verdicts(written, elsewhere) == verdicts(fresh, elsewhere)
 
 
 def of_other_machines() -> list[KnownDifference]:
     """What this platform or processor is not said to show, though the page's machine did."""
-    return [entry for entry in read_baseline() if not holds_here(entry)]
+    return [entry for entry in read_baseline() if not holds_on(entry, header(BACKENDS[-1]))]
 
 
 def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
@@ -210,7 +232,7 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
     A star, for what is judged elsewhere, may stand for flushing that another run does not show;
     so may the statement of a difference that only some runs show, and every number behind it.
     """
-    for entry in (*load_known().entries, *elsewhere):
+    for entry in (*expected(BACKENDS[-1]).entries, *elsewhere):
         if entry.intermittent or entry in elsewhere:
             statement = re.escape(entry.statement.replace("|", "\\|"))
             page = re.sub(rf"(?m)^\d+\. .*{statement}.*$| ?{statement} \[\d+\]\(#d\d+\)", "", page)
@@ -218,7 +240,8 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
         r"(?m)^\d+\. <a id=\"d\d+\">", "1. <a>", re.sub(r"\(?\[\d+\]\(#d\d+\),? ?", "", page)
     )
     kept = [line for line in page.splitlines() if line.startswith("|") or line[:1].isdigit()]
-    counting = {ATTRIBUTED[c] for entry in elsewhere for c in entry.causes if c in ATTRIBUTED}
+    causes = {cause for entry in elsewhere for cause in entry.causes}
+    counting = {cause.about.requirement for cause in causes if cause.about.requirement}
     left_out = tuple(f"| {REQUIREMENTS[key].statement} |" for key in counting)
     kept = [line for line in kept if not line.startswith(left_out)]
     assert len(kept) > len(REQUIREMENTS) - len(counting)
@@ -230,12 +253,12 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_check_is_applied(backend: str) -> None:
     applied = {c for config in load_corpus(CORPORA[backend]) for c in applicable(config, backend)}
-    every = {check.name for check in CHECKS}
+    every = {check.name for check in every_check()}
     missing = {"torch": {"call_parity", "modes"}, "mindspore": {"modes"}}
     assert applied == every - missing.get(backend, set())
 
 
-def report(lines: list[Result]) -> str:
+def report(lines: list[Judged]) -> str:
     return "\n".join(
         f"{line.check}, {line.part}: {line.message} (cause: {line.cause}, ratio {line.ratio})\n"
         f"  {line.replay}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from made_up_lines import line
 
+from harness.causes import Cause
 from harness.consequence import consequence
 from harness.findings import find
 from harness.results import Place
@@ -33,10 +34,10 @@ def test_of_the_worst_number(actual: float | str, expected: float | str, said: s
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"cause": "crashed"}, "crash"),
-        ({"cause": "accepted"}, "silently accepted"),
-        ({"cause": "refused"}, "refused"),
-        ({"check": "dropout_rate", "cause": "dependent"}, "dropped otherwise than documented"),
+        ({"cause": Cause.CRASHED}, "crash"),
+        ({"cause": Cause.ACCEPTED}, "silently accepted"),
+        ({"cause": Cause.REFUSED}, "refused"),
+        ({"check": "dropout_rate", "cause": Cause.DEPENDENT}, "dropped otherwise than documented"),
         ({"worst": None}, "wrong answer"),
     ],
 )

@@ -19,6 +19,7 @@ from harness.config import Config
 from harness.dependence import OptionShare, dependence
 from harness.exhibits import Exhibits, load_exhibits, make_exhibits, store_exhibits
 from harness.exhibits.making import _cells
+from harness.expectations import Expectations
 from harness.findings import find
 from harness.judge import Session
 from harness.report.pictures import activation_picture, map_picture, ratio_picture
@@ -35,12 +36,16 @@ def session() -> Session:
 
 @pytest.fixture(scope="module")
 def made(session: Session) -> Exhibits:
-    results = [r for c in (WRONG, sweep_config("tanh", "fp32")) for r in session.judge(c)]
+    results = Expectations().join(
+        r for c in (WRONG, sweep_config("tanh", "fp32")) for r in session.judge(c)
+    )
     return make_exhibits(session, HEADER, results)
 
 
 def test_a_map_has_the_ratios_that_the_check_had(session: Session, made: Exhibits) -> None:
-    finding = next(f for f in find(session.judge(WRONG)) if f.check == "step_residual")
+    finding = next(
+        f for f in find(Expectations().join(session.judge(WRONG))) if f.check == "step_residual"
+    )
     shown = made.map_of(finding.slug)
     place = finding.worst.worst
     assert shown is not None
@@ -79,11 +84,16 @@ def test_long_rows_share_cells_by_the_largest() -> None:
 @pytest.mark.parametrize("fault", ["raises", "exits", "shape", "nan"])
 def test_no_exhibit_ends_a_run(fault: str, session: Session) -> None:
     broken = Session({"x": getattr(faulty, fault)})
-    assert isinstance(make_exhibits(broken, HEADER, session.judge(WRONG)), Exhibits)
+    assert isinstance(
+        make_exhibits(broken, HEADER, Expectations().join(session.judge(WRONG))), Exhibits
+    )
 
 
 def test_no_time_makes_no_map(session: Session) -> None:
-    assert make_exhibits(session, HEADER, session.judge(WRONG), seconds=-1.0).maps == []
+    assert (
+        make_exhibits(session, HEADER, Expectations().join(session.judge(WRONG)), seconds=-1.0).maps
+        == []
+    )
 
 
 def test_they_come_back_as_they_were_stored(made: Exhibits, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import faulty
 import pytest
 
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import Expectations, expectations_of
 from harness.judge import Session
-from harness.known import load_known
 from tests.campaigns.false_alarms import (
     CHUNK,
     Chunk,
@@ -31,7 +32,7 @@ def test_torch_gives_no_alarm() -> None:
 
 
 def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
-    session = Session({"x": faulty.planted("b-hh-dropped", "x")}, load_known())
+    session = Session({"x": faulty.planted("b-hh-dropped", "x")})
     tally = judge_chunk(SMALL, session)
     assert not tally.sound
     shown = [alarm for alarm in tally.alarms if alarm.startswith("step_residual")]
@@ -41,7 +42,7 @@ def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
 
 
 def test_nothing_concluded_is_not_sound() -> None:
-    session = Session({"x": faulty.RefusesEverything()}, load_known())
+    session = Session({"x": faulty.RefusesEverything()})
     assert not judge_chunk(SMALL, session).sound
     assert not Tally().sound
 
@@ -55,7 +56,7 @@ def test_a_config_counts_once_and_tallies_add_up() -> None:
     assert total.verdicts == one.verdicts + two.verdicts
     config = Config.parse(next(iter(one.ids)))
     before = total.verdicts.copy()
-    total.count(config, torch_session().judge(config))
+    total.count(config, Expectations().join(torch_session().judge(config)))
     assert total.verdicts == before
 
 
@@ -80,6 +81,8 @@ WERE_FALSE = {
 
 @pytest.mark.parametrize("config_id", WERE_FALSE.values(), ids=WERE_FALSE)
 def test_what_was_a_false_alarm_is_none(config_id: str) -> None:
-    results = torch_session().judge(Config.parse(config_id))
+    session = torch_session()
+    expected = expectations_of(describe(session.runners))
+    results = expected.join(session.judge(Config.parse(config_id)))
     assert [result.message for result in results if result.unexpected] == []
     assert any(result.verdict == "pass" for result in results)

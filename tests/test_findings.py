@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.causes import Cause
 from harness.config import Config
+from harness.expectations import Judged
 from harness.findings import find, group, key_of, matrix
 from harness.requirements import GROUPS, REQUIREMENTS
-from harness.results import Result
+from harness.verdicts import Verdict
 
 CONFIG = Config(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
-PASSING = Result(
+PASSING = Judged(
     config_id=CONFIG.id,
     backend="theirs",
     check="step_residual",
     requirement="equation",
-    verdict="pass",
+    verdict=Verdict.PASS,
     compared=3,
     max_abs=0.0,
     max_rel=0.0,
@@ -27,11 +29,11 @@ PASSING = Result(
 )
 
 
-def result(**changes: object) -> Result:
+def result(**changes: object) -> Judged:
     return msgspec.structs.replace(PASSING, **changes)
 
 
-def verdict(key: str, *results: Result) -> str:
+def verdict(key: str, *results: Judged) -> str:
     return matrix(results)[key]["theirs"].verdict
 
 
@@ -49,31 +51,33 @@ def test_a_requirement_without_result_is_untested_never_fine() -> None:
 def test_a_row_passes_only_by_what_could_have_failed_it() -> None:
     """Weights that arrive and shapes that are right say nothing of two directions."""
     shapes = result(check="shape_dtype", requirement="outputs")
-    unseen = result(verdict="inconclusive")
+    unseen = result(verdict=Verdict.INCONCLUSIVE)
     assert verdict("bidirectional", shapes) == "untested"
     assert verdict("bidirectional", shapes, unseen) == "inconclusive"
     assert verdict("bidirectional", shapes, PASSING) == "pass"
-    wrong = result(check="shape_dtype", requirement="outputs", verdict="fail", cause="unexplained")
+    wrong = result(
+        check="shape_dtype", requirement="outputs", verdict=Verdict.FAIL, cause=Cause.UNEXPLAINED
+    )
     assert verdict("bidirectional", wrong, PASSING) == "fail"
 
 
 def test_an_established_cause_counts_where_it_is_judged() -> None:
-    failing = result(verdict="fail", cause="activation", known="entry")
+    failing = result(verdict=Verdict.FAIL, cause=Cause.ACTIVATION, known="entry")
     rows = matrix([PASSING, failing])
     assert rows["nonlinearity"]["theirs"].verdict == "known"
     assert rows["equation"]["theirs"].verdict == "known"
     assert rows["bidirectional"]["theirs"].verdict == "pass"
     assert rows["bidirectional"]["theirs"].elsewhere == 1
-    unexplained = result(verdict="fail", cause="unexplained")
+    unexplained = result(verdict=Verdict.FAIL, cause=Cause.UNEXPLAINED)
     assert verdict("bidirectional", PASSING, unexplained) == "fail"
 
 
 def test_the_worst_verdict_wins() -> None:
-    known = result(verdict="fail", cause="unexplained", known="entry")
+    known = result(verdict=Verdict.FAIL, cause=Cause.UNEXPLAINED, known="entry")
     assert verdict("h-0-absent", PASSING, known) == "known"
-    assert verdict("h-0-absent", known, result(verdict="error")) == "error"
-    assert verdict("h-0-absent", result(verdict="unsupported")) == "unsupported"
-    assert verdict("h-0-absent", result(verdict="unsupported"), PASSING) == "pass"
+    assert verdict("h-0-absent", known, result(verdict=Verdict.ERROR)) == "error"
+    assert verdict("h-0-absent", result(verdict=Verdict.UNSUPPORTED)) == "unsupported"
+    assert verdict("h-0-absent", result(verdict=Verdict.UNSUPPORTED), PASSING) == "pass"
 
 
 def test_calls_are_findings_of_their_own() -> None:
@@ -82,8 +86,8 @@ def test_calls_are_findings_of_their_own() -> None:
             config_id=Config(aspect=f"call.{name}", data="plain").id,
             check="call",
             requirement="refused-x",
-            verdict="fail",
-            cause="accepted",
+            verdict=Verdict.FAIL,
+            cause=Cause.ACCEPTED,
         )
         for name in ("x.wider", "x.rank4")
     ]
@@ -93,11 +97,11 @@ def test_calls_are_findings_of_their_own() -> None:
 
 
 def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
-    mild = result(verdict="fail", cause="flush", known="mild")
-    grave = result(verdict="fail", cause="nan", known="grave", check="special_values")
-    again = result(verdict="fail", cause="nan", known="grave", backend="others")
+    mild = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, known="mild")
+    grave = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", check="special_values")
+    again = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", backend="others")
     groups = group(find([mild, grave, again]))
     assert [members.topic for members in groups] == ["grave", "mild"]
     assert set(groups[0].backends) == {"theirs", "others"}
-    unexpected = result(verdict="fail", cause="flush", check="prefix")
+    unexpected = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, check="prefix")
     assert group(find([grave, unexpected]))[0].unexpected

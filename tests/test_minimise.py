@@ -16,11 +16,14 @@ from hypothesis.extra import numpy as arrays
 import harness.minimise.finish as finishing
 from harness.backends.protocol import Backend
 from harness.case import NUMPY_DTYPES, Case, cotangents, make_case, perturb
+from harness.causes import Cause
+from harness.checks import Check, check_named
 from harness.cli import main
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import Expectations, Judged, expectations_of
 from harness.findings import Finding, find
 from harness.judge import Session
-from harness.known import load_known
 from harness.minimise import Made, Question, Script, ddmin, minimised, reproduce, shown_by
 from harness.minimise.arrays import arrays_of, with_arrays
 from harness.minimise.literals import literal, numbers_in
@@ -37,7 +40,6 @@ from harness.outcome import Outcome
 from harness.planted import CATALOGUE
 from harness.planted.right import CompleteBackend
 from harness.reproducers import Reproducer, load_reproducers, store_reproducers
-from harness.results import Result
 from harness.runners import InProcess, Isolated
 
 STACK = Config(
@@ -63,8 +65,14 @@ def planted(fault: str) -> Session:
     return Session({"oracle": CATALOGUE[fault].plant(oracle_backend())})
 
 
+def named(check: str) -> Check:
+    found = check_named(check)
+    assert found is not None
+    return found
+
+
 def first_finding(session: Session, config: Config, check: str) -> Finding:
-    return next(f for f in find(session.judge(config)) if f.check == check)
+    return next(f for f in find(Expectations().join(session.judge(config))) if f.check == check)
 
 
 class TestDdmin:
@@ -251,7 +259,7 @@ class TestMinimised:
         session = planted(fault)
         config = dataclasses.replace(STACK, num_layers=3, lengths="ragged", dropout=50)
         finding = first_finding(session, config, check)
-        answer = minimised(Question.about(session, finding), config)
+        answer = minimised(Question.about(session, Expectations(), finding), config)
         assert answer is not None
         small = answer.case.config
         assert (small.num_layers, small.bidirectional, small.batch) == (1, False, 1)
@@ -264,7 +272,7 @@ class TestMinimised:
         session = planted("no-gradient-of-b-hh")
         config = dataclasses.replace(STACK, aspect="gradient", steps=3)
         finding = first_finding(session, config, "gradient")
-        answer = minimised(Question.about(session, finding), config)
+        answer = minimised(Question.about(session, Expectations(), finding), config)
         assert answer is not None
         assert (answer.case.config.num_layers, answer.case.config.steps) == (1, 1)
         assert len(spots(answer.case)) <= 1  # a plain sum's cotangents
@@ -273,12 +281,12 @@ class TestMinimised:
         session = planted("b-hh-dropped")
         finding = first_finding(session, STACK, "step_residual")
         right = Session({"oracle": oracle_backend()})
-        assert minimised(Question.about(right, finding), STACK) is None
+        assert minimised(Question.about(right, Expectations(), finding), STACK) is None
 
     def test_no_time_is_no_answer(self) -> None:
         session = planted("b-hh-dropped")
         finding = first_finding(session, STACK, "step_residual")
-        question = Question.about(session, finding, until=0.0)
+        question = Question.about(session, Expectations(), finding, until=0.0)
         assert minimised(question, STACK) is None
         assert question.asked == 0
 
@@ -286,8 +294,10 @@ class TestMinimised:
         """Else weights of 0 would look like an activation that gives 0."""
         session = planted("tanh-not-odd")
         config = Config(bias=False, batch=65536, data="sweep")
-        question = Question(session, ("oracle", "activation", "activation", ""), None)
-        case = start(config, "activation")
+        question = Question(
+            session, Expectations(), ("oracle", "activation", Cause.ACTIVATION, ""), None
+        )
+        case = start(config, question.check)
         assert not question.holds(
             dataclasses.replace(case, weights={n: 0 * a for n, a in case.weights.items()})
         )
@@ -295,7 +305,7 @@ class TestMinimised:
 
 
 def test_a_worker_answers_for_arrays_as_this_process_does() -> None:
-    case = start(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"), "gradient")
+    case = start(dataclasses.replace(STACK, aspect="gradient", lengths="ragged"), named("gradient"))
     case = dataclasses.replace(case, x=np.round(case.x, 2))
     runner = Isolated("torch")
     try:
@@ -322,7 +332,8 @@ def answered(actual: float, expected: float, bound: float | None = 1e-6) -> Answ
     changed: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
     fields = {name: getattr(result, name) for name in result.__struct_fields__}
     observation = Observation("torch")
-    return Answer(case, Result(**{**fields, **changed}), observation, Oracle(case))
+    check = named(result.check)
+    return Answer(check, case, Judged(**{**fields, **changed}), observation, Oracle(case))
 
 
 TANH = float(np.tanh(0.5))
@@ -395,9 +406,11 @@ def test_nobody_elses_code_is_written_as_a_script() -> None:
 def tanh_made() -> list[Made]:
     """What comes of the tanh of MindSpore's layer, in two checks."""
     config = Config(bias=False, batch=4, scale=4, num_layers=2, steps=2, hidden_size=3, seed=1)
-    with Session({"mindspore": Isolated("mindspore")}, load_known()) as session:
-        findings = [f for f in find(session.judge(config)) if f.cause == "activation"]
-        return list(reproduce(session, findings, budget=120))
+    with Session({"mindspore": Isolated("mindspore")}) as session:
+        expected = expectations_of(describe(session.runners))
+        every = find(expected.join(session.judge(config)))
+        findings = [finding for finding in every if finding.cause is Cause.ACTIVATION]
+        return list(reproduce(session, expected, findings, budget=120))
 
 
 def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Made]) -> None:
@@ -430,7 +443,7 @@ def test_too_many_numbers_are_no_reproducer() -> None:
 class TestTheEndOfARun:
     def outcome(self) -> Outcome:
         session = planted("b-hh-dropped")
-        return Outcome({}, session.judge(STACK))
+        return Outcome({}, Expectations().join(session.judge(STACK)))
 
     def made(self, outcome: Outcome) -> Made:
         finding = next(f for f in outcome.findings if f.numeric)
@@ -449,7 +462,9 @@ class TestTheEndOfARun:
 
         monkeypatch.setattr(finishing, "reproduce", broken)
         before = list(outcome.results)
-        finishing.finish(cast(Session, None), outcome, tmp_path, 10, lambda *_: None)
+        finishing.finish(
+            cast(Session, None), outcome, Expectations(), tmp_path, 10, lambda *_: None
+        )
         assert outcome.results == before
         assert (
             load_reproducers(tmp_path)
@@ -462,7 +477,9 @@ class TestTheEndOfARun:
     def test_scripts_of_a_run_before_do_not_stay(self, tmp_path: Path) -> None:
         store_reproducers(tmp_path, [Reproducer("old", STACK.id, "print(1)\n", "1\n")])
         outcome = self.outcome()
-        finishing.finish(cast(Session, None), outcome, tmp_path, 0.0, lambda *_: None)
+        finishing.finish(
+            cast(Session, None), outcome, Expectations(), tmp_path, 0.0, lambda *_: None
+        )
         assert load_reproducers(tmp_path) == {}
         assert list((tmp_path / "reproducers").iterdir()) == []
         assert outcome.irreproducible == {}
@@ -470,7 +487,7 @@ class TestTheEndOfARun:
     def test_of_somebodys_own_code_it_says_so(self, tmp_path: Path) -> None:
         outcome = self.outcome()
         with planted("b-hh-dropped") as session:
-            finishing.finish(session, outcome, tmp_path, 10, lambda *_: None)
+            finishing.finish(session, outcome, Expectations(), tmp_path, 10, lambda *_: None)
         assert outcome.irreproducible
         assert all("oracle" in why for why in outcome.irreproducible.values())
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from made_up_lines import line
 
-from harness.known import KnownDifferences
+from harness.expectations import Expectations, Judged
 from harness.outcome import Outcome, _mostly_inconclusive, conclude
-from harness.results import Result
+from harness.verdicts import Verdict
 
 
-def lines(inconclusive: int, others: int, **changes: object) -> list[Result]:
-    silent = [line(k, 0.5, verdict="inconclusive", **changes) for k in range(inconclusive)]
-    return silent + [line(99 + k, 0.5, verdict="pass", **changes) for k in range(others)]
+def lines(inconclusive: int, others: int, **changes: object) -> list[Judged]:
+    silent = [line(k, 0.5, verdict=Verdict.INCONCLUSIVE, **changes) for k in range(inconclusive)]
+    return silent + [line(99 + k, 0.5, verdict=Verdict.PASS, **changes) for k in range(others)]
 
 
 @pytest.mark.parametrize(("inconclusive", "others", "said"), [(8, 4, 0), (9, 4, 1), (7, 2, 0)])
@@ -38,6 +38,6 @@ def test_a_check_that_mostly_concludes_nothing_is_loud(
 def test_how_far_a_run_came_that_was_ended(configs: int, planned: int, said: str) -> None:
     """Those that differences shrank to stand behind those that were planned."""
     outcome = Outcome({"planned": planned})
-    conclude(outcome, KnownDifferences([]), complete=False, configs=configs)
+    conclude(outcome, Expectations(), complete=False, configs=configs)
     made_small = "made small" if "but" in said else ""
     assert outcome.unfinished == f"unfinished: {said}{made_small}"

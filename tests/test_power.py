@@ -13,11 +13,11 @@ from faulty import OracleLayer, backend
 from made_up_power import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
 
 from harness.case import make_case
-from harness.checks.steps import direction_steps
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.faults import faulty as faults_of
 from harness.judge import Session
+from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.results import Result

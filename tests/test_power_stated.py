@@ -15,14 +15,14 @@ from harness.activation import sweep_config
 from harness.backends import load_backend
 from harness.build_corpus import RESEEDED
 from harness.case import make_case, perturb
-from harness.checks import CHECKS
-from harness.checks.power import PROBES, is_size
+from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.judge import Session
 from harness.observe import observe
 from harness.planted.right import CompleteBackend
 from harness.power import VALUES, distributions, headlines
+from harness.probes import Probe
 from harness.results import Result
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
 from tests.campaigns import power as campaign
@@ -35,7 +35,7 @@ NOTHING_SEEN = [
     ("forward_error", "tanh-l1-unidir-biased-unbatched-drop00-noh0-nolens-fp16-i003-h004-b00001-t0005-w16-mixed-s011021", "bias, state"),  # noqa: E501
     ("exact_lane", "gradient-relu-l3-bidir-biased-unbatched-drop00-withh0-nolens-fp32-i005-h003-b00001-t0004-w01-ints-s001008", "bias"),  # noqa: E501
     ("bounded", Config(input_size=3, hidden_size=4, seed=1), "saturated"),
-    ("repeatable", Config(h_0=True, lengths="empties"), "carry"),
+    ("determinism", Config(h_0=True, lengths="empties"), "carry"),
     ("last_state", Config(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
 ]  # fmt: skip
 
@@ -123,15 +123,19 @@ def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
     for config in asked:
         for result in session.judge(config):
             found.setdefault(result.check, set()).update(result.power)
-    table = {check.name: set(check.sees) for check in CHECKS}
-    assert {probe for probes in table.values() for probe in probes} == PROBES.keys()
+    table = {check.name: set(check.probes) for check in every_check()}
+    assert {probe for probes in table.values() for probe in probes} == set(Probe)
     for check, probes in found.items():
         assert probes == table[check] or check in ("gradient_padding", "modes"), check
 
 
 def line(check: str, config: Config = PLAIN, **power: float) -> Result:
     (some, *_) = judged(faulty.right, PLAIN, "transfer")
-    changed = {"check": check, "power": power, "config_id": config.id}
+    changed = {
+        "check": check,
+        "power": {Probe(k): v for k, v in power.items()},
+        "config_id": config.id,
+    }
     return Result(**{**{f: getattr(some, f) for f in some.__struct_fields__}, **changed})
 
 
@@ -141,7 +145,7 @@ def test_distributions_count_what_has_power_worst_first() -> None:
     bias, size = distributions([*sizes, *shares])
     assert (bias.check, bias.comparisons, bias.powered) == ("step_residual", 200, 199)
     assert (bias.least, bias.percent, bias.tenth, bias.median) == (0, 0.01, 0.1, 0.5)
-    assert is_size(size.probe)
+    assert size.probe.is_size
     assert (size.powered, size.least, size.median) == (3, 0.4, 0.2)
 
 
@@ -186,4 +190,4 @@ def test_a_second_call_states_what_it_changed() -> None:
     assert stated(RELU, "rows_independent", "neighbours") == {"second call": moved}
     assert observation.repeats[0].kept.tolist() == kept.tolist()
     carried = float((observation.forward.h_n != case.h_0)[:, kept].mean())
-    assert stated(RELU, "repeatable", "carry") == {"second call": carried}
+    assert stated(RELU, "determinism", "carry") == {"second call": carried}

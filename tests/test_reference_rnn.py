@@ -371,7 +371,7 @@ def test_agrees_with_torch_in_float64_to_its_bound(config: Config) -> None:
     evidence = Evidence(case, oracle, observation, lambda: None)
     from harness.checks import step_residual
 
-    for comparison in step_residual.check(evidence):
+    for comparison in step_residual.step_residual(evidence):
         assert comparison.verdict != "fail", f"{comparison}; {config.id}"
 
 

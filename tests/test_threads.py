@@ -34,7 +34,7 @@ def test_this_process_computes_as_ieee_754_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "when"), [("FlushingBackend", "behind"), ("FlushingFromTheStart", "before")]
+    ("name", "when"), [("FlushingBackend", "after"), ("FlushingFromTheStart", "before")]
 )
 def test_flushing_in_the_calling_thread_is_named(name: str, when: str) -> None:
     with Session({"x": Isolated(f"{FLUSHING}:{name}")}) as session:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from harness.cli import main
 from harness.config import MOST_NUMBERS, Config, ConfigError
+from harness.expectations import BASELINE, BaselineError, read_baseline
 from harness.judge import replay_command
-from harness.known import BASELINE, BaselineError, load_known
 from tests.campaigns.fuzz import TARGETS, Target, campaign
 from tests.campaigns.harmless_reports import assert_printable
 from tests.campaigns.untrusted_input import HEADER, HOSTILE, LINE, encoded, page
@@ -108,15 +108,6 @@ def test_a_results_file_without_results_is_no_green(tmp_path: Path) -> None:
     assert "is of an unfinished run; go on with it first" in done.output
 
 
-def test_an_excuse_that_the_baseline_does_not_know_is_shown_as_such(tmp_path: Path) -> None:
-    line = LINE | {"known": "another-baseline"}
-    content = encoded(HEADER) + b"\n" + encoded(line) + b"\n"
-    (tmp_path / "results.jsonl").write_bytes(content)
-    CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
-    for name in ("report.html", "summary.md"):
-        assert "not in the baseline that is installed here" in (tmp_path / name).read_text("utf-8")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -136,7 +127,7 @@ def test_a_baseline_that_cannot_be_shown_or_used_is_named(
     path = tmp_path / "known.toml"
     path.write_text(first.replace(old, new, 1), "utf-8")
     with pytest.raises(BaselineError) as raised:
-        load_known(path)
+        read_baseline(path)
     assert str(path) in str(raised.value)
     assert said in str(raised.value)
     assert_printable(str(raised.value))

@@ -13,11 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from harness.causes import Cause
 from harness.cli import main
 from harness.config import Config
+from harness.expectations import Judged
 from harness.outcome import Outcome
 from harness.report.annotations import workflow_commands
-from harness.results import Result
+from harness.verdicts import Verdict
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github/workflows/parity.yml"
@@ -90,12 +92,12 @@ def test_the_steps_of_the_workflow_run_as_written(fault: str, code: int, tmp_pat
 
 
 def test_annotations_are_one_line_each_and_escaped() -> None:
-    line = Result(
+    line = Judged(
         config_id=CONFIG.id,
         backend="mine",
         check="step_residual",
         requirement="equation",
-        verdict="fail",
+        verdict=Verdict.FAIL,
         compared=3,
         max_abs=1.0,
         max_rel=1.0,
@@ -104,7 +106,7 @@ def test_annotations_are_one_line_each_and_escaped() -> None:
         worst=None,
         message="100% off",
         replay="rnn-parity replay x",
-        cause="unexplained",
+        cause=Cause.UNEXPLAINED,
     )
     outcome = Outcome({"versions": {}}, [line], vanished=["entry 'a': gone,\nquite"])
     first, second = workflow_commands(outcome)

@@ -13,29 +13,57 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.power import share, stated
-from harness.comparison import FAIL, Comparison, Worst, compare
+from harness.case import Case
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, Worst, compare
 from harness.evidence import Evidence
+from harness.judging.applies import SWEEP, VALUES
+from harness.judging.power import share, stated
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import activation_interval
 from reference.arrays import BoolArray, Float64Array
 from reference.rounding import TANH_ULPS
 
-__all__ = ["check"]
+__all__ = ["activation"]
 
 RANGES = (1.0, 2.0, 3.0, 4.0, 5.0, np.inf)
 """Upper ends of the ranges of |x| that are judged apart: an error is known where it was seen."""
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+def _is_its_activation(case: Case) -> bool:
+    """One unit, one step, weights 1 and 0: the layer is its activation; points in order."""
+    sizes = (case.config.num_layers, case.config.hidden_size, *case.x.shape[::2])
+    weights = {name: array.ravel().tolist() for name, array in case.weights.items()}
+    points = case.x.ravel()
+    return (
+        sizes == (1, 1, 1, 1)
+        and weights == {"weight_ih_l0": [1.0], "weight_hh_l0": [0.0]}
+        and case.h_0 is None
+        and bool((points[1:] >= points[:-1]).all())
+        and not case.config.bidirectional
+    )
+
+
+@check(
+    requirement="nonlinearity",
+    difference="the activation alone errs more than 5 ulp, or breaks a law of it",
+    applies=VALUES & SWEEP,
+    needs=(Need.FORWARD,),
+    probes=(Probe.ERROR, Probe.DIP, Probe.SATURATED),
+    admits=_is_its_activation,
+)
+def activation(evidence: Evidence) -> Iterator[Comparison]:
     for result in _parts(evidence):
-        if result.verdict != FAIL:
+        if result.verdict != Verdict.FAIL:
             yield result
             continue
         # An error below the smallest normal number, on subnormals, is that of flushing them.
         flushed = result.part == "subnormal" and (
             (result.max_abs or 0.0) <= evidence.case.fmt.smallest_normal
         )
-        yield replace(result, cause="flush" if flushed else "activation")
+        yield replace(result, cause=Cause.FLUSH if flushed else Cause.ACTIVATION)
 
 
 def _parts(evidence: Evidence) -> Iterator[Comparison]:
@@ -51,7 +79,7 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
         part: str, expected: Float64Array, ratio: Float64Array, where: BoolArray | None = None
     ) -> Comparison:
         result = compare(part, actual, expected, ratio, fmt, locate, defined=where)
-        if result.verdict != FAIL or result.worst is None or result.worst.batch is None:
+        if result.verdict != Verdict.FAIL or result.worst is None or result.worst.batch is None:
             return result
         at = float(x[result.worst.batch])
         message = f"{result.failing} of {result.compared} points; worst at x = {at!r}"
@@ -64,14 +92,14 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
     ratio = interval.ratio(y)
     subnormal = (np.abs(x) < fmt.smallest_normal) & (x != 0)
     result = judged("subnormal", interval.expected, ratio, subnormal)
-    yield stated(result, {"error": share(resolved, subnormal)})
+    yield stated(result, {Probe.ERROR: share(resolved, subnormal)})
     low = 0.0
     for high in RANGES:
         inside = ~subnormal & (np.abs(x) >= low) & (np.abs(x) < high)
         inside |= np.isinf(x) & (high == np.inf)
         name = f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"
         result = judged(name, interval.expected, ratio, inside)
-        yield stated(result, {"error": share(resolved, inside)})
+        yield stated(result, {Probe.ERROR: share(resolved, inside)})
         low = high
     before = np.maximum.accumulate(np.where(np.isnan(y), -np.inf, y))
     with np.errstate(all="ignore"):
@@ -80,12 +108,12 @@ def _parts(evidence: Evidence) -> Iterator[Comparison]:
     climbed = np.diff(interval.expected, prepend=-np.inf)
     dip = climbed < max(ulps, 1.0) * fmt.ulp(interval.expected)
     result = judged("monotone", np.maximum(y, before), falls, np.isfinite(y))
-    yield stated(result, {"dip": share(dip, np.isfinite(y))})
+    yield stated(result, {Probe.DIP: share(dip, np.isfinite(y))})
     if config.nonlinearity == "tanh":
         mirrored = -y[::-1]
         yield judged("odd", mirrored, _all_or_nothing(y == mirrored))
         result = judged("bounded", np.clip(y, -1, 1), np.abs(y))
-        yield stated(result, {"saturated": share(np.abs(y) >= 1 - TANH_ULPS * fmt.ulp(1.0))})
+        yield stated(result, {Probe.SATURATED: share(np.abs(y) >= 1 - TANH_ULPS * fmt.ulp(1.0))})
 
 
 def _all_or_nothing(holds: BoolArray) -> Float64Array:

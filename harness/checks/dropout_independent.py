@@ -12,19 +12,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.checks.dropout_counts import KeptElements, judge_count, kept_elements
+from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.applies import DROPPING
+from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
 from harness.observe.dropping import CALLS
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import BoolArray
 
-__all__ = ["check"]
+__all__ = ["dropout_independent"]
 
 LARGE = 300
 """Elements of a call from which on displacements beyond its half leave pairs enough."""
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="dropout-independent",
+    difference="elements are not dropped independently of each other",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
+def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison for each kind of pairs."""
     found = kept_elements(evidence)
     if found is None:
@@ -70,7 +81,7 @@ def _calls_with_themselves(found: KeptElements) -> Comparison:
         choices = most.choices * count
         part = "calls and themselves"
         results.append(judge_count(part, most.same, most.pairs, found.alike, message, choices))
-    failing = sum(result.verdict == "fail" for result in results)
+    failing = sum(result.verdict is Verdict.FAIL for result in results)
     worst = max(results, key=_least_by_chance)
     message = f"{worst.message}; {failing} of {count} calls" if failing else worst.message
     return replace(worst, compared=count, failing=failing, message=message)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.checks.dropout_counts import judge_count, kept_elements
+from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.applies import DROPPING
+from harness.judging.dropout_counts import judge_count, kept_elements
 from harness.observe.dropping import CALLS
+from harness.probes import Probe
 
-__all__ = ["check"]
+__all__ = ["dropout_rate"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="dropout-rate",
+    difference="not as many elements are dropped as p says",
+    applies=DROPPING,
+    probes=(Probe.SMALLEST_DEVIATION,),
+    consequence="dropped otherwise than documented",
+)
+def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
     """The first calls together, and all later ones."""
     found = kept_elements(evidence)
     if found is None:

@@ -12,15 +12,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.power import end_to_end_power, power_of, stated
-from harness.checks.steps import direction_steps
-from harness.comparison import FAIL, Comparison, compare
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare
 from harness.evidence import Evidence, locate_output
+from harness.judging.applies import INTEGERS
+from harness.judging.power import end_to_end_power, power_of, stated
+from harness.judging.steps import direction_steps
+from harness.probes import Probe
+from harness.verdicts import Verdict
 
-__all__ = ["check"]
+__all__ = ["exact_lane"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="equation",
+    difference="sums of small integers are not exact",
+    applies=INTEGERS,
+    needs=(Need.FORWARD,),
+    probes=(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW),
+)
+def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
     """Each step from the own previous state; and, where all were exact, against the oracle."""
     config, fmt = evidence.config, evidence.case.fmt
     everything_exact = True
@@ -50,7 +62,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def _worded(result: Comparison) -> Comparison:
-    if result.verdict != FAIL:
+    if result.verdict != Verdict.FAIL:
         return result
     message = f"{result.failing} of {result.compared} sums of small integers are not exact"
-    return replace(result, message=message, cause="unexplained")
+    return replace(result, message=message, cause=Cause.UNEXPLAINED)

@@ -14,28 +14,44 @@ from dataclasses import replace
 import numpy as np
 
 from harness.bits import beyond_flushing, differing_bits
-from harness.checks.gradient import parameter_place
-from harness.checks.power import share, stated
-from harness.comparison import FAIL, Comparison, compare, compare_bits
+from harness.case import Case
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence
+from harness.judging.applies import PADDING, aspect
+from harness.judging.gradients import parameter_place
+from harness.judging.power import share, stated
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["check"]
-
-PADDING = "padding"
+__all__ = ["gradient_padding"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+def _has_padding(case: Case) -> bool:
+    return not bool(case.valid.all())
+
+
+@check(
+    requirement="gradient-padding",
+    difference="what stands in the padding reaches gradients",
+    applies=aspect("gradient") & PADDING,
+    needs=(Need.FORWARD, Need.GRADIENTS),
+    probes=(Probe.PADDING,),
+    admits=_has_padding,
+)
+def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
     derivatives, case = evidence.observation.derivatives, evidence.case
     if derivatives is None or case.valid.all():
         return
     padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)
-    power = {"padding": share(case.x != 0, padding)}
+    power = {Probe.PADDING: share(case.x != 0, padding)}
     for name, clean in derivatives.clean.items():
         yield stated(_compared(evidence, name, derivatives.found[name], clean), power)
         if derivatives.finite is not None:
             numbers = _compared(evidence, name, derivatives.finite[name], clean)
-            cause = "unexplained" if numbers.cause == PADDING else numbers.cause
+            cause = Cause.UNEXPLAINED if numbers.cause is Cause.PADDING else numbers.cause
             part = f"{name}, finite padding"
             yield stated(replace(numbers, part=part, cause=cause), power)
     of_x = derivatives.clean["x"]
@@ -49,9 +65,9 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         parameter_place(evidence, "x"),
         defined=padding,
     )
-    if of_padding.verdict == FAIL:
+    if of_padding.verdict == Verdict.FAIL:
         message = f"{of_padding.failing} elements of padding have a gradient"
-        of_padding = replace(of_padding, message=message, cause="unexplained")
+        of_padding = replace(of_padding, message=message, cause=Cause.UNEXPLAINED)
     yield of_padding
 
 
@@ -62,7 +78,7 @@ def _compared(evidence: Evidence, name: str, found: Array, clean: Array) -> Comp
     zero = clean.dtype.type(0)
     found, clean = found + zero, clean + zero
     result = compare_bits(name, found, clean, fmt, parameter_place(evidence, name), "")
-    if result.verdict != FAIL:
+    if result.verdict != Verdict.FAIL:
         return result
     flushes = own is not None and own.flushes
     beyond = beyond_flushing(found, clean, fmt)
@@ -70,7 +86,7 @@ def _compared(evidence: Evidence, name: str, found: Array, clean: Array) -> Comp
     message = f"{result.failing} elements depend on the padding of x, " + (
         "all of them not finite" if spread.all() else "and some of them are finite"
     )
-    cause = PADDING if (spread | (flushes & ~beyond)).all() else "unexplained"
+    cause = Cause.PADDING if (spread | (flushes & ~beyond)).all() else Cause.UNEXPLAINED
     if flushes and not beyond.any():
-        cause = "flush"
+        cause = Cause.FLUSH
     return replace(result, message=message, cause=cause)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.comparison import FAIL, PASS, Comparison
+from harness.aspects import FORWARD
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.applies import aspect
+from harness.verdicts import Verdict
 
-__all__ = ["check"]
+__all__ = ["inputs_unmodified"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="function",
+    difference="a call writes to its inputs",
+    applies=aspect(FORWARD, "gradient", "steady"),
+    needs=(Need.FORWARD,),
+)
+def inputs_unmodified(evidence: Evidence) -> Iterator[Comparison]:
     case, modified = evidence.case, evidence.observation.modified
     given = [a for a in (case.x, case.h_0, case.lengths) if a is not None]
     compared = sum(a.size for a in given)
     if modified:
         message = f"a call changed: {', '.join(sorted(set(modified)))}"
-        yield Comparison("inputs", FAIL, compared, message, "unexplained")
+        yield Comparison("inputs", Verdict.FAIL, compared, message, Cause.UNEXPLAINED)
     else:
-        yield Comparison("inputs", PASS, compared)
+        yield Comparison("inputs", Verdict.PASS, compared)

@@ -7,16 +7,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.power import differs, neighbours, share, stated
-from harness.comparison import FAIL, Comparison, compare_bits
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate_states
+from harness.judging.applies import NUMBERS
+from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Forward
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["check"]
+__all__ = ["last_state"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="h-n",
+    difference="h_n is not the last valid output",
+    applies=NUMBERS,
+    needs=(Need.FORWARD,),
+    probes=(Probe.STATE, Probe.END, Probe.ROW),
+)
+def last_state(evidence: Evidence) -> Iterator[Comparison]:
     """Of the stack, and of each shorter stack that shows a hidden layer."""
     stacks = (*evidence.observation.hidden, evidence.forward)
     for layer, forward in enumerate(stacks):
@@ -44,13 +56,13 @@ def _last_layer(evidence: Evidence, forward: Forward, layer: int) -> Comparison:
         lambda index: locate((index[0] + first_row, *index[1:])),
         "h_n is not the output at the last valid step",
     )
-    result = replace(result, cause="unexplained" if result.verdict == FAIL else None)
+    result = replace(result, cause=Cause.UNEXPLAINED if result.verdict == Verdict.FAIL else None)
     return stated(result, _power(evidence, forward, first_row, expected))
 
 
 def _power(
     evidence: Evidence, forward: Forward, first_row: int, expected: Array
-) -> dict[str, float]:
+) -> dict[Probe, float]:
     """Share of (row, unit) at which another state in place of the last one would have shown.
 
     Probes: `state` (the one before), `end` (that of step T - 1, where that is another one) and
@@ -58,7 +70,8 @@ def _power(
     """
     config, case = evidence.config, evidence.case
     hidden, rows = config.hidden_size, np.arange(config.batch)
-    last, power = case.last_step, {}
+    last = case.last_step
+    power: dict[Probe, float] = {}
     several, empty = last >= 1, last < 0
     before, end = np.zeros_like(expected), np.empty_like(expected)
     for direction in range(config.directions):
@@ -70,9 +83,9 @@ def _power(
         before[direction][empty] = expected[direction][empty]
         end[direction] = own[-1]
     if not empty.all():
-        power["state"] = share(differs(before, expected))
+        power[Probe.STATE] = share(differs(before, expected))
     if int(last.min()) < config.steps - 1 or (config.bidirectional and config.steps > 1):
-        power["end"] = share(differs(end, expected))
+        power[Probe.END] = share(differs(end, expected))
     if config.batch > 1:
-        power["row"] = share(differs(neighbours(expected), expected))
+        power[Probe.ROW] = share(differs(neighbours(expected), expected))
     return power

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.checks.repeats import same_rows
+from harness.case import Case
+from harness.checks.registry import Need, SecondCall, check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.applies import PADDING, VALUES
+from harness.judging.second_call import is_other, same_rows
+from harness.probes import Probe
 
-__all__ = ["check"]
+__all__ = ["padding_ignored"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+def _has_other_padding(case: Case) -> bool:
+    return not bool(case.valid.all()) and is_other(case)
+
+
+@check(
+    requirement="lengths",
+    difference="what stands in the padding changes valid outputs",
+    applies=VALUES & PADDING,
+    needs=(Need.FORWARD, Need.SECOND_CALL),
+    probes=(Probe.PADDING,),
+    second_call=SecondCall.PADDING,
+    admits=_has_other_padding,
+)
+def padding_ignored(evidence: Evidence) -> Iterator[Comparison]:
     if evidence.case.valid.all():
         return
     for repeat in evidence.observation.repeats:
         if repeat.padding:
             message = "other numbers in the padding of x gave other bits"
-            yield same_rows(evidence, repeat, message, "padding")
+            yield same_rows(evidence, repeat, message, Probe.PADDING)

@@ -7,15 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.power import share, stated
-from harness.comparison import FAIL, Comparison, compare
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare
 from harness.evidence import Evidence, locate_output
+from harness.judging.applies import PADDING, VALUES
+from harness.judging.power import share, stated
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["check"]
+__all__ = ["padding_zero"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="lengths",
+    difference="outputs in the padding are not zero",
+    applies=VALUES & PADDING,
+    needs=(Need.FORWARD,),
+    probes=(Probe.HELD,),
+)
+def padding_zero(evidence: Evidence) -> Iterator[Comparison]:
     output = evidence.forward.output
     padding = np.broadcast_to(~evidence.case.valid[:, :, None], output.shape)
     if not padding.any():
@@ -29,10 +41,10 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         locate_output(evidence.config),
         defined=padding,
     )
-    if result.verdict == FAIL:
+    if result.verdict == Verdict.FAIL:
         message = f"{result.failing} of {result.compared} padded outputs are not zero"
-        result = replace(result, message=message, cause="unexplained")
-    yield stated(result, {"held": share(_held(evidence) != 0, padding)})
+        result = replace(result, message=message, cause=Cause.UNEXPLAINED)
+    yield stated(result, {Probe.HELD: share(_held(evidence) != 0, padding)})
 
 
 def _held(evidence: Evidence) -> Array:

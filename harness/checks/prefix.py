@@ -15,17 +15,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.bits import same_bits
-from harness.checks.power import differs, share, stated
-from harness.checks.trajectory import flushed_extra
-from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare, compare_bits
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate_states
+from harness.judging.applies import LAYERS, STATES
+from harness.judging.excuses import flushed_extra
+from harness.judging.power import differs, share, stated
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["check", "same_states"]
+__all__ = ["prefix"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="num-layers",
+    difference="a stack's hidden layers differ from the same layers as a shorter stack",
+    applies=STATES & LAYERS,
+    needs=(Need.FORWARD,),
+    probes=(Probe.LAYER,),
+)
+def prefix(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison a prefix: all rows of its h_n, so hidden layers of prefixes too."""
     directions = evidence.config.directions
     for layers, prefix in enumerate(evidence.observation.hidden, start=1):
@@ -33,15 +44,7 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
         result = _compare(evidence, part, prefix.h_n, slice(0, layers * directions))
         # The stack has one layer more at least: what if its states were given in their place?
         above = evidence.forward.h_n[directions : (layers + 1) * directions]
-        yield stated(result, {"layer": share(differs(above, prefix.h_n))})
-
-
-def same_states(evidence: Evidence, layers: int) -> bool:
-    """Whether the first `layers` layers of the stack were seen: bits of h_n equal; 0 layers are."""
-    if layers == 0:
-        return True
-    prefix = evidence.observation.hidden[layers - 1].h_n
-    return same_bits(evidence.forward.h_n[: len(prefix)], prefix)
+        yield stated(result, {Probe.LAYER: share(differs(above, prefix.h_n))})
 
 
 def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Comparison:
@@ -49,7 +52,7 @@ def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Compa
     locate = locate_states(evidence.config)
     message = "h_n of the whole stack differs from h_n of its first layers alone"
     result = compare_bits(part, stack, prefix, fmt, locate, message)
-    if result.verdict != FAIL:
+    if result.verdict != Verdict.FAIL:
         return result
     tolerance = 2 * evidence.oracle.tolerance.h_n[rows]
     expected = prefix.astype(np.float64)
@@ -61,9 +64,9 @@ def _compare(evidence: Evidence, part: str, prefix: Array, rows: slice) -> Compa
     ratio = np.where(nan, np.where(one_sided, np.inf, 0.0), ratio)
     defined = np.isfinite(tolerance) | nan
     judged = compare(part, stack, expected, ratio, fmt, locate, defined=defined)
-    if judged.verdict != FAIL:
-        return replace(judged, verdict=INCONCLUSIVE, message=message)
+    if judged.verdict != Verdict.FAIL:
+        return replace(judged, verdict=Verdict.INCONCLUSIVE, message=message)
     extra = flushed_extra(evidence)
     flushed = extra is not None and bool((distance <= tolerance + extra.h_n).all())
-    cause = "flush" if flushed else "unexplained"
+    cause = Cause.FLUSH if flushed else Cause.UNEXPLAINED
     return replace(judged, cause=cause, message=message)

@@ -14,25 +14,43 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.case import perturb
-from harness.checks.power import differs, share, stated
-from harness.checks.repeats import same_rows
-from harness.checks.steps import DirectionSteps, direction_steps
-from harness.comparison import FAIL, PASS, Comparison, Worst, compare
+from harness.case import Case, perturb
+from harness.causes import Cause
+from harness.checks.registry import Need, SecondCall, check
+from harness.comparison import Comparison, Worst, compare
 from harness.evidence import Evidence
+from harness.judging.applies import NUMBERS, ROWS
+from harness.judging.power import differs, share, stated
+from harness.judging.second_call import is_other, same_rows
+from harness.judging.steps import DirectionSteps, direction_steps
 from harness.observe import Repeat
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import Format
 from reference.arrays import Float64Array
 from reference.rounding import TANH_ULPS
 
-__all__ = ["check"]
+__all__ = ["rows_independent"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+def _has_other_neighbours(case: Case) -> bool:
+    return case.config.batch > 1 and is_other(case)
+
+
+@check(
+    requirement="batch",
+    difference="one batch row changes another, or a row's place matters",
+    applies=NUMBERS & ROWS,
+    needs=(Need.FORWARD,),
+    probes=(Probe.NEIGHBOURS, Probe.ROW),
+    second_call=SecondCall.NEIGHBOURS,
+    admits=_has_other_neighbours,
+)
+def rows_independent(evidence: Evidence) -> Iterator[Comparison]:
     for repeat in evidence.observation.repeats:
         if repeat.neighbours and not repeat.kept.all():
             message = "other numbers in other batch rows gave other bits"
-            yield same_rows(evidence, repeat, message, "neighbours")
+            yield same_rows(evidence, repeat, message, Probe.NEIGHBOURS)
             yield from _replaced(evidence, repeat)
     if evidence.case.twins is not None:
         for direction in range(evidence.config.directions):
@@ -57,9 +75,11 @@ def _replaced(evidence: Evidence, repeat: Repeat) -> Iterator[Comparison]:
         moves, still = moves + int(far.sum()), still + int((far & same).sum())
     if moves and still == moves:
         message = "other numbers in x and h_0 give the answer of the call before"
-        yield Comparison("replaced rows", FAIL, moves, message, "unexplained", failing=still)
+        yield Comparison(
+            "replaced rows", Verdict.FAIL, moves, message, Cause.UNEXPLAINED, failing=still
+        )
     elif moves:
-        yield Comparison("replaced rows", PASS, moves, ratio=0.0)
+        yield Comparison("replaced rows", Verdict.PASS, moves, ratio=0.0)
 
 
 def _twins(evidence: Evidence, reverse: bool) -> Comparison:
@@ -90,8 +110,8 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
     # The twin's place taken by the row before it, which is another one.
     with np.errstate(all="ignore"):
         mixed = ~(np.abs(steps.actual[:, two - 1].astype(np.float64) - twin) <= allowed)
-    power = {"row": share(mixed, defined)}
-    if result.verdict != FAIL:
+    power = {Probe.ROW: share(mixed, defined)}
+    if result.verdict != Verdict.FAIL:
         return stated(result, power)
     own = evidence.own_activation()
     flush = evidence.case.fmt.smallest_normal * (
@@ -102,7 +122,7 @@ def _twins(evidence: Evidence, reverse: bool) -> Comparison:
         within = bool((np.abs(actual - twin) <= allowed + 2 * flush)[bad].all())
     flushed = within and own is not None and own.flushes
     message = f"rows {one} and {two} have equal content and differ more than rounding allows"
-    result = replace(result, message=message, cause="flush" if flushed else "unexplained")
+    result = replace(result, message=message, cause=Cause.FLUSH if flushed else Cause.UNEXPLAINED)
     return stated(result, power)
 
 

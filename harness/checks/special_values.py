@@ -16,18 +16,31 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.power import share, stated
-from harness.checks.prefix import same_states
-from harness.checks.steps import DirectionSteps, direction_steps
-from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare
 from harness.evidence import Evidence
+from harness.judging.applies import SPECIAL, VALUES
+from harness.judging.hidden_layers import same_states, unseen
+from harness.judging.power import share, stated
+from harness.judging.steps import DirectionSteps, direction_steps
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import exact_activation, layer_names
 from reference.arrays import BoolArray, Float64Array
 
-__all__ = ["check"]
+__all__ = ["special_values"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="nan",
+    also=("infinity",),
+    difference="NaN or an infinity does not come out as the equation and IEEE 754 say",
+    applies=VALUES & SPECIAL,
+    needs=(Need.FORWARD,),
+    probes=(Probe.ZERO,),
+)
+def special_values(evidence: Evidence) -> Iterator[Comparison]:
     """For each direction of each layer: the steps that must give NaN, and those from infinities."""
     config, case = evidence.config, evidence.case
     stored = np.zeros(config.batch, bool)
@@ -55,17 +68,16 @@ def check(evidence: Evidence) -> Iterator[Comparison]:
                     defined=elements,
                 )
                 result = replace(result, requirement=kind)
-                if result.verdict == FAIL:
+                if result.verdict == Verdict.FAIL:
                     message = f"{result.failing} of {result.compared} states must be " + (
                         "NaN" if kind == "nan" else "what the activation gives of an infinity"
                     )
                     zeroed = (actual == 0) | same | ~elements
-                    cause = "nan" if kind == "nan" and zeroed.all() else "unexplained"
+                    cause = Cause.NAN if kind == "nan" and zeroed.all() else Cause.UNEXPLAINED
                     result = replace(result, message=message, cause=cause)
                 if not seen:
-                    message = "the stack's own hidden states were not seen"
-                    result = replace(result, verdict=INCONCLUSIVE, cause=None, message=message)
-                yield stated(result, {"zero": share(expected != 0, elements)})
+                    result = unseen(result)
+                yield stated(result, {Probe.ZERO: share(expected != 0, elements)})
 
 
 def _overflowed(steps: DirectionSteps) -> BoolArray:

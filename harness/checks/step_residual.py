@@ -9,37 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from harness.checks.power import power_of, stated
-from harness.checks.prefix import same_states
-from harness.checks.steps import DirectionSteps, direction_steps
-from harness.comparison import FAIL, INCONCLUSIVE, Comparison, compare
+from harness.causes import Cause
+from harness.checks.registry import Need, check
+from harness.comparison import Comparison, compare
 from harness.evidence import Evidence
+from harness.judging.applies import STATES
+from harness.judging.hidden_layers import same_states, unseen
+from harness.judging.power import power_of, stated
+from harness.judging.steps import DirectionSteps, direction_steps
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import activation_interval
 from reference.arrays import BoolArray, Float64Array
 
-UNEXPLAINED = "unexplained"
-
-_UNSEEN: dict[str, Any] = {
-    "verdict": INCONCLUSIVE,
-    "cause": None,
-    "message": "the stack's own hidden states were not seen: a shorter stack gives other bits",
-}
-
-__all__ = ["check"]
+__all__ = ["step_residual"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="equation",
+    difference="states that no legal evaluation of the equation gives",
+    applies=STATES,
+    needs=(Need.FORWARD,),
+    probes=(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW),
+)
+def step_residual(evidence: Evidence) -> Iterator[Comparison]:
     """A layer whose input was not seen (see `prefix`) is judged, and nothing concluded from it."""
     faithful = True
     for layer in range(evidence.config.num_layers):
         faithful = faithful and same_states(evidence, layer)
         for direction in range(evidence.config.directions):
             for result in _judge(evidence, direction_steps(evidence, layer, direction == 1)):
-                yield result if faithful else replace(result, **_UNSEEN)
+                yield result if faithful else unseen(result)
 
 
 def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
@@ -53,16 +56,16 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
         return
     left = bad
     for cause, explains in (
-        ("flush", _flush),
-        ("activation", _own_activation),
-        (UNEXPLAINED, _all),
+        (Cause.FLUSH, _flush),
+        (Cause.ACTIVATION, _own_activation),
+        (Cause.UNEXPLAINED, _all),
     ):
         elements = left & explains(evidence, steps)
         left = left & ~elements
         if elements.any():
             others = steps.defined & ~(bad & ~elements)
             yield replace(
-                _compare(evidence, steps, ratio, others, power), cause=cause, verdict=FAIL
+                _compare(evidence, steps, ratio, others, power), cause=cause, verdict=Verdict.FAIL
             )
 
 
@@ -114,7 +117,7 @@ def _compare(
     steps: DirectionSteps,
     ratio: Float64Array,
     elements: BoolArray,
-    power: dict[str, float],
+    power: dict[Probe, float],
 ) -> Comparison:
     result = compare(
         steps.part,

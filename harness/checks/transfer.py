@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.applies import NO_CALL
+from harness.verdicts import Verdict
 
-__all__ = ["check"]
+__all__ = ["transfer"]
 
 
-def check(evidence: Evidence) -> Iterator[Comparison]:
+@check(
+    requirement="weights",
+    difference="weights do not arrive, or the call raises",
+    applies=NO_CALL,
+    first=True,
+)
+def transfer(evidence: Evidence) -> Iterator[Comparison]:
     observation = evidence.observation
     if observation.trouble is not None and not observation.malformed:
-        yield Comparison("call", "error", 0, observation.trouble)
+        yield Comparison("call", Verdict.ERROR, 0, observation.trouble)
     elif observation.transferred:
-        yield Comparison("weights", "pass", observation.transferred)
+        yield Comparison("weights", Verdict.PASS, observation.transferred)

@@ -23,9 +23,9 @@ from harness.backends import (
 )
 from harness.backends.reference import FORMS
 from harness.config import ConfigError
+from harness.expectations import BASELINE, BaselineError
 from harness.journal import Recorded, read_run
 from harness.judge import Disturbed, Session
-from harness.known import BASELINE, BaselineError, load_known
 from harness.results import ResultsError
 from harness.run import results_path
 from harness.runners import InProcess, Isolated, Limits, Runner
@@ -167,11 +167,7 @@ def main() -> None:
 
 
 def session_of(
-    references: tuple[str, ...],
-    limits: Limits | None,
-    baseline: Path = BASELINE,
-    *,
-    variants: bool = False,
+    references: tuple[str, ...], limits: Limits | None, *, variants: bool = False
 ) -> Session:
     """Backends in workers with these limits; in this process if None.
 
@@ -189,7 +185,7 @@ def session_of(
         if variants and not references:
             loaded = [(key, runner.about) for key, runner in runners.items()]
             begin(f"{key}:{name}" for key, about in loaded for name in about.default_variants)
-        return Session(runners, load_known(baseline))
+        return Session(runners)
     except BaseException:
         for runner in runners.values():
             runner.close()

@@ -22,7 +22,7 @@ from harness.cli.options import (
 from harness.cli.running import execute_told
 from harness.comparing import compare_runs
 from harness.config import ConfigError
-from harness.known import load_known
+from harness.expectations import expectations_of
 from harness.report.console import print_update
 from harness.report.difference import print_difference, write_difference
 from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
@@ -48,28 +48,31 @@ __all__ = ["diff", "mapping", "update"]
     show_default=True,
     help="The page to write.",
 )
+@baseline_option
 @reports_errors
-def mapping(results: Path | None, out: Path) -> None:
+def mapping(results: Path | None, out: Path, baseline: Path) -> None:
     """Write the mapping page again, with what was measured."""
-    known = load_known()
     if results is None:
         with (
             tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
             session_of((), Limits(), variants=True) as session,
         ):
-            outcome = execute_told(session, Path(directory), 0, 0)
+            outcome = execute_told(session, Path(directory), 0, 0, baseline=baseline)
             header, lines = outcome.header, outcome.results
+            expected = expectations_of(header, baseline)
             if outcome.unfinished:
                 sys.exit(outcome.exit_code)
     else:
         recorded = whole_run(results)
-        header, lines = recorded.header, recorded.results
+        header = recorded.header
+        expected = expectations_of(header, baseline)
+        lines = expected.join(recorded.results)
         missing = {*default_backends()} - {line.backend for line in lines}
         if missing:
             raise ResultsError(
                 f"{results} has no results of {', '.join(sorted(missing))}, which the page is about"
             )
-    text = render_mapping(header, lines, known, run_example())
+    text = render_mapping(header, lines, expected, run_example())
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, "utf-8")
     console_for().print(
@@ -103,8 +106,8 @@ def update(results: Path, baseline: Path) -> None:
     """Rewrite the baseline as a run says it should be, for you to review; comments stay."""
     recorded = whole_run(results)
     text = baseline.read_text("utf-8")
-    known, versions = load_known(baseline), recorded.header["versions"]
-    found = updated(text, known, recorded.results, versions)
+    known = expectations_of(recorded.header, baseline)
+    found = updated(text, known, recorded.results, recorded.header)
     if found.text != text:
         baseline.write_text(found.text, "utf-8")
     print_update(console_for(), found, baseline)

@@ -27,9 +27,9 @@ from harness.cli.options import (
     session_of,
 )
 from harness.exhibits import load_exhibits, make_exhibits, store_exhibits
+from harness.expectations import BASELINE, expectations_of, read_baseline
 from harness.journal import Recorded, read_run
 from harness.judge import Session
-from harness.known import load_known
 from harness.minimise import BUDGET
 from harness.outcome import Outcome, outcome_of
 from harness.report.annotations import workflow_commands
@@ -87,9 +87,9 @@ def run(
     chosen = backends
     if resume:
         chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
-    load_known(baseline)  # before anything is loaded that takes time
+    read_baseline(baseline)  # before anything is loaded that takes time
     interruption = _Interruption()
-    with interruption.awaited(), session_of(chosen, limits, baseline, variants=True) as session:
+    with interruption.awaited(), session_of(chosen, limits, variants=True) as session:
         check = interruption.check
         outcome = execute_told(
             session,
@@ -97,6 +97,7 @@ def run(
             examples,
             seed,
             corpus,
+            baseline=baseline,
             resume=resume,
             check=check,
             reproducing=BUDGET if reproducers else 0.0,
@@ -114,7 +115,7 @@ def run(
 @reports_errors
 def report(out: Path, baseline: Path) -> None:
     """Write the reports again from results.jsonl, also from that of an unfinished run."""
-    outcome = outcome_of(_recorded(out), load_known(baseline))
+    outcome = _outcome(out, baseline)
     outcome.exhibits = load_exhibits(out, outcome.header)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
     _tell(outcome, out)
@@ -129,9 +130,15 @@ def annotate(out: Path, baseline: Path) -> None:
 
     Exit 0, whatever was found; 2 where there are no results to read.
     """
-    outcome = outcome_of(_recorded(out), load_known(baseline))
+    outcome = _outcome(out, baseline)
     for line in workflow_commands(outcome):
         click.echo(line)
+
+
+def _outcome(out: Path, baseline: Path) -> Outcome:
+    """What is recorded, beside what this baseline expects of it."""
+    recorded = _recorded(out)
+    return outcome_of(recorded, expectations_of(recorded.header, baseline))
 
 
 def _recorded(out: Path) -> Recorded:
@@ -238,6 +245,7 @@ def execute_told(
     seed: int,
     corpus: Path | None = None,
     *,
+    baseline: Path = BASELINE,
     resume: bool = False,
     check: Callable[[], None] = lambda: None,
     reproducing: float = 0.0,
@@ -272,6 +280,7 @@ def execute_told(
             out,
             examples=examples,
             seed=seed,
+            baseline=baseline,
             corpus=corpus,
             progress=progress,
             resume=resume,

@@ -17,6 +17,8 @@ from harness.cli.options import (
     session_of,
 )
 from harness.config import Config
+from harness.environment import describe
+from harness.expectations import expectations_of, read_baseline
 from harness.findings import find
 from harness.minimise import reproduce as reproduce_findings
 from harness.report.console import print_replay
@@ -36,8 +38,10 @@ def replay(
 ) -> None:
     """Print the tolerance report of one config."""
     config = Config.parse(config_id)
-    with session_of(backends, limits, baseline) as session:
-        results = session.judge(config)
+    read_baseline(baseline)  # before anything is loaded that takes time
+    with session_of(backends, limits) as session:
+        expected = expectations_of(describe(session.runners), baseline)
+        results = expected.join(session.judge(config))
     print_replay(console_for(), config, results)
     sys.exit(1 if any(result.unexpected for result in results) else 0)
 
@@ -52,7 +56,9 @@ def reproduce(config_id: str, backends: tuple[str, ...], limits: Limits | None) 
     config = Config.parse(config_id)
     console, missing, any_made = console_for(), 0, False
     with session_of(backends, limits) as session:
-        for made in reproduce_findings(session, find(session.judge(config))):
+        expected = expectations_of(describe(session.runners))
+        findings = find(expected.join(session.judge(config)))
+        for made in reproduce_findings(session, expected, findings):
             missing += made.reproducer is None
             said = made.reproducer.script if made.reproducer else f"# none: {made.why_not}\n"
             console.print(f"# {made.finding.slug}\n{said}", markup=False, soft_wrap=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.checks.steps import direction_steps
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.exhibits.records import (
@@ -24,9 +23,11 @@ from harness.exhibits.records import (
     Exhibits,
     Row,
 )
+from harness.expectations import Judged
 from harness.findings import find, members
 from harness.judge import Session
-from harness.results import Number, Place, Result, as_float, number
+from harness.judging.steps import direction_steps
+from harness.results import Number, Place, as_float, number
 from reference.arrays import Float64Array
 
 __all__ = ["make_exhibits"]
@@ -50,7 +51,7 @@ Pair = tuple[Float64Array, Float64Array]
 
 
 def make_exhibits(
-    session: Session, header: dict[str, Any], results: Sequence[Result], seconds: float = SECONDS
+    session: Session, header: dict[str, Any], results: Sequence[Judged], seconds: float = SECONDS
 ) -> Exhibits:
     """An error map for every numeric finding about states, and the activations as measured."""
     until = time.monotonic() + seconds
@@ -67,7 +68,7 @@ def make_exhibits(
     return Exhibits(header.get("date", ""), maps, activations)
 
 
-def _shown_by(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
+def _shown_by(results: Sequence[Judged]) -> Iterator[tuple[str, Judged]]:
     """Findings about states, each with a result that shows it badly and has much to see."""
     failing = members(results)
     for finding in find(results):
@@ -78,7 +79,7 @@ def _shown_by(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
             yield finding.slug, max(bad, key=_cells_and_ratio)
 
 
-def _drawable(line: Result) -> bool:
+def _drawable(line: Judged) -> bool:
     config, place = Config.parse(line.config_id), line.worst
     return (
         place is not None
@@ -91,17 +92,17 @@ def _drawable(line: Result) -> bool:
     )
 
 
-def _finite(line: Result) -> float:
+def _finite(line: Judged) -> float:
     ratio = as_float(line.ratio)
     return ratio if ratio < np.inf else 0.0
 
 
-def _cells_and_ratio(line: Result) -> tuple[int, float]:
+def _cells_and_ratio(line: Judged) -> tuple[int, float]:
     config = Config.parse(line.config_id)
     return config.steps * config.hidden_size, _finite(line)
 
 
-def _maps(session: Session, slug: str, line: Result) -> Iterator[ErrorMap]:
+def _maps(session: Session, slug: str, line: Judged) -> Iterator[ErrorMap]:
     config, place = Config.parse(line.config_id), line.worst
     if place is None or place.layer is None or place.batch is None or place.direction is None:
         return
@@ -180,7 +181,7 @@ def _short(value: float) -> Number | None:
     return None if np.isnan(value) else number(float(f"{value:.3g}"))
 
 
-def _activations(session: Session, results: Sequence[Result]) -> Iterator[ActivationError]:
+def _activations(session: Session, results: Sequence[Judged]) -> Iterator[ActivationError]:
     """Of the backends whose activation the run judged: it is measured by then."""
     judged = {
         (line.backend, Config.parse(line.config_id).nonlinearity): None

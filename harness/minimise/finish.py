@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.expectations import Expectations
 from harness.judge import Session
 from harness.minimise.workshop import Made, Progress, reproduce
 from harness.outcome import Outcome
@@ -14,7 +15,12 @@ __all__ = ["finish"]
 
 
 def finish(
-    session: Session, outcome: Outcome, out: Path, budget: float, progress: Progress
+    session: Session,
+    outcome: Outcome,
+    expected: Expectations,
+    out: Path,
+    budget: float,
+    progress: Progress,
 ) -> list[Made]:
     """Reproducers of all numeric findings, into the outcome and its directory.
 
@@ -28,7 +34,9 @@ def finish(
     why = ""
     try:
         if budget > 0:
-            for one in reproduce(session, outcome.findings, budget=budget, progress=progress):
+            for one in reproduce(
+                session, expected, outcome.findings, budget=budget, progress=progress
+            ):
                 made.append(one)
     except KeyboardInterrupt:
         why = "it was ended before this one's turn"

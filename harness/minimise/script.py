@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.case import Case
+from harness.checks import Need, Partner
 from harness.config import Config
 from harness.minimise.arrays import AGAIN, H_N, OUTPUT, arrays_of
 from harness.minimise.dialect import Dialect, dialect_of
@@ -22,23 +23,16 @@ from harness.minimise.expected import by_equation, by_torch, call_of_torch, is_p
 from harness.minimise.literals import literal, numbers_in, wrapped
 from harness.minimise.numbers import is_uniform
 from harness.minimise.question import Answer
+from harness.observe import Series, Steady
 from harness.results import Place, as_float
 from reference.arrays import Array
 
-__all__ = ["MOST_LINES", "MOST_NUMBERS", "TWO_CALLS", "Script", "index_of", "write_script"]
+__all__ = ["MOST_LINES", "MOST_NUMBERS", "Script", "index_of", "write_script"]
 
 MOST_LINES = 15
 MOST_NUMBERS = 6
 MOST_COMMENTS = 3
 WIDTH = 99
-
-GRADIENTS = ("gradient", "gradient_padding")
-TWO_CALLS = ("repeatable", "padding_ignored", "rows_independent", "steady")
-
-_SECOND_CALL = {
-    "padding_ignored": "other numbers in the padding",
-    "rows_independent": "other numbers in other rows",
-}
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ def write_script(
 def _numbers(answer: Answer) -> int:
     """Numbers that stand in the script; a plain sum is a cotangent of ones and has none."""
     arrays = arrays_of(answer.case)
-    if answer.result.check not in TWO_CALLS:
+    if answer.check.second_call is None:
         arrays.pop(AGAIN, None)
     plain = [n for n in (OUTPUT, H_N) if n in arrays and _is_sum(arrays[n])]
     return sum(numbers_in(array) for name, array in arrays.items() if name not in plain)
@@ -113,21 +107,20 @@ class _Writer:
     """The lines of one script."""
 
     def __init__(self, answer: Answer, dialect: Dialect, rows: int, calls: int) -> None:
-        self.case, self.result = answer.case, answer.result
+        self.case, self.result, self.check = answer.case, answer.result, answer.check
         self.answer, self.dialect, self.rows, self.calls = answer, dialect, rows, calls
         config = self.case.config
         if config.dropout or config.layout != "timefirst":
             raise _NotWritten("dropout and other layouts are not written as scripts")
-        if rows > 1 and (self.case.lengths is not None or self.result.check in GRADIENTS):
+        if rows > 1 and (self.case.lengths is not None or Need.GRADIENTS in self.check.needs):
             raise _NotWritten("rows are repeated for plain calls only")
 
     def lines(self) -> Iterator[str]:
-        check = self.result.check
-        if check in GRADIENTS:
+        if Need.GRADIENTS in self.check.needs:
             yield from self._gradient()
-        elif check in TWO_CALLS:
+        elif self.check.second_call is not None:
             yield from self._two_calls()
-        elif check == "modes":
+        elif self.check.partner is Partner.MODE:
             yield from self._two_modes()
         else:
             yield from self._against_the_equation()
@@ -173,11 +166,11 @@ class _Writer:
 
     def _two_calls(self) -> Iterator[str]:
         place = self._place("output", "h_n")
-        part = self.result.part
-        threads = re.fullmatch(r"computed by (\d+) threads?", part)
-        if threads and self.dialect.threads is None:
+        series = self._series()
+        threads = series.threads if series else None
+        if threads is not None and self.dialect.threads is None:
             raise _NotWritten("its number of threads is not set in scripts")
-        if "thread of its own" in part:
+        if series and series.own_thread:
             raise _NotWritten("calls from other threads are not written as scripts")
         yield self._imports(torch=False)
         yield from self.dialect.mode
@@ -187,11 +180,17 @@ class _Writer:
             yield from wrapped("other = ", literal(other))
         number = 0 if place.output == "output" else 1
         yield f"expected = {self._call(number)}  # the first call"
-        if threads and self.dialect.threads:
-            yield self.dialect.threads.format(threads[1])
-        said = _SECOND_CALL.get(self.result.check, "the same call again")
+        if threads is not None and self.dialect.threads:
+            yield self.dialect.threads.format(threads)
+        said = self.check.second_call.value if self.check.second_call else ""
         yield f"actual = {self._call(number, 'x' if other is None else 'other')}  # {said}"
         yield from self._printed(place)
+
+    def _series(self) -> Series | None:
+        """The identical calls of which the result is about one; None where there was one call."""
+        facts = self.answer.observation.facts
+        every = facts.series if isinstance(facts, Steady) else ()
+        return next((one for one in every if one.title == self.result.part), None)
 
     def _two_modes(self) -> Iterator[str]:
         place = self._place("output", "h_n")
@@ -287,10 +286,11 @@ def _gradient_index(answer: Answer, name: str, place: Place) -> str:
         return _subscript((place.step, place.batch, place.unit))
     derivatives = answer.observation.derivatives
     assert derivatives is not None
-    of_padding = answer.result.check == "gradient_padding"
-    array = (derivatives.found if of_padding else derivatives.clean)[name]
     row, actual = place.unit or 0, as_float(place.actual)
-    if array.ndim == 1:
+    if derivatives.clean[name].ndim == 1:
         return _subscript((row,))
-    same = (array[row] == actual) | (np.isnan(array[row]) & np.isnan(actual))
-    return _subscript((row, int(np.argmax(same))))
+    same = [  # with zeros in the padding, or with the case's own: whichever was judged
+        (array[row] == actual) | (np.isnan(array[row]) & np.isnan(actual))
+        for array in (derivatives.clean[name], derivatives.found[name])
+    ]
+    return _subscript((row, int(np.argmax(same[0] if same[0].any() else same[1]))))

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from harness.case import NUMPY_DTYPES
+from harness.checks import Partner
 from harness.config import Config
 from harness.minimise.question import Answer
-from harness.minimise.script import TWO_CALLS, index_of
+from harness.minimise.script import index_of
 from harness.results import Result, as_float
 
 __all__ = ["printed_by", "shown_by"]
@@ -54,17 +55,18 @@ def shown_by(printed: str, answer: Answer) -> bool:
     hundred times closer than the two are apart.
     """
     result = answer.result
-    found = _numbers(printed, result)
+    two_calls = answer.check.second_call is not None
+    found = _numbers(printed, result, two_calls=two_calls)
     if found is None or result.worst is None:
         return False
     actual, expected = found
-    if result.check in TWO_CALLS:
+    if two_calls:
         return not _same(actual, expected, near=0.0)
     wanted, bound = as_float(result.worst.expected), as_float(result.worst.bound)
     exact = _exact(answer, wanted)
     if not _same(expected, exact, near=0.01 * abs(as_float(result.worst.actual) - exact)):
         return False
-    if result.part == "signs":
+    if result.requirement == "gradient-signs":
         return actual * exact < 0
     return not (_same(actual, wanted, near=bound) or _same(actual, expected, near=bound))
 
@@ -72,7 +74,8 @@ def shown_by(printed: str, answer: Answer) -> bool:
 def _exact(answer: Answer, otherwise: float) -> float:
     """What the oracle has at the place in question; of what else than its outputs, `otherwise`."""
     place, oracle = answer.result.worst, answer.oracle.exact
-    if place is None or place.output not in ("output", "h_n") or answer.result.check == "modes":
+    of_modes = answer.check.partner is Partner.MODE
+    if place is None or place.output not in ("output", "h_n") or of_modes:
         return otherwise
     return float(getattr(oracle, place.output)[index_of(answer.case.config, place)])
 
@@ -84,7 +87,7 @@ def _same(one: float, other: float, near: float) -> bool:
     return one == other or abs(one - other) <= (0.0 if math.isnan(near) else near)
 
 
-def _numbers(printed: str, result: Result) -> tuple[float, float] | None:
+def _numbers(printed: str, result: Result, *, two_calls: bool) -> tuple[float, float] | None:
     """The two numbers; `actual` in the precision that it had before it was printed."""
     found: dict[str, float] = {}
     for line in printed.splitlines():
@@ -99,6 +102,6 @@ def _numbers(printed: str, result: Result) -> tuple[float, float] | None:
     dtype = NUMPY_DTYPES[Config.parse(result.config_id).dtype]
     with np.errstate(all="ignore"):
         actual = float(np.array(found["actual"]).astype(dtype))
-        if result.check in TWO_CALLS:
+        if two_calls:
             return actual, float(np.array(found["expected"]).astype(dtype))
     return actual, found["expected"]

@@ -13,10 +13,11 @@ import numpy as np
 
 from harness.aspects import CALLS
 from harness.case import Case, cotangents, make_case, perturb
+from harness.checks import Check, SecondCall
 from harness.config import Config
+from harness.expectations import Expectations
 from harness.findings import Finding
 from harness.judge import Session
-from harness.known import KnownDifferences
 from harness.minimise.dialect import dialect_of
 from harness.minimise.numbers import filled, simplified, spots
 from harness.minimise.question import Answer, Question
@@ -59,6 +60,7 @@ class Made:
 
 def reproduce(
     session: Session,
+    expected: Expectations,
     findings: Sequence[Finding],
     *,
     budget: float = BUDGET,
@@ -68,6 +70,9 @@ def reproduce(
 
     What an activation alone shows comes first, for it has the simplest cases; backends of which a
     call is expensive come last. What was made for others is tried first each time.
+
+    Args:
+        expected: the known differences, by which findings differ; scripts carry their statements.
     """
     numeric = [finding for finding in findings if finding.numeric and finding.key[3] not in CALLS]
     present = [finding for finding in numeric if dialect_of(finding.backend) is not None]
@@ -78,7 +83,7 @@ def reproduce(
     for finding in numeric:
         if finding not in ordered:
             yield Made(finding, None, f"no script calls {finding.backend}: it has no known form")
-    workshop = _Workshop(session, time.monotonic() + budget)
+    workshop = _Workshop(session, expected, time.monotonic() + budget)
     for count, finding in enumerate(ordered):
         progress(count, len(ordered))
         yield workshop.make(finding, share=len(ordered) - count)
@@ -87,7 +92,7 @@ def reproduce(
 
 def minimised(question: Question, config: Config) -> Answer | None:
     """The simplest case, from that of a config, that shows the finding; None if it shows none."""
-    case = start(config, question.key[1])
+    case = start(config, question.check)
     if not question.holds(case):
         return None
     if len(spots(case)) > LARGE and config.batch < LARGE:
@@ -100,7 +105,7 @@ def minimised(question: Question, config: Config) -> Answer | None:
     return question.answer(case)
 
 
-def start(config: Config, check: str) -> Case:
+def start(config: Config, check: Check) -> Case:
     """The case of a config, with everything in it that a run would draw on the way."""
     case = make_case(config)
     if config.aspect == "gradient":
@@ -111,15 +116,15 @@ def start(config: Config, check: str) -> Case:
     return dataclasses.replace(case, twins=None)
 
 
-def again(case: Case, check: str) -> Case:
+def again(case: Case, check: Check) -> Case:
     """The case with x of the second call, for checks that change it there."""
-    if check not in ("padding_ignored", "rows_independent"):
+    padding = check.second_call is SecondCall.PADDING
+    if not padding and check.second_call is not SecondCall.NEIGHBOURS:
         return dataclasses.replace(case, again=None)
-    if check == "padding_ignored" and case.lengths is None:
+    if padding and case.lengths is None:
         return _padded(case)
-    if check == "rows_independent" and case.config.batch == 1:
+    if not padding and case.config.batch == 1:
         return _accompanied(case)
-    padding = check == "padding_ignored"
     x, _, _ = perturb(case, padding=padding, neighbours=not padding)
     return dataclasses.replace(case, again=x)
 
@@ -158,7 +163,7 @@ def _by_rows(answer: Answer) -> Iterator[Answer]:
     row = rows(case, [place.batch])
     worst = msgspec.structs.replace(place, batch=0)
     result = msgspec.structs.replace(answer.result, worst=worst, config_id=row.config.id)
-    yield Answer(row, result, answer.observation, Oracle(row))
+    yield Answer(answer.check, row, result, answer.observation, Oracle(row))
 
 
 @dataclass
@@ -166,6 +171,7 @@ class _Workshop:
     """What was made so far serves the findings behind: their cases, and what scripts printed."""
 
     session: Session
+    expected: Expectations
     until: float
     answers: list[tuple[str, Answer]] = field(default_factory=list)
     printed: dict[str, str | None] = field(default_factory=dict)
@@ -179,7 +185,7 @@ class _Workshop:
         asked, why = 0, "no time was left" if left <= 0 else NOT_SHOWN
         ways = (self._from_others, self._minimised, self._in_a_fresh_process)
         for way in ways if left > 0 else ():
-            question = Question.about(self.session, finding, until)
+            question = Question.about(self.session, self.expected, finding, until)
             answer = way(question, finding)
             asked += question.asked
             if answer is None:
@@ -206,7 +212,7 @@ class _Workshop:
         for numbers, _, case in sorted(alike, key=lambda one: one[:2])[:6]:
             if numbers > MOST_NUMBERS:
                 continue
-            case = again(case, finding.check)
+            case = again(case, question.check)
             if question.holds(case):
                 simpler = simplified(question, case) if case.again is not None else case
                 return question.answer(simpler)
@@ -250,7 +256,7 @@ class _Workshop:
         return self.printed[code]
 
     def _script(self, finding: Finding, answer: Answer, times: int, calls: int) -> Script:
-        statement = _statement(self.session.known, finding)
+        statement = _statement(self.expected, finding)
         own = self.session.runner_named(finding.backend)
         versions = dict(own.about.versions)
         for runner in self.session.runners.values():  # a script may compare with another one
@@ -258,8 +264,7 @@ class _Workshop:
         return write_script(answer, finding.backend, statement, versions, rows=times, calls=calls)
 
 
-def _statement(known: KnownDifferences, finding: Finding) -> str:
+def _statement(expected: Expectations, finding: Finding) -> str:
     """What is known to be different; of what nobody stated yet, what failing the check means."""
-    entries = {entry.id: entry.statement for entry in known.entries}
-    stated = [entries[name] for name in finding.known if name in entries]
+    stated = [expected.by_id[name].statement for name in finding.known if name in expected.by_id]
     return stated[0] if stated and not finding.unexpected else finding.difference

@@ -22,6 +22,7 @@ from harness.observe.forward import observe_forward
 from harness.observe.gradients import observe_gradients
 from harness.observe.parameters import carried, observe_files, observe_fresh
 from harness.observe.records import (
+    Change,
     Derivatives,
     Dropping,
     Forward,
@@ -39,6 +40,7 @@ from harness.text import text_of
 from reference.arrays import Array
 
 __all__ = [
+    "Change",
     "Derivatives",
     "Dropping",
     "Forward",

@@ -15,14 +15,12 @@ from harness.config import Config
 from harness.layout import from_layout, states_from_layout, states_to_layout, to_layout
 from harness.observe.arrays import viewed
 from harness.observe.forward import call, hidden_layers, loaded
-from harness.observe.records import BY_SUBNORMALS, Derivatives, Observation
+from harness.observe.records import Change, Derivatives, Observation
 from harness.observe.wording import Malformed, NotOffered
 from harness.text import shown, text_of, type_name
 from reference.arrays import Array
 
 __all__ = ["observe_gradients"]
-
-AGAIN = "what gradients give the second time"
 
 
 def observe_gradients(backend: Backend, case: Case) -> Observation:
@@ -54,13 +52,13 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
         x = np.where(kept, case.x, case.x.dtype.type(0.75))
         finite = _gradients(full, case, x, modified)
     again = _gradients(full, case, case.x, modified)
-    changed: list[str] = []
+    changed: list[Change] = []
     for name in found:
-        changed += _changed(AGAIN, again[name], found[name], case)
+        changed += _changed(True, again[name], found[name], case)
     differing = again if changed else None
     behind = call(layer, case, config, case.x, case.h_0, modified)
-    changed += _changed("what a call behind gives", behind.output, forward.output, case)
-    changed += _changed("what a call behind gives", behind.h_n, forward.h_n, case)
+    changed += _changed(False, behind.output, forward.output, case)
+    changed += _changed(False, behind.h_n, forward.h_n, case)
     return Observation(
         backend.name,
         forward=forward,
@@ -72,11 +70,11 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     )
 
 
-def _changed(what: str, one: Array, two: Array, case: Case) -> list[str]:
-    """What to say of two arrays that should be the same bits; nothing if they are."""
+def _changed(of_gradients: bool, one: Array, two: Array, case: Case) -> list[Change]:
+    """The change of two arrays that should be the same bits; none if they are."""
     if same_bits(one, two):
         return []
-    return [what if beyond_flushing(one, two, case.fmt).any() else what + BY_SUBNORMALS]
+    return [Change(of_gradients, not beyond_flushing(one, two, case.fmt).any())]
 
 
 def _gradients(layer: FullLayer, case: Case, x: Array, modified: list[str]) -> Mapping[str, Array]:

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from harness.causes import Cause
 from reference.arrays import Array, BoolArray
 
 __all__ = [
-    "BY_SUBNORMALS",
+    "Change",
     "Derivatives",
     "Dropping",
     "Forward",
@@ -27,8 +28,22 @@ __all__ = [
 ]
 
 
-BY_SUBNORMALS = ", by no more than subnormal numbers"
-"""Behind a name in `Observation.changed`: flushing them to zero may explain the change."""
+class Change(msgspec.Struct, frozen=True):
+    """Something that was given otherwise the second time: gradients, or the answer after them.
+
+    A `subnormal` change is no larger than subnormal numbers: flushing them to zero may explain it.
+    """
+
+    of_gradients: bool
+    subnormal: bool
+
+    def __str__(self) -> str:
+        what = (
+            "what gradients give the second time"
+            if self.of_gradients
+            else "what a call after gives"
+        )
+        return what + (", by no more than subnormal numbers" if self.subnormal else "")
 
 
 class Forward(msgspec.Struct, frozen=True):
@@ -70,7 +85,7 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     "call": where it was refused, else where it ended. `returned` holds whatever came back,
     in the layout of the call. `weights` are those that the accepted layer had.
     `afterwards` says what was wrong with an ordinary call right behind it; None if nothing was.
-    `ended` says that there was no answer at all ("crashed" or "hung"), and `error` what is known
+    `ended` says that there was no answer at all (crashed or hung), and `error` what is known
     of it. `trained` is what the same call gave in training mode, where that must be the same.
     """
 
@@ -79,7 +94,7 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     returned: tuple[Any, Any] | None
     weights: Mapping[str, Array]
     afterwards: str | None
-    ended: str | None = None
+    ended: Cause | None = None
     trained: tuple[Any, Any] | None = None
 
 
@@ -132,12 +147,18 @@ class Stored(msgspec.Struct, frozen=True, tag=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """Identical calls: how many, how many gave other bits than the very first, the first such."""
+    """Identical calls: how many, how many gave other bits than the very first, the first such.
+
+    They were computed by so many `threads`, where that was set; `own_thread`: each was made in a
+    thread of its own.
+    """
 
     title: str
     calls: int
     differing: int
     other: Forward | None
+    threads: int | None = None
+    own_thread: bool = False
 
 
 class Steady(msgspec.Struct, frozen=True, tag=True):
@@ -155,7 +176,7 @@ class Observation(msgspec.Struct, frozen=True, tag=True):
     `transferred` counts the weights that were read back and found equal, bit for bit.
     `modified` names the inputs that a call wrote to, `changed` what other calls than those in
     `repeats` gave otherwise the second time. `facts` is what other aspects than values
-    and gradients measured. `ended` says that there was no answer ("crashed" or "hung").
+    and gradients measured. `ended` says that there was no answer (crashed or hung).
     `disturbed` tells what was wrong with the floating-point environment of the calling thread
     before, and behind.
     """
@@ -169,8 +190,8 @@ class Observation(msgspec.Struct, frozen=True, tag=True):
     repeats: tuple[Repeat, ...] = ()
     transferred: int = 0
     modified: tuple[str, ...] = ()
-    changed: tuple[str, ...] | None = None
+    changed: tuple[Change, ...] | None = None
     derivatives: Derivatives | None = None
     facts: Reply | Dropping | FreshWeights | Stored | Steady | None = None
-    ended: str | None = None
+    ended: Cause | None = None
     disturbed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())

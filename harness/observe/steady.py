@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def observe_steady(backend: Backend, case: Case) -> Observation:
         return call(layer, case, case.config, case.x, case.h_0, modified)
 
     first = answer()
-    series = tuple(_series(title, first, ask) for title, ask in _ways(backend, answer))
+    series = tuple(_series(way, first) for way in _ways(backend, answer))
     return Observation(
         backend.name,
         forward=first,
@@ -43,14 +44,24 @@ def observe_steady(backend: Backend, case: Case) -> Observation:
     )
 
 
-def _series(title: str, first: Forward, ask: Callable[[], Forward]) -> Series:
+@dataclass(frozen=True)
+class _Way:
+    """How the same is asked again."""
+
+    title: str
+    ask: Callable[[], Forward]
+    threads: int | None = None
+    own_thread: bool = False
+
+
+def _series(way: _Way, first: Forward) -> Series:
     others = []
     for _ in range(CALLS_EACH):
-        now = ask()
+        now = way.ask()
         if not (same_bits(now.output, first.output) and same_bits(now.h_n, first.h_n)):
             others.append(now)
     furthest = max(others, key=lambda other: _distance(other, first), default=None)
-    return Series(title, CALLS_EACH, len(others), furthest)
+    return Series(way.title, CALLS_EACH, len(others), furthest, way.threads, way.own_thread)
 
 
 def _distance(one: Forward, other: Forward) -> float:
@@ -68,18 +79,17 @@ def _distance(one: Forward, other: Forward) -> float:
     return max((float(array.max(initial=0.0)) for array in found), default=np.inf)
 
 
-def _ways(
-    backend: Backend, answer: Callable[[], Forward]
-) -> Iterator[tuple[str, Callable[[], Forward]]]:
-    yield "in the same thread", answer
-    yield "from a thread of its own each", lambda: _elsewhere(answer)
+def _ways(backend: Backend, answer: Callable[[], Forward]) -> Iterator[_Way]:
+    yield _Way("in the same thread", answer)
+    yield _Way("from a thread of its own each", lambda: _elsewhere(answer), own_thread=True)
     set_threads: Any = getattr(backend, "threads", None)
     if set_threads is not None:
         for count in THREAD_COUNTS:
             set_threads(count)
-            yield f"computed by {count} thread{'s' * (count > 1)}", answer
+            title = f"computed by {count} thread{'s' * (count > 1)}"
+            yield _Way(title, answer, threads=count)
         set_threads(None)
-    yield "in the same thread, behind all others", answer
+    yield _Way("in the same thread, behind all others", answer)
 
 
 def _elsewhere(answer: Callable[[], Forward]) -> Forward:

@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 
 from harness.baseline_update import Update
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
+from harness.expectations import Judged
 from harness.findings import Finding, Group, group
 from harness.outcome import Outcome
 from harness.report.wording import (
-    MARKS,
     cell_mark,
     error_text,
     finding_lines,
@@ -29,21 +29,11 @@ from harness.report.wording import (
 )
 from harness.reproducers import FOLDER
 from harness.requirements import GROUPS, REQUIREMENTS
-from harness.results import Result, as_float
+from harness.results import as_float
 from harness.text import printable
+from harness.verdicts import Colour, ReportState, Verdict
 
 __all__ = ["print_replay", "print_summary", "print_update"]
-
-STYLES = {
-    "pass": "green",
-    "known": "yellow",
-    "fail": "bold red",
-    "error": "bold red",
-    "untested": "bold red",
-    "inconclusive": "cyan",
-    "unsupported": "dim",
-    "not applicable": "dim",
-}
 
 
 def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> None:
@@ -87,9 +77,9 @@ def _matrix(outcome: Outcome) -> Table:
             for backend in backends:
                 cell = row[backend]
                 judged = f" ({cell.configs:,})" if cell.configs else ""
-                quiet = cell.verdict == "untested" and not outcome.pinned
-                style = "dim" if quiet else STYLES[cell.verdict]
-                cells.append(f"[{style}]{cell_mark(cell)}[/]{judged}")
+                quiet = cell.verdict is ReportState.UNTESTED and not outcome.pinned
+                colour = Colour.GREY if quiet else cell.verdict.colour
+                cells.append(f"[{colour.style}]{cell_mark(cell)}[/]{judged}")
             table.add_row("  " + REQUIREMENTS[key].statement, *cells)
     table.caption = (
         "In brackets: configs. * Apart from failures with an established cause (activation, "
@@ -143,7 +133,7 @@ def _indented(console: Console, text: str, columns: int, style: str = "") -> Non
 
 def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
     total = (
-        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(CHECKS), 'check')}, "
+        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(every_check()), 'check')}, "
         f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}"
     )
     problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
@@ -155,7 +145,7 @@ def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
     return f"\n[bold green]AS EXPECTED[/] {total}; {known}nothing unexpected."
 
 
-def print_replay(console: Console, config: Config, results: Sequence[Result]) -> None:
+def print_replay(console: Console, config: Config, results: Sequence[Judged]) -> None:
     """The tolerance report of one config."""
     console.print(f"[bold]{config.id}[/bold]", highlight=False, soft_wrap=True)
     console.print(config.description, style="dim", highlight=False)
@@ -164,9 +154,9 @@ def print_replay(console: Console, config: Config, results: Sequence[Result]) ->
         if result.backend != backend:
             backend = result.backend
             console.print(f"\n[bold underline]{backend}[/]")
-        verdict = "known" if result.known else result.verdict
+        state = result.state
         console.print(
-            f"[{STYLES[verdict]}]{MARKS[verdict]:15}[/] [bold]{result.check}[/], "
+            f"[{state.colour.style}]{state.mark:15}[/] [bold]{result.check}[/], "
             + escape(result.part)
             + (f"  [dim]ratio[/] {ratio_text(result.ratio)}" if result.ratio is not None else ""),
             highlight=False,
@@ -180,12 +170,12 @@ def print_replay(console: Console, config: Config, results: Sequence[Result]) ->
         console.print("\n[bold green]AS EXPECTED[/]")
 
 
-def _detail(result: Result) -> Iterable[str]:
+def _detail(result: Judged) -> Iterable[str]:
     if result.message:
         yield result.message
-    if result.known and result.verdict == "pass":
+    if result.known and result.verdict is Verdict.PASS:
         yield f"known difference {result.known}, which shows in some runs only, and not in this"
-    if result.cause and result.verdict == "fail":
+    if result.cause and result.verdict is Verdict.FAIL:
         known = f"; known difference {result.known}" if result.known else ""
         yield f"cause: {result.cause}{known}"
     yield f"{plural(result.compared, 'element')} compared" + (
@@ -215,7 +205,7 @@ def _detail(result: Result) -> Iterable[str]:
         yield (
             f"first at {place_text(result.first)}: actual {as_float(result.first.actual)!r}, "
             f"expected {as_float(result.first.expected)!r}; {result.failing} fail, "
-            f"{result.conditional} of them behind an earlier one of their row"
+            f"{result.conditional} of them after an earlier one of their row"
         )
 
 

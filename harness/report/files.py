@@ -12,12 +12,13 @@ import jinja2
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markupsafe import Markup
 
+from harness.expectations import Judged
 from harness.outcome import Outcome
 from harness.report import wording
 from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
-from harness.results import Result
 from harness.text import printable
+from harness.verdicts import ReportState, State, Verdict
 
 __all__ = ["page_script", "write_reports"]
 
@@ -51,8 +52,14 @@ def _embedded() -> dict[str, str]:
     """The page's script and style, and the digest by which a browser runs this script only."""
     script = page_script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = (TEMPLATES / "report.css").read_text("utf-8")
+    style = (TEMPLATES / "report.css").read_text("utf-8") + _colours()
     return {"script": Markup(script), "style": Markup(style), "digest": digest}
+
+
+def _colours() -> str:
+    """A rule for the mark of every verdict."""
+    states: tuple[State, ...] = (*Verdict, *ReportState)
+    return "".join(f".{one.css} {{ color: var(--{one.colour.value}); }}\n" for one in states)
 
 
 @functools.cache
@@ -77,7 +84,6 @@ def _furnish(environment: jinja2.Environment) -> None:
         "power": wording.power_text,
     }
     environment.globals |= {
-        "marks": wording.MARKS,
         "plural": wording.plural,
         "tally": wording.tally,
         "title": wording.group_title,
@@ -106,14 +112,14 @@ def _junit(outcome: Outcome) -> JUnitXml:
     return xml
 
 
-def _junit_entry(result: Result) -> Error | Failure | Skipped | None:
+def _junit_entry(result: Judged) -> Error | Failure | Skipped | None:
     text = (
         f"{result.part}: {result.message or result.verdict}; cause {result.cause}; {result.replay}"
     )
-    if result.verdict == "error":
+    if result.verdict is Verdict.ERROR:
         return Error(text)
-    if result.verdict == "fail":
+    if result.verdict is Verdict.FAIL:
         return Skipped(f"known difference {result.known}") if result.known else Failure(text)
-    if result.verdict in ("inconclusive", "unsupported"):
+    if result.verdict in (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
         return Skipped(f"{result.verdict}: {result.message}")
     return None

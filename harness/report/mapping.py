@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.known import KnownDifferences
-from harness.mapping import Difference, MeasuredRow, measure
+from harness.expectations import Expectations, Judged
+from harness.mapping import Difference, MeasuredRow, Starred, measure
 from harness.report.markdown import Markdown, as_text, markdown_templates
-from harness.results import Result
+from harness.verdicts import ReportState, Verdict
 
 __all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
 
@@ -20,21 +20,9 @@ EXAMPLE = TEMPLATES / "mapping_example.py.txt"
 
 MAPPING_PAGE = Path("reports/mapping/RNN.md")
 
-SIGNS = {
-    "pass": "✓",
-    "pass*": "✓*",
-    "known": "≠",
-    "fail": "✗ unexpected",
-    "error": "✗ error",
-    "inconclusive": "?",
-    "unsupported": "–",
-    "untested": "! untested",
-    "not applicable": "–",
-}
-
 
 def render_mapping(
-    header: Mapping[str, Any], results: Sequence[Result], known: KnownDifferences, printed: str
+    header: Mapping[str, Any], results: Sequence[Judged], known: Expectations, printed: str
 ) -> str:
     """The page as Markdown; `printed` is what the example printed."""
     page = measure(results, known)
@@ -44,7 +32,7 @@ def render_mapping(
         "links": _links,
         "caused_by": lambda cause: _links([d for d in page.differences if cause in d.entry.causes]),
         "sign": _sign,
-        "signs": SIGNS,
+        "mark": _mark,
     }
     return environment.get_template("mapping.md.j2").render(
         page=page,
@@ -69,7 +57,7 @@ def run_example() -> str:
 
 def _measured(row: MeasuredRow) -> Markdown:
     """What a valid call gives, and one sentence for each difference."""
-    same = all(verdict in ("pass", "pass*") for verdict in row.verdicts.values())
+    same = all(one.state is Verdict.PASS for one in row.verdicts.values())
     said = [f"The same, in {row.configs:,} configs."] if same else []
     if same and row.called:
         said = [f"Valid calls: the same, in {row.configs:,} configs. But:"]
@@ -79,9 +67,18 @@ def _measured(row: MeasuredRow) -> Markdown:
 
 def _sign(row: MeasuredRow, backend: str) -> str:
     """The verdict on valid calls, and a mark where other calls differ."""
-    other = " ≠ calls" if backend in row.called else ""
-    sign = SIGNS[row.verdicts[backend]]
-    return "≠" if sign == "≠" else sign + other
+    verdict = row.verdicts[backend]
+    if backend not in row.called or verdict.state is ReportState.EXPECTED_FAILURE:
+        return _mark(verdict)
+    return f"{_mark(verdict)} {ReportState.EXPECTED_FAILURE.sign} calls"
+
+
+def _mark(verdict: Starred) -> str:
+    """A sign, with the word where it is no usual one."""
+    if verdict.state is Verdict.FAIL:
+        return f"{verdict.state.sign} unexpected"
+    unusual = verdict.state in (Verdict.ERROR, ReportState.UNTESTED)
+    return (verdict.state.mark if unusual else verdict.state.sign) + "*" * verdict.star
 
 
 def _links(differences: Sequence[Difference]) -> Markdown:

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.expectations import Judged
 from harness.findings import group
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
 from harness.report.shown import differences_of, opened
 from harness.report.table import columns, packed
 from harness.requirements import GROUPS, REQUIREMENTS
-from harness.results import Result
 
 if TYPE_CHECKING:
     from harness.report.pictures import Picture
@@ -43,7 +43,7 @@ def page(outcome: Outcome) -> dict[str, Any]:
 
 def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
     """What report.html shows beside it."""
-    by_config: dict[str, list[Result]] = defaultdict(list)
+    by_config: dict[str, list[Judged]] = defaultdict(list)
     for result in outcome.results:
         by_config[result.config_id].append(result)
     ordered = [finding for members in both["groups"] for finding in members.findings]
@@ -69,7 +69,7 @@ def _activations(outcome: Outcome) -> list[tuple[str, Picture]]:
     return [(name, activation_picture(name, measured)) for name, measured in by_name.items()]
 
 
-def _power(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+def _power(results: Sequence[Judged]) -> dict[str, dict[str, Any]]:
     """For each backend what its comparisons could have seen: over the corpus, if it was run."""
     pinned = [r for r in results if r.origin == "corpus"] or results
     power = {}

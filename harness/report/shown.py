@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from harness.dependence import OptionShare, dependence
 from harness.exhibits import ErrorMap
+from harness.expectations import Judged
 from harness.findings import Finding, Group, judged_as, key_of, members
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer
-from harness.results import Number, Result
+from harness.results import Number
 
 if TYPE_CHECKING:
     from harness.report.pictures import Picture
@@ -110,7 +111,7 @@ def opened(differences: Sequence[Difference]) -> list[str]:
 
 
 def _pictures(
-    finding: Finding, exhibit: ErrorMap | None, ratios: Sequence[Number], lines: Sequence[Result]
+    finding: Finding, exhibit: ErrorMap | None, ratios: Sequence[Number], lines: Sequence[Judged]
 ) -> list[Picture]:
     """Of ratios none where all or nothing is asked: there is no scale then."""
     if exhibit is None and not finding.numeric:

@@ -16,9 +16,12 @@ from typing import Any
 import msgspec
 
 from harness.config import Config
+from harness.expectations import Judged
 from harness.findings import Finding, key_of
+from harness.probes import Probe
 from harness.report.wording import ratio_text
-from harness.results import Number, Place, Result, as_float
+from harness.results import Number, Place, as_float
+from harness.verdicts import FAILED, ReportState, State, Verdict, worst
 
 __all__ = ["columns", "overall", "packed"]
 
@@ -30,7 +33,10 @@ TEXTS = ("message", "cause", "known", "assert_close")
 SPARSE = ("message", "cause", "known", "undefined", "failing", "finding")
 """Columns that are 0 nearly everywhere: of these only the other values are kept, and where."""
 
-ORDER = ("error", "fail", "known", "pass", "inconclusive", "unsupported")
+ORDER: Sequence[State] = sorted(
+    (*Verdict, ReportState.EXPECTED_FAILURE), key=lambda one: one.severity
+)
+"""Of the states that a comparison can have, the gravest first."""
 
 
 def packed(table: Mapping[str, Any]) -> str:
@@ -38,10 +44,9 @@ def packed(table: Mapping[str, Any]) -> str:
     return base64.b64encode(gzip.compress(msgspec.json.encode(table), 9, mtime=0)).decode()
 
 
-def overall(results: Sequence[Result]) -> str:
+def overall(results: Sequence[Judged]) -> State:
     """One verdict for a config and a backend: the worst."""
-    verdicts = {"known" if result.known else result.verdict for result in results}
-    return next(verdict for verdict in ORDER if verdict in verdicts)
+    return worst(result.state for result in results)
 
 
 class _Interned:
@@ -61,7 +66,7 @@ class _Interned:
 
 
 def columns(
-    by_config: Mapping[str, Sequence[Result]], findings: Sequence[Finding]
+    by_config: Mapping[str, Sequence[Judged]], findings: Sequence[Finding]
 ) -> dict[str, Any]:
     """The table: of the configs their tokens; of the comparisons one column for each field."""
     lines = [line for results in by_config.values() for line in results]
@@ -79,7 +84,9 @@ def columns(
         **_texts(lines),
         **_powers(lines),
         "finding": _findings(lines, findings),
-        "values": {i: _values(line) for i, line in enumerate(lines) if line.verdict == "fail"},
+        "values": {
+            i: _values(line) for i, line in enumerate(lines) if line.verdict is Verdict.FAIL
+        },
     }
     return table | {"sparse": SPARSE} | {name: _sparse(table[name]) for name in SPARSE}
 
@@ -100,18 +107,19 @@ def _tokens(ids: Mapping[str, Any]) -> dict[str, Any]:
     return {"tokens": [one.values for one in interned], "ids": list(zip(*rows, strict=True))}
 
 
-def _subjects(lines: Sequence[Result]) -> dict[str, Any]:
+def _subjects(lines: Sequence[Judged]) -> dict[str, Any]:
     """What was compared: backend, check and part, as one of the few combinations there are."""
     subjects, verdicts = _Interned(), _Interned(*ORDER)
     return {
         "subject": [subjects((line.backend, line.check, line.part)) for line in lines],
         "subjects": subjects.values,
-        "verdict": [verdicts("known" if line.known else line.verdict) for line in lines],
+        "verdict": [verdicts(line.state) for line in lines],
         "verdicts": verdicts.values,
+        "marks": {state.value: state.mark for state in ORDER},
     }
 
 
-def _numbers(lines: Sequence[Result]) -> dict[str, Any]:
+def _numbers(lines: Sequence[Judged]) -> dict[str, Any]:
     return {
         "ratio": [_ratio(line.ratio) for line in lines],
         "abs": [_short(line.max_abs) for line in lines],
@@ -135,7 +143,7 @@ def _ratio(value: Number | None) -> Number | None:
     return float(ratio_text(value))
 
 
-def _places(lines: Sequence[Result]) -> dict[str, Any]:
+def _places(lines: Sequence[Judged]) -> dict[str, Any]:
     """Where the ratio is largest; -1 where an axis does not apply."""
     where = _Interned(None)
     worst = [line.worst if line.ratio else None for line in lines]
@@ -147,7 +155,7 @@ def _places(lines: Sequence[Result]) -> dict[str, Any]:
     return {"where": spots, "wheres": where.values, **axes}
 
 
-def _texts(lines: Sequence[Result]) -> dict[str, Any]:
+def _texts(lines: Sequence[Judged]) -> dict[str, Any]:
     """Texts once each; a replay command without the id that stands in it."""
     texts = _Interned("")
     replayed = [line.replay.replace(line.config_id, "\0") for line in lines]
@@ -155,12 +163,13 @@ def _texts(lines: Sequence[Result]) -> dict[str, Any]:
     return {**columns, "replay": [texts(one) for one in replayed], "texts": texts.values}
 
 
-def _powers(lines: Sequence[Result]) -> dict[str, Any]:
+def _powers(lines: Sequence[Judged]) -> dict[str, Any]:
     """The faults that a comparison could have seen, and at which share of its elements."""
     names = _Interned(())
     return {
         "power": [names(tuple(line.power)) for line in lines],
         "powers": names.values,
+        "sizes": [probe for probe in Probe if probe.is_size],
         "shares": [_share(value) for line in lines for value in line.power.values()],
     }
 
@@ -170,16 +179,13 @@ def _share(value: float) -> float:
     return min(float(f"{value:.3g}"), 0.999) if value < 1 else float(f"{value:.3g}")
 
 
-def _findings(lines: Sequence[Result], findings: Sequence[Finding]) -> list[int]:
+def _findings(lines: Sequence[Judged], findings: Sequence[Finding]) -> list[int]:
     """The number of the finding that a failing comparison belongs to, from 1; 0 for others."""
     numbers = {finding.identity: number for number, finding in enumerate(findings, start=1)}
-    return [
-        numbers[key_of(line), line.known] if line.verdict in ("fail", "error") else 0
-        for line in lines
-    ]
+    return [numbers[key_of(line), line.known] if line.verdict in FAILED else 0 for line in lines]
 
 
-def _values(line: Result) -> dict[str, Any]:
+def _values(line: Judged) -> dict[str, Any]:
     """Actual, expected, bound at the worst place, and at the first one in time, in full."""
     said: dict[str, Any] = {"conditional": line.conditional}
     for name, place in (("worst", line.worst), ("first", line.first)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.checks.power import is_size
 from harness.consequence import consequence
+from harness.expectations import Judged, KnownDifference
 from harness.findings import Cell, Finding, Group
-from harness.known import KnownDifference
-from harness.results import Number, Place, Result, as_float, number
+from harness.probes import Probe
+from harness.results import Number, Place, as_float, number
+from harness.verdicts import Verdict
 
 __all__ = [
-    "MARKS",
     "cell_mark",
     "error_text",
     "finding_lines",
@@ -24,17 +24,6 @@ __all__ = [
     "reason",
     "tally",
 ]
-
-MARKS = {
-    "pass": "✓ pass",
-    "fail": "✗ fail",
-    "error": "✗ error",
-    "known": "≠ known",
-    "inconclusive": "? inconclusive",
-    "unsupported": "– unsupported",
-    "untested": "! untested",
-    "not applicable": "–",
-}
 
 
 def ratio_text(value: Number | None) -> str:
@@ -77,10 +66,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def power_text(power: Mapping[str, float]) -> str:
+def power_text(power: Mapping[Probe, float]) -> str:
     """'bias 40%, state 62%'; of a size what it is: 'smallest deviation 0.0142'."""
     return ", ".join(
-        f"{name.replace('_', ' ')} {value:.3g}" if is_size(name) else f"{name} {_percent(value)}"
+        f"{name.value.replace('_', ' ')} {value:.3g}"
+        if name.is_size
+        else f"{name} {_percent(value)}"
         for name, value in power.items()
     )
 
@@ -90,13 +81,13 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if 0.005 <= share <= 0.995 or share in (0, 1) else f"{share:.2%}"
 
 
-def tally(results: Sequence[Result]) -> str:
+def tally(results: Sequence[Judged]) -> str:
     """'636 configs (333 corpus, 300 drawn, 3 shrunk; judged: 521 torch, 460 mindspore)'."""
     origins: dict[str, set[str]] = {}
     judged: dict[str, set[str]] = {}
     for result in results:
         origins.setdefault(result.origin, set()).add(result.config_id)
-        if result.verdict != "unsupported":
+        if result.verdict is not Verdict.UNSUPPORTED:
             judged.setdefault(result.backend, set()).add(result.config_id)
     total = len(set().union(*origins.values()))
     if not total:
@@ -108,7 +99,7 @@ def tally(results: Sequence[Result]) -> str:
 
 def cell_mark(cell: Cell) -> str:
     """The verdict with its sign; a star where something differs for a cause judged elsewhere."""
-    return MARKS[cell.verdict] + "*" * (cell.verdict == "pass" and cell.elsewhere > 0)
+    return cell.verdict.mark + "*" * (cell.verdict is Verdict.PASS and cell.elsewhere > 0)
 
 
 def group_title(members: Group, known: Mapping[str, KnownDifference]) -> str:
@@ -118,8 +109,8 @@ def group_title(members: Group, known: Mapping[str, KnownDifference]) -> str:
 
 
 def reason(entry: str, known: Mapping[str, KnownDifference]) -> str:
-    """Why a known difference is accepted; a results file may name one of another baseline."""
-    return known[entry].reason if entry in known else "not in the baseline that is installed here"
+    """Why a known difference is accepted."""
+    return known[entry].reason
 
 
 def finding_lines(finding: Finding) -> list[str]:

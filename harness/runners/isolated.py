@@ -28,6 +28,7 @@ from harness import __version__
 from harness.aspects import CALLS
 from harness.backends.protocol import BackendUnavailable
 from harness.case import Case
+from harness.causes import Cause
 from harness.config import Config
 from harness.observe import Observation, Reply
 from harness.runners.protocol import About
@@ -72,9 +73,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Ended:
-    """Why there is no answer: `how` is "crashed" or "hung"; whether a SIGKILL was the end of it."""
+    """Why there is no answer: `how` is crashed or hung; whether a SIGKILL was the end of it."""
 
-    how: str
+    how: Cause
     what: str
     killed: bool = False
 
@@ -178,7 +179,9 @@ class Isolated:
             if isinstance(answer, Observation):
                 self._asked.popleft()
                 return answer
-            ended = answer if isinstance(answer, _Ended) else _Ended("crashed", "it made no sense")
+            ended = (
+                answer if isinstance(answer, _Ended) else _Ended(Cause.CRASHED, "it made no sense")
+            )
             self._replace()
             if not (ended.killed and attempt == 1):
                 break
@@ -240,7 +243,7 @@ class _Worker:
         """The answer to the request of this number, which is the next; or why there is none."""
         until = time.monotonic() + seconds
         if self.channel is None:
-            return _Ended("crashed", "the process ended before it could be asked", killed=True)
+            return _Ended(Cause.CRASHED, "the process ended before it could be asked", killed=True)
         try:
             if self.process is None:
                 self.process = cast(int, self._received(until))
@@ -251,12 +254,12 @@ class _Worker:
         except execnet.TimeoutError:
             words = self._last_words()
             said = f"; last words: {words}" if words else ""
-            return _Ended("hung", f"no answer in {seconds:g} s (--time-limit){said}")
+            return _Ended(Cause.HUNG, f"no answer in {seconds:g} s (--time-limit){said}")
         except (EOFError, OSError):
             return self._end()
         except execnet.RemoteError as error:
             said = (str(error).splitlines() or ["(no message)"])[-1]
-            return _Ended("crashed", f"the worker failed: {printable(said, 400)}")
+            return _Ended(Cause.CRASHED, f"the worker failed: {printable(said, 400)}")
         try:
             if not isinstance(content, tuple) or len(content) != 2:
                 raise WireError(f"a {type(content).__name__}, expected its number and an answer")
@@ -264,7 +267,7 @@ class _Worker:
                 raise WireError(f"it has another number than {number}, or is no bytes")
             return unpack_answer(content[1])
         except WireError as error:
-            return _Ended("crashed", f"the worker sent something else than an answer: {error}")
+            return _Ended(Cause.CRASHED, f"the worker sent something else than an answer: {error}")
 
     def _other_protocol(self, protocol: object) -> Failed:
         spoken = f"version {protocol}" if type(protocol) is int else "another"
@@ -316,16 +319,18 @@ class _Worker:
         said = f"; last words: {words}" if words else ""
         if status is None:  # before it could even say its number, nothing of the backend had run
             killed = self.process is None
-            return _Ended("crashed", f"the process ended its connection{said}", killed)
+            return _Ended(Cause.CRASHED, f"the process ended its connection{said}", killed)
         if status.si_code == os.CLD_EXITED:
-            return _Ended("crashed", f"the process ended with exit status {status.si_status}{said}")
+            return _Ended(
+                Cause.CRASHED, f"the process ended with exit status {status.si_status}{said}"
+            )
         number = status.si_status
         try:
             name = f"{signal.Signals(number).name} ({signal.strsignal(number)})"
         except ValueError:
             name = f"signal {number}"
         killed = number == signal.SIGKILL
-        return _Ended("crashed", f"the process was ended by {name}{said}", killed)
+        return _Ended(Cause.CRASHED, f"the process was ended by {name}{said}", killed)
 
     def _last_words(self) -> str:
         """The end of what was printed, or the first line of Python's fault handler."""

@@ -42,7 +42,7 @@ def swept(
     config = Config(nonlinearity=nonlinearity, batch=len(points))
     evidence = evidence_of(config, forward=forward(y.reshape(1, -1, 1)))
     evidence.case.x = x.reshape(1, -1, 1)
-    return {result.part: result for result in activation.check(evidence)}
+    return {result.part: result for result in activation.activation(evidence)}
 
 
 def test_the_sweep_judges_every_point_in_its_range() -> None:

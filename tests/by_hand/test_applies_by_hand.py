@@ -10,19 +10,20 @@ import pytest
 from harness.activation import sweep_config
 from harness.aspects import CALLS
 from harness.checks import (
-    CHECKS,
+    Need,
     checks_for,
+    every_check,
 )
 from harness.comparison import Comparison
 from harness.config import Config
 
-VALUES = {"step_residual", "forward_error", "last_state", "repeatable"}
+VALUES = {"step_residual", "forward_error", "last_state", "determinism"}
 PADDING = {"padding_zero", "padding_ignored"}
 DROPPED = {"dropout_values", "dropout_rate", "dropout_independent", "dropout_states"}
 FRESH = {"fresh_names", "fresh_order", "fresh_distribution", "fresh_seed", "fresh_side_effects"}
 OF_CALLS = {"call", "call_parity", "call_contained"}
 ALWAYS = {"transfer", "shape_dtype", "inputs_unmodified", "modes", "float_environment"}
-GRADIENT = {"gradient", "repeatable"} | ALWAYS - {"modes"}
+GRADIENT = {"gradient", "determinism"} | ALWAYS - {"modes"}
 TRAINING = {"transfer", "shape_dtype", "dropout_inert", "float_environment"}
 VALUED = {"forward", "gradient"}
 SWEPT = dataclasses.asdict(sweep_config("tanh", "fp32"))
@@ -86,7 +87,7 @@ def test_checks_apply_where_they_say_something(changes: dict[str, Any], apply: s
 
 
 def test_a_check_speaks_about_its_requirements() -> None:
-    by_name = {check.name: check for check in CHECKS}
+    by_name = {check.name: check for check in every_check()}
     special, call = by_name["special_values"], by_name["call"]
     assert special.requirements == ("nan", "infinity")
     assert call.requirements == ()
@@ -96,7 +97,7 @@ def test_a_check_speaks_about_its_requirements() -> None:
     assert special.requirement_of(Config(), of_infinity) == "infinity"
     flat = Config(aspect="call.x.flat", data="plain")
     assert call.requirement_of(flat, said) == CALLS["call.x.flat"].requirement
-    assert special.needs_forward
-    assert not call.needs_forward
-    needs = {check.name for check in CHECKS if check.needs_repeat}
-    assert needs == {"padding_ignored"}  # repeatable asks for gradients, too, which need none
+    assert special.needs == {Need.FORWARD}
+    assert not call.needs
+    needs = {check.name for check in every_check() if Need.SECOND_CALL in check.needs}
+    assert needs == {"padding_ignored"}  # determinism asks for gradients, too, which need none

@@ -14,16 +14,18 @@ import pytest
 from made_up_calls import MEANING, SHAPES, WEIGHTS, call, evidence_of, reply, right, said
 
 from harness.case import make_case
-from harness.checks import modes, replies
-from harness.checks.reach import Reach
+from harness.checks import call_contained, call_parity, modes
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.judging import replies
+from harness.judging.last_step import LastStep
 from harness.observe import Forward, Observation, Reply
 from harness.oracle import Oracle
+from harness.probes import Probe
 
 
 def against(mine: Reply | None, theirs: Reply | None) -> list[Comparison]:
-    return list(replies.parity(evidence_of(mine, peer=theirs)))
+    return list(call_parity.call_parity(evidence_of(mine, peer=theirs)))
 
 
 def test_two_refusals_and_one() -> None:
@@ -40,7 +42,7 @@ def test_two_refusals_and_one() -> None:
     assert against(None, no) == []
     assert against(no, None) == []
     evidence = dataclasses.replace(evidence_of(no), peer=Observation("other"))
-    assert list(replies.parity(evidence)) == []
+    assert list(call_parity.call_parity(evidence)) == []
 
 
 def test_a_call_that_ends_one_of_two() -> None:
@@ -70,7 +72,7 @@ def test_two_answers() -> None:
 def test_two_answers_may_be_apart_by_twice_the_largest_tolerance(monkeypatch: Any) -> None:
     tolerance = Oracle(MEANING).tolerance
     made = call()
-    monkeypatch.setattr(replies, "make_call", lambda config: made)
+    monkeypatch.setattr(call_parity, "make_call", lambda config: made)
     allowed = 2 * max(tolerance.output.max(), tolerance.h_n.max())
     output, h_n = (array.astype("d") for array in right())
     moved = output.copy()
@@ -98,7 +100,7 @@ def test_two_answers_are_as_far_apart_as_the_call_they_answer_allows(monkeypatch
     output, h_n = (array.astype("d") for array in right())
     moved = output + twice_the_largest(own) / 2
     for made, meant in ((call(meaning=steep), steep), (call(meaning=None), own), (None, own)):
-        monkeypatch.setattr(replies, "make_call", {own.config: made}.__getitem__)
+        monkeypatch.setattr(call_parity, "make_call", {own.config: made}.__getitem__)
         (result,) = against(reply(returned=(moved, h_n)), reply(returned=(output, h_n)))
         assert result.worst.bound == pytest.approx(twice_the_largest(meant), rel=1e-6, abs=0)
 
@@ -138,19 +140,19 @@ def test_two_empty_answers_agree() -> None:
 
 
 def test_the_call_behind() -> None:
-    (result,) = replies.contained(evidence_of(reply()))
+    (result,) = call_contained.call_contained(evidence_of(reply()))
     assert said(result) == ("the call behind", "pass", 1, "", None, 0.0)
     assert result.requirement == "contained-errors"
-    (result,) = replies.contained(evidence_of(reply(afterwards="other bits")))
+    (result,) = call_contained.call_contained(evidence_of(reply(afterwards="other bits")))
     assert said(result) == ("the call behind", "fail", 1, "other bits", "unexplained", None)
-    assert list(replies.contained(evidence_of(None))) == []
+    assert list(call_contained.call_contained(evidence_of(None))) == []
 
 
 def test_two_modes_of_one_framework() -> None:
     def found(mine: Reply | None, theirs: Reply | None) -> list[tuple[Any, ...]]:
         eager = Observation("eager", facts=theirs)
         evidence = dataclasses.replace(evidence_of(mine), eager=eager)
-        return [said(result) for result in modes.check(evidence)]
+        return [said(result) for result in modes.modes(evidence)]
 
     no, ended = reply("ValueError: no"), reply("SIGFPE", ended="crashed")
     part = "outcome against eager"
@@ -163,7 +165,7 @@ def test_two_modes_of_one_framework() -> None:
     message = "mine refuses (SIGFPE); eager refuses (ValueError: no)"
     assert found(ended, no) == [(part, "fail", 1, message, "differs", None)]
     assert found(None, no) == found(no, None) == []
-    assert list(modes.check(evidence_of(no))) == []
+    assert list(modes.modes(evidence_of(no))) == []
 
 
 def test_two_modes_agree_to_twice_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +176,10 @@ def test_two_modes_agree_to_twice_the_tolerance(monkeypatch: pytest.MonkeyPatch)
     allowed = Forward(np.full((1, 1, 1), 0.25), np.full((1, 1, 1), 0.125))
     exact = Forward(np.full((1, 1, 1), 5.0), np.full((1, 1, 1), 5.0))
     bias = Forward(np.full((1, 1, 1), 7.0), np.full((1, 1, 1), 5.5))
-    oracle = SimpleNamespace(tolerance=allowed, exact=exact, faulty={"bias": bias})
+    oracle = SimpleNamespace(tolerance=allowed, exact=exact, faulty={Probe.BIAS: bias})
     nowhere = Forward(np.zeros((1, 1, 1), bool), np.zeros((1, 1, 1), bool))
     monkeypatch.setattr(
-        modes, "reach_of", lambda of: {id(evidence): Reach(allowed, nowhere)}[id(of)]
+        modes, "last_step_of", lambda of: {id(evidence): LastStep(allowed, nowhere)}[id(of)]
     )
     answers = [Forward(np.full((1, 1, 1), v), np.full((1, 1, 1), v + 1)) for v in (3.0, 2.0)]
     mine, eager = (
@@ -186,14 +188,14 @@ def test_two_modes_agree_to_twice_the_tolerance(monkeypatch: pytest.MonkeyPatch)
     evidence = made_up.evidence_of(
         Config(), oracle=oracle, observation=mine, eager=eager, forward=answers[0]
     )
-    output, h_n = modes.check(evidence)
+    output, h_n = modes.modes(evidence)
     assert (output.part, output.verdict, output.ratio) == ("output against eager", "pass", 1)
     assert (h_n.part, h_n.verdict, h_n.ratio) == ("h_n against eager", "fail", 2)
     assert h_n.cause == "unexplained"
     assert (output.power, h_n.power) == ({"bias": 1}, {"bias": 0})
     for changes in ({"eager": Observation("eager")}, {"observation": Observation("mine")}):
         vars(evidence).update(changes)
-        assert list(modes.check(evidence)) == []
+        assert list(modes.modes(evidence)) == []
         vars(evidence).update(eager=eager, observation=mine)
 
 
@@ -201,12 +203,12 @@ def test_a_nan_is_an_answer_where_it_is_meant() -> None:
     config = SimpleNamespace(steps=1, batch=1, directions=1, hidden_size=2)
     meaning = SimpleNamespace(config=config, fmt=MEANING.fmt)
     actual, expected = np.array([math.nan, math.inf, 3], "f"), np.array([math.nan, math.inf, 1.0])
-    result = replies._judged("part", actual, expected, np.array([0.0, 0.0, 1.0]), meaning)
+    result = replies.judge_arrays("part", actual, expected, np.array([0.0, 0.0, 1.0]), meaning)
     assert (result.verdict, result.failing, result.ratio) == ("fail", 1, 2)
     assert result.worst == Worst("h_n", actual=3.0, expected=1.0, bound=1.0)
     for one, other in ((math.nan, 1.0), (1.0, math.nan)):
         actual, expected = np.array([0, 0, one], "f"), np.array([0, 0, other])
-        result = replies._judged("part", actual, expected, np.ones(3), meaning)
+        result = replies.judge_arrays("part", actual, expected, np.ones(3), meaning)
         assert (result.verdict, result.failing, result.ratio) == ("fail", 1, math.inf)
 
 
@@ -217,5 +219,5 @@ def test_h_n_stands_behind_the_output_of_both_directions(index: int, part: str) 
     meaning = SimpleNamespace(config=config, fmt=MEANING.fmt)
     actual = np.zeros(12, "f")
     actual[index] = 1
-    result = replies._judged("part", actual, np.zeros(12), np.ones(12), meaning)
+    result = replies.judge_arrays("part", actual, np.zeros(12), np.ones(12), meaning)
     assert result.worst.output == part

@@ -11,7 +11,7 @@ import pytest
 from made_up_calls import CONFIG, MEANING, SHAPES, WEIGHTS, call, evidence_of, reply, right, said
 
 from harness.calls import Call
-from harness.checks import replies
+from harness.checks import call as call_check
 from harness.observe import Reply
 
 
@@ -21,14 +21,14 @@ def calls(monkeypatch: Any) -> Any:
 
     def made(documented: str, given: Call | None) -> None:
         aspect = SimpleNamespace(documented=documented, says="a call", requirement="x")
-        monkeypatch.setattr(replies, "CALLS", {"call.x.flat": aspect})
-        monkeypatch.setattr(replies, "make_call", {CONFIG: given}.__getitem__)
+        monkeypatch.setattr(call_check, "CALLS", {"call.x.flat": aspect})
+        monkeypatch.setattr(call_check, "make_call", {CONFIG: given}.__getitem__)
 
     return made
 
 
 def judged(facts: Reply | None, **changes: Any) -> tuple[Any, ...]:
-    (result,) = replies.reply(evidence_of(facts, **changes))
+    (result,) = call_check.call(evidence_of(facts, **changes))
     return said(result)
 
 
@@ -86,7 +86,7 @@ def test_wrong_answers(calls: Any, part: int) -> None:
     calls("valid", call())
     pair = right()
     pair[part].flat[-1] += 0.5
-    (result,) = replies.reply(evidence_of(reply(returned=pair)))
+    (result,) = call_check.call(evidence_of(reply(returned=pair)))
     message = "accepted, and the answer is not that of the call it stands for"
     assert said(result)[:5] == ("outcome", "fail", 32, message, "wrong")
     assert result.worst is not None

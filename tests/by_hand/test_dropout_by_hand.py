@@ -10,30 +10,39 @@ import numpy as np
 import pytest
 from made_up_dropping import BOTH, DROPPING, ONE_LAYER, answer, dropping, said
 
-from harness.checks import dropout, dropout_independent, dropout_rate
+from harness.checks import (
+    dropout_independent,
+    dropout_inert,
+    dropout_none,
+    dropout_rate,
+    dropout_states,
+    dropout_values,
+    fresh_mode,
+)
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.judging.dropping import each_call, kept_values
 from harness.observe import Forward
 
 
 def test_evaluation_mode_is_without_dropout() -> None:
-    assert [said(r) for r in dropout.inert(dropping())] == [
+    assert [said(r) for r in dropout_inert.dropout_inert(dropping())] == [
         ("evaluation mode", "pass", 24, "", None, 0.0),
         ("evaluation mode again", "pass", 24, "", None, 0.0),
     ]
     for other in (answer(3), answer(1, 3)):
-        one, two = dropout.inert(dropping(without=other))
+        one, two = dropout_inert.dropout_inert(dropping(without=other))
         message = "in evaluation mode the answer is not that of the same layer with dropout 0"
         assert said(one) == ("evaluation mode", "fail", 24, message, "unexplained", math.inf)
         assert two.verdict == "pass"
-        one, two = dropout.inert(dropping(again=other))
+        one, two = dropout_inert.dropout_inert(dropping(again=other))
         message = "evaluation mode behind training mode is not what it was before"
         assert said(two) == ("evaluation mode again", "fail", 24, message, "unexplained", math.inf)
         assert one.verdict == "pass"
 
 
 def test_training_mode_of_one_layer_or_without_dropout() -> None:
-    found = list(dropout.one_layer(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
+    found = list(dropout_none.dropout_none(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
     message = "training mode changes an answer that no dropout applies to"
     assert [said(r) for r in found] == [
         ("training mode, call 1", "pass", 24, "", None, 0.0),
@@ -41,12 +50,14 @@ def test_training_mode_of_one_layer_or_without_dropout() -> None:
     ]
     assert {r.requirement for r in found} == {"dropout-one-layer"}
     none = dataclasses.replace(DROPPING, dropout=0)
-    assert {r.requirement for r in dropout.one_layer(dropping(none))} == {"dropout-extremes"}
+    assert {r.requirement for r in dropout_none.dropout_none(dropping(none))} == {
+        "dropout-extremes"
+    }
     for share in (1, 50):
         some = dataclasses.replace(DROPPING, dropout=share)
-        assert list(dropout.one_layer(dropping(some))) == []
-    every = dropout_rate.check, dropout_independent.check
-    for check in (dropout.values, *every, dropout.states):
+        assert list(dropout_none.dropout_none(dropping(some))) == []
+    every = dropout_rate.dropout_rate, dropout_independent.dropout_independent
+    for check in (dropout_values.dropout_values, *every, dropout_states.dropout_states):
         assert list(check(dropping(ONE_LAYER))) == list(check(dropping(none))) == []
 
 
@@ -56,7 +67,9 @@ RELU = dataclasses.replace(DROPPING, nonlinearity="relu", hidden_size=4, batch=1
 def kept(values: list[float], config: Config = RELU) -> Comparison:
     first = Forward(np.full((1, 1, 4), 3.0, "f"), np.zeros((1, 1, 4), "f"))
     trained = Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f"))
-    result, other = dropout.values(dropping(config, first=first, trained=(trained, first)))
+    result, other = dropout_values.dropout_values(
+        dropping(config, first=first, trained=(trained, first))
+    )
     assert (result.part, other.part) == ("kept values, call 1", "kept values, call 2")
     return result
 
@@ -85,7 +98,7 @@ def test_kept_values_in_all_their_numbers() -> None:
 
     def found(values: list[float]) -> Comparison:
         trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
-        (result,) = dropout.values(dropping(config, first=first, trained=trained))
+        (result,) = dropout_values.dropout_values(dropping(config, first=first, trained=trained))
         return result
 
     assert (found([0, 8, 0, 8]).ratio, found([0, 8, 0, 8]).max_abs) == (0, 0)
@@ -108,10 +121,10 @@ def test_that_nothing_was_scaled_shows_where_the_state_itself_is_no_kept_value(
         assert (of.tolist(), of.dtype, times) == (state.tolist(), np.float64, 1)
         return np.full(of.shape, 2.5), np.full(of.shape, 2.0), np.full(of.shape, 3.0)
 
-    monkeypatch.setattr(dropout, "_kept_values", legal)
+    monkeypatch.setattr(dropout_values, "kept_values", legal)
     for values, share in (([2.5] * 4, 0.5), ([0, 2.5, 2.5, 2.5], 0.25), ([0, 2.5, 2.5, 0], 0)):
         trained = (Forward(np.array([[values]], "f"), np.zeros((2, 1, 4), "f")),)
-        (result,) = dropout.values(dropping(RELU, first=first, trained=trained))
+        (result,) = dropout_values.dropout_values(dropping(RELU, first=first, trained=trained))
         assert result.power == {"unscaled": share}
         assert result.verdict == ("pass" if share else "inconclusive")
 
@@ -126,7 +139,7 @@ def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     u, value = 2.0**-24, 0.25 + 2.0**-20
     a = math.atanh(value)
     config = dataclasses.replace(RELU, nonlinearity="tanh")
-    expected, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
+    expected, low, high = kept_values(dropping(config), np.array([sign * a / 2]), 1)
     assert expected.item() == pytest.approx(sign * value, rel=1e-15, abs=0)
     off = 6 * u * a * 15 / 16 + 6 * 2.0**-25
     assert low.item() == pytest.approx(sign * value - off, rel=0, abs=2.0**-40)
@@ -141,7 +154,7 @@ def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -
     """
     a = math.atanh(0.5) * (1 + 2.0**-46)
     config = dataclasses.replace(RELU, nonlinearity="tanh")
-    _, low, high = dropout._kept_values(dropping(config), np.array([sign * a / 2]), 1)
+    _, low, high = kept_values(dropping(config), np.array([sign * a / 2]), 1)
     inner = low if sign > 0 else high
     least = sign * (0.5 - 5 * 2.0**-24 - 2.0**-25)
     assert inner.item() == pytest.approx(least, rel=0, abs=2.0**-44)
@@ -150,7 +163,7 @@ def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -
 def test_kept_values_of_the_smallest_numbers() -> None:
     """4 eta become 8: a term may lose eta / 2, as much for its weight of 1, and one ulp of eta."""
     eta = 2.0**-149
-    expected, low, high = dropout._kept_values(dropping(RELU), np.array([4 * eta]), 1)
+    expected, low, high = kept_values(dropping(RELU), np.array([4 * eta]), 1)
     found = [array.item() / eta for array in (low, expected, high)]
     assert found == pytest.approx([6, 8, 10], rel=1e-5, abs=0)
 
@@ -162,7 +175,7 @@ def test_kept_values_by_hand(layers: int) -> None:
     config = dataclasses.replace(RELU, num_layers=layers)
     evidence = dropping(config, first=Forward(np.full((1, 1, 4), 3.0), np.zeros(1)))
     state = evidence.observation.facts.first.output
-    expected, low, high = dropout._kept_values(evidence, state, layers - 1)
+    expected, low, high = kept_values(evidence, state, layers - 1)
     u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
     bottom = top = 3.0
     for _ in range(layers - 1):
@@ -191,7 +204,7 @@ def test_states_are_not_dropped(config: Config) -> None:
     def found(h_n: np.ndarray) -> list[tuple[Any, ...]]:
         trained = Forward(output, h_n), Forward(output, np.concatenate([first, np.stack(ends)]))
         facts = {"first": Forward(output / 2, first), "trained": trained}
-        return [said(r) for r in dropout.states(dropping(config, **facts))]
+        return [said(r) for r in dropout_states.dropout_states(dropping(config, **facts))]
 
     right = [(f"h_n, call {k}", "pass", h_n.size, "", None, 0.0) for k in (1, 2)]
     assert found(h_n) == right
@@ -217,7 +230,7 @@ def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> Non
         of_first[0 if side else -1, :, 2 * side : 2 * side + 2] = 3
         first = Forward(of_first, h_n[:2])
         trained = (Forward(output, h_n),)
-        (result,) = dropout.states(dropping(config, first=first, trained=trained))
+        (result,) = dropout_states.dropout_states(dropping(config, first=first, trained=trained))
         return result.verdict, result.message
 
     fails = "fail", "h_n is not the state of a layer between"
@@ -241,11 +254,11 @@ def test_states_between_may_be_the_least_and_the_largest_that_is_legal(
         assert (state.shape, times) == ((3, 2), 1)
         return state, np.full((3, 2), 2.0), np.full((3, 2), 3.0)
 
-    monkeypatch.setattr(dropout, "_kept_values", legal)
+    monkeypatch.setattr(dropout_states, "kept_values", legal)
     h_n = np.concatenate([of_first.h_n[:1], np.full((1, 3, 2), between), of_first.output[-1:]])
     trained = Forward(of_first.output, h_n.astype("f"))
     first = Forward(of_first.output, of_first.h_n[:1])
-    (result,) = dropout.states(dropping(config, first=first, trained=(trained,)))
+    (result,) = dropout_states.dropout_states(dropping(config, first=first, trained=(trained,)))
     assert result.verdict == ("pass" if right else "fail")
 
 
@@ -253,13 +266,15 @@ def test_that_nothing_was_dropped_shows_only_in_what_is_not_zero() -> None:
     """h_n where it is evaluated, of 12 numbers; the output, of 12."""
     some, config = answer(), dataclasses.replace(DROPPING, nonlinearity="relu")
     some.output[0, 0, 0] = some.h_n[:, 0] = 0
-    one, two = dropout.inert(dropping(evaluated=some, without=some, again=some))
+    one, two = dropout_inert.dropout_inert(dropping(evaluated=some, without=some, again=some))
     assert one.power == two.power == {"dropped": 11 / 12}
     nothing = answer(0, 0)
-    one, _ = dropout.inert(dropping(evaluated=nothing, without=nothing, again=nothing))
+    one, _ = dropout_inert.dropout_inert(
+        dropping(evaluated=nothing, without=nothing, again=nothing)
+    )
     assert (one.verdict, one.message) == ("inconclusive", "no element would have shown: dropped")
     facts = {"first": Forward(nothing.output, nothing.h_n[:1]), "trained": (nothing,)}
-    (result,) = dropout.states(dropping(config, evaluated=some, **facts))
+    (result,) = dropout_states.dropout_states(dropping(config, evaluated=some, **facts))
     assert (result.verdict, result.power) == ("pass", {"dropped": 8 / 12})
 
 
@@ -267,7 +282,7 @@ def test_the_mode_of_a_fresh_layer() -> None:
     config = dataclasses.replace(DROPPING, dropout=10)
 
     def found(comes: Forward, config: Config = config) -> list[tuple[Any, ...]]:
-        return [said(r) for r in dropout.fresh_mode(dropping(config, fresh=(comes, answer())))]
+        return [said(r) for r in fresh_mode.fresh_mode(dropping(config, fresh=(comes, answer())))]
 
     some = answer()
     some.output[0, 0, 0] = 0
@@ -279,11 +294,11 @@ def test_the_mode_of_a_fresh_layer() -> None:
     assert found(answer()) == [("a fresh layer", "fail", 12, message, "mode", None)]
     assert found(answer(2)) == [("a fresh layer", "fail", 12, message, "unexplained", None)]
     zero = (Forward(some.output, some.h_n), Forward(some.output, some.h_n))
-    (result,) = dropout.fresh_mode(dropping(config, fresh=zero))
+    (result,) = fresh_mode.fresh_mode(dropping(config, fresh=zero))
     assert result.cause == "mode"
     for other in (dataclasses.replace(DROPPING, dropout=9), ONE_LAYER):
         assert found(some, other) == []
-    assert list(dropout.fresh_mode(dropping(config))) == []
+    assert list(fresh_mode.fresh_mode(dropping(config))) == []
 
 
 def test_of_later_calls_the_worst_is_told() -> None:
@@ -294,17 +309,19 @@ def test_of_later_calls_the_worst_is_told() -> None:
         for values in ([0, 6, 6, 0], [0, 6, 3, 12], [0, 0, 0, 0])
     )
     facts: dict[str, Any] = {"first": first, "trained": (right, right, right)}
-    *ones, later = dropout.values(dropping(RELU, **facts, later=(right, wrong, nothing)))
+    *ones, later = dropout_values.dropout_values(
+        dropping(RELU, **facts, later=(right, wrong, nothing))
+    )
     assert [one.verdict for one in ones] == ["pass"] * 3
     assert (later.part, later.verdict, later.compared) == ("kept values, later calls", "fail", 12)
     assert later.message == "call 5: 2 elements are neither 0 nor the value over 1 - p"
-    *_, later = dropout.values(dropping(RELU, **facts, later=(right, nothing)))
+    *_, later = dropout_values.dropout_values(dropping(RELU, **facts, later=(right, nothing)))
     assert (later.verdict, later.message, later.compared) == ("pass", "", 8)
-    *_, later = dropout.values(dropping(RELU, **facts, later=(nothing,)))
+    *_, later = dropout_values.dropout_values(dropping(RELU, **facts, later=(nothing,)))
     assert later.verdict == "inconclusive"
     none = dataclasses.replace(DROPPING, dropout=0)
     changed = dropping(none, later=(answer(), answer(), answer(3)))
-    *_, later = dropout.one_layer(changed)
+    *_, later = dropout_none.dropout_none(changed)
     assert (later.part, later.verdict) == ("training mode, later calls", "fail")
     assert later.message.startswith("call 6: ")
     assert later.requirement == "dropout-extremes"
@@ -333,7 +350,7 @@ def test_of_later_calls_the_worst_is_named(
         verdict, ratio = judged[number - 1]
         return Comparison(part, verdict, 7, f"the {number}th", ratio=ratio)
 
-    first, later = dropout._each_call(facts, "a part", judge)
+    first, later = each_call(facts, "a part", judge)
     assert (first.part, first.message) == ("a part, call 1", "the 1th")
     verdict, ratio = calls[worst]
     assert said(later) == (

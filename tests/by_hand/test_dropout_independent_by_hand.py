@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 from made_up_dropping import BOTH, DROPPING, drawn, dropping, said
 
-from harness.checks.dropout_counts import KeptElements
+from harness.causes import Cause
 from harness.checks.dropout_independent import (
     _apart,
     _Displaced,
     _distances,
     _most_striking_calls,
     _most_striking_displacement,
-    check,
+    dropout_independent,
 )
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.known import KnownDifferences, read_baseline
+from harness.expectations import Expectations, read_baseline
+from harness.judging.dropout_counts import KeptElements
 from harness.observe import Forward
 from harness.results import Result
 from harness.significance import binomial, smallest_deviation
+from harness.verdicts import Verdict
 
 WIDE = dataclasses.replace(DROPPING, hidden_size=8)
 
@@ -33,7 +35,7 @@ def of_calls(calls: list[np.ndarray], config: Config = WIDE) -> dict[str, Compar
     """The results for what came through in each of some calls, by part."""
     trained = tuple(Forward(one * 1.0, np.zeros(1)) for one in calls[:3])
     later = tuple(one != 0 for one in calls[3:])
-    return {r.part: r for r in check(dropping(config, trained=trained, later=later))}
+    return {r.part: r for r in dropout_independent(dropping(config, trained=trained, later=later))}
 
 
 def test_distances_of_pairs() -> None:
@@ -274,8 +276,8 @@ def test_mindspore_may_repeat_itself_in_some_calls_but_not_in_all(
 ) -> None:
     entries = [one for one in read_baseline() if one.id == "mindspore-dropout-repeats-itself"]
     result = Result(
-        WIDE.id, "mindspore", "dropout_independent", "dropout-independent", "fail", 24,
-        None, None, None, "inf", None, "", "", "calls and themselves", "dependent",
+        WIDE.id, "mindspore", "dropout_independent", "dropout-independent", Verdict.FAIL, 24,
+        None, None, None, "inf", None, "", "", "calls and themselves", Cause.DEPENDENT,
         failing=failing,
     )  # fmt: skip
-    assert bool(KnownDifferences(entries).mark(result).known) is known
+    assert bool(Expectations(entries).join([result])[0].known) is known

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from made_up_dropping import DROPPING, answer, dropping, said
 
-from harness.checks.dropout_counts import judge_count, kept_elements
-from harness.checks.dropout_rate import check
+from harness.checks.dropout_rate import dropout_rate
 from harness.comparison import Comparison
+from harness.judging.dropout_counts import judge_count, kept_elements
 from harness.observe import Forward
 from harness.significance import binomial, smallest_deviation
 
@@ -32,7 +32,7 @@ def test_the_rate_is_a_binomial_test() -> None:
     def rated(*kept: int, layers: int = 2) -> Comparison:
         config = dataclasses.replace(DROPPING, hidden_size=8, num_layers=layers)
         trained = [Forward((np.arange(48) < k).reshape(2, 3, 8) * 1.0, np.zeros(1)) for k in kept]
-        (result,) = check(dropping(config, trained=tuple(trained)))
+        (result,) = dropout_rate(dropping(config, trained=tuple(trained)))
         return result
 
     result = rated(24, 26)
@@ -65,13 +65,15 @@ def test_what_passes_says_how_small_a_deviation_it_would_have_seen() -> None:
 def test_what_is_rarer_than_any_number_is_said_to_be() -> None:
     """2^-2399 is no float64."""
     config = dataclasses.replace(DROPPING, hidden_size=400)
-    (result,) = check(dropping(config, trained=(Forward(np.ones((2, 3, 400)), np.zeros(1)),)))
+    (result,) = dropout_rate(
+        dropping(config, trained=(Forward(np.ones((2, 3, 400)), np.zeros(1)),))
+    )
     assert result.message == "2400 of 2400 kept, expected 1200: probability below 1e-300 by chance"
     assert (result.verdict, result.cause, result.ratio) == ("fail", "dependent", math.inf)
 
 
 def test_few_elements_tell_nothing_about_the_rate() -> None:
-    (result,) = check(dropping(trained=(answer(), answer(0))))
+    (result,) = dropout_rate(dropping(trained=(answer(), answer(0))))
     message = "24 elements are too few to notice anything at 1e-09"
     p = binomial(12, 24, 0.5)
     assert said(result) == ("kept elements", "inconclusive", 24, message, None, p.ratio)
@@ -82,7 +84,7 @@ def test_the_rate_of_later_calls_is_judged_too() -> None:
     half = Forward(np.arange(48.0).reshape(2, 3, 8) % 2, np.zeros(1))
     config = dataclasses.replace(DROPPING, hidden_size=8)
     later = tuple(one.output != 0 for one in (every, every, half))
-    one, two = check(dropping(config, trained=(half, half, half), later=later))
+    one, two = dropout_rate(dropping(config, trained=(half, half, half), later=later))
     assert (one.part, one.verdict, one.compared) == ("kept elements", "pass", 144)
     assert (two.part, two.verdict) == ("kept elements, later calls", "fail")
     assert two.message.startswith("120 of 144 kept, expected 72: ")

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from made_up import evidence_of, measured
 
-from harness.checks import gradient as gradient_check
 from harness.checks.gradient import (
     _judge,
     _power,
-    _ratio,
     _signs,
-    by_flushing,
-    parameter_place,
 )
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.judging import gradients
+from harness.judging.gradients import by_flushing, gradient_ratio, parameter_place
+from harness.probes import Probe
 from reference import FORMATS
 from reference.gradient import Bounded
 
@@ -51,9 +50,11 @@ def judged(
 
 
 def test_ratio_is_error_over_bound() -> None:
-    ratio = _ratio(np.array([1, 2.5, 0.5, 3, 4]), bounded([1, 2, 1, 3, 3], [0, 0.25, 0.25, 1, 0]))
+    ratio = gradient_ratio(
+        np.array([1, 2.5, 0.5, 3, 4]), bounded([1, 2, 1, 3, 3], [0, 0.25, 0.25, 1, 0])
+    )
     assert ratio.tolist() == [0, 2, 2, 0, math.inf]
-    assert _ratio(np.float16([1]), bounded([1 + 2.0**-40], [2.0**-40])).tolist() == [1]
+    assert gradient_ratio(np.float16([1]), bounded([1 + 2.0**-40], [2.0**-40])).tolist() == [1]
 
 
 def test_power_is_the_share_of_signs_and_values_that_would_show() -> None:
@@ -143,7 +144,7 @@ def test_a_gradient_that_could_be_zero_throughout_proves_nothing() -> None:
 
 def test_a_gradient_that_a_fault_would_leave_within_its_bound_proves_nothing() -> None:
     gradient = bounded([4, 4], [1, 2])
-    (result,) = judged([4, 4], gradient, off={"step": [1, 2], "row": [1, 3]})
+    (result,) = judged([4, 4], gradient, off={Probe.STEP: [1, 2], Probe.ROW: [1, 3]})
     assert (result.verdict, result.message) == ("inconclusive", "no element would have shown: step")
     assert list(result.power.items()) == [("row", 0.5), ("sign", 1), ("step", 0), ("zero", 1)]
 
@@ -151,7 +152,7 @@ def test_a_gradient_that_a_fault_would_leave_within_its_bound_proves_nothing() -
 def test_where_equality_is_asked_for_everything_shows() -> None:
     """Both are off by 1/4 of 1/2 with a fault; the first is asked to be equal."""
     gradient = bounded([1, 1], [0.5, 0.5])
-    (result,) = judged([1, 1], gradient, exact=[True, False], off={"row": [0.25, 0.25]})
+    (result,) = judged([1, 1], gradient, exact=[True, False], off={Probe.ROW: [0.25, 0.25]})
     assert result.power == {"row": 0.5, "sign": 1, "zero": 1}
 
 
@@ -244,7 +245,7 @@ def test_gradients_are_those_of_flushing_where_all_are_and_it_was_measured(
         asked.append((given is evidence, own, flushed))
         return {"x": bounded([1, 2], [0.5, 0.5]), "h_0": bounded([3], [0.25])}
 
-    monkeypatch.setattr(gradient_check, "_expected", expected)
+    monkeypatch.setattr(gradients, "expected_gradients", expected)
     evidence = evidence_of(Config(), measured(flushes=True))
     for x, h_0, flushed in (
         ([0.5, 2.5], [3.25], True), ([1.75, 2], [3], False),

@@ -28,7 +28,7 @@ def padded(found: Any, clean: Any, own: Any = None) -> Comparison:
     evidence = evidence_of(config, own, observation=SimpleNamespace(derivatives=derivatives))
     evidence.case.x = np.array([[[0]], [[math.nan]]], "f")
     evidence.case.valid = np.array([[True], [False]])
-    result, of_x, of_padding = gradient_padding.check(evidence)
+    result, of_x, of_padding = gradient_padding.gradient_padding(evidence)
     assert (of_x.part, *seen(of_x)) == ("x", "pass", None, 2, 0)
     assert result.power == of_x.power == {"padding": 1}
     assert (of_padding.part, *seen(of_padding), of_padding.ratio) == (
@@ -82,7 +82,7 @@ def test_numbers_in_the_padding_that_what_is_not_finite_would_hide() -> None:
         evidence = evidence_of(config, own, observation=SimpleNamespace(derivatives=derivatives))
         evidence.case.x = np.array([[[0]], [[nan]]], "f")
         evidence.case.valid = np.array([[True], [False]])
-        all_of_it, numbers, *_ = gradient_padding.check(evidence)
+        all_of_it, numbers, *_ = gradient_padding.gradient_padding(evidence)
         assert all_of_it.cause == "padding"
         assert numbers.part == "bias_ih_l0, finite padding"
         assert numbers.power == all_of_it.power
@@ -101,16 +101,16 @@ def test_padding_has_no_gradient() -> None:
     observation = SimpleNamespace(derivatives=derivatives)
     evidence = evidence_of(config, observation=observation)
     evidence.case.x = x
-    assert list(gradient_padding.check(evidence)) == []
+    assert list(gradient_padding.gradient_padding(evidence)) == []
     evidence.case.valid[1] = False
-    same, result = gradient_padding.check(evidence)
+    same, result = gradient_padding.gradient_padding(evidence)
     assert (same.verdict, same.power) == ("pass", {"padding": 0.5})
     assert (*seen(result), result.ratio) == ("fail", "unexplained", 2, 1, math.inf)
     assert result.message == "1 elements of padding have a gradient"
     assert result.worst is not None
     assert (result.worst.output, result.worst.step, result.worst.unit) == ("gradient of x", 1, 1)
     observation.derivatives = None
-    assert list(gradient_padding.check(evidence)) == []
+    assert list(gradient_padding.gradient_padding(evidence)) == []
 
 
 def test_padding_of_zeros_shows_nothing() -> None:
@@ -122,6 +122,6 @@ def test_padding_of_zeros_shows_nothing() -> None:
         np.array([[[7]], [[0]]], "f"),
         np.array([[True], [False]]),
     )
-    result, _ = gradient_padding.check(evidence)
+    result, _ = gradient_padding.gradient_padding(evidence)
     assert (*seen(result), result.power) == ("inconclusive", None, 2, 0, {"padding": 0})
     assert result.message == "no element would have shown: padding"

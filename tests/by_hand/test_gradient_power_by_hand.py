@@ -11,10 +11,10 @@ import pytest
 from made_up import evidence_of
 
 from harness.case import make_case
-from harness.checks.gradient import _backpropagated, _tapes
-from harness.checks.gradient_power import differences
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.judging.gradient_power import differences
+from harness.judging.gradients import backpropagated, tapes_of
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.planted.right import CompleteBackend
@@ -117,8 +117,8 @@ def test_one_row_has_no_neighbour() -> None:
 
 def test_three_steps_carry_over_to_w_hh_from_zero_as_well() -> None:
     evidence = observed(dataclasses.replace(STACK, h_0=False))
-    tapes = _tapes(evidence, own=False)
-    expected = _backpropagated(evidence, tapes, dict(evidence.case.weights))
+    tapes = tapes_of(evidence, own=False)
+    expected = backpropagated(evidence, tapes, dict(evidence.case.weights))
     assert "carry" in differences(evidence, tapes, expected)["weight_hh_l1_reverse"]
 
 
@@ -140,10 +140,10 @@ def test_a_stack_loses_what_backpropagation_without_w_hh_lacks(bias: bool) -> No
     """And rows, and steps, add up to the gradient. An empty row hands its cotangent on."""
     evidence = observed(dataclasses.replace(STACK, bias=bias))
     weights, case = dict(evidence.case.weights), evidence.case
-    tapes = _tapes(evidence, own=False)
-    expected = _backpropagated(evidence, tapes, weights)
+    tapes = tapes_of(evidence, own=False)
+    expected = backpropagated(evidence, tapes, weights)
     cut = weights | {name: 0 * a for name, a in weights.items() if name.startswith("weight_hh")}
-    truncated = _backpropagated(evidence, tapes, cut)
+    truncated = backpropagated(evidence, tapes, cut)
     off = differences(evidence, tapes, expected)
     for name, gradient in expected.items():
         if name != "h_0":
@@ -181,7 +181,7 @@ def truncated_first(evidence: Evidence, tapes: Any, cut: Any, layer: int, side: 
         marked = [list(one) for one in tapes]
         tape = marked[layer][side]
         marked[layer][side] = Tape(only, tape.previous, tape.derivative)
-        gradients = _backpropagated(evidence, marked, cut)
+        gradients = backpropagated(evidence, marked, cut)
         name = f"weight_ih_l{layer}" + "_reverse" * side
         found.append(gradients[name].value[:, 0])
     return np.stack(found)

@@ -13,6 +13,7 @@ from harness.case import make_case
 from harness.checks import gradient
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.judging import gradients
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.planted.right import CompleteBackend
@@ -41,16 +42,16 @@ def observed(config: Config, own: Any = None, **moved: float) -> Evidence:
 def test_every_gradient_and_all_signs_are_judged() -> None:
     for config in (CONFIG, INTS):
         evidence = observed(config)
-        found = list(gradient.check(evidence))
+        found = list(gradient.gradient(evidence))
         assert [r.part for r in found] == [*evidence.observation.derivatives.clean, "signs"]
         assert len(found) == 19
         assert {(r.verdict, r.cause) for r in found} == {("pass", None)}
     nothing = msgspec.structs.replace(evidence.observation, derivatives=None)
-    assert list(gradient.check(dataclasses.replace(evidence, observation=nothing))) == []
+    assert list(gradient.gradient(dataclasses.replace(evidence, observation=nothing))) == []
 
 
 def test_one_wrong_gradient_fails_alone() -> None:
-    found = list(gradient.check(observed(CONFIG, bias_hh_l1=0.25)))
+    found = list(gradient.gradient(observed(CONFIG, bias_hh_l1=0.25)))
     failed = [(r.part, r.cause, r.failing) for r in found if r.verdict == "fail"]
     assert failed == [("bias_hh_l1", "unexplained", 1)]
     (worst,) = (r.worst for r in found if r.part == "bias_hh_l1")
@@ -64,7 +65,7 @@ def test_integers_must_be_equal_and_others_within_their_bound() -> None:
         size = abs(evidence.observation.derivatives.clean["weight_hh_l1"].flat[0])
         move = max(size, 1.0) * amount if config is INTS else size * 2.0**-23
         (result,) = (
-            r for r in gradient.check(observed(config, weight_hh_l1=move))
+            r for r in gradient.gradient(observed(config, weight_hh_l1=move))
             if r.part == "weight_hh_l1"
         )  # fmt: skip
         assert result.verdict == verdict
@@ -76,18 +77,18 @@ def test_only_sums_of_integers_are_asked_to_be_exact(monkeypatch: Any) -> None:
     for config, whole, verdict in ((INTS, True, "fail"), (INTS, False, "pass")):
         monkeypatch.setattr(gradient, "_whole", lambda _, whole=whole: whole)
         evidence = observed(config, weight_hh_l1=move)
-        (result,) = (r for r in gradient.check(evidence) if r.part == "weight_hh_l1")
+        (result,) = (r for r in gradient.gradient(evidence) if r.part == "weight_hh_l1")
         assert result.verdict == verdict
     monkeypatch.setattr(gradient, "_whole", lambda _: True)
-    assert {r.verdict for r in gradient.check(observed(CONFIG))} == {"pass"}
-    monkeypatch.setattr(gradient, "_terms", lambda _: None)
-    assert {r.verdict for r in gradient.check(observed(CONFIG))} == {"pass"}
+    assert {r.verdict for r in gradient.gradient(observed(CONFIG))} == {"pass"}
+    monkeypatch.setattr(gradient, "magnitudes", lambda _: None)
+    assert {r.verdict for r in gradient.gradient(observed(CONFIG))} == {"pass"}
 
 
 def test_integers_too_large_to_be_exact_may_round(monkeypatch: Any) -> None:
     """At 2^24 a sum of magnitudes may round in float32, one below it may not."""
     evidence = observed(INTS, weight_hh_l1=2.0**-21)
-    exact = gradient._terms(evidence)
+    exact = gradients.magnitudes(evidence)
 
     def enlarged(size: float) -> Any:
         return {
@@ -97,16 +98,16 @@ def test_integers_too_large_to_be_exact_may_round(monkeypatch: Any) -> None:
 
     for size, failing in ((2.0**24 - 1, 1), (2.0**24, 0)):
         made = enlarged(size)
-        monkeypatch.setattr(gradient, "_terms", lambda _, made=made: made)
-        (result,) = (r for r in gradient.check(evidence) if r.part == "weight_hh_l1")
+        monkeypatch.setattr(gradient, "magnitudes", lambda _, made=made: made)
+        (result,) = (r for r in gradient.gradient(evidence) if r.part == "weight_hh_l1")
         assert result.failing == failing
 
 
 def test_excuses_reach_the_gradients_and_the_signs() -> None:
     """Off by more than the slope's own bound, and within that of flushing in float16."""
     half = dataclasses.replace(CONFIG, dtype="fp16")
-    plain = gradient._expected(observed(half), own=False)
-    flushed = gradient._expected(observed(half), own=False, flushed=True)
+    plain = gradients.expected_gradients(observed(half), own=False)
+    flushed = gradients.expected_gradients(observed(half), own=False, flushed=True)
     name = "bias_hh_l1"
     value, bound = (getattr(plain[name], field).flat[0] for field in ("value", "bound"))
     wide = flushed[name].bound.flat[0]
@@ -114,7 +115,7 @@ def test_excuses_reach_the_gradients_and_the_signs() -> None:
     found = observed(half).observation.derivatives.clean[name].flat[0]
     move = float(value - found + (bound + wide) / 2)
     for own, cause in ((measured(flushes=True), "flush"), (None, "unexplained")):
-        results = gradient.check(observed(half, own, **{name: move}))
+        results = gradient.gradient(observed(half, own, **{name: move}))
         assert [r.cause for r in results if r.verdict == "fail"] == [cause]
 
 
@@ -126,7 +127,7 @@ def test_a_layer_that_was_not_seen_leaves_every_gradient_open(monkeypatch: Any) 
         return layer == 0
 
     monkeypatch.setattr(gradient, "same_states", same)
-    found = list(gradient.check(observed(CONFIG, bias_hh_l1=0.25)))
+    found = list(gradient.gradient(observed(CONFIG, bias_hh_l1=0.25)))
     assert asked == [(2, 0), (2, 1)]
     assert {(r.verdict, r.cause) for r in found} == {("inconclusive", None)}
     said = "the stack's own hidden states were not seen: a shorter stack gives other bits"
@@ -139,7 +140,7 @@ def test_a_flipped_sign_is_named_whatever_was_measured() -> None:
     name = "bias_hh_l1"
     value = float(observed(CONFIG).observation.derivatives.clean[name].flat[0])
     for own in (None, measured(errs=True)):
-        *_, signs = gradient.check(observed(CONFIG, own, **{name: -2 * value}))
+        *_, signs = gradient.gradient(observed(CONFIG, own, **{name: -2 * value}))
         assert (signs.verdict, signs.cause, signs.failing) == ("fail", "unexplained", 1)
         assert (signs.worst.output, signs.worst.unit) == (f"gradient of {name}", 0)
 
@@ -151,10 +152,10 @@ def test_the_slope_is_the_equations_and_not_that_of_the_own_states() -> None:
     shifted = msgspec.structs.replace(evidence.forward, output=output)
     moved = msgspec.structs.replace(evidence.observation, forward=shifted)
     evidence = dataclasses.replace(evidence, observation=moved)
-    own = gradient._expected(evidence, own=True)
+    own = gradients.expected_gradients(evidence, own=True)
     clean = {name: gradients.value.astype("f") for name, gradients in own.items()}
     derivatives = msgspec.structs.replace(moved.derivatives, clean=clean)
     evidence = dataclasses.replace(
         evidence, observation=msgspec.structs.replace(moved, derivatives=derivatives)
     )
-    assert "fail" in {r.verdict for r in gradient.check(evidence)}
+    assert "fail" in {r.verdict for r in gradient.gradient(evidence)}

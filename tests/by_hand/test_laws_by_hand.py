@@ -19,7 +19,9 @@ from harness.checks import (
 )
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.judging import hidden_layers
 from harness.observe import Forward
+from harness.probes import Probe
 
 LENGTHS = Config(steps=2, batch=3, bidirectional=True, num_layers=2, lengths="ragged")
 
@@ -41,7 +43,7 @@ def states_made_up(h_0: bool) -> Any:
 
 @pytest.mark.parametrize("h_0", [False, True])
 def test_h_n_is_the_last_valid_output_or_h_0(h_0: bool) -> None:
-    found = list(last_state.check(states_made_up(h_0)))
+    found = list(last_state.last_state(states_made_up(h_0)))
     assert [(r.part, *seen(r)) for r in found] == [
         ("h_n of layer 0", "pass", None, 6, 0),
         ("h_n of layer 1", "pass", None, 6, 0),
@@ -54,7 +56,7 @@ def test_h_n_off_by_an_ulp_is_seen_where_it_is(place: tuple[int, int, int]) -> N
     h_n = evidence.forward.h_n if place[0] > 1 else evidence.observation.hidden[0].h_n
     value = float(h_n[place])
     h_n[place] = np.nextafter(h_n[place], np.float32(1000))
-    found = list(last_state.check(evidence))
+    found = list(last_state.last_state(evidence))
     failed = found[place[0] // 2]
     assert (*seen(failed), failed.message) == (
         "fail", "unexplained", 6, 1, "h_n is not the output at the last valid step",
@@ -74,7 +76,7 @@ def power_of_h_n(moved: dict[Any, float], h_0: dict[Any, float]) -> dict[str, fl
         evidence.forward.output[index] = value
     for index, value in h_0.items():
         evidence.case.h_0[index] = value
-    _, of_second = last_state.check(evidence)
+    _, of_second = last_state.last_state(evidence)
     return of_second.power
 
 
@@ -100,19 +102,19 @@ def test_another_state_shows_where_it_is_another(
 
 def test_padding_is_zero() -> None:
     evidence = states_made_up(False)
-    assert seen(next(padding_zero.check(evidence))) == ("fail", "unexplained", 6, 6)
+    assert seen(next(padding_zero.padding_zero(evidence))) == ("fail", "unexplained", 6, 6)
     output = evidence.forward.output
     output[:, 2] = output[1, 1] = 0
-    (result,) = padding_zero.check(evidence)
+    (result,) = padding_zero.padding_zero(evidence)
     assert (result.part, *seen(result), result.ratio) == ("output", "pass", None, 6, 0, 0)
     output[1, 1, 1] = TINY / 4
-    (result,) = padding_zero.check(evidence)
+    (result,) = padding_zero.padding_zero(evidence)
     assert (*seen(result), result.ratio) == ("fail", "unexplained", 6, 1, math.inf)
     assert result.worst is not None
     assert (result.worst.step, result.worst.batch, result.worst.direction) == (1, 1, "reverse")
     assert result.message == "1 of 6 padded outputs are not zero"
     evidence.case.valid = np.ones((2, 3), bool)
-    assert list(padding_zero.check(evidence)) == []
+    assert list(padding_zero.padding_zero(evidence)) == []
 
 
 def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
@@ -123,13 +125,13 @@ def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
         config = Config(steps=2, batch=3, bidirectional=True, lengths="ragged")
         evidence = evidence_of(config, forward=forward(output, h_n))
         evidence.case.valid = valid
-        (result,) = padding_zero.check(evidence)
+        (result,) = padding_zero.padding_zero(evidence)
         assert (result.compared, result.power) == (6, {"held": shown})
         assert result.verdict == ("pass" if shown else "inconclusive")
     # A row without padding holds nothing: of the other two, 1 and 0, and 1 and 2.
     evidence.case.valid[1, 0] = True
     evidence.forward.h_n[:] = output[0].T[:, :, None]
-    assert next(padding_zero.check(evidence)).power == {"held": 0.75}
+    assert next(padding_zero.padding_zero(evidence)).power == {"held": 0.75}
 
 
 def test_tanh_beyond_one() -> None:
@@ -137,7 +139,7 @@ def test_tanh_beyond_one() -> None:
 
     def found(output: list[float], own: Any = None) -> Comparison:
         evidence = evidence_of(Config(hidden_size=4), own, forward=forward([[output]]))
-        (result,) = bounded.check(evidence)
+        (result,) = bounded.bounded(evidence)
         return result
 
     result = found([1, -1, 0.5, math.nan])
@@ -155,7 +157,7 @@ def test_tanh_beyond_one() -> None:
     assert found(output, measured(largest=1.0)).cause == "unexplained"
     evidence = evidence_of(Config(hidden_size=4), forward=forward([[[2, 2, 2, 2]]]))
     evidence.case.valid[:] = False
-    assert next(bounded.check(evidence)).verdict == "inconclusive"
+    assert next(bounded.bounded(evidence)).verdict == "inconclusive"
 
 
 def test_a_tanh_too_large_shows_in_valid_outputs_near_one() -> None:
@@ -164,7 +166,7 @@ def test_a_tanh_too_large_shows_in_valid_outputs_near_one() -> None:
     output = [[[-least, least - 2.0**-24, 1, math.inf]], [[1, 1, 1, 1]]]
     evidence = evidence_of(Config(hidden_size=4, steps=2), forward=forward(output))
     evidence.case.valid[1] = False
-    (result,) = bounded.check(evidence)
+    (result,) = bounded.bounded(evidence)
     assert result.power == {"saturated": pytest.approx(2 / 3, rel=1e-15)}
 
 
@@ -178,14 +180,14 @@ def lane(
     from_input = np.array([[[1.0, 2, 0, 2.0**24]]])
     steps = steps_of([[[1.0, 2, 1000, 2.0**24]]], [[actual]], from_input=from_input, **changes)
     monkeypatch.setattr(exact_lane, "direction_steps", lambda *given: steps)
-    faults = {"bias": Forward(np.array([[bias]]), np.zeros(1))} if bias else {}
+    faults = {Probe.BIAS: Forward(np.array([[bias]]), np.zeros(1))} if bias else {}
     exact = SimpleNamespace(exact=Forward(np.array([[oracle]]), np.zeros(1)), faulty=faults)
     evidence = evidence_of(
         Config(hidden_size=4, nonlinearity="relu", bias=False),
         forward=forward([[actual]]),
         oracle=exact,
     )
-    return list(exact_lane.check(evidence))
+    return list(exact_lane.exact_lane(evidence))
 
 
 def test_small_integers_are_equal_or_wrong(monkeypatch: Any) -> None:
@@ -235,7 +237,7 @@ def test_every_layer_and_direction_is_asked_for_exact_sums(monkeypatch: Any) -> 
 
     monkeypatch.setattr(exact_lane, "direction_steps", made)
     evidence = evidence_of(Config(nonlinearity="relu", num_layers=2, bidirectional=True))
-    found = list(exact_lane.check(evidence))
+    found = list(exact_lane.exact_lane(evidence))
     assert asked == [(2, layer, reverse) for layer in (0, 1) for reverse in (False, True)]
     parts = [f"layer {layer} {side}" for layer in (0, 1) for side in ("forward", "reverse")]
     assert [r.part for r in found] == parts
@@ -248,7 +250,7 @@ def test_padding_makes_no_sum_inexact(monkeypatch: Any) -> None:
     config = Config(nonlinearity="relu", steps=2)
     evidence = evidence_of(config, forward=forward([[[1]], [[0]]]), oracle=exact)
     evidence.case.valid[1] = False
-    step, end = exact_lane.check(evidence)
+    step, end = exact_lane.exact_lane(evidence)
     assert (step.compared, end.part, end.verdict) == (1, "output", "pass")
 
 
@@ -265,8 +267,8 @@ def prefix_of(
             surely_nan=Forward(np.zeros(1), np.full((2, 1, 1), nan)),
         ),
     )
-    (result,) = prefix.check(evidence)
-    return result, prefix.same_states(evidence, 1), prefix.same_states(evidence, 0)
+    (result,) = prefix.prefix(evidence)
+    return result, hidden_layers.same_states(evidence, 1), hidden_layers.same_states(evidence, 0)
 
 
 def test_a_shorter_stack_has_the_same_bits(monkeypatch: Any) -> None:
@@ -337,7 +339,7 @@ def test_each_shorter_stack_shows_all_its_layers() -> None:
         forward=forward(0.0, stack),
         observation=SimpleNamespace(hidden=hidden),
     )
-    parts = [(r.part, r.compared) for r in prefix.check(evidence)]
+    parts = [(r.part, r.compared) for r in prefix.prefix(evidence)]
     assert parts == [("first 1 layer", 2), ("first 2 layers", 4)]
     hidden[1].h_n[3] = 99
-    assert [prefix.same_states(evidence, k) for k in (0, 1, 2)] == [True, True, False]
+    assert [hidden_layers.same_states(evidence, k) for k in (0, 1, 2)] == [True, True, False]

@@ -12,7 +12,22 @@ import pytest
 from made_up import evidence_of
 from scipy.stats import binom, kstwo
 
-from harness.checks import dropout, masks, parameters
+from harness.checks import (
+    across,
+    dropout_independent,
+    dropout_inert,
+    dropout_none,
+    dropout_rate,
+    dropout_states,
+    dropout_values,
+    fresh_distribution,
+    fresh_mode,
+    fresh_names,
+    fresh_order,
+    fresh_seed,
+    fresh_side_effects,
+    own_file,
+)
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.observe import FreshWeights, Stored
@@ -44,10 +59,26 @@ def said(result: Comparison) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     "check",
     [
-        *(parameters.names, parameters.order, parameters.distribution, parameters.seeding),
-        *(parameters.side_effects, parameters.own_file, parameters.across, dropout.inert),
-        *(dropout.one_layer, dropout.values, masks.rate, masks.independent, dropout.states),
-        dropout.fresh_mode,
+        *(
+            fresh_names.fresh_names,
+            fresh_order.fresh_order,
+            fresh_distribution.fresh_distribution,
+            fresh_seed.fresh_seed,
+        ),
+        *(
+            fresh_side_effects.fresh_side_effects,
+            own_file.own_file,
+            across.across,
+            dropout_inert.dropout_inert,
+        ),
+        *(
+            dropout_none.dropout_none,
+            dropout_values.dropout_values,
+            dropout_rate.dropout_rate,
+            dropout_independent.dropout_independent,
+            dropout_states.dropout_states,
+        ),
+        fresh_mode.fresh_mode,
     ],
 )
 def test_without_facts_nothing_is_said(check: Any) -> None:
@@ -57,26 +88,26 @@ def test_without_facts_nothing_is_said(check: Any) -> None:
 
 
 def test_names_shapes_and_dtypes() -> None:
-    (result,) = parameters.names(fresh(layer(), layer()))
+    (result,) = fresh_names.fresh_names(fresh(layer(), layer()))
     assert said(result) == ("names and shapes", "pass", 8, "", None, 0.0)
     renamed = {name.replace("_l0", "_l1"): array for name, array in layer().items()}
-    (result,) = parameters.names(fresh(layer(), renamed))
+    (result,) = fresh_names.fresh_names(fresh(layer(), renamed))
     message = f"has {dict(zip(renamed, SHAPES.values(), strict=True))}, expected {SHAPES}"
     assert said(result) == ("names and shapes", "fail", 4, message, "unexplained", None)
     wide = layer(dtype="d") | {"bias_hh_l0": np.zeros(2, np.float16)}
-    (result,) = parameters.names(fresh(wide))
+    (result,) = fresh_names.fresh_names(fresh(wide))
     message = "dtype float16, float64, expected float32"
     assert said(result) == ("names and shapes", "fail", 4, message, "unexplained", None)
 
 
 def test_order_of_parameters() -> None:
-    (result,) = parameters.order(fresh(layer()))
+    (result,) = fresh_order.fresh_order(fresh(layer()))
     assert said(result) == ("order", "pass", 4, "", None, 0.0)
-    (result,) = parameters.order(fresh(dict(sorted(layer().items()))))
+    (result,) = fresh_order.fresh_order(fresh(dict(sorted(layer().items()))))
     message = "parameter 0 is bias_hh_l0, torch's is weight_ih_l0"
     assert said(result) == ("order", "fail", 4, message, "order", None)
     renamed = {name.upper(): array for name, array in layer().items()}
-    assert list(parameters.order(fresh(renamed))) == []
+    assert list(fresh_order.fresh_order(fresh(renamed))) == []
 
 
 def spread(size: int, dtype: str = "f", scale: float = 1.0) -> dict[str, np.ndarray]:
@@ -86,7 +117,10 @@ def spread(size: int, dtype: str = "f", scale: float = 1.0) -> dict[str, np.ndar
 
 def distribution(*layers: Any, dtype: str = "fp32", hidden_size: int = 4) -> list[tuple[Any, ...]]:
     config = Config(aspect="fresh", data="plain", hidden_size=hidden_size, dtype=dtype)
-    results = [said(result) for result in parameters.distribution(fresh(*layers, config=config))]
+    results = [
+        said(result)
+        for result in fresh_distribution.fresh_distribution(fresh(*layers, config=config))
+    ]
     parts = [result[0] for result in results]
     return results[: parts.index("independence")]
 
@@ -96,7 +130,7 @@ def test_distribution_of_fresh_weights() -> None:
     assert (part, verdict, compared, cause) == ("distribution of bias_ih", "pass", 301, None)
     assert message == "p = 1 by the Kolmogorov-Smirnov test"
     assert 0 <= ratio < 0.01
-    results = parameters.distribution(fresh(spread(200), spread(101)))
+    results = fresh_distribution.fresh_distribution(fresh(spread(200), spread(101)))
     size = next(r for r in results if r.part == "distribution of bias_ih").power
     assert size == {"smallest_distance": pytest.approx(math.sqrt(math.log(2e9) / 602), rel=1e-12)}
     ((part, verdict, compared, message, cause, ratio),) = distribution(spread(299))
@@ -160,7 +194,7 @@ def test_ties_of_rounding_are_spread_over_an_ulp_and_no_further() -> None:
         config = Config(aspect="fresh", data="plain", hidden_size=16)
         evidence = fresh({"bias_ih_l0": rounded}, config=config)
         evidence.case.fmt = few
-        results = parameters.distribution(evidence)
+        results = fresh_distribution.fresh_distribution(evidence)
         return next(r.ratio for r in results if r.part == "distribution of bias_ih")
 
     assert ratio() < 0.5
@@ -169,7 +203,7 @@ def test_ties_of_rounding_are_spread_over_an_ulp_and_no_further() -> None:
 
 def test_no_two_parameters_are_equal() -> None:
     def found(*layers: Any) -> Comparison:
-        results = parameters.distribution(fresh(*layers))
+        results = fresh_distribution.fresh_distribution(fresh(*layers))
         return next(result for result in results if result.part == "independence")
 
     small = {"bias_ih_l0": np.zeros(3, "f"), "weight_ih_l0": np.arange(4.0)}
@@ -193,7 +227,7 @@ def test_numbers_that_were_drawn_before() -> None:
     def found(*sizes: int, dtype: str = "fp32") -> Comparison | None:
         layers = [{"weight_hh_l0": np.arange(size) / 1e6} for size in sizes]
         config = dataclasses.replace(FRESH, dtype=dtype)
-        results = parameters.distribution(fresh(*layers, config=config))
+        results = fresh_distribution.fresh_distribution(fresh(*layers, config=config))
         return next((r for r in results if r.part == "numbers drawn before"), None)
 
     nine, five, few = found(991, 9), found(995, 5), found(1)
@@ -216,20 +250,20 @@ def test_numbers_that_were_drawn_before() -> None:
 
 
 def test_seeding() -> None:
-    (result,) = parameters.seeding(fresh(seeded=(layer(), layer(), layer(1))))
+    (result,) = fresh_seed.fresh_seed(fresh(seeded=(layer(), layer(), layer(1))))
     assert said(result) == ("seeding", "pass", 14, "", None, 0.0)
     for seeded, message in (
         ((layer(), layer(1), layer(2)), "the same seed gave other weights"),
         ((layer(), layer(), layer()), "another seed gave the same weights"),
     ):
-        (result,) = parameters.seeding(fresh(seeded=seeded))
+        (result,) = fresh_seed.fresh_seed(fresh(seeded=seeded))
         assert said(result) == ("seeding", "fail", 14, message, "unexplained", math.inf)
 
 
 def test_side_effects() -> None:
-    (result,) = parameters.side_effects(fresh())
+    (result,) = fresh_side_effects.fresh_side_effects(fresh())
     assert said(result) == ("NumPy's generator", "pass", 1, "", None, 0.0)
-    (result,) = parameters.side_effects(fresh(advanced=True))
+    (result,) = fresh_side_effects.fresh_side_effects(fresh(advanced=True))
     message = "building a layer draws from NumPy's global generator"
     assert said(result) == ("NumPy's generator", "fail", 1, message, "numpy", None)
 
@@ -242,19 +276,19 @@ def stored(check: Any, **facts: Any) -> list[tuple[Any, ...]]:
 
 
 def test_weights_through_a_file_of_ones_own() -> None:
-    assert stored(parameters.own_file) == [
+    assert stored(own_file.own_file) == [
         ("own file", "pass", 14, "", None, 0.0),
         ("answers", "pass", 7, "", None, 0.0),
     ]
     moved = layer() | {"bias_hh_l0": np.zeros(2, "f"), "bias_ih_l0": np.zeros(2, "d")}
     message = "bias_ih_l0, bias_hh_l0 changed on the way"
     answers = "answers changed by saving, or by loading"
-    assert stored(parameters.own_file, own=moved, computes=False) == [
+    assert stored(own_file.own_file, own=moved, computes=False) == [
         ("own file", "fail", 14, message, "unexplained", math.inf),
         ("answers", "fail", 7, answers, "unexplained", math.inf),
     ]
     fewer = {name: array for name, array in layer().items() if name != "bias_hh_l0"}
-    (result, _) = stored(parameters.own_file, own=fewer | {"bias": np.zeros(2)})
+    (result, _) = stored(own_file.own_file, own=fewer | {"bias": np.zeros(2)})
     assert result[3] == "bias, bias_hh_l0 changed on the way"
 
 
@@ -265,23 +299,23 @@ def test_weights_through_a_file_of_ones_own() -> None:
 )
 def test_a_file_keeps_signs_of_zero_shapes_and_dtypes(other: np.ndarray) -> None:
     before, after = layer() | {"bias_hh_l0": np.zeros(2, "f")}, layer() | {"bias_hh_l0": other}
-    assert stored(parameters.own_file, given=before, own=after)[0][1] == "fail"
+    assert stored(own_file.own_file, given=before, own=after)[0][1] == "fail"
 
 
 def test_weights_there_and_back() -> None:
     message = "no other backend of this run takes these weights through a file"
     nobody = [("peer", "unsupported", 0, message, None, None)]
-    assert stored(parameters.across) == nobody
-    assert stored(parameters.across, peer="other", there=layer()) == nobody
-    assert stored(parameters.across, peer="other", back=layer()) == nobody
+    assert stored(across.across) == nobody
+    assert stored(across.across, peer="other", there=layer()) == nobody
+    assert stored(across.across, peer="other", back=layer()) == nobody
     both = {"peer": "other", "there": layer(), "back": layer()}
-    assert [r[:3] for r in stored(parameters.across, **both)] == [
+    assert [r[:3] for r in stored(across.across, **both)] == [
         ("to other", "pass", 14),
         ("back from other", "pass", 14),
     ]
     # What was saved is compared with what arrived, what was given with what came back.
-    assert [r[1] for r in stored(parameters.across, **both | {"own": layer(1)})] == ["fail", "pass"]
-    assert [r[1] for r in stored(parameters.across, **both | {"given": layer(1)})] == [
+    assert [r[1] for r in stored(across.across, **both | {"own": layer(1)})] == ["fail", "pass"]
+    assert [r[1] for r in stored(across.across, **both | {"given": layer(1)})] == [
         "pass",
         "fail",
     ]

@@ -11,18 +11,17 @@ import pytest
 from made_up import evidence_of, forward, steps_of
 
 from harness.checks import bounded, last_state, padding_zero, rows_independent
-from harness.checks.power import (
-    PROBES,
+from harness.comparison import Comparison
+from harness.config import Config
+from harness.judging.power import (
     differs,
     end_to_end_power,
-    is_size,
     neighbours,
     share,
     stated,
 )
-from harness.comparison import Comparison
-from harness.config import Config
 from harness.observe import Forward
+from harness.probes import Probe
 
 
 def test_a_share_is_of_what_was_compared() -> None:
@@ -50,10 +49,10 @@ PASSED = Comparison("part", "pass", 3, ratio=0.5, cause=None)
 
 def test_what_passes_where_a_fault_would_have_passed_proves_nothing() -> None:
     assert stated(PASSED, {}) == PASSED
-    seen = stated(PASSED, {"state": 0.25, "bias": 1.0})
+    seen = stated(PASSED, {Probe.STATE: 0.25, Probe.BIAS: 1.0})
     assert (seen.verdict, seen.message) == ("pass", "")
     assert list(seen.power.items()) == [("bias", 1.0), ("state", 0.25)]
-    unseen = stated(PASSED, {"state": 0.0, "row": 0.5, "bias": 0.0})
+    unseen = stated(PASSED, {Probe.STATE: 0.0, Probe.ROW: 0.5, Probe.BIAS: 0.0})
     assert (unseen.verdict, unseen.message) == (
         "inconclusive", "no element would have shown: bias, state",
     )  # fmt: skip
@@ -64,14 +63,17 @@ def test_what_passes_where_a_fault_would_have_passed_proves_nothing() -> None:
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_other_verdicts_stand_whatever_would_have_been_seen(verdict: str) -> None:
     failed = Comparison("part", verdict, 3, "because")
-    result = stated(failed, {"bias": 0.0})
+    result = stated(failed, {Probe.BIAS: 0.0})
     assert (result.verdict, result.message, result.power) == (verdict, "because", {"bias": 0.0})
 
 
 def test_sizes_are_no_shares() -> None:
     """To notice the smallest deviation is better than to notice a large one only."""
-    assert [name for name in PROBES if is_size(name)] == ["smallest_deviation", "smallest_distance"]
-    assert stated(PASSED, {"smallest_deviation": 0.0}).verdict == "pass"
+    assert [probe for probe in Probe if probe.is_size] == [
+        "smallest_deviation",
+        "smallest_distance",
+    ]
+    assert stated(PASSED, {Probe.SMALLEST_DEVIATION: 0.0}).verdict == "pass"
 
 
 def test_faults_end_to_end_show_where_they_move_further_than_allowed() -> None:
@@ -80,7 +82,7 @@ def test_faults_end_to_end_show_where_they_move_further_than_allowed() -> None:
     bias = exact + np.array([[[2, -3, 1, math.nan, math.inf]]])
     oracle = SimpleNamespace(
         exact=Forward(exact, exact),
-        faulty={"bias": Forward(bias, exact), "row": Forward(exact, bias)},
+        faulty={Probe.BIAS: Forward(bias, exact), Probe.ROW: Forward(exact, bias)},
     )
     evidence = evidence_of(Config(hidden_size=5), oracle=oracle)
     allowed = np.array([[[2.0, 2, 1, 1, 1]]])
@@ -110,7 +112,7 @@ def last(h_0: Any = None, **changes: Any) -> dict[str, float]:
     evidence = evidence_of(config, forward=answer, observation=SimpleNamespace(hidden=()))
     evidence.case.h_0 = start
     evidence.case.valid = np.arange(3)[:, None] < np.array([3, 2, 0])
-    (result,) = last_state.check(evidence)
+    (result,) = last_state.last_state(evidence)
     assert result.verdict == "pass"
     return result.power
 
@@ -138,7 +140,7 @@ def test_the_end_is_another_state_only_where_there_is_padding_or_a_reverse_direc
         answer = forward(output, np.stack(ends)[:, :, None])
         evidence = evidence_of(config, forward=answer, observation=SimpleNamespace(hidden=()))
         evidence.case.valid = valid
-        (result,) = last_state.check(evidence)
+        (result,) = last_state.last_state(evidence)
         return result.power
 
     assert found(2, [2, 2]) == {"state": 1, "row": 1}
@@ -155,12 +157,12 @@ def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
     h_n[:2], h_n[2, 0] = 9, 1
     evidence = evidence_of(config, forward=forward(np.zeros((2, 2, 2)), h_n))
     evidence.case.valid[1] = False
-    (result,) = padding_zero.check(evidence)
+    (result,) = padding_zero.padding_zero(evidence)
     assert (result.verdict, result.power) == ("pass", {"held": 0.25})
     h_n[2, 0] = 0
     evidence = evidence_of(config, forward=forward(np.zeros((2, 2, 2)), h_n))
     evidence.case.valid[1] = False
-    (result,) = padding_zero.check(evidence)
+    (result,) = padding_zero.padding_zero(evidence)
     assert (result.verdict, result.message) == ("inconclusive", "no element would have shown: held")
 
 
@@ -168,10 +170,10 @@ def test_a_tanh_beyond_one_shows_where_five_ulp_carry_it_there() -> None:
     """An ulp of 1 is 2^-23 in float32."""
     near, below = 1 - 5 * 2.0**-23, 1 - 5 * 2.0**-23 - 2.0**-24
     evidence = evidence_of(Config(hidden_size=4), forward=forward([[[near, -near, below, 0]]]))
-    (result,) = bounded.check(evidence)
+    (result,) = bounded.bounded(evidence)
     assert (result.verdict, result.power) == ("pass", {"saturated": 0.5})
     evidence = evidence_of(Config(hidden_size=2), forward=forward([[[below, -below]]]))
-    (result,) = bounded.check(evidence)
+    (result,) = bounded.bounded(evidence)
     assert (result.verdict, result.power) == ("inconclusive", {"saturated": 0})
 
 
@@ -184,6 +186,6 @@ def test_twins_show_another_row_where_it_is_further_off_than_they_may_be(monkeyp
             Config(nonlinearity="relu", batch=3), observation=SimpleNamespace(repeats=())
         )
         evidence.case.twins = (0, 2)
-        (result,) = rows_independent.check(evidence)
+        (result,) = rows_independent.rows_independent(evidence)
         assert result.power == {"row": power}
         assert result.verdict == ("pass" if power else "inconclusive")

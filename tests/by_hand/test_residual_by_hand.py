@@ -10,11 +10,11 @@ import pytest
 from made_up import TINY, evidence_of, measured, steps_of
 
 from harness.checks import step_residual
-from harness.checks.power import power_of
 from harness.checks.step_residual import _judge
-from harness.checks.steps import DirectionSteps
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.judging.power import power_of
+from harness.judging.steps import DirectionSteps
 from reference import FORMATS, activation_interval
 
 
@@ -239,7 +239,7 @@ def test_layers_behind_one_that_was_not_seen_conclude_nothing(monkeypatch: Any) 
     monkeypatch.setattr(step_residual, "direction_steps", made)
     evidence = one_layer(steps_of([[[4.0]]], [[[4.0]]]))
     evidence.config = Config(nonlinearity="relu", num_layers=3, bidirectional=True)
-    found = list(step_residual.check(evidence))
+    found = list(step_residual.step_residual(evidence))
     assert asked == [(layer, reverse) for layer in range(3) for reverse in (False, True)]
     assert [(r.verdict, r.cause) for r in found] == [("fail", "unexplained")] * 2 + [
         ("inconclusive", None)

@@ -12,9 +12,9 @@ from made_up import TINY, evidence_of, measured, seen, steps_of
 
 from harness.case import make_case, perturb
 from harness.checks import rows_independent
-from harness.checks.power import differs
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from harness.judging.power import differs
 from harness.observe import Forward, Repeat
 
 
@@ -29,7 +29,7 @@ def test_neighbours_are_asked_where_a_row_was_changed(monkeypatch: Any) -> None:
     evidence = evidence_of(Config(), observation=SimpleNamespace(repeats=kinds))
     evidence.case.twins = None
     said = "other numbers in other batch rows gave other bits"
-    assert list(rows_independent.check(evidence)) == [
+    assert list(rows_independent.rows_independent(evidence)) == [
         (evidence, kinds[2], said, "neighbours"),
         (evidence, kinds[2]),
     ]
@@ -116,7 +116,7 @@ def twins(monkeypatch: Any, actual: list[float], own: Any = None, **config: Any)
     evidence = evidence_of(Config(**{"nonlinearity": "relu", "batch": 3, **config}), own)
     evidence.case.twins = (0, 2)
     evidence.observation = SimpleNamespace(repeats=())
-    *_, result = rows_independent.check(evidence)
+    *_, result = rows_independent.rows_independent(evidence)
     return result
 
 
@@ -153,7 +153,7 @@ def test_twins_of_the_last_layer_in_each_direction(monkeypatch: Any) -> None:
     evidence = evidence_of(Config(num_layers=3, bidirectional=True, batch=3))
     evidence.case.twins = (0, 2)
     evidence.observation = SimpleNamespace(repeats=())
-    found = list(rows_independent.check(evidence))
+    found = list(rows_independent.rows_independent(evidence))
     assert asked == [(2, False), (2, True)]
     assert [r.part for r in found] == ["twins forward", "twins reverse"]
     assert found[1].worst is not None

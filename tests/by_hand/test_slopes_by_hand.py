@@ -13,16 +13,12 @@ from made_up import evidence_of, measured
 
 from harness.case import make_case
 from harness.checks import gradient as check
-from harness.checks.gradient import (
-    _excuses,
-    _expected,
-    _slope,
-    _tape,
-    _terms,
-)
-from harness.checks.steps import direction_steps
+from harness.checks.gradient import _excuses
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.judging import gradients
+from harness.judging.gradients import _slope, _tape, expected_gradients, magnitudes
+from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
 from harness.planted.right import CompleteBackend
@@ -162,7 +158,7 @@ def test_magnitudes_of_all_terms_are_summed_up() -> None:
         if evidence.forward.output.item() > 0 and min(g, g_n, x, h_0) < 0 and w_ih < 0 and g * g_n:
             break
     d = abs(g) + abs(g_n)
-    terms = {name: bounded.value.item() for name, bounded in _terms(evidence).items()}
+    terms = {name: bounded.value.item() for name, bounded in magnitudes(evidence).items()}
     assert terms == {
         "x": abs(w_ih) * d,
         "h_0": abs(w_hh) * d,
@@ -182,7 +178,7 @@ def test_magnitudes_of_a_direction_are_those_of_its_own_states() -> None:
     for seed in range(40):
         evidence = observed(dataclasses.replace(config, seed=seed))
         derivatives, states = evidence.observation.derivatives, evidence.forward.output.ravel()
-        terms = _terms(evidence)
+        terms = magnitudes(evidence)
         for side, suffix in enumerate(("", "_reverse")):
             g = derivatives.output_cotangent.ravel()[side], derivatives.h_n_cotangent.ravel()[side]
             d = sum(map(abs, map(float, g))) if states[side] > 0 else 0.0
@@ -201,14 +197,14 @@ def test_what_is_asked_of_gradients_is_asked_of_every_slope(
         asked.append((steps.layer, steps.reverse, own, flushed))
         return _slope(evidence, steps, own, flushed)
 
-    monkeypatch.setattr(check, "_slope", slope)
-    _expected(observed(CONFIG), own=own, flushed=flushed)
+    monkeypatch.setattr(gradients, "_slope", slope)
+    expected_gradients(observed(CONFIG), own=own, flushed=flushed)
     places = [(layer, reverse) for layer in (0, 1) for reverse in (False, True)]
     assert asked == [(*place, own, flushed) for place in places]
     # Without an excuse nothing is forgiven, nor where the magnitudes of terms are summed up.
     asked.clear()
     ints = dataclasses.replace(CONFIG, nonlinearity="relu", data="ints")
-    assert {r.verdict for r in check.check(observed(ints))} == {"pass"}
+    assert {r.verdict for r in check.gradient(observed(ints))} == {"pass"}
     assert [(*place, flushed) for *place, _, flushed in asked] == [(*p, False) for p in 2 * places]
 
 
@@ -227,7 +223,7 @@ def test_gradient_excuses_are_what_was_measured() -> None:
 def test_gradient_excuses_forgive_one_thing_each() -> None:
     """Flushing widens every bound; the own activation takes the slope from the own states."""
     evidence = observed(dataclasses.replace(CONFIG, dtype="fp16"), measured(True, True))
-    plain = _expected(evidence, own=False)
+    plain = expected_gradients(evidence, own=False)
     excuses = _excuses(evidence)
     for name, gradient in plain.items():
         valid = evidence.case.valid if name == "x" else ...

@@ -12,11 +12,9 @@ import pytest
 from made_up import TINY, evidence_of, seen, steps_of
 
 from harness.case import make_case
-from harness.checks import (
-    special_values,
-    trajectory,
-)
+from harness.checks import special_values
 from harness.config import Config
+from harness.judging import excuses
 from harness.observe import Forward
 from harness.oracle import Oracle
 
@@ -29,7 +27,7 @@ def special(monkeypatch: Any, a: list[float], actual: list[float], **more: Any) 
     overflows[0, 0, more.get("overflowing", [])] = True
     monkeypatch.setattr(special_values, "_overflows", lambda *given: overflows)
     evidence = evidence_of(Config(hidden_size=len(a), nonlinearity="relu"))
-    return list(special_values.check(evidence))
+    return list(special_values.special_values(evidence))
 
 
 def test_nan_and_infinities_come_out_as_the_equation_says(monkeypatch: Any) -> None:
@@ -63,7 +61,9 @@ def test_an_infinity_that_becomes_something_else(monkeypatch: Any) -> None:
     assert seen(result) == ("pass", None, 2, 0)
     (result,) = special(monkeypatch, [inf, -inf, inf], [0, 0, inf], seen=False)
     assert seen(result) == ("inconclusive", None, 3, 1)
-    assert result.message == "the stack's own hidden states were not seen"
+    assert result.message == (
+        "the stack's own hidden states were not seen: a shorter stack gives other bits"
+    )
 
 
 def test_every_layer_and_direction_is_asked_for_special_values(monkeypatch: Any) -> None:
@@ -84,7 +84,7 @@ def test_every_layer_and_direction_is_asked_for_special_values(monkeypatch: Any)
     monkeypatch.setattr(special_values, "_overflows", overflows)
     monkeypatch.setattr(special_values, "same_states", same)
     evidence = evidence_of(Config(nonlinearity="relu", num_layers=2, bidirectional=True))
-    found = list(special_values.check(evidence))
+    found = list(special_values.special_values(evidence))
     assert asked == [
         (kind, True, layer, reverse)
         for layer in (0, 1)
@@ -125,7 +125,7 @@ def test_a_row_that_overflowed_is_left_open_from_that_layer_on(monkeypatch: Any)
     config = Config(
         nonlinearity="relu", num_layers=3, bidirectional=True, steps=2, batch=3, hidden_size=2
     )
-    found = [(r.part, r.compared) for r in special_values.check(evidence_of(config))]
+    found = [(r.part, r.compared) for r in special_values.special_values(evidence_of(config))]
     assert found == [
         ("layer 0 forward, nan", 12), ("layer 0 reverse, nan", 12),
         ("layer 1 forward, nan", 8), ("layer 1 reverse, nan", 8),
@@ -139,7 +139,7 @@ def test_padding_has_no_special_values(monkeypatch: Any) -> None:
     monkeypatch.setattr(special_values, "_overflows", lambda *given: np.zeros((2, 1, 1), bool))
     evidence = evidence_of(Config(steps=2, nonlinearity="relu"))
     evidence.case.valid[1] = False
-    (result,) = special_values.check(evidence)
+    (result,) = special_values.special_values(evidence)
     assert seen(result) == ("pass", None, 1, 0)
 
 
@@ -212,7 +212,7 @@ def test_the_oracle_moves_nothing_where_nothing_flushes() -> None:
     """Flushing's own excuse: it shifts nothing, and spreads by what it may add to any a."""
     config = Config(nonlinearity="relu", hidden_size=2, data="ints", batch=1)
     oracle = Oracle(make_case(config))
-    found = trajectory.flush(oracle)
+    found = excuses.flush(oracle)
     assert found.cause == "flush"
     assert not found.shift.output.any()
     largest = max(float(np.abs(w).max()) for w in oracle.case.weights.values())

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from harness.case import Case, make_case
-from harness.checks.steps import direction_steps
 from harness.comparison import Worst
 from harness.config import Config
 from harness.evidence import Evidence
+from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
 from reference import FORMATS, layer_names

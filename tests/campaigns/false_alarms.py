@@ -24,8 +24,9 @@ from harness.aspects import CALLS, FORWARD
 from harness.backends import load_backend
 from harness.config import Config
 from harness.draw import draw_configs
+from harness.environment import describe
+from harness.expectations import Judged, expectations_of
 from harness.judge import Session
-from harness.known import load_known
 from harness.results import Result, as_float
 from harness.strategies import configs
 
@@ -79,7 +80,7 @@ class Tally:
     asked: Counter[str] = field(default_factory=Counter)
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def count(self, config: Config, results: Sequence[Result]) -> None:
+    def count(self, config: Config, results: Sequence[Judged]) -> None:
         """Add the results of one config, unless this tally has it; two that are added may share."""
         if config.id in self.ids:
             return
@@ -138,7 +139,7 @@ def chunks(count: int, seed: int) -> Iterator[Chunk]:
 
 @functools.cache
 def torch_session() -> Session:
-    return Session({BACKEND: load_backend(BACKEND)}, load_known())
+    return Session({BACKEND: load_backend(BACKEND)})
 
 
 def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
@@ -147,9 +148,9 @@ def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
     strategy = configs(
         max_steps=MAX_STEPS, dtypes=(chunk.dtype,), scales=SCALES, aspects=ASPECTS[chunk.dtype]
     )
-    tally = Tally()
+    tally, expected = Tally(), expectations_of(describe(session.runners))
     for config in draw_configs(strategy, chunk.count, chunk.seed):
-        tally.count(config, session.judge(config))
+        tally.count(config, expected.join(session.judge(config)))
     return tally
 
 

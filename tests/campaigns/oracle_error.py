@@ -27,7 +27,7 @@ import numpy as np
 from flint import arb
 
 from harness.case import NUMPY_DTYPES, Case, cotangents
-from harness.checks.steps import direction_steps
+from harness.judging.steps import direction_steps
 from reference import FORMATS, Format, gamma, rnn
 from reference.arrays import Array, Float64Array
 from reference.gradient import Bounded, Tape, backpropagate, previous_states, rnn_gradients

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.aspects import CALLS
-from harness.checks import CHECKS
+from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.draw import draw_configs
@@ -71,7 +71,7 @@ def _show(console: Console, backend: str, results: Sequence[Result]) -> bool:
     """Print what one backend's results say; whether a headline figure is too low."""
     console.print(f"\n[bold]{backend}[/]: what its comparisons could have seen")
     console.print(_table(distributions(results)))
-    silent = sorted({c.name for c in CHECKS if not c.sees} & {r.check for r in results})
+    silent = sorted({c.name for c in every_check() if not c.probes} & {r.check for r in results})
     console.print(f"See any difference, and state no share: {', '.join(silent)}.")
     unseen = sum(r.verdict == "inconclusive" for r in results)
     console.print(f"Inconclusive: {unseen:,} of {len(results):,} comparisons.")

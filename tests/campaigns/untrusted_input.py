@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import tempfile
@@ -14,11 +13,18 @@ import numpy as np
 from hypothesis import strategies as st
 from rich.console import Console
 
+from harness.causes import Cause
 from harness.comparison import Comparison, Worst
 from harness.config import MOST_NUMBERS, Config, ConfigError
 from harness.corpus import load_corpus
+from harness.expectations import (
+    BASELINE,
+    BaselineError,
+    Expectations,
+    expectations_of,
+    read_baseline,
+)
 from harness.journal import read_run
-from harness.known import BASELINE, BaselineError, KnownDifferences, load_known
 from harness.observe import Forward, Observation, Reply
 from harness.outcome import outcome_of
 from harness.report import write_reports
@@ -26,6 +32,7 @@ from harness.report.console import print_summary
 from harness.report.mapping import render_mapping
 from harness.results import Result, ResultsError, from_comparison
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
+from harness.verdicts import Verdict
 from tests.campaigns.harmless_reports import assert_harmless, assert_markdown, assert_printable
 
 __all__ = [
@@ -108,6 +115,7 @@ HEADER: dict[str, Any] = {
     "date": "2026-01-01T00:00:00+00:00",
     "versions": {"numpy": "1.0"},
     "platform": "here",
+    "machine": "here",
     "cpu": "one",
     "cpu_count": 1,
     "backends": {"torch": {"name": "torch", "versions": {"torch": "2.0"}}},
@@ -121,7 +129,7 @@ def _result(text: str = "said") -> Result:
     """A failing result; the text stands wherever a backend can put one."""
     worst = Worst("output", 0, "forward", 1, 2, 0, 1.5, float("nan"), 1e-6)
     comparison = Comparison(
-        f"output{text}", "fail", 3, text, "unexplained", 1.0, 2.0, 3.0, 4.0, worst, worst
+        f"output{text}", Verdict.FAIL, 3, text, Cause.UNEXPLAINED, 1.0, 2.0, 3.0, 4.0, worst, worst
     )
     return from_comparison(
         comparison,
@@ -170,11 +178,6 @@ def _files(draw: st.DrawFn) -> bytes:
 RESULTS = st.binary(max_size=60) | _files()
 
 
-@functools.cache
-def _known() -> KnownDifferences:
-    return load_known()
-
-
 def results(content: bytes) -> None:
     """A results file is refused by one line, or every report of it is harmless."""
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
@@ -186,13 +189,14 @@ def results(content: bytes) -> None:
         except ResultsError as error:
             _assert_readable(error)
             return
-        outcome = outcome_of(recorded, KnownDifferences(()))
+        outcome = outcome_of(recorded, Expectations())
         paths = write_reports(outcome, out)
         printed = io.StringIO()
         print_summary(Console(file=printed, emoji=False), outcome, [p.name for p in paths])
         assert_harmless(out, printed.getvalue())
         if recorded.results:
-            mapped = render_mapping(recorded.header, recorded.results, _known(), "")
+            expected = expectations_of(recorded.header)
+            mapped = render_mapping(recorded.header, expected.join(recorded.results), expected, "")
             assert_markdown(mapped, links=("#", "../"))
 
 
@@ -312,7 +316,7 @@ def _file(content: bytes, take: Any, refusal: type[Exception]) -> None:
 
 def baseline(content: bytes) -> None:
     """A baseline is taken, or refused with the file and what was expected."""
-    _file(content, load_known, BaselineError)
+    _file(content, read_baseline, BaselineError)
 
 
 def corpus(content: bytes) -> None:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
-from harness.checks import gradient, step_residual
+from harness.checks.gradient import gradient
+from harness.checks.step_residual import step_residual
 from harness.comparison import Comparison
 from harness.config import Config
 from reference import FORMATS
@@ -110,9 +111,9 @@ def judge_orders(
             if case.config.aspect == "gradient":
                 found = gradients(case, evaluated, of, evaluation, rng)
             evidence = evidence_of(case, evaluated.outputs, evaluated.h_n, found, of)
-            for comparison in step_residual.check(evidence):
+            for comparison in step_residual(evidence):
                 ratios.take("step_residual", case, evaluation, comparison)
-            for comparison in gradient.check(evidence):
+            for comparison in gradient(evidence):
                 ratios.take("gradient", case, evaluation, comparison)
 
 

@@ -1,7 +1,5 @@
 // One config: its row, and, once it is opened, its tolerance report. Texts are only ever set as text.
 
-const MARKS = { error: "✗ error", fail: "✗ fail", known: "≠ known", pass: "✓ pass", inconclusive: "? inconclusive", unsupported: "– unsupported" };
-
 function element(tag, { text, kind, ...attributes } = {}, ...children) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
@@ -20,8 +18,8 @@ function digits(value) {
   return size >= 1e-4 && size < 1e6 ? String(exact) : exact.toExponential().replace("e+", "e");
 }
 
-function share([name, value]) {
-  if (name.startsWith("smallest")) return `${name.replaceAll("_", " ")} ${digits(value)}`;
+function share(table, [name, value]) {
+  if (table.sizes.includes(name)) return `${name.replaceAll("_", " ")} ${digits(value)}`;
   const percent = value === 0 || value === 1 || (value >= 0.005 && value <= 0.995) ? (100 * value).toFixed(0) : (100 * value).toFixed(2);
   return `${name} ${percent}%`;
 }
@@ -36,7 +34,7 @@ function row(table, config, ratio, linked = false) {
   const marks = element("span", { kind: "marks" });
   table.backends.forEach((backend, i) => {
     const verdict = table.verdicts[table.overall[i][config]];
-    const said = verdict ? MARKS[verdict] : "";
+    const said = verdict ? table.marks[verdict] : "";
     marks.append(element("span", { kind: verdict ?? "", text: said, title: verdict ? `${backend}: ${verdict}` : "" }, ...(verdict ? [element("span", { kind: "sr", text: ` ${backend}` })] : [])));
   });
   const summary = element("summary", {}, element("code", { text: name }), marks, element("span", { kind: "ratio", text: ratio < 0 ? "–" : digits(ratio === Infinity ? "inf" : ratio) }));
@@ -70,7 +68,7 @@ const HEADS = ["check", "verdict", "ratio", "compared", "max abs", "max rel", "m
 function comparisons(table, config, backend, lines) {
   const messages = new Set(lines.map((line) => table.text("message", line)));
   if (lines.every((line) => table.verdicts[table.verdict[line]] === "unsupported") && messages.size === 1) {
-    return element("section", { "aria-label": backend }, element("h3", { text: backend }), element("p", {}, element("span", { kind: "unsupported", text: MARKS.unsupported }), ` ${[...messages][0]}`));
+    return element("section", { "aria-label": backend }, element("h3", { text: backend }), element("p", {}, element("span", { kind: "unsupported", text: table.marks.unsupported }), ` ${[...messages][0]}`));
   }
   const heads = HEADS.map((text, i) => element("th", { text, scope: "col", kind: i > 1 && i < 7 ? "n" : "" }));
   const body = element("tbody", {}, ...lines.map((line) => comparison(table, line)));
@@ -88,10 +86,10 @@ function comparison(table, line) {
   const numbers = ["ratio", "compared", "abs", "rel", "ulp"].map((name) => element("td", { kind: "n", text: digits(table[name][line]) }));
   return element("tr", {},
     element("td", {}, check, " ", element("span", { kind: "soft", text: part })),
-    element("td", {}, element("span", { kind: verdict, text: MARKS[verdict] })),
+    element("td", {}, element("span", { kind: verdict, text: table.marks[verdict] })),
     ...numbers,
     element("td", { text: table.text("assert_close", line) }),
-    element("td", { text: table.seen(line).map(share).join(", ") }),
+    element("td", { text: table.seen(line).map((one) => share(table, one)).join(", ") }),
     element("td", {}, table.place(line), ...remarks(table, line)));
 }
 

@@ -1,10 +1,4 @@
-"""The thread: a call leaves its floating-point environment alone, and gives the same in any.
-
-`float_environment` asks whether subnormal results or operands are taken as 0, or rounding is
-another, in the calling thread before or behind a call: everything else that runs there would
-compute something else from then on. `steady` asks for the same bits from many identical calls,
-also from other threads and with other numbers of threads.
-"""
+"""The same bits from many identical calls, from other threads and by other numbers of them too."""
 
 from __future__ import annotations
 
@@ -13,34 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.trajectory import flushed_extra
-from harness.comparison import FAIL, PASS, Comparison, compare_bits
+from harness.causes import Cause
+from harness.checks.registry import Need, SecondCall, check
+from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate_output, locate_states
+from harness.judging.applies import aspect
+from harness.judging.excuses import flushed_extra
 from harness.observe import Forward, Series, Steady
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["environment", "steady"]
-
-PROBES = 3
+__all__ = ["steady"]
 
 
-def environment(evidence: Evidence) -> Iterator[Comparison]:
-    """One comparison: what was wrong before, and behind."""
-    observation = evidence.observation
-    if observation.ended is not None:
-        return
-    before, behind = observation.disturbed
-    if not (before or behind):
-        yield Comparison("calling thread", PASS, 2 * PROBES, ratio=0.0)
-        return
-    said = [
-        f"{when} the call {' and '.join(what)}"
-        for when, what in (("before", before), ("behind", behind))
-        if what
-    ]
-    yield Comparison("calling thread", FAIL, 2 * PROBES, "; ".join(said), "environment")
-
-
+@check(
+    requirement="steady",
+    difference="the same call gives other bits now and then",
+    applies=aspect("steady"),
+    needs=(Need.FORWARD,),
+    second_call=SecondCall.SAME,
+)
 def steady(evidence: Evidence) -> Iterator[Comparison]:
     """A comparison for each series of calls."""
     facts = evidence.observation.facts
@@ -54,7 +40,7 @@ def _judge(evidence: Evidence, series: Series) -> Comparison:
     first, fmt = evidence.forward, evidence.case.fmt
     if series.other is None:
         size = series.calls * (first.output.size + first.h_n.size)
-        return Comparison(series.title, PASS, size, ratio=0.0)
+        return Comparison(series.title, Verdict.PASS, size, ratio=0.0)
     message = f"{series.differing} of {series.calls} identical calls {series.title} give other bits"
     output = compare_bits(
         series.title,
@@ -64,20 +50,20 @@ def _judge(evidence: Evidence, series: Series) -> Comparison:
         locate_output(evidence.config),
         message,
     )
-    if output.verdict != FAIL:
+    if output.verdict != Verdict.FAIL:
         output = compare_bits(
             series.title, series.other.h_n, first.h_n, fmt, locate_states(evidence.config), message
         )
     return replace(output, cause=_cause(evidence, series.other))
 
 
-def _cause(evidence: Evidence, other: Forward) -> str:
+def _cause(evidence: Evidence, other: Forward) -> Cause:
     """`rounding` where the two lie no further apart than sums in two orders may."""
     first, tolerance, extra = evidence.forward, evidence.oracle.tolerance, flushed_extra(evidence)
     if extra is not None and _both_within(other, first, extra):
-        return "flush"
+        return Cause.FLUSH
     twice = Forward(_said(2 * tolerance.output, first.output), _said(2 * tolerance.h_n, first.h_n))
-    return "rounding" if _both_within(other, first, twice) else "unexplained"
+    return Cause.ROUNDING if _both_within(other, first, twice) else Cause.UNEXPLAINED
 
 
 def _said(tolerance: Array, values: Array) -> Array:

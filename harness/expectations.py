@@ -1,5 +1,8 @@
 """The baseline: known differences, each with its statement, cause and reason.
 
+Results say what was measured. Whether that was expected is joined here, when a report is made: by
+the entries that are about the versions, platform and processor in the header of the results.
+
 An entry excuses a failing result of its backends (in the versions it names) by one of its
 checks *for its cause*, up to its `max_ratio`; a failure for any other cause stays unexpected.
 In the other direction, `shown_by` lists pinned configs that must show the difference; without it
@@ -10,23 +13,23 @@ larger than `ratio` says, the entry is out of date, and that is as loud as a new
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from harness.backends.reference import unversioned
-from harness.checks import CHECKS
+from harness.causes import Cause
+from harness.checks import every_check
 from harness.config import Config
-from harness.processor import cpu_flags
 from harness.results import LONGEST_FIELD, NAME, Result, as_float
 from harness.text import shown, text_of
+from harness.verdicts import CONCLUDED, FAILED, ReportState, State, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,34 +38,14 @@ else:
 
 __all__ = [
     "BASELINE",
-    "CAUSES",
     "BaselineError",
+    "Expectations",
+    "Judged",
     "KnownDifference",
-    "KnownDifferences",
-    "holds_here",
-    "load_known",
+    "expectations_of",
+    "holds_on",
     "read_baseline",
-    "this_platform",
 ]
-
-CAUSES = {
-    "activation": "its activation, measured alone, gives exactly this",
-    "flush": "it flushes subnormal numbers to zero",
-    "nan": "NaN comes out as 0",
-    "padding": "what is not finite in the padding makes them not finite",
-    "refused": "a documented call raises",
-    "accepted": "a call that means nothing is answered",
-    "crashed": "the process ends",
-    "hung": "there is no answer in time",
-    "wrong": "an accepted call is answered wrongly",
-    "differs": "one refuses what the other accepts",
-    "rounding": "as far apart as two orders of summation may be, and no further",
-    "mode": "a fresh layer is in another mode",
-    "dependent": "elements are not dropped independently, or not at the rate p",
-    "order": "parameters come in another order",
-    "numpy": "NumPy's global generator is drawn from",
-}
-"""Causes that are established by evidence of their own, and so may be excused."""
 
 BASELINE = Path(__file__).with_name("known_differences.toml")
 
@@ -82,9 +65,9 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `shown_by` show it in some runs only; such an entry cannot vanish, and those configs count as
     showing it in any run. `ratio` is the range within which the largest finite ratio of the configs
     of `shown_by` must lie: smaller is an improvement, and as loud as the contrary. `platforms` are
-    patterns of which one must match `this_platform()`, where a difference is not everywhere, and
-    `cpu_flags` what the processor must be able to do (as /proc/cpuinfo names it). `versions` names
-    every package whose behaviour it is, with a version range (PEP 440).
+    patterns of which one must match the `machine` of the results, where a difference is not
+    everywhere, and `cpu_flags` what its processor must be able to do (as /proc/cpuinfo names it).
+    `versions` names every package whose behaviour it is, with a version range (PEP 440).
     """
 
     id: str
@@ -92,7 +75,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backends: tuple[str, ...]
     versions: dict[str, str]
     checks: tuple[str, ...]
-    causes: tuple[str, ...]
+    causes: tuple[Cause, ...]
     reason: str
     reference: str = ""
     shown_by: tuple[str, ...] = ()
@@ -115,7 +98,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def explains(self, result: Result, config: Config) -> bool:
         return (
-            result.verdict == "fail"
+            result.verdict is Verdict.FAIL
             and result.cause in self.causes
             and self.about(result, config)
             and (not self.parts or result.part in self.parts)
@@ -129,7 +112,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def hides(self, result: Result, config: Config) -> bool:
         """Whether a pass is where the difference shows in some runs."""
         return (
-            result.verdict == "pass"
+            result.verdict is Verdict.PASS
             and result.part in self.intermittent
             and result.config_id in self.shown_by
             and self.about(result, config)
@@ -140,34 +123,88 @@ def _matches(value: Any, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, list) else bool(value == wanted)
 
 
-class KnownDifferences:
-    """All entries that apply to the installed versions."""
+class Judged(Result, frozen=True):
+    """A result beside what was expected of it: the id of the known difference that it is, if one.
 
-    def __init__(self, entries: Iterable[KnownDifference]) -> None:
-        self.entries = tuple(entries)
+    Of a pass: the intermittent one that it would show in another run.
+    """
 
-    def mark(self, result: Result) -> Result:
-        """The result with the id of the entry that explains it, if one does.
+    known: str | None = None
 
-        Or, of a pass, the intermittent one that it would show in another run.
+    def __post_init__(self) -> None:
+        """Nothing to check: it is made of a result."""
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether this line alone makes a run fail."""
+        return self.verdict in FAILED and self.known is None
+
+    @property
+    def state(self) -> State:
+        """The verdict, or that it is an expected failure."""
+        return self.verdict if self.known is None else ReportState.EXPECTED_FAILURE
+
+
+class Expectations:
+    """The known differences that apply to a run.
+
+    `elsewhere` are backends and entries (ids) that are about other versions than this one runs.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[KnownDifference] = (),
+        elsewhere: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.entries, self.elsewhere = tuple(entries), frozenset(elsewhere)
+
+    @property
+    def by_id(self) -> dict[str, KnownDifference]:
+        return {entry.id: entry for entry in self.entries}
+
+    def covers(self, entry: KnownDifference, backend: str) -> bool:
+        """Whether an entry is about the versions that a backend runs."""
+        return (backend, entry.id) not in self.elsewhere
+
+    def join(self, results: Iterable[Result]) -> list[Judged]:
+        """The results, each with the entry that explains it; whatever they were joined with before.
+
+        Named are the first entries that do.
         """
-        if result.verdict not in ("pass", "fail"):
-            return result
+        return [self._judged(result) for result in results]
+
+    def _judged(self, result: Result) -> Judged:
+        fields = {name: getattr(result, name) for name in Result.__struct_fields__}
+        return Judged(**fields, known=self._known(result))
+
+    def _known(self, result: Result) -> str | None:
+        if result.verdict not in CONCLUDED:
+            return None
         config = Config.parse(result.config_id)
         for entry in self.entries:
-            if entry.explains(result, config) or entry.hides(result, config):
-                return msgspec.structs.replace(result, known=entry.id)
-        return result
+            shows = entry.explains(result, config) or entry.hides(result, config)
+            if shows and self.covers(entry, result.backend):
+                return entry.id
+        return None
 
 
-def load_known(path: Path = BASELINE) -> KnownDifferences:
-    """The entries of a baseline for this machine and the versions installed on it.
+def expectations_of(header: Mapping[str, Any], baseline: Path = BASELINE) -> Expectations:
+    """The entries of a baseline that are about the run with this header.
 
     Raises:
         BaselineError: as `read_baseline`.
     """
-    entries = read_baseline(path)
-    return KnownDifferences(one for one in entries if holds_here(one) and _installed(one))
+    versions = {"": header["versions"]} | {
+        one["name"]: header["versions"] | one["versions"] for one in header["backends"].values()
+    }
+    found: list[KnownDifference] = []
+    elsewhere: list[tuple[str, str]] = []
+    for entry in read_baseline(baseline):
+        there = [name for name, of in versions.items() if _in_range(entry, of)]
+        if there and holds_on(entry, header):
+            found.append(entry)
+            elsewhere += [(name, entry.id) for name in versions if name not in there]
+    return Expectations(found, elsewhere)
 
 
 def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
@@ -222,15 +259,15 @@ def _validate(path: Path, entry: KnownDifference) -> None:
         )
     if entry.intermittent and not entry.shown_by:
         raise BaselineError(f"{where}: intermittent without shown_by, expected pinned config ids")
-    names = [check.name for check in CHECKS]
+    names = [check.name for check in every_check()]
     for check in entry.checks:
         if check not in names:
             raise BaselineError(
                 f"{where}: checks: {shown(check)}, expected one of {', '.join(names)}"
             )
     for cause in entry.causes:
-        if cause not in CAUSES:
-            raise BaselineError(f"{where}: causes: {shown(cause)}, expected of {', '.join(CAUSES)}")
+        if not cause.about.excusable:
+            raise BaselineError(f"{where}: causes: {shown(str(cause))}, which nothing excuses")
     if not entry.versions:
         raise BaselineError(f"{where}: versions is empty, expected package = a version range")
     for name in entry.when:
@@ -247,26 +284,28 @@ def _validate(path: Path, entry: KnownDifference) -> None:
         raise BaselineError(f"{where}: {text_of(error)}") from error
 
 
-def this_platform() -> str:
-    """System and machine, as an entry's `platforms` name them: 'linux-x86_64'."""
-    return f"{sys.platform}-{platform.machine()}".lower()
+def _in_range(entry: KnownDifference, versions: Mapping[str, str]) -> bool:
+    """Whether all packages of an entry that are recorded, one at least, are in its ranges.
 
-
-def holds_here(entry: KnownDifference) -> bool:
-    """Whether the entry is about this platform and processor."""
-    named = entry.platforms
-    return cpu_flags().issuperset(entry.cpu_flags) and (
-        not named or any(fnmatch(this_platform(), one) for one in named)
+    What another package does is of no concern in a run without it.
+    """
+    recorded = {name: spec for name, spec in entry.versions.items() if name in versions}
+    return bool(recorded) and all(
+        _contains(spec, versions[name]) for name, spec in recorded.items()
     )
 
 
-def _installed(entry: KnownDifference) -> bool:
-    """Whether every package that the entry names is there in a version that it names."""
-    for package, versions in entry.versions.items():
-        try:
-            version = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return False
-        if not SpecifierSet(versions).contains(version, prereleases=True):
-            return False
-    return True
+def _contains(specifier: str, version: str) -> bool:
+    """Whether a version is in a range; a text that is none is in no range."""
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def holds_on(entry: KnownDifference, header: Mapping[str, Any]) -> bool:
+    """Whether an entry is about the platform and processor that a header records."""
+    machine, flags = header.get("machine", ""), header.get("cpu_flags", ())
+    return set(flags).issuperset(entry.cpu_flags) and (
+        not entry.platforms or any(fnmatch(machine, one) for one in entry.platforms)
+    )

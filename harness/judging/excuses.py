@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.activation import OwnActivation
+from harness.causes import Cause
 from harness.evidence import Evidence
 from harness.observe import Forward
 from harness.oracle import Oracle
@@ -27,7 +28,7 @@ __all__ = ["Excuse", "against_peer", "excuses", "flush", "flushed_extra"]
 class Excuse:
     """A cause, how far it moves output and h_n, and by how much that widens the tolerance."""
 
-    cause: str
+    cause: Cause
     shift: Forward
     extra: Forward
 
@@ -51,7 +52,7 @@ def against_peer(evidence: Evidence) -> Iterator[Excuse]:
     if mine.errs or theirs.errs:
         one, two = _activation(evidence.oracle, mine), _activation(evidence.oracle, theirs)
         yield Excuse(
-            "activation",
+            Cause.ACTIVATION,
             Forward(one.shift.output - two.shift.output, one.shift.h_n - two.shift.h_n),
             Forward(one.extra.output + two.extra.output, one.extra.h_n + two.extra.h_n),
         )
@@ -68,7 +69,7 @@ def _activation(oracle: Oracle, own: OwnActivation) -> Excuse:
     beside = oracle.evaluate(activation=own.emulate_beside)
     exact = oracle.exact
     return Excuse(
-        "activation",
+        Cause.ACTIVATION,
         Forward(there.output - exact.output, there.h_n - exact.h_n),
         _spread(oracle, there, beside),
     )
@@ -90,7 +91,7 @@ def flush(oracle: Oracle) -> Excuse:
         activation=lambda a: exact_activation(config.nonlinearity, a + amount) + tiny
     )
     nothing = Forward(np.zeros_like(oracle.exact.output), np.zeros_like(oracle.exact.h_n))
-    return Excuse("flush", nothing, _spread(oracle, oracle.exact, moved))
+    return Excuse(Cause.FLUSH, nothing, _spread(oracle, oracle.exact, moved))
 
 
 def _terms(oracle: Oracle) -> int:

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.checks.power import neighbours
 from harness.evidence import Evidence
+from harness.judging.power import neighbours
+from harness.probes import Probe
 from reference import layer_names
 from reference.arrays import Float64Array, IntArray
 from reference.gradient import Bounded, Tape
@@ -29,27 +30,27 @@ Deltas = list[list[Float64Array]]
 
 def differences(
     evidence: Evidence, tapes: Sequence[Sequence[Tape]], expected: Mapping[str, Bounded]
-) -> dict[str, dict[str, Float64Array]]:
+) -> dict[str, dict[Probe, Float64Array]]:
     """Gradient -> fault -> by how much it would be off; without faults that cannot occur."""
     config, several = evidence.config, bool((evidence.case.last_step >= 1).any())
     with np.errstate(all="ignore"):
-        off: dict[str, dict[str, Float64Array]] = {name: {} for name in expected}
+        off: dict[str, dict[Probe, Float64Array]] = {name: {} for name in expected}
         if several:
             truncated = _gradients(evidence, tapes, _deltas(evidence, tapes, carried=False))
             for name, value in truncated.items():
                 if _carried(evidence, name):
-                    off[name]["carry"] = value - expected[name].value
+                    off[name][Probe.CARRY] = value - expected[name].value
         if config.batch > 1:
             for name in ("x", "h_0"):
                 value = expected[name].value
-                off[name]["row"] = neighbours(value) - value
+                off[name][Probe.ROW] = neighbours(value) - value
         deltas = _deltas(evidence, tapes, carried=True)
         if config.batch > 1:
             for name, value in _sums(evidence, tapes, deltas, "tbi,tbj->bij").items():
-                off[name]["row"] = value
+                off[name][Probe.ROW] = value
         if several:
             for name, value in _sums(evidence, tapes, deltas, "tbi,tbj->tij").items():
-                off[name]["step"] = value
+                off[name][Probe.STEP] = value
     return off
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.power import stated
-from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
+from harness.causes import Cause
+from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.power import stated
 from harness.observe import Dropping
+from harness.probes import Probe
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation
+from harness.verdicts import Verdict
 from reference.arrays import BoolArray
 
 __all__ = ["KeptElements", "judge_count", "kept_elements"]
@@ -51,9 +54,9 @@ def judge_count(
     if not ratio <= 1:
         rare = f"{test.p_value:.1e}" if test.p_value else "below 1e-300"
         message = f"{message}: probability {rare} by chance"
-        return Comparison(part, FAIL, trials, message, "dependent", ratio=ratio)
+        return Comparison(part, Verdict.FAIL, trials, message, Cause.DEPENDENT, ratio=ratio)
     if not test.powerful:
         message = f"{trials} elements are too few to notice anything at {SIGNIFICANCE:g}"
-        return Comparison(part, INCONCLUSIVE, trials, message, ratio=ratio)
-    result = Comparison(part, PASS, trials, f"p = {test.p_value:.2g}", ratio=ratio)
-    return stated(result, {"smallest_deviation": smallest_deviation(trials, chance, choices)})
+        return Comparison(part, Verdict.INCONCLUSIVE, trials, message, ratio=ratio)
+    result = Comparison(part, Verdict.PASS, trials, f"p = {test.p_value:.2g}", ratio=ratio)
+    return stated(result, {Probe.SMALLEST_DEVIATION: smallest_deviation(trials, chance, choices)})

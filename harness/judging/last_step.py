@@ -1,6 +1,6 @@
 """What end to end comparisons owe to single steps: where sums may overflow, what a last step errs.
 
-Both are taken from the steps at the implementation's own states (`harness.checks.steps`).
+Both are taken from the steps at the implementation's own states (`harness.judging.steps`).
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.steps import DirectionSteps, direction_steps
 from harness.evidence import Evidence
+from harness.judging.steps import DirectionSteps, direction_steps
 from harness.observe import Forward
 from reference.arrays import BoolArray, Float64Array
 
-__all__ = ["Reach", "reach_of"]
+__all__ = ["LastStep", "last_step_of"]
 
 
 @dataclass(frozen=True)
-class Reach:
-    """`last` is how far the last step alone may legally carry output and h_n from the equation's
+class LastStep:
+    """`error` is how far the last step alone may legally carry output and h_n from the equation's
     value at its own previous state. `overflow` says, in those shapes, which elements may be
     infinite, or what follows from that, though the exact value is not: some order of
     summation overflows in a step that they depend on.
     """
 
-    last: Forward
+    error: Forward
     overflow: Forward
 
 
-def reach_of(evidence: Evidence) -> Reach:
+def last_step_of(evidence: Evidence) -> LastStep:
     """Of all layers and directions."""
     config, case = evidence.config, evidence.case
     layers = [
@@ -50,7 +50,7 @@ def reach_of(evidence: Evidence) -> Reach:
     ]
     output = np.concatenate(widths[-1], axis=2)
     h_n = np.stack(ends)
-    return Reach(
+    return LastStep(
         Forward(np.where(case.valid[:, :, None], output, 0.0), h_n),
         Forward(
             np.broadcast_to(overflow[:, :, None], output.shape),

@@ -10,36 +10,42 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.case import perturb
-from harness.checks.power import differs, neighbours, share, stated
-from harness.checks.trajectory import flushed_extra
-from harness.comparison import FAIL, INCONCLUSIVE, Comparison, Worst, compare_bits
+from harness.case import Case, perturb
+from harness.causes import Cause
+from harness.comparison import Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate_output
+from harness.judging.excuses import flushed_extra
+from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Repeat
+from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["same_rows"]
-
-UNEXPLAINED = "unexplained"
+__all__ = ["is_other", "same_rows"]
 
 
-def same_rows(evidence: Evidence, repeat: Repeat, message: str, probe: str) -> Comparison:
+def is_other(case: Case) -> bool:
+    """Whether the second call is given something else than the first."""
+    return case.again is None or case.again.tobytes() != case.x.tobytes()
+
+
+def same_rows(evidence: Evidence, repeat: Repeat, message: str, probe: Probe) -> Comparison:
     """The kept rows of output and h_n, bit for bit; with the power against `probe`."""
-    shares = {"carry": _carry, "padding": _padding, "neighbours": _neighbours}
+    shares = {Probe.CARRY: _carry, Probe.PADDING: _padding, Probe.NEIGHBOURS: _neighbours}
     result = _attributed(evidence, repeat, _same_rows(evidence, repeat, message))
     return stated(result, {probe: shares[probe](evidence, repeat)})
 
 
 def _attributed(evidence: Evidence, repeat: Repeat, result: Comparison) -> Comparison:
     """Where the same input already gives other bits, that other padding does proves nothing."""
-    if result.cause != UNEXPLAINED or not (repeat.padding or repeat.neighbours):
+    if result.cause != Cause.UNEXPLAINED or not (repeat.padding or repeat.neighbours):
         return result
     for other in evidence.observation.repeats:
         if not (other.padding or other.neighbours):
             alone = _same_rows(evidence, other, "")
-            if alone.cause == UNEXPLAINED:
+            if alone.cause == Cause.UNEXPLAINED:
                 message = "the same input gives other bits, too"
-                return replace(result, verdict=INCONCLUSIVE, cause=None, message=message)
+                return replace(result, verdict=Verdict.INCONCLUSIVE, cause=None, message=message)
     return result
 
 
@@ -88,15 +94,15 @@ def _same_rows(evidence: Evidence, repeat: Repeat, message: str) -> Comparison:
     first = both(evidence.forward.output, evidence.forward.h_n)
     second = both(repeat.forward.output, repeat.forward.h_n)
     result = compare_bits("second call", second, first, evidence.case.fmt, locate, message)
-    if result.verdict != FAIL:
+    if result.verdict != Verdict.FAIL:
         return result
     extra = flushed_extra(evidence)
     if extra is None:
-        return replace(result, cause=UNEXPLAINED)
+        return replace(result, cause=Cause.UNEXPLAINED)
     with np.errstate(all="ignore"):
         distance = np.abs(second.astype(np.float64) - first.astype(np.float64))
     steps = config.steps
     flushed = (distance[:steps] <= extra.output[:, kept]).all() and (
         distance[steps:] <= extra.h_n[:, kept]
     ).all()
-    return replace(result, cause="flush" if flushed else UNEXPLAINED)
+    return replace(result, cause=Cause.FLUSH if flushed else Cause.UNEXPLAINED)

@@ -11,22 +11,21 @@ import pytest
 from made_up import evidence_of, forward, measured, seen
 
 from harness.checks import (
+    determinism,
     padding_ignored,
-    repeatable,
-    repeats,
 )
 from harness.comparison import Comparison, Worst
 from harness.config import Config
-from harness.observe import Forward, Repeat
-from harness.observe.gradients import AGAIN
-from harness.observe.records import BY_SUBNORMALS
+from harness.judging import second_call as judging
+from harness.observe import Change, Forward, Repeat
+from harness.probes import Probe
 
 
 def second_call(
     monkeypatch: Any,
     changes: dict[str, Any],
     extra: Any = None,
-    probe: str = "carry",
+    probe: Probe = Probe.CARRY,
     others: Any = (),
     **case: Any,
 ) -> Comparison:
@@ -45,8 +44,8 @@ def second_call(
     repeat = Repeat(False, True, np.array([True, False, True]), Forward(**arrays))
     evidence = evidence_of(config, forward=first, observation=SimpleNamespace(repeats=others))
     vars(evidence.case).update(case)
-    monkeypatch.setattr(repeats, "flushed_extra", lambda given: extra if given is evidence else 0)
-    return repeats.same_rows(evidence, repeat, "moved", probe)
+    monkeypatch.setattr(judging, "flushed_extra", lambda given: extra if given is evidence else 0)
+    return judging.same_rows(evidence, repeat, "moved", probe)
 
 
 def test_rows_that_were_not_kept_are_not_compared(monkeypatch: Any) -> None:
@@ -68,7 +67,7 @@ def test_states_carried_over_show_where_a_call_left_others_than_it_found(monkeyp
 
 def test_neighbours_show_where_they_are_others(monkeypatch: Any) -> None:
     """Row 0 stands behind row 2, which was kept, and row 2 behind row 1, which was not."""
-    result = second_call(monkeypatch, {}, probe="neighbours")
+    result = second_call(monkeypatch, {}, probe=Probe.NEIGHBOURS)
     assert (result.verdict, result.power) == ("pass", {"neighbours": 0.5})
 
 
@@ -83,9 +82,9 @@ def test_padding_shows_in_rows_whose_padding_was_another(monkeypatch: Any) -> No
         asked.append((case.x is x, padding, neighbours))
         return other, None, None
 
-    monkeypatch.setattr(repeats, "perturb", perturbed)
+    monkeypatch.setattr(judging, "perturb", perturbed)
     valid = np.array([[True, True, True], [False, True, False]])
-    result = second_call(monkeypatch, {}, probe="padding", x=x, valid=valid)
+    result = second_call(monkeypatch, {}, probe=Probe.PADDING, x=x, valid=valid)
     assert (result.verdict, result.power) == ("pass", {"padding": 0.5})
     assert asked == [(True, True, False)]
 
@@ -135,7 +134,7 @@ def test_a_second_call_may_move_by_what_flushing_moves(monkeypatch: Any, part: s
         assert second_call(monkeypatch, moves, Forward(**extra)).cause == cause
 
 
-def test_repeatable_asks_of_a_call_of_its_own_or_of_the_only_one(monkeypatch: Any) -> None:
+def test_determinism_asks_of_a_call_of_its_own_or_of_the_only_one(monkeypatch: Any) -> None:
     asked = []
 
     def same_rows(of: Any, repeat: Any, said: str, probe: str) -> None:
@@ -143,14 +142,17 @@ def test_repeatable_asks_of_a_call_of_its_own_or_of_the_only_one(monkeypatch: An
         assert (said, probe) == ("the same input gave other bits", "carry")
         asked.append(repeat)
 
-    monkeypatch.setattr(repeatable, "same_rows", same_rows)
+    monkeypatch.setattr(determinism, "same_rows", same_rows)
     kinds = [SimpleNamespace(padding=p, neighbours=n) for p in (0, 1) for n in (0, 1)]
     for given in ([kinds[0]], [kinds[3]], kinds, kinds[1:], []):
         asked.clear()
         observation = SimpleNamespace(repeats=given, changed=None, derivatives=None)
         evidence = SimpleNamespace(observation=observation)
-        list(repeatable.check(evidence))
+        list(determinism.determinism(evidence))
         assert asked == (given if len(given) == 1 else [k for k in given if k is kinds[0]])
+
+
+GRADIENTS, ANSWER = (Change(of_gradients=g, subnormal=False) for g in (True, False))
 
 
 def again(changed: Any, own: Any = None, **found: Any) -> list[Comparison]:
@@ -159,7 +161,7 @@ def again(changed: Any, own: Any = None, **found: Any) -> list[Comparison]:
     derivatives = SimpleNamespace(found=gradients, again=None)
     given = {"repeats": (), "changed": changed, "derivatives": derivatives, **found}
     evidence = evidence_of(Config(), own, observation=SimpleNamespace(**given))
-    return list(repeatable.check(evidence))
+    return list(determinism.determinism(evidence))
 
 
 def test_gradients_are_the_same_again() -> None:
@@ -167,17 +169,18 @@ def test_gradients_are_the_same_again() -> None:
     assert (result.part, *seen(result), result.ratio) == (
         "gradients again", "pass", None, 8, 0, 0,
     )  # fmt: skip
-    (result,) = again(("x", "h_0"))
+    (result,) = again((GRADIENTS, ANSWER))
     assert (result.part, *seen(result)) == ("gradients again", "fail", "unexplained", 8, 0)
-    assert result.message == "other bits: x, h_0"
-    assert again(None) == again(("x",), derivatives=None) == []
+    assert result.message == f"other bits: {GRADIENTS}, {ANSWER}"
+    assert again(None) == again((GRADIENTS,), derivatives=None) == []
 
 
 def test_gradients_may_change_by_flushing_where_it_was_measured() -> None:
-    small = f"x{BY_SUBNORMALS}"
+    small = Change(of_gradients=True, subnormal=True)
+    assert str(small) == f"{GRADIENTS}, by no more than subnormal numbers"
     flushes = measured(flushes=True)
-    assert again((small, f"h_0{BY_SUBNORMALS}"), flushes)[0].cause == "flush"
-    assert again((small, "h_0"), flushes)[0].cause == "unexplained"
+    assert again((small, Change(of_gradients=False, subnormal=True)), flushes)[0].cause == "flush"
+    assert again((small, ANSWER), flushes)[0].cause == "unexplained"
     for own in (None, measured(errs=True)):
         assert again((small,), own)[0].cause == "unexplained"
 
@@ -190,21 +193,26 @@ def test_a_slope_that_flushing_took_changes_gradients_by_more_than_subnormals(
     def by_flushing(evidence: Any, found: Any) -> bool:
         return evidence.config == Config() and found == {"x": 5}
 
-    monkeypatch.setattr(repeatable, "by_flushing", by_flushing)
+    monkeypatch.setattr(determinism, "by_flushing", by_flushing)
     second = {"derivatives": SimpleNamespace(found={}, again={"x": 5})}
     other = {"derivatives": SimpleNamespace(found={}, again={"x": 6})}
     flushes = measured(flushes=True)
-    assert again((AGAIN, f"x{BY_SUBNORMALS}"), flushes, **second)[0].cause == "flush"
-    assert again((AGAIN,), flushes, **other)[0].cause == "unexplained"
-    assert again((AGAIN, "what a call gives"), flushes, **second)[0].cause == "unexplained"
-    assert again((AGAIN,), measured(errs=True), **second)[0].cause == "unexplained"
+    assert (
+        again((GRADIENTS, Change(of_gradients=False, subnormal=True)), flushes, **second)[0].cause
+        == "flush"
+    )
+    assert again((GRADIENTS,), flushes, **other)[0].cause == "unexplained"
+    assert again((GRADIENTS, ANSWER), flushes, **second)[0].cause == "unexplained"
+    assert again((GRADIENTS,), measured(errs=True), **second)[0].cause == "unexplained"
 
 
 def test_padding_is_asked_where_it_was_changed(monkeypatch: Any) -> None:
     monkeypatch.setattr(padding_ignored, "same_rows", lambda *given: given)
     kinds = [SimpleNamespace(padding=p) for p in (False, True)]
     evidence = evidence_of(Config(steps=2), observation=SimpleNamespace(repeats=kinds))
-    assert list(padding_ignored.check(evidence)) == []
+    assert list(padding_ignored.padding_ignored(evidence)) == []
     evidence.case.valid[1] = False
     said = "other numbers in the padding of x gave other bits"
-    assert list(padding_ignored.check(evidence)) == [(evidence, kinds[1], said, "padding")]
+    assert list(padding_ignored.padding_ignored(evidence)) == [
+        (evidence, kinds[1], said, "padding")
+    ]

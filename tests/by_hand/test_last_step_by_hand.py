@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from made_up import evidence_of, steps_of
 
-from harness.checks import reach
-from harness.checks.reach import Reach, reach_of
 from harness.config import Config
+from harness.judging import last_step
+from harness.judging.last_step import LastStep, last_step_of
 
 STACK = Config(num_layers=2, bidirectional=True, steps=3, batch=3, nonlinearity="relu")
 LENGTHS = np.array([3, 1, 0])
 
 
-def reached(monkeypatch: Any, config: Config, made: Any, lengths: Any = None) -> Reach:
+def reached(monkeypatch: Any, config: Config, made: Any, lengths: Any = None) -> LastStep:
     """`made` gives the steps of a layer and direction."""
     evidence = evidence_of(config)
 
@@ -24,10 +24,10 @@ def reached(monkeypatch: Any, config: Config, made: Any, lengths: Any = None) ->
         assert given is evidence
         return made(layer, reverse)
 
-    monkeypatch.setattr(reach, "direction_steps", steps)
+    monkeypatch.setattr(last_step, "direction_steps", steps)
     if lengths is not None:
         evidence.case.valid = np.arange(config.steps)[:, None] < lengths
-    return reach_of(evidence)
+    return last_step_of(evidence)
 
 
 def width(layer: int, reverse: bool, step: int, row: int) -> float:
@@ -42,7 +42,7 @@ def test_the_last_step_of_each_row_and_direction_is_what_counts(monkeypatch: Any
         error = [[[width(layer, reverse, t, b)] for b in range(3)] for t in range(3)]
         return steps_of(np.full((3, 3, 1), 1e5), np.zeros((3, 3, 1)), error)
 
-    last = reached(monkeypatch, STACK, made, LENGTHS).last
+    last = reached(monkeypatch, STACK, made, LENGTHS).error
     for layer in (0, 1):
         ends = [width(layer, False, 2, 0), width(layer, False, 0, 1), 0]
         assert last.h_n[2 * layer].ravel().tolist() == ends
@@ -62,7 +62,7 @@ def test_the_larger_side_of_an_interval_counts_and_none_where_there_is_no_bound(
     defined = np.array([[[True, True, True, True, False]]])
     steps = steps_of(a, np.zeros((1, 1, 5)), defined=defined)
     config = Config(hidden_size=5, nonlinearity="relu")
-    last = reached(monkeypatch, config, lambda *_: steps).last
+    last = reached(monkeypatch, config, lambda *_: steps).error
     assert last.output.ravel().tolist() == [0.5, 0.5, 0.25, 0, 0]
     assert last.h_n.ravel().tolist() == [0.5, 0.5, 0.25, 0, 0]
 
@@ -72,7 +72,7 @@ def test_a_side_below_counts_as_one_above(monkeypatch: Any) -> None:
     steps = steps_of([[[4.0]]], [[[0.0]]])
     interval = type(steps.interval)(steps.a - 1, steps.a, steps.a + 0.25)
     steps = steps_of([[[4.0]]], [[[0.0]]], interval=interval)
-    assert reached(monkeypatch, Config(), lambda *_: steps).last.output.item() == 1
+    assert reached(monkeypatch, Config(), lambda *_: steps).error.output.item() == 1
 
 
 def overflowing(

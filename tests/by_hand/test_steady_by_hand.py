@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from made_up import evidence_of, forward, measured, seen
 
-from harness.checks import threads
+from harness.checks import float_environment
+from harness.checks import steady as steady_check
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.observe import Forward, Series, Steady
@@ -18,7 +19,7 @@ from harness.observe import Forward, Series, Steady
 
 def environment(*disturbed: tuple[str, ...], ended: str | None = None) -> list[Comparison]:
     observation = SimpleNamespace(ended=ended, disturbed=disturbed)
-    return list(threads.environment(evidence_of(Config(), observation=observation)))
+    return list(float_environment.float_environment(evidence_of(Config(), observation=observation)))
 
 
 def test_a_thread_left_as_it_was() -> None:
@@ -31,8 +32,8 @@ def test_a_thread_left_as_it_was() -> None:
     ("before", "behind", "message"),
     [
         (("a",), (), "before the call a"),
-        ((), ("a", "b"), "behind the call a and b"),
-        (("a", "b"), ("c",), "before the call a and b; behind the call c"),
+        ((), ("a", "b"), "after the call a and b"),
+        (("a", "b"), ("c",), "before the call a and b; after the call c"),
     ],
 )
 def test_a_disturbed_thread(before: Any, behind: Any, message: str) -> None:
@@ -53,7 +54,7 @@ def steady(*series: Series, own: Any = None, monkeypatch: Any = None, **more: An
     observation = SimpleNamespace(facts=Steady(series), forward=first)
     vars(observation).update(more)
     evidence = evidence_of(config, own, observation=observation, forward=first, oracle=EXACT)
-    return list(threads.steady(evidence))
+    return list(steady_check.steady(evidence))
 
 
 def test_identical_calls_that_gave_the_same() -> None:
@@ -89,7 +90,7 @@ def test_identical_calls_that_gave_other_bits() -> None:
 def test_identical_calls_may_differ_by_what_flushing_moves(monkeypatch: Any) -> None:
     """By 1/4 of output and 1/2 of h_n; a NaN is the same as another, and unlike any number."""
     extra = Forward(np.full((1, 3, 1), 0.25), np.full((1, 3, 1), 0.5))
-    monkeypatch.setattr(threads, "flushed_extra", lambda evidence: extra if evidence else None)
+    monkeypatch.setattr(steady_check, "flushed_extra", lambda evidence: extra if evidence else None)
 
     def cause(series: Series) -> str | None:
         (result,) = steady(series, own=measured(flushes=True))
@@ -98,7 +99,7 @@ def test_identical_calls_may_differ_by_what_flushing_moves(monkeypatch: Any) -> 
     assert cause(moved(0.25, 0.5)) == cause(moved(-0.25, -0.5)) == cause(moved(0.25)) == "flush"
     for wrong in (moved(0.5), moved(h_n=0.75), moved(0.25, 0.75), moved(math.nan)):
         assert cause(wrong) == "unexplained"
-    monkeypatch.setattr(threads, "flushed_extra", lambda evidence: None)
+    monkeypatch.setattr(steady_check, "flushed_extra", lambda evidence: None)
     assert cause(moved(0.25)) == "unexplained"
 
 
@@ -111,7 +112,7 @@ def test_identical_calls_may_differ_by_rounding() -> None:
     def cause(series: Series) -> str | None:
         observation = SimpleNamespace(facts=Steady((series,)), forward=first)
         evidence = evidence_of(config, oracle=oracle, observation=observation, forward=first)
-        (result,) = threads.steady(evidence)
+        (result,) = steady_check.steady(evidence)
         assert result.verdict == "fail"
         return result.cause
 
@@ -122,7 +123,7 @@ def test_identical_calls_may_differ_by_rounding() -> None:
 
 def test_what_was_nan_and_infinite_before_is_no_difference(monkeypatch: Any) -> None:
     extra = Forward(np.full((1, 3, 1), 0.25), np.full((1, 3, 1), 0.5))
-    monkeypatch.setattr(threads, "flushed_extra", lambda _: extra)
+    monkeypatch.setattr(steady_check, "flushed_extra", lambda _: extra)
     for value in (math.nan, math.inf):
         both = [forward(OUTPUT, H_N) for _ in range(2)]
         for one in both:
@@ -131,7 +132,7 @@ def test_what_was_nan_and_infinite_before_is_no_difference(monkeypatch: Any) -> 
         config = Config(aspect="steady", data="plain", steps=2, batch=3, hidden_size=2)
         observation = SimpleNamespace(facts=Steady((Series("a", 2, 1, both[1]),)), forward=both[0])
         evidence = evidence_of(config, observation=observation, forward=both[0], oracle=EXACT)
-        (result,) = threads.steady(evidence)
+        (result,) = steady_check.steady(evidence)
         assert (result.verdict, result.cause) == ("fail", "flush")
 
 
@@ -146,7 +147,7 @@ def test_a_tolerance_that_allows_anything_explains_nothing(allowed: float) -> No
             tolerance=Forward(np.full((2, 3, 2), tolerance / 2), np.zeros((1, 3, 2)))
         )
         evidence = evidence_of(Config(), None, forward=first, oracle=oracle)
-        assert threads._cause(evidence, moved_by_one) == cause
+        assert steady_check._cause(evidence, moved_by_one) == cause
 
 
 def test_a_tolerance_is_measured_by_the_largest_number_of_its_row() -> None:
@@ -156,8 +157,8 @@ def test_a_tolerance_is_measured_by_the_largest_number_of_its_row() -> None:
     values = np.array([[[1.0, 0], [0, 8]], [[0, 3], [math.inf, 0]]])
     values = np.concatenate([values, np.zeros((2, 1, 2))], axis=1)
     for tolerance, said in ((2.5, [2.5, 2.5, 0]), (3.0, [0, 3, 0]), (8.0, [0, 0, 0])):
-        found = threads._said(np.full((2, 3, 2), tolerance), values)
+        found = steady_check._said(np.full((2, 3, 2), tolerance), values)
         assert (found == np.array(said).reshape(1, 3, 1)).all()
         assert found.shape == (2, 3, 2)
-    assert not threads._said(np.full((2, 3, 2), 0.5), values)[:, 2].any()
-    assert not threads._said(np.full((2, 3, 2), math.inf), values).any()
+    assert not steady_check._said(np.full((2, 3, 2), 0.5), values)[:, 2].any()
+    assert not steady_check._said(np.full((2, 3, 2), math.inf), values).any()

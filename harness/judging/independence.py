@@ -13,16 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from harness.comparison import FAIL, INCONCLUSIVE, PASS, Comparison
+from harness.causes import Cause
+from harness.comparison import Comparison
 from harness.significance import binomial
+from harness.verdicts import Verdict
 from reference.arrays import Array, BoolArray
 
-__all__ = ["unrelated"]
+__all__ = ["independence_tests"]
 
 Pairs = tuple[Array, Array]
 
 
-def unrelated(layers: Iterable[Mapping[str, Array]], limit: float) -> Iterator[Comparison]:
+def independence_tests(layers: Iterable[Mapping[str, Array]], limit: float) -> Iterator[Comparison]:
     """One comparison for each way to pair numbers."""
     found: dict[str, list[Pairs]] = defaultdict(list)
     for layer in layers:
@@ -77,7 +79,9 @@ def _judged(part: str, alike: BoolArray) -> Comparison:
     test = binomial(same, count, 0.5)
     if not test.ratio <= 1:
         message = f"{same} of {count} pairs are alike: probability {test.p_value:.1e} by chance"
-        return Comparison(part, FAIL, count, message, "unexplained", ratio=test.ratio)
+        return Comparison(part, Verdict.FAIL, count, message, Cause.UNEXPLAINED, ratio=test.ratio)
     if not test.powerful:
-        return Comparison(part, INCONCLUSIVE, count, f"{count} pairs are too few", ratio=test.ratio)
-    return Comparison(part, PASS, count, f"p = {test.p_value:.2g}", ratio=test.ratio)
+        return Comparison(
+            part, Verdict.INCONCLUSIVE, count, f"{count} pairs are too few", ratio=test.ratio
+        )
+    return Comparison(part, Verdict.PASS, count, f"p = {test.p_value:.2g}", ratio=test.ratio)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.checks.unrelated import _begun_alike, _neighbours, _parameters, unrelated
 from harness.comparison import Comparison
+from harness.judging.independence import _begun_alike, _neighbours, _parameters, independence_tests
 
 SIGNS = "signs of neighbouring elements of bias_ih"
 SIZES = "sizes of neighbouring elements of bias_ih"
@@ -22,7 +22,7 @@ def vector(*pairs: tuple[float, float]) -> dict[str, np.ndarray]:
 
 
 def found(*layers: dict[str, np.ndarray], limit: float = 2.0) -> dict[str, Comparison]:
-    results = list(unrelated(layers, limit))
+    results = list(independence_tests(layers, limit))
     return {result.part: result for result in results}
 
 
