@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from harness.aspects import ASPECTS, CALL, VALUES, aspect_of
@@ -269,7 +269,10 @@ class Config:
     def numbers(self) -> int:
         """How many numbers x, the states of all layers, and the weights are, together."""
         features = self.input_size + self.num_layers * self.directions * self.hidden_size
-        weights = sum(math.prod(shape) for shape in self.parameter_shapes().values())
+        # All layers above the first are alike, and may be more than could be listed.
+        one, two = (replace(self.options, num_layers=n).parameter_shapes() for n in (1, 2))
+        first, both = (sum(map(math.prod, shapes.values())) for shapes in (one, two))
+        weights = first + (self.num_layers - 1) * (both - first)
         return self.steps * self.batch * features + weights
 
     @property

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from harness.activation import sweep_config
-from harness.case import Case, make_case, perturb, sweep_points
+from harness.case import Case, changed, make_case
 from harness.config import Config
 from harness.corpus import load_corpus
+from harness.data import sweep_points
+from harness.layers import LAYERS
 from harness.strategies import configs
 from reference import FORMATS
 
@@ -28,7 +29,7 @@ CONFIG = Config.of(
 
 
 def digest(case: Case) -> str:
-    arrays = [case.x, case.h_0, case.lengths, *case.weights.values()]
+    arrays = [case.x, case.inputs.get("h_0"), case.lengths, *case.weights.values()]
     sha = hashlib.sha256()
     for array in arrays:
         # NaN payloads are not part of the promise.
@@ -40,7 +41,7 @@ PINNED = {
     CONFIG.id: "92886765bea3f4c7",
     CONFIG.replace(dtype="fp16", lengths="emptyrows", seed=5).id: "d605d956655fed3c",
     CONFIG.replace(nonlinearity="relu", data="ints").id: "df90cf51ca256555",
-    sweep_config("tanh", "fp32").id: "7d6436265041a04e",
+    LAYERS["rnn"].sweep("tanh", "fp32", "values").id: "7d6436265041a04e",
 }
 
 
@@ -54,25 +55,14 @@ def test_building_twice_gives_the_same_bits(config: Config) -> None:
     assert digest(make_case(config)) == digest(make_case(config))
 
 
-@given(configs())
-def test_twins_have_equal_content(config: Config) -> None:
-    case = make_case(config)
-    if case.twins is None:
-        assert config.batch < 3
-        return
-    one, two = case.twins
-    valid = case.valid[:, one]
-    np.testing.assert_array_equal(case.valid[:, two], valid)
-    np.testing.assert_array_equal(case.x[valid, one], case.x[valid, two])
-    if case.h_0 is not None:
-        np.testing.assert_array_equal(case.h_0[:, one], case.h_0[:, two])
-
-
-def test_twins_have_different_padding() -> None:
+def test_the_last_row_is_the_first_one_again_but_for_its_padding() -> None:
     case = make_case(CONFIG)
-    padding = ~case.valid[:, 0]
-    assert padding.any()
-    assert case.x[padding, 0].tobytes() != case.x[padding, -1].tobytes()
+    valid, h_0 = case.valid[:, 0], case.inputs["h_0"]
+    np.testing.assert_array_equal(case.valid[:, -1], valid)
+    np.testing.assert_array_equal(case.x[valid, -1], case.x[valid, 0])
+    np.testing.assert_array_equal(h_0[:, -1], h_0[:, 0])
+    assert not valid.all()
+    assert case.x[~valid, 0].tobytes() != case.x[~valid, -1].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -111,8 +101,7 @@ def test_weights_differ_by_layer_direction_and_kind() -> None:
 
 def test_small_integers_are_integers_and_not_symmetric() -> None:
     case = make_case(CONFIG.replace(nonlinearity="relu", data="ints"))
-    for array in (*case.weights.values(), case.x[case.valid], case.h_0):
-        assert array is not None
+    for array in (*case.weights.values(), case.x[case.valid], case.inputs["h_0"]):
         np.testing.assert_array_equal(array, np.rint(array))
     for name, weight in case.weights.items():
         if name.startswith("weight_hh"):
@@ -123,21 +112,41 @@ def test_page_case_is_the_pages() -> None:
     page = next(c for c in load_corpus() if c.data == "page")
     case = make_case(page)
     assert case.x.tolist() == [[[3.0, 4.0]]]
-    assert case.h_0 is not None
-    assert case.h_0[:, 0].tolist() == [[1, 2, 3], [3, 4, 5], [3, 4, 5], [3, 4, 5]]
+    assert case.inputs["h_0"][:, 0].tolist() == [[1, 2, 3], [3, 4, 5], [3, 4, 5], [3, 4, 5]]
 
 
-def test_perturbed_rows_change_and_kept_ones_do_not() -> None:
+def test_changed_rows_change_and_kept_ones_do_not() -> None:
     case = make_case(CONFIG)
-    x, h_0, kept = perturb(case, padding=True, neighbours=True)
+    other, kept = changed(case, padding=True, neighbours=True)
     assert kept.tolist() == [True, False, True, False, True, False, True]
-    valid = case.valid
+    x, valid = other.x, case.valid
     assert x[:, kept][valid[:, kept]].tobytes() == case.x[:, kept][valid[:, kept]].tobytes()
     assert (x[:, ~kept][valid[:, ~kept]] != case.x[:, ~kept][valid[:, ~kept]]).any()
     assert x[~valid].tobytes() != case.x[~valid].tobytes()
-    assert h_0 is not None
-    assert case.h_0 is not None
-    assert (h_0[:, ~kept] != case.h_0[:, ~kept]).all()
+    assert (other.inputs["h_0"] != case.inputs["h_0"])[:, ~kept].all()
+    assert (other.inputs["h_0"] == case.inputs["h_0"])[:, kept].all()
+
+
+def test_a_single_row_is_called_again_and_a_padded_one_is_among_those_kept() -> None:
+    for seed in range(4):
+        alone = make_case(Config.of(input_size=3, hidden_size=4, steps=3, seed=seed))
+        assert changed(alone, padding=True, neighbours=True)[1].all()
+        for batch in (2, 3):
+            case = make_case(CONFIG.replace(batch=batch, seed=seed))
+            kept = changed(case, padding=True, neighbours=True)[1]
+            assert not kept.all()
+            assert (~case.valid[:, kept]).any()
+
+
+def test_a_second_call_that_was_given_keeps_the_rows_that_it_does_not_move() -> None:
+    case = make_case(CONFIG.replace(lengths="nolengths"))
+    second = case.x.copy()
+    second[:, 2] += 1
+    given_case = dataclasses.replace(case, second_x=second)
+    other, kept = changed(given_case, padding=True, neighbours=True)
+    assert np.flatnonzero(~kept).tolist() == [2]
+    np.testing.assert_array_equal(other.x, second)
+    assert changed(given_case, padding=True, neighbours=False)[1].all()
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

@@ -2,53 +2,205 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.config import _TOKENS, Config, ConfigError
+import harness.config
+from harness.aspects import ASPECTS, CALL
+from harness.config import DTYPES, LAYOUTS, LENGTHS, SIZES, Config, ConfigError
 from harness.corpus import SAMPLE, load_corpus
+from harness.layers import LAYERS, Option, registered
 from harness.strategies import configs
 
+PINNED = {config.id for config in (*load_corpus(), *load_corpus(SAMPLE))}
 
-@given(configs(max_steps=9999))
+
+@given(configs(max_steps=99_999))
 def test_id_round_trips(config: Config) -> None:
     assert Config.parse(config.id) == config
     assert re.fullmatch("[a-z0-9.-]+", config.id)
 
 
-def test_an_id_without_an_aspect_is_about_values() -> None:
-    config = Config.of(aspect="gradient", data="plain")
-    assert config.id == "gradient-" + Config.of(data="plain").id
-    assert Config.parse(config.id.removeprefix("gradient-")).aspect == "forward"
+@given(configs())
+def test_an_id_starts_with_the_layer_and_leaves_defaults_out(config: Config) -> None:
+    default = Config.of(config.layer)
+    assert config.id == "-".join(word for word, stands in config.words.values() if stands)
+    assert config.id.partition("-")[0] == config.layer
+    for name, (_, stands) in config.words.items():
+        always = name in ("layer", "seed", *SIZES)
+        assert stands == (always or getattr(config, name) != getattr(default, name)), name
 
 
+def test_nothing_but_sizes_and_seed_stands_in_the_id_of_a_default_config() -> None:
+    assert Config.of("rnn").id == "rnn-i00001-h00001-b00001-t00001-s000000"
+    gradient = Config.of("rnn", aspect="gradient", data="plain", scale=1, lengths="ragged")
+    assert gradient.id == "rnn-gradient-ragged-plain-i00001-h00001-b00001-t00001-s000000"
+
+
+@pytest.fixture
+def _any_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.config, "MOST_NUMBERS", 10**40)
+
+
+MANY = (1, 9, 10, 999, 12_345, 65_535, 99_999, 100_000, 654_321, 999_999, 10**6, 10**12, 10**17)
+
+
+def tokens(layer: str) -> set[str]:
+    """Every word of every field of a layer's configs; of sizes some of each number of digits."""
+    record = LAYERS[layer]
+    values: dict[str, Any] = {
+        "layout": LAYOUTS,
+        "lengths": LENGTHS,
+        "dtype": DTYPES,
+        **dict.fromkeys(("bidirectional", "bias", "states"), (True, False)),
+        "dropout": range(100),
+        "scale": range(1, 17),
+        "num_layers": (*range(1, 101), 12_345),
+        **dict.fromkeys((*SIZES, "seed"), MANY),
+        **{option.name: option.words for option in record.options},
+    }
+    found = {layer, *(kind.name for kind in record.data), *ASPECTS}
+    found |= {f"{CALL}{name}" for name in record.calls}
+    for name, these in values.items():
+        for value in these:
+            changed = {"layout": "timefirst", "lengths": "nolengths", name: value}
+            found.add(Config.of(layer, **changed).words[name][0])
+    return found
+
+
+@pytest.mark.usefixtures("_any_memory")
 def test_no_token_is_contained_in_another() -> None:
     """So that `pytest -k token` selects exactly the configs that carry the token."""
-    tokens = {token for config in load_corpus() for token in config.id.split("-")}
-    tokens |= {token for config in load_corpus(SAMPLE) for token in config.id.split("-")}
-    tokens |= {w for t in _TOKENS.values() for w in t.example.split(" or ") if t.kind is not int}
-    contained = [(a, b) for a, b in itertools.permutations(tokens, 2) if a in b]
-    assert contained == []
+    every = {token for config_id in PINNED for token in config_id.split("-")}
+    every = every.union(*map(tokens, LAYERS))
+    assert [(a, b) for a, b in itertools.permutations(every, 2) if a in b] == []
+
+
+@pytest.mark.usefixtures("_any_memory")
+@given(
+    one=st.sampled_from((*SIZES, "seed", "num_layers")),
+    other=st.sampled_from((*SIZES, "seed", "num_layers")),
+    numbers=st.tuples(st.integers(1, 10**18 - 1), st.integers(1, 10**18 - 1)),
+)
+def test_tokens_of_two_numbers_do_not_contain_each_other(
+    one: str, other: str, numbers: tuple[int, int]
+) -> None:
+    a, b = (Config.of(**{n: v}).words[n][0] for n, v in zip((one, other), numbers, strict=True))
+    assert a == b or (a not in b and b not in a)
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("value", [65_535, 100_000, 1_048_576])
+def test_sizes_are_limited_by_memory_alone(name: str, value: int) -> None:
+    if name == "hidden_size":  # of which the weights are the square
+        with pytest.raises(ConfigError, match="too large, expected at most 33,554,432 numbers"):
+            Config.of(**{name: value})
+        value = 4_000
+    config = Config.of(**{name: value})
+    assert Config.parse(config.id) == config
+    assert getattr(Config.parse(config.id), name) == value
+
+
+@given(configs())
+def test_the_size_of_a_config_is_that_of_its_arrays(config: Config) -> None:
+    weights = sum(math.prod(shape) for shape in config.parameter_shapes().values())
+    states = config.num_layers * config.directions * config.hidden_size
+    assert config.numbers == weights + config.steps * config.batch * (config.input_size + states)
+
+
+@given(configs())
+def test_an_option_added_later_changes_no_id(config: Config) -> None:
+    record = LAYERS[config.layer]
+    later = Option("peephole", {False: "nopeephole", True: "peephole"}, False)
+    for options in ((*record.options, later), (later, *record.options)):
+        wider = dataclasses.replace(record, name="wider", options=options)
+        with registered(wider):
+            same = Config.of("wider", **fields_of(config))
+            assert same.id.replace("wider", config.layer, 1) == config.id
+            assert fields_of(Config.parse.__wrapped__(Config, same.id)) == {
+                **fields_of(config),
+                "peephole": False,
+            }
+            other = same.replace(peephole=True)
+            assert set(other.id.split("-")) - set(same.id.split("-")) == {"peephole"}
+
+
+def fields_of(config: Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in config.words if name != "layer"}
+
+
+IDS = Path(__file__).with_name("data") / "ids_of_0_4.txt"
+"""The ids of the corpus of version 0.4.0, and what they are today."""
+
+
+def id_of_0_4(config: Config) -> str:
+    """As version 0.4.0 wrote it: all fields, in a fixed order."""
+    words = {
+        "emptyrows": "empties",
+        "fulllengths": "alllens",
+        "nolengths": "nolens",
+        "initial": "fresh",
+        "checkpoint": "files",
+        "repeated": "steady",
+    }
+    asked = words.get(config.aspect, config.aspect)
+    tokens = (
+        *([] if asked == "values" else [asked]),
+        config.nonlinearity,
+        f"l{config.num_layers}",
+        "bidir" if config.bidirectional else "unidir",
+        "biased" if config.bias else "biasless",
+        config.layout,
+        f"drop{config.dropout:02}",
+        "withh0" if config.states else "noh0",
+        words.get(config.lengths, config.lengths),
+        config.dtype,
+        f"i{config.input_size:03}-h{config.hidden_size:03}-b{config.batch:05}",
+        f"t{config.steps:04}-w{config.scale:02}-{config.data}-s{config.seed:06}",
+    )
+    return "-".join(tokens)
+
+
+def test_what_version_0_4_pinned_stays_pinned() -> None:
+    pairs = [line.split() for line in IDS.read_text("utf-8").splitlines()]
+    assert len({old for old, _ in pairs}) == len({new for _, new in pairs}) == len(pairs) == 1079
+    for old, new in pairs:
+        assert id_of_0_4(Config.parse(new)) == old
+    assert [new for _, new in pairs if new not in PINNED] == []
+
+
+DEFAULT = Config.of().id
 
 
 @pytest.mark.parametrize(
     ("config_id", "message"),
     [
-        ("", "has 1 tokens, expected 16"),
-        ("tanh-l2", "has 2 tokens, expected 16 joined by '-', for example tanh-l1-"),
-        (
-            Config.of().id.replace("tanh", "gelu"),
-            "token 'gelu', expected nonlinearity as tanh or relu",
-        ),
-        (Config.of().id.replace("t0001", "t1"), "token 't1', expected steps as t0001 to t9999"),
-        (Config.of().id.replace("l1", "l0"), "num_layers = 0, expected an integer in 1..9"),
-        (Config.of().id.replace("w01", "w17"), "scale = 17, expected an integer in 1..16"),
-        (Config.of().id.upper(), "token 'TANH', expected nonlinearity"),
-        (Config.of().id + "\n", "expected seed as s000000 to s999999"),
-        (Config.of().id.replace("i001", "i٠٠١"), "expected input_size"),
+        ("", "begins with '', expected a layer: rnn"),
+        ("tanh-l02", "begins with 'tanh', expected a layer: rnn"),
+        (DEFAULT.upper(), "begins with 'RNN', expected a layer"),
+        (f"rnn-gelu{DEFAULT[3:]}", f"token 'gelu' is none of a layer rnn; for example {DEFAULT}"),
+        ("rnn-tanh" + DEFAULT[3:], "token 'tanh' is none of a layer rnn"),
+        (DEFAULT.replace("t00001", "t1"), "token 't1' is none of a layer rnn"),
+        (DEFAULT.replace("t00001", "t6.12345"), "token 't6.12345' is none of a layer rnn"),
+        (DEFAULT.replace("t00001", "t5.12345"), "token 't5.12345' is none of a layer rnn"),
+        (DEFAULT.replace("i00001", "i19.1" + "0" * 18), "is none of a layer rnn"),
+        (DEFAULT.replace("i00001", "i5000." + "9" * 5000), "is none of a layer rnn"),
+        (DEFAULT.replace("i00001", "i٠٠٠٠١"), "is none of a layer rnn"),
+        (DEFAULT.replace("i00001", "i00000"), "input_size = 0, expected an integer from 1"),
+        (DEFAULT.replace("rnn", "rnn-l00"), "num_layers = 0, expected an integer from 1"),
+        (DEFAULT.replace("rnn", "rnn-scale17"), "scale = 17, expected an integer in 1..16"),
+        (DEFAULT.replace("rnn", "rnn-l01"), f"expected {DEFAULT}"),
+        (DEFAULT.replace("rnn", "rnn-l02-relu"), "expected rnn-relu-l02-"),
+        (DEFAULT + "\n", "is none of a layer rnn"),
+        (DEFAULT.removesuffix("-s000000"), f"expected {DEFAULT}"),
     ],
 )
 def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> None:
@@ -57,33 +209,37 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("fields", "message"),
     [
+        ({"layer": "cnn"}, "layer = 'cnn', expected one of rnn"),
+        ({"proj_size": 3}, "proj_size = 3, expected no such option of a layer rnn"),
+        ({"nonlinearity": "gelu"}, "nonlinearity = 'gelu', expected one of 'tanh', 'relu'"),
         ({"layout": "unbatched", "batch": 2}, "expected batch = 1"),
-        ({"layout": "unbatched", "lengths": "ragged"}, "expected lengths = 'nolens'"),
+        ({"layout": "unbatched", "lengths": "ragged"}, "expected no lengths"),
         ({"data": "ints"}, "expected nonlinearity = 'relu'"),
         ({"data": "ints", "nonlinearity": "relu", "scale": 2}, "expected scale = 1"),
         ({"input_size": 999, "batch": 65536, "steps": 999}, "too large, expected at most"),
-        ({"data": "page"}, "expected input_size 2, hidden_size 3"),
+        ({"data": "page"}, "expected aspect values, input_size 2, hidden_size 3"),
         ({"data": "sweep"}, "expected batch 65536"),
+        ({"data": "spam"}, "data = 'spam', expected"),
         ({"num_layers": True}, "num_layers = True, expected an integer"),
         ({"bias": 1}, "bias = 1, expected one of True, False"),
         ({"dtype": "fp8"}, "dtype = 'fp8', expected one of 'fp32', 'fp16', 'fp64', 'bf16'"),
-        ({"aspect": "backward"}, "aspect = 'backward', expected one of 'forward', 'gradient'"),
+        ({"aspect": "backward"}, "aspect = 'backward', expected one of 'values', 'gradient'"),
         ({"aspect": "call.x.flat"}, "expected data = 'plain' and dtype = 'fp32'"),
         (
             {"aspect": "call.x.flat", "data": "plain", "layout": "unbatched"},
             "expected layout timefirst or batchfirst",
         ),
-        ({"aspect": "gradient", "data": "special"}, "expected data = 'plain', 'mixed', 'ints'"),
-        ({"aspect": "initial"}, "aspects training, fresh and files make their own numbers"),
+        ({"aspect": "gradient", "data": "special"}, "aspect gradient, expected data = 'plain' or"),
+        ({"aspect": "initial"}, "aspect initial, expected data = 'plain'"),
         (
             {"aspect": "training", "data": "plain", "lengths": "ragged"}
             | {"num_layers": 2, "dropout": 50},
-            "expected lengths = 'nolens' or 'alllens'",
+            "expected lengths = 'nolengths' or 'fulllengths'",
         ),
     ],
 )
-def test_contradictions_are_refused(values: dict[str, object], message: str) -> None:
+def test_contradictions_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Config.of(**values)  # type: ignore[arg-type]
+        Config.of(**fields)
