@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomlkit
@@ -59,8 +60,9 @@ def update(tmp_path: Path, *results: Line) -> tuple[str, list[str], list[str]]:
     return found.text, found.changes, found.open
 
 
-def entry(text: str) -> dict[str, object]:
-    return tomlkit.parse(text).unwrap()["difference"][0]
+def entry(text: str) -> dict[str, Any]:
+    first: dict[str, Any] = tomlkit.parse(text).unwrap()["difference"][0]
+    return first
 
 
 def test_what_a_run_confirms_stays_to_the_letter(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def passing(seed: int, **changes: object) -> Result:
     return changed(line(seed, 0.5), **{**PASSING, **changes})
 
 
-def compare(old: list[Result], new: list[Result]) -> Difference:
+def compare(old: Sequence[Result], new: Sequence[Result]) -> Difference:
     return compare_runs(old, new, ({"torch": "1", "numpy": "1"}, {"torch": "2", "numpy": "1"}))
 
 

@@ -82,7 +82,7 @@ def _in_order(request: pytest.FixtureRequest) -> None:
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.originalname == "test_corpus":
             params = item.callspec.params
-            asked[params["backend"]].setdefault(params["config_id"])
+            asked[str(params["backend"])].setdefault(str(params["config_id"]))
     for backend, ids in asked.items():
         NEXT.update({(one, backend): two for one, two in itertools.pairwise(ids)})
 

@@ -66,7 +66,7 @@ def test_a_map_has_the_ratios_that_the_check_had(session: Session, made: Figures
 def test_the_map_from_start_to_end_is_against_the_oracle(made: Figures) -> None:
     whole = [one for one in made.maps if not one.local]
     assert whole
-    assert all(as_float(max(map(as_float, row))) > 1 for one in whole for row in one.ratio[:1])  # type: ignore[arg-type]
+    assert all(as_float(max(map(as_float, row))) > 1 for one in whole for row in one.ratio[:1])
 
 
 def test_an_activation_is_measured_in_ulp(made: Figures) -> None:

@@ -12,7 +12,7 @@ from harness.expectations import Judged
 from harness.findings import find, group, key_of
 from harness.matrix import matrix
 from harness.requirements import GROUPS, REQUIREMENTS
-from harness.results import Place
+from harness.results import Number, Place
 from harness.verdicts import Verdict
 
 CONFIG = Config.of(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
@@ -126,7 +126,7 @@ def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
     ],
 )
 def test_the_consequence_follows_from_the_worst_number(
-    actual: float | str, expected: float | str, consequence: str
+    actual: Number, expected: Number, consequence: str
 ) -> None:
     place = Place("output", 0, "forward", 0, 0, 0, actual, expected)
     (finding,) = find([line(1, 3.0, worst=place)])

@@ -27,13 +27,13 @@ class Mute(Exception):
         raise RuntimeError("not even that")
 
 
-class Named(np.ndarray):
+class Named(np.ndarray[Any, Any]):
     """A subclass that computes otherwise, with the right numbers in memory."""
 
     def __mul__(self, other: Any) -> Any:
         raise TypeError("units are missing")
 
-    __sub__ = __eq__ = __mul__  # type: ignore[assignment]
+    __sub__ = __eq__ = __mul__
 
 
 def raises(error: BaseException) -> Callable[[Any], Any]:
@@ -49,7 +49,7 @@ ANSWERS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "fewer": ("forward", lambda found: {"output": found["output"]}, "forward returned ['output']"),
     "lists": ("forward", lambda f: {**f, "output": f["output"].tolist()}, "output is a list"),
     "objects": ("forward", lambda f: {**f, "output": f["output"].astype(object)}, "dtype = object"),
-    "masked": ("forward", lambda f: {**f, "h_n": np.ma.masked_array(f["h_n"])}, "MaskedArray"),
+    "masked": ("forward", lambda f: {**f, "h_n": f["h_n"].view(np.ma.MaskedArray)}, "MaskedArray"),
     "huge": (
         "forward",
         lambda f: {**f, "output": np.broadcast_to(f["output"][0], (10**9, 5, 4))},
@@ -98,7 +98,7 @@ backend = CorrectBackend(Malformed, "malformed")
 @pytest.fixture(scope="module", params=["in-process", "worker"])
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     one = backend if request.param == "in-process" else Isolated(f"{Path(__file__)}:backend")
-    with Session({"malformed": one}) as made:  # type: ignore[dict-item]
+    with Session({"malformed": one}) as made:
         yield made
 
 

@@ -47,7 +47,8 @@ def open_all(page: Page) -> None:
 
 
 def rows(page: Page) -> list[str]:
-    return page.locator("#list .row").evaluate_all("all => all.map(one => one.dataset.config)")
+    found = page.locator("#list .row").evaluate_all("all => all.map(one => one.dataset.config)")
+    return [str(one) for one in found]
 
 
 def ratios(page: Page) -> list[str]:

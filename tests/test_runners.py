@@ -158,8 +158,14 @@ def test_an_answer_to_something_else_is_none(
 
 def test_what_was_answered_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that came while another one was waited for, as of weights that are carried."""
-    send, sent = Channel.send, []
-    monkeypatch.setattr(Channel, "send", lambda self, item: sent.append(item) or send(self, item))
+    send = Channel.send
+    sent: list[object] = []
+
+    def counted(self: Channel, item: object) -> None:
+        sent.append(item)
+        send(self, item)
+
+    monkeypatch.setattr(Channel, "send", counted)
     runner = Isolated(f"{FILE}:complete", LIMITS)
     assert runner.about.name == "complete"
     sent.clear()
@@ -175,7 +181,8 @@ def test_the_last_answer_of_a_worker_that_has_ended_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It came between a look that was too early and the look at the process."""
-    receive, late = Channel.receive, []
+    receive = Channel.receive
+    late: list[object] = []
 
     def ends_before_it_is_read(self: Channel, timeout: float) -> object:
         if late:
@@ -331,7 +338,13 @@ def test_what_is_no_number_cannot_be_sent(value: object) -> None:
 
 def test_an_array_of_objects_from_outside_is_refused() -> None:
     objects = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("|O", (1,), b"\0" * 8)))
-    outcome = {"type": "CallOutcome", "stage": "", "error": None, "aftermath": None, "weights": {}}
+    outcome: dict[str, object] = {
+        "type": "CallOutcome",
+        "stage": "",
+        "error": None,
+        "aftermath": None,
+        "weights": {},
+    }
     details = {**outcome, "returned": [objects, 0]}
     answer = {"type": "Observation", "backend": "x", "details": details}
     with pytest.raises(WireError, match="expected numbers"):
