@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.mapping import Difference, MeasuredRow, Starred, measure
 from harness.report.markdown import Markdown, as_text, markdown_templates
@@ -27,7 +28,7 @@ def render_mapping(
     results: Sequence[Judged],
     known: Expectations,
     printed: str,
-    layer: str = "rnn",
+    layer: str = Config.layer,
 ) -> str:
     """The page as Markdown; `printed` is what the example printed."""
     page = measure(results, known, layer)
