@@ -1,13 +1,20 @@
-"""Imports point one way, and frameworks are imported only where they are used."""
+"""Imports point one way; frameworks, layers and messages are known only where they may be.
+
+All of it is read from the source, as it is parsed: text of a script that is written is no code.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from harness.layers import LAYERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,66 +79,164 @@ ORDER = [
 REGISTRY = ("__init__.py", "record.py", "registry.py")
 """Of `harness.layers`; the other files are layers, which the registry imports when first asked."""
 
+NAMES_A_LAYER = {
+    "harness/config.py": "the layer of a config that names none",
+}
+"""Beside the layers' own files and the backends, which map names to the frameworks' classes."""
 
-def imports(path: Path) -> set[str]:
+HARNESS = sorted((ROOT / "harness").rglob("*.py"))
+REFERENCE = sorted((ROOT / "reference").rglob("*.py"))
+
+
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
+def within(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
     """Of a file, apart from what is imported for a type checker alone."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text("utf-8"))
     unused = {
         one
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for one in ast.walk(node)
+        for body in node.body
+        for one in ast.walk(body)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if node in unused:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
+            assert node.level == 0, f"{path}: a relative import, expected an absolute one"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
+
+
+def packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def room_of(path: Path) -> str:
+    """The entry of `ORDER` that a file of the harness belongs to."""
+    parts = path.relative_to(ROOT / "harness").parts
+    room = parts[0].removesuffix(".py")
+    return "layers/*" if room == "layers" and parts[1] not in REGISTRY else room
+
+
+def backward(order: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Files of the harness and what they import that is not before them in the order."""
+    for path in HARNESS:
+        room = room_of(path)
+        if room == "__init__":
+            continue
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+        for name in used - {"__version__", room.removesuffix("/*")}:
+            if order.index(name) > order.index(room):
+                yield within(path), name
+
+
+def test_harness_imports_only_what_comes_before() -> None:
+    assert {*ORDER, "__init__"} == {room_of(path) for path in HARNESS}
+    assert list(backward(ORDER)) == []
+
+
+def test_a_misplaced_module_is_seen() -> None:
+    """First or last of all: it imports something of the harness, or something imports it."""
+    for room in ORDER:
+        others = [other for other in ORDER if other != room]
+        assert [*backward([room, *others]), *backward([*others, room])], room
 
 
 def test_reference_imports_numpy_and_the_standard_library_only() -> None:
     allowed = {*sys.stdlib_module_names, "numpy", "reference"}
-    for path in (ROOT / "reference").glob("*.py"):
-        assert {name.partition(".")[0] for name in imports(path)} <= allowed, path
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "harness").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
-)
-def test_harness_imports_only_what_comes_before(path: Path) -> None:
-    parts = path.relative_to(ROOT / "harness").parts
-    room = parts[0].removesuffix(".py")
-    if room == "__init__":
-        return
-    is_layer = room == "layers" and parts[1] not in REGISTRY
-    place = ORDER.index("layers/*" if is_layer else room)
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
-    later = [name for name in used - {"__version__", room} if ORDER.index(name) > place]
-    assert later == []
+    for path in REFERENCE:
+        assert packages(path) <= allowed, path
 
 
 def test_the_package_imports_nothing_of_its_tests() -> None:
-    for room in ("harness", "reference"):
-        for path in (ROOT / room).rglob("*.py"):
-            assert "tests" not in {name.partition(".")[0] for name in imports(path)}, path
+    tests = {"tests", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    for path in (*HARNESS, *REFERENCE):
+        assert not packages(path) & tests, path
 
 
 @pytest.mark.parametrize("framework", ["torch", "mindspore"])
 def test_only_its_backend_imports_a_framework(framework: str) -> None:
-    users = [
-        path.name
-        for path in (ROOT / "harness").rglob("*.py")
-        if framework in {name.partition(".")[0] for name in imports(path)}
-    ]
-    assert users == [f"{framework}_backend.py"]
+    users = [within(path) for path in HARNESS if framework in packages(path)]
+    assert users == [f"harness/backends/{framework}_backend.py"]
 
 
 def test_the_command_line_imports_no_framework() -> None:
     code = "import sys, harness.cli; print([m for m in ('torch', 'mindspore') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def names_a_layer(path: Path) -> bool:
+    """In a string of its own, by name or torch's class; or by importing its file."""
+    names = {name for layer in LAYERS.values() for name in (layer.name, layer.title)}
+    modules = tuple(
+        f"harness.layers.{file.stem}" for file in HARNESS if room_of(file) == "layers/*"
+    )
+    literals = {node.value for node in nodes(path) if isinstance(node, ast.Constant)}
+    return bool(names & literals) or any(f"{name}.".startswith(modules) for name in imports(path))
+
+
+def test_only_layers_and_backends_name_a_layer() -> None:
+    outside = [p for p in HARNESS if room_of(p) not in ("layers/*", "backends")]
+    assert {within(p) for p in outside if names_a_layer(p)} == {*NAMES_A_LAYER}
+
+
+MATCHING = {"startswith", "endswith", "find", "index", "count", "split", "partition"}
+
+
+def decides_by_wording(node: ast.AST) -> bool:
+    """Whether this looks into a message, a reason or an error, or could by an expression."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return "re" in {getattr(node, "module", ""), *(alias.name for alias in node.names)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in MATCHING and is_text(node.func.value)
+    if not isinstance(node, ast.Compare):
+        return False
+    sides = (node.left, *node.comparators)
+    literal = any(isinstance(s, ast.Constant) and isinstance(s.value, str) for s in sides)
+    inside = any(isinstance(op, ast.In | ast.NotIn) for op in node.ops)
+    return (literal or inside) and any(map(is_text, sides))
+
+
+def is_text(node: ast.AST) -> bool:
+    """Something called message, reason or error, or made of it."""
+    names = (getattr(part, "attr", getattr(part, "id", "")) for part in ast.walk(node))
+    return any(name.rpartition("_")[2] in ("message", "reason", "error") for name in names)
+
+
+def test_no_check_decides_by_the_wording_of_a_message() -> None:
+    judges = [path for path in HARNESS if room_of(path) in ("checks", "judging")]
+    found = [
+        f"{within(path)}: {ast.unparse(node)}"
+        for path in judges
+        for node in nodes(path)
+        if decides_by_wording(node)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import re",
+        "from re import search",
+        "'nan' in message",
+        "result.message != 'fine'",
+        "outcome.error.lower().startswith('out of')",
+        "'x' in str(error).split()",
+    ],
+)
+def test_a_judge_of_wording_is_seen(code: str) -> None:
+    assert any(map(decides_by_wording, ast.walk(ast.parse(code))))
