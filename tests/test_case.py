@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_a_second_call_that_was_given_keeps_the_rows_that_it_does_not_move() -> 
     case = make_case(CONFIG.replace(lengths="nolengths"))
     second = case.x.copy()
     second[:, 2] += 1
-    given_case = dataclasses.replace(case, second_x=second)
+    given_case = replace(case, second_x=second)
     other, kept = changed(given_case, padding=True, neighbours=True)
     assert np.flatnonzero(~kept).tolist() == [2]
     np.testing.assert_array_equal(other.x, second)
