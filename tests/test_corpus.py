@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.aspects import ASPECTS
+from harness.aspects import ASPECTS, CALL, VALUES
 from harness.build_corpus import allowed, build, build_sample, factors_of
 from harness.config import Config, ConfigError
 from harness.corpus import CORPUS, SAMPLE, load_corpus
@@ -18,9 +18,17 @@ from harness.layers import LAYERS
 
 CONFIGS = load_corpus()
 
+each_layer = pytest.mark.parametrize("layer", LAYERS)
 
-def test_has_at_least_two_hundred_different_configs() -> None:
-    assert len({config.id for config in CONFIGS}) == len(CONFIGS) >= 200
+
+def of_layer(layer: str) -> list[Config]:
+    return [config for config in CONFIGS if config.layer == layer]
+
+
+@each_layer
+def test_has_at_least_two_hundred_different_configs(layer: str) -> None:
+    configs = of_layer(layer)
+    assert len({config.id for config in configs}) == len(configs) >= 200
 
 
 def uncovered(
@@ -37,9 +45,9 @@ def uncovered(
     return missing
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@each_layer
 def test_every_allowed_triple_of_option_values_stands_together(layer: str) -> None:
-    values = [c for c in CONFIGS if c.layer == layer and c.aspect == "values"]
+    values = [c for c in of_layer(layer) if c.aspect == VALUES]
     fp32 = [c for c in values if c.dtype == "fp32"]
     assert uncovered(layer, fp32, factors_of(layer), 3) == []
     others = [c for c in values if c.dtype != "fp32"]
@@ -60,12 +68,17 @@ def test_every_allowed_triple_of_option_values_stands_together(layer: str) -> No
         lambda c: c.batch == c.steps == c.input_size == c.hidden_size == 4,
         lambda c: c.steps == 100,
         lambda c: c.steps == 1000,
-        lambda c: c.data == "page",
     ],
-    ids=["T1", "B1", "H1", "I1", "I-is-H", "all-T", "all-empty", "cube", "100", "1000", "page"],
+    ids=["T1", "B1", "H1", "I1", "I-is-H", "all-T", "all-empty", "cube", "100", "1000"],
 )
-def test_has_degenerate_sizes(degenerate: Callable[[Config], bool]) -> None:
-    assert any(degenerate(config) for config in CONFIGS)
+@each_layer
+def test_has_degenerate_sizes(layer: str, degenerate: Callable[[Config], bool]) -> None:
+    assert any(degenerate(config) for config in of_layer(layer))
+
+
+@each_layer
+def test_has_every_kind_of_data(layer: str) -> None:
+    assert {config.data for config in of_layer(layer)} == {k.name for k in LAYERS[layer].data}
 
 
 def test_is_what_its_generator_writes() -> None:
@@ -74,11 +87,13 @@ def test_is_what_its_generator_writes() -> None:
     assert SAMPLE.read_text("utf-8").splitlines() == build_sample()
 
 
+@each_layer
 @pytest.mark.parametrize("path", [CORPUS, SAMPLE], ids=["corpus", "sample"])
-def test_asks_everything_more_than_once(path: Path) -> None:
+def test_asks_everything_more_than_once(path: Path, layer: str) -> None:
     """No verdict rests on a single config."""
-    counts = Counter(config.aspect for config in load_corpus(path))
-    assert {aspect for aspect in ASPECTS if counts[aspect] < 2} == set()
+    counts = Counter(config.aspect for config in load_corpus(path) if config.layer == layer)
+    calls = [f"{CALL}{name}" for name in LAYERS[layer].calls]
+    assert {aspect for aspect in (*ASPECTS, *calls) if counts[aspect] < 2} == set()
 
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
