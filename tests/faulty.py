@@ -45,7 +45,7 @@ class Exits(ForwardLayer):
         raise SystemExit(3)
 
 
-class Hostile(ForwardLayer):
+class RaisesMarkup(ForwardLayer):
     def forward(self, inputs: Any) -> Any:
         raise RuntimeError("<script>alert(1)</script> [bold]x[/] \x1b[31m\x00\x07 \ud800 ]]>")
 
@@ -65,7 +65,7 @@ scaled = backend(ScaledOutput)
 nan = backend(ReturnsNan)
 raises = backend(Raises)
 exits = backend(Exits)
-hostile = backend(Hostile)
+markup = backend(RaisesMarkup)
 returns_list = with_fault("returns-a-list")
 float64 = with_fault("output-in-float64")
 shape = with_fault("output-one-step-short")

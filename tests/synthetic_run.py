@@ -120,9 +120,9 @@ def synthetic_run(count: int, text: str = "message") -> Outcome:
     }
     outcome = Outcome(header, results, expected.by_id)
     outcome.vanished = [f"known difference 'x' vanished {text}"]
-    shown = next(finding for finding in find(results) if finding.check == "step_residual")
-    outcome.reproducers = {shown.slug: Reproducer(shown.slug, "", SCRIPT, f"1.0 {text}")}
-    outcome.figures = figures_of(shown.slug)
+    example = next(finding for finding in find(results) if finding.check == "step_residual")
+    outcome.reproducers = {example.slug: Reproducer(example.slug, "", SCRIPT, f"1.0 {text}")}
+    outcome.figures = figures_of(example.slug)
     return outcome
 
 

@@ -94,8 +94,8 @@ def test_what_outgrew_its_limit_is_still_shown(more: list[Line], tmp_path: Path)
     assert entry(text)["ratio"] == [320.0, 500.0]
     assert len(entry(text)["shown_by"]) == 2
     assert [one.partition(":")[2][:9] for one in changes] == [" max_rati", " ratio is"]
-    again = updated(text, expectations_of(RUN, tmp_path / "known.toml"), [*grown, *more], RUN)
-    assert (again.text, again.changes, again.open) == (text, [], [])
+    second = updated(text, expectations_of(RUN, tmp_path / "known.toml"), [*grown, *more], RUN)
+    assert (second.text, second.changes, second.open) == (text, [], [])
 
 
 def test_a_backend_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> None:

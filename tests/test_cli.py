@@ -254,7 +254,7 @@ def test_replay_of_a_fault_exits_1_and_says_what(fault: str, message: str) -> No
 
 
 def test_text_of_a_backend_neither_executes_nor_breaks_a_report(tmp_path: Path) -> None:
-    result = invoke("run", "--backend", f"{FAULTY}:hostile", "--examples", 0, "--out", tmp_path)
+    result = invoke("run", "--backend", f"{FAULTY}:markup", "--examples", 0, "--out", tmp_path)
     assert result.exit_code == 1
     assert "\x1b[31m" not in result.output
     html = (tmp_path / "report.html").read_text("utf-8")
@@ -273,7 +273,7 @@ def test_a_backend_that_refuses_everything_is_no_green(tmp_path: Path) -> None:
 
 
 def test_what_a_corpus_of_ones_own_leaves_out_is_no_alarm(tmp_path: Path) -> None:
-    """Nor is it said to have been tested."""
+    """Nor does a page claim that it was tested."""
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(f"{CONFIG.id}\n")
     options = ("--backend", f"{FAULTY}:right", "--corpus", corpus, "--examples", 0)

@@ -1,4 +1,4 @@
-"""Two runs compared: what changed is said, and nothing else."""
+"""Two runs compared: only what changed is reported."""
 
 from __future__ import annotations
 

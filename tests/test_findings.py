@@ -103,8 +103,8 @@ def test_calls_are_findings_of_their_own() -> None:
 def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
     mild = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, known="mild")
     grave = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", check="special_values")
-    again = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", backend="others")
-    groups = group(find([mild, grave, again]))
+    other = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", backend="others")
+    groups = group(find([mild, grave, other]))
     assert [members.topic for members in groups] == ["grave", "mild"]
     assert set(groups[0].backends) == {"theirs", "others"}
     unexpected = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, check="prefix")

@@ -78,16 +78,16 @@ def test_the_steps_of_the_workflow_run_as_written(fault: str, code: int, tmp_pat
         "GITHUB_STEP_SUMMARY": str(summary),
         "PYTHONPATH": str(ROOT),
     }
-    said = []
+    printed = []
     for number, step in enumerate(steps()):
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         done = subprocess.run(shell, cwd=clone, env=given, capture_output=True, text=True)
         made = 2 if code and number == 0 else 0  # make's own code for a command that failed
         assert done.returncode == made, done.stdout + done.stderr
-        said.append(done.stdout)
+        printed.append(done.stdout)
     assert summary.read_text("utf-8").startswith("# rnn-parity")
     assert (clone / "reports/latest/report.html").exists()
-    errors = [line for line in said[-1].splitlines() if line.startswith("::error title=")]
+    errors = [line for line in printed[-1].splitlines() if line.startswith("::error title=")]
     assert bool(errors) == bool(code)
 
 
