@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import faulty
-
 from harness.config import Config
 from harness.judge import Session
 from harness.results import Result
+from tests import faulty
 
 Array = Any
 

@@ -6,9 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from synthetic import evidence_of as evidence_on
-from synthetic import right_outputs
-
 from harness.aspects import CallAspect, Documented
 from harness.axes import to_layout
 from harness.calls import Call
@@ -18,6 +15,8 @@ from harness.evidence import Evidence
 from harness.layers import LAYERS, registered
 from harness.observe import CallOutcome, Observation
 from reference.arrays import Array
+from tests.synthetic import evidence_of as evidence_on
+from tests.synthetic import right_outputs
 
 CONFIG = Config.of(
     aspect="call.x.flat", data="plain", input_size=3, hidden_size=4, batch=2, steps=3, states=True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from synthetic import evidence_of
 
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.observe import DropoutCalls, Outputs
 from reference.arrays import Array
+from tests.synthetic import evidence_of
 
 DROPPING = Config.of(
     aspect="training", data="plain", num_layers=2, hidden_size=2, batch=3, steps=2, dropout=50

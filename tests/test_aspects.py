@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from faulty import with_fault
 from hypothesis import given, settings
 
 from harness.activation import sweep_config
@@ -18,6 +17,7 @@ from harness.judge import Session
 from harness.requirements import REQUIREMENTS
 from harness.results import Result
 from harness.strategies import configs
+from tests.faulty import with_fault
 
 SIZES = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
 SPECIAL = Config.of(**SIZES, data="special", states=True, seed=1)

@@ -55,7 +55,7 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 def test_loads_from_a_file_and_from_a_module() -> None:
     assert load_backend(f"{FAULTY}:right").name == "right"
     assert load_backend(f"{FAULTY}:ForwardBackend").name == "right"
-    assert load_backend("faulty:right").name == "right"
+    assert load_backend("tests.faulty:right").name == "right"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 import tomlkit
 from click.testing import CliRunner, Result
 from packaging.specifiers import SpecifierSet
-from synthetic_results import changed, header, line
 
 from harness.baseline import BASELINE, BaselineError, read_baseline
 from harness.baseline_update import _widened, updated
@@ -17,6 +16,7 @@ from harness.cli import main
 from harness.config import Config
 from harness.expectations import expectations_of
 from harness.results import Result as Line
+from tests.synthetic_results import changed, header, line
 
 SWEEP = "rnn-nobias-sweep-i00001-h00001-b65536-t00001-s000000"
 TEXT = f"""# A comment that stays.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import ForwardBackend, ForwardLayer, backend, with_fault
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
@@ -19,6 +18,7 @@ from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.runners import InProcess, Isolated
 from reference import FORMATS
+from tests.faulty import ForwardBackend, ForwardLayer, backend, with_fault
 
 CONFIG = Config.of(
     input_size=3,

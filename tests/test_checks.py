@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import faulty
 import numpy as np
 import pytest
-from faulty import ForwardLayer, backend, with_fault
 from hypothesis import given, settings
 
 from harness.case import make_case
@@ -25,6 +23,8 @@ from harness.oracle import Oracle
 from harness.results import Result
 from harness.strategies import configs
 from harness.verdicts import FAILED
+from tests import faulty
+from tests.faulty import ForwardLayer, backend, with_fault
 
 BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "states": True, "scale": 4}
 TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True)

@@ -192,7 +192,14 @@ def test_the_report_holds_every_comparison(wrong_run: tuple[Result, Path]) -> No
         (["replay"], "Missing argument 'CONFIG_ID'"),
         (["replay", CONFIG.id, "--backend", "nosuch"], "'nosuch' is not known"),
         (
-            ["replay", CONFIG.id, "--backend", f"{FAULTY}:right", "--backend", "faulty:right"],
+            [
+                "replay",
+                CONFIG.id,
+                "--backend",
+                f"{FAULTY}:right",
+                "--backend",
+                "tests.faulty:right",
+            ],
             "expected different names",
         ),
     ],

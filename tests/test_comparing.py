@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from synthetic_results import changed, line
 
 from harness.cli import main
 from harness.comparing import Difference, compare_runs
 from harness.config import Config
 from harness.journal import read_run
 from harness.results import Result
+from tests.synthetic_results import changed, line
 
 FAULTY = Path(__file__).with_name("faulty.py")
 PASSING = {"verdict": "pass", "cause": None, "ratio": 0.5}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gated_cells import CELLS, GRU, LSTM, arrays_of
-from legal_steps import NATIVE, SIGNS, WAYS, Adverse, Legal, enclose, worst
 
 from reference import Cell, parameters_of
+from tests.gated_cells import CELLS, GRU, LSTM, arrays_of
+from tests.legal_steps import NATIVE, SIGNS, WAYS, Adverse, Legal, enclose, worst
 
 SCALES = (1.0, 4.0, 16.0)
 

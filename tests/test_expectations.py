@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from synthetic_results import changed, header
 
 from harness import environment
 from harness.baseline import BaselineError, KnownDifference, read_baseline
@@ -18,6 +17,7 @@ from harness.config import Config
 from harness.environment import cpu_flags, cpu_model
 from harness.expectations import Expectations, Judged, expectations_of, peak, stale_entries
 from harness.verdicts import Verdict
+from tests.synthetic_results import changed, header
 
 CONFIG = Config.of(nonlinearity="tanh")
 ENTRY = KnownDifference(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import faulty
 import pytest
-from faulty import with_fault
 
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
 from harness.judge import Session
+from tests import faulty
 from tests.campaigns.false_alarms import (
     CHUNK,
     Chunk,
@@ -19,6 +18,7 @@ from tests.campaigns.false_alarms import (
     report,
     torch_session,
 )
+from tests.faulty import with_fault
 
 SMALL = Chunk("fp32", 25, seed=5)
 

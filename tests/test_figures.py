@@ -6,10 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faulty
 import pytest
 from click.testing import CliRunner
-from synthetic_run import figures_of
 
 from harness.cli import main
 from harness.config import Config
@@ -20,6 +18,8 @@ from harness.findings import Finding, find
 from harness.judge import Session
 from harness.report.pictures import activation_picture, map_picture, ratio_picture
 from harness.results import ResultsError, as_float
+from tests import faulty
+from tests.synthetic_run import figures_of
 
 WRONG = Config.of(input_size=3, hidden_size=4, batch=6, steps=5, states=True, bidirectional=True)
 WIDE = Config.of(input_size=3, hidden_size=97, steps=2)

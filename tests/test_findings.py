@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from synthetic_results import line
 
 from harness.causes import Cause
 from harness.config import Config
@@ -14,6 +13,7 @@ from harness.matrix import matrix
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Number, Place
 from harness.verdicts import Verdict
+from tests.synthetic_results import line
 
 CONFIG = Config.of(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
 PASSING = Judged(

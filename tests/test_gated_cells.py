@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from gated_cells import GRU, LSTM, PROJECTED, arrays_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference import elman, evaluate
 from reference.gradient import gradients
+from tests.gated_cells import GRU, LSTM, PROJECTED, arrays_of
 
 CELLS = {"rnn": elman("tanh"), "lstm": LSTM, "projected": PROJECTED, "gru": GRU}
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "projected": torch.nn.LSTM}

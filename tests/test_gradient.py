@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gated_cells import CELLS, arrays_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference import Cell, elman
 from reference.gradient import gradients, previous_states
+from tests.gated_cells import CELLS, arrays_of
 
 Step = Callable[[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]], dict[str, np.ndarray]]
 

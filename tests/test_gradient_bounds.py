@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gated_cells import CELLS, arrays_of
-from legal_steps import BLENDS, NATIVE, SIGMOIDS, SIGNS, Adverse, Products, enclose
 
 from reference import FORMATS, Bounded, Cell, Interval, evaluate, parameters_of
 from reference.cells import split
 from reference.gradient import Gradients, backpropagate, gradients, previous_states
 from reference.reverse import Slopes, record
+from tests.gated_cells import CELLS, arrays_of
+from tests.legal_steps import BLENDS, NATIVE, SIGMOIDS, SIGNS, Adverse, Products, enclose
 
 STEPS, BATCH = 4, 3
 SIZES = {"projected": (3, 5, 4)}

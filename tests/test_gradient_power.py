@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from power_configs import GRADIENT, judged, seen, stated
 
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from reference import layer_names
+from tests.power_configs import GRADIENT, judged, seen, stated
 
 Array = Any
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from legal_steps import Adverse, Legal
 
 from reference import FORMATS, Block, Interval, Rounded
+from tests.legal_steps import Adverse, Legal
 
 FP16 = FORMATS["fp16"]
 SEEDS = st.integers(0, 2**32 - 1)

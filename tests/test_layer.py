@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gated_cells import CELLS
-from plain_layer import random_weights, rnn
 
 from reference import Exact, evaluate, expected_parameters
+from tests.gated_cells import CELLS
+from tests.plain_layer import random_weights, rnn
 
 WEIGHTS_1 = {
     "weight_ih_l0": [[2.0]],

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from plain_layer import random_weights, rnn
+
+from tests.plain_layer import random_weights, rnn
 
 LAWS = st.tuples(
     st.integers(0, 2**32 - 1),

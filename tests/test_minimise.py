@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from gated_cells import LSTM
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -57,6 +56,7 @@ from harness.reproducers import Reproducer, load_reproducers, store_reproducers
 from harness.results import Place
 from harness.results import place as found_at
 from harness.runners import InProcess, Isolated
+from tests.gated_cells import LSTM
 
 STACK = Config.of(
     "rnn",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from synthetic_results import line
 
 from harness.expectations import Expectations, Judged
 from harness.outcome import Outcome, conclude
 from harness.verdicts import Verdict
+from tests.synthetic_results import line
 
 
 def lines(inconclusive: int, others: int, **changes: object) -> list[Judged]:

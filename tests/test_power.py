@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import faulty
 import numpy as np
 import pytest
-from faulty import ForwardLayer, backend
-from power_configs import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
 
 from harness.case import make_case
 from harness.config import Config
@@ -21,6 +18,9 @@ from harness.observe import observe
 from harness.oracle import Oracle
 from harness.results import Result
 from reference import layer_names
+from tests import faulty
+from tests.faulty import ForwardLayer, backend
+from tests.power_configs import HALF, INTS, PLAIN, RELU, TANH, VALUED, judged, seen, stated
 
 Array = Any
 

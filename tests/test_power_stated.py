@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import faulty
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, stated
 
 from harness.activation import sweep_config
 from harness.backends import load_backend
@@ -24,7 +22,9 @@ from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
 from harness.results import Result
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
+from tests import faulty
 from tests.campaigns import power as campaign
+from tests.power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, stated
 
 Array = Any
 

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from junitparser import JUnitXml
-from synthetic_results import line
 
 from harness.cli import main
 from harness.config import Config
 from harness.results import FORMAT_VERSION, End, Result
 from harness.verdicts import Verdict
+from tests.synthetic_results import line
 
 BASELINE = f"""
 [[difference]]

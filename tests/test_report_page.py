@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import browsing
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from synthetic_run import KNOWN, SCRIPT, config_of, synthetic_run
 
 from harness.report import write_reports
+from tests import browsing
+from tests.synthetic_run import KNOWN, SCRIPT, config_of, synthetic_run
 
 COUNT = 120
 MARKUP = '</script><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} "><b>'

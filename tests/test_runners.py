@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from crashing import BACKENDS, TRIGGER
 from execnet.gateway_base import Channel
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +26,7 @@ from harness.observe import CallOutcome, Observation
 from harness.runners import InProcess, Isolated, Limits
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
 from harness.verdicts import FAILED
+from tests.crashing import BACKENDS, TRIGGER
 
 FILE = str(Path(__file__).with_name("crashing.py"))
 ORDINARY = Config.of(

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import ForwardLayer, backend, right
 
 from harness.config import Config
 from harness.floating_point import FLUSHED_OPERANDS, FLUSHED_RESULTS, disturbances
 from harness.judge import Session
 from harness.results import Result
 from harness.runners import Isolated
+from tests.faulty import ForwardLayer, backend, right
 
 FLUSHING = str(Path(__file__).with_name("flushing.py"))
 CONFIG = Config.of(steps=3, batch=4, hidden_size=3, states=True)

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import TINY, case_of, evidence_of, outputs_of, summary
 
 from harness.checks.activation import activation
 from harness.comparison import Comparison, Worst
 from harness.config import Config
+from tests.synthetic import TINY, case_of, evidence_of, outputs_of, summary
 
 SUBNORMAL = 2.0**-130
 POINTS = [-math.inf, -5.0, -4.5, -1.0, -0.5, -SUBNORMAL, 0.0]

@@ -9,20 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-import synthetic
-from synthetic import wording
-from synthetic_calls import (
-    CONFIG,
-    MEANING,
-    SHAPES,
-    WEIGHTS,
-    call,
-    config_of,
-    evidence_of,
-    layer_with,
-    outcome,
-    right,
-)
 
 from harness.aspects import Documented
 from harness.calls import Call
@@ -37,6 +23,20 @@ from harness.judging.last_step import LastStep
 from harness.observe import CallOutcome, Observation
 from harness.oracle import Oracle
 from harness.probes import Probe
+from tests import synthetic
+from tests.synthetic import wording
+from tests.synthetic_calls import (
+    CONFIG,
+    MEANING,
+    SHAPES,
+    WEIGHTS,
+    call,
+    config_of,
+    evidence_of,
+    layer_with,
+    outcome,
+    right,
+)
 
 
 def against(

@@ -9,8 +9,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from synthetic import wording
-from synthetic_calls import (
+
+from harness.aspects import Documented
+from harness.calls import Call
+from harness.checks.call import call as check
+from harness.comparison import Comparison
+from harness.observe import CallOutcome
+from tests.synthetic import wording
+from tests.synthetic_calls import (
     MEANING,
     SHAPES,
     WEIGHTS,
@@ -21,12 +27,6 @@ from synthetic_calls import (
     outcome,
     right,
 )
-
-from harness.aspects import Documented
-from harness.calls import Call
-from harness.checks.call import call as check
-from harness.comparison import Comparison
-from harness.observe import CallOutcome
 
 Calls = Callable[[str, Call | None], None]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gated_cells import GRU, LSTM, MGU, PROJECTED
 
 from reference import Exact, Moved, elman, evaluate, exact_activation, parameters_of
 from reference.formats import FORMATS
 from reference.gradient import gradients
+from tests.gated_cells import GRU, LSTM, MGU, PROJECTED
 
 X, H, C = 0.5, -0.25, 0.75
 

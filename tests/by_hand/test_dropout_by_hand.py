@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import wording
-from synthetic_dropout import BOTH, DROPPING, ONE_LAYER, answer, dropping, only
 
 from harness.checks.dropout_independent import dropout_independent
 from harness.checks.dropout_inert import dropout_inert
@@ -23,6 +21,8 @@ from harness.judging.dropout_calls import each_call, kept_values
 from harness.observe import DropoutCalls, Outputs
 from harness.verdicts import Verdict
 from reference.arrays import Array
+from tests.synthetic import wording
+from tests.synthetic_dropout import BOTH, DROPPING, ONE_LAYER, answer, dropping, only
 
 
 def test_evaluation_mode_is_without_dropout() -> None:

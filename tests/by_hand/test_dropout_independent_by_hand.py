@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import wording
-from synthetic_dropout import BOTH, DROPPING, drawn, dropping, only
 
 from harness.baseline import read_baseline
 from harness.causes import Cause
@@ -28,6 +26,8 @@ from harness.results import Result
 from harness.significance import binomial, smallest_deviation
 from harness.verdicts import Verdict
 from reference.arrays import Array
+from tests.synthetic import wording
+from tests.synthetic_dropout import BOTH, DROPPING, drawn, dropping, only
 
 WIDE = DROPPING.replace(hidden_size=8)
 

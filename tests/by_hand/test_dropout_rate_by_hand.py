@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import wording
-from synthetic_dropout import DROPPING, answer, dropping, only
 
 from harness.checks.dropout_rate import dropout_rate
 from harness.comparison import Comparison
 from harness.judging.dropout_counts import judge_count, kept_elements
 from harness.significance import binomial, smallest_deviation
+from tests.synthetic import wording
+from tests.synthetic_dropout import DROPPING, answer, dropping, only
 
 
 def test_chances_of_an_element_to_be_kept_and_of_two_to_fare_alike() -> None:

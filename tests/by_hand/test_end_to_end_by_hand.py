@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import TINY, case_of, evidence_of, measured, oracle_of, outputs_of, summary
 
 from harness.activation import OwnActivations
 from harness.case import make_case
@@ -24,6 +23,7 @@ from harness.observe import Observation, Outputs
 from harness.oracle import Oracle
 from harness.probes import Probe
 from reference.arrays import Array
+from tests.synthetic import TINY, case_of, evidence_of, measured, oracle_of, outputs_of, summary
 
 
 def both(output: Any, h_n: Any = 0.0) -> Outputs:

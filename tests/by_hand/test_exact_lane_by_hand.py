@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
-from synthetic import case_of, evidence_of, oracle_of, outputs_of, relu_case, summary
 
 from harness.case import Case
 from harness.checks.exact_lane import exact_lane
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.probes import Probe
+from tests.synthetic import case_of, evidence_of, oracle_of, outputs_of, relu_case, summary
 
 BIASES = {"bias_ih_l0": [0, 0, 1000, 0]}
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import TINY, case_of, evidence_of, measured, outputs_of, summary
 
 from harness.activation import OwnActivations
 from harness.checks.bounded import bounded
@@ -16,6 +15,7 @@ from harness.checks.padding_zero import padding_zero
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.evidence import Evidence
+from tests.synthetic import TINY, case_of, evidence_of, measured, outputs_of, summary
 
 STACK = Config.of(steps=2, batch=3, bidirectional=True, num_layers=2, lengths="ragged")
 LENGTHS = (2, 1, 0)

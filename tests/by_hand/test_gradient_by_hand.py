@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import evidence_of, measured, relu_case, right_evidence
 
 from harness.causes import Cause
 from harness.checks.gradient import _judge, _power, _signs
@@ -19,6 +18,7 @@ from harness.evidence import Evidence
 from harness.judging.gradients import by_flushing, gradient_place, gradient_ratio
 from harness.probes import Probe
 from reference import Bounded
+from tests.synthetic import evidence_of, measured, relu_case, right_evidence
 
 
 def bounded(value: object, bound: object) -> Bounded:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from synthetic import TINY, case_of, evidence_of, measured, summary
 
 from harness.activation import OwnActivations
 from harness.checks.gradient_padding import gradient_padding
@@ -15,6 +14,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.observe import Derivatives
+from tests.synthetic import TINY, case_of, evidence_of, measured, summary
 
 GRADIENTS = Config.of(aspect="gradient", steps=2)
 FLUSHES = measured(flushes=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import case_of, right_evidence
 
 from harness.case import Case
 from harness.config import Config
@@ -16,6 +15,7 @@ from harness.judging.gradient_power import differences
 from harness.judging.gradients import gradients_at, tapes_of
 from reference import parameter_name
 from reference.arrays import Array
+from tests.synthetic import case_of, right_evidence
 
 TWO_STEPS = Config.of(
     aspect="gradient", nonlinearity="relu", steps=2, batch=2, states=True, lengths="ragged"

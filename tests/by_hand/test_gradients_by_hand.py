@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from synthetic import case_of, measured, right_evidence
 
 from harness.checks.gradient import gradient
 from harness.comparison import Comparison
@@ -21,6 +20,7 @@ from harness.observe import Derivatives
 from reference import Interval
 from reference.arrays import Array
 from reference.reverse import Tape
+from tests.synthetic import case_of, measured, right_evidence
 
 CONFIG = Config.of(
     aspect="gradient", input_size=3, hidden_size=2, batch=4, steps=3, num_layers=2, seed=5,

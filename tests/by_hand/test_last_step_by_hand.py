@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import case_of, evidence_of, outputs_of, relu_case, right_evidence
 
 from harness.case import make_case
 from harness.config import Config
 from harness.judging.last_step import last_step_of
 from harness.judging.steps import direction_steps
+from tests.synthetic import case_of, evidence_of, outputs_of, relu_case, right_evidence
 
 STACK = Config.of(
     num_layers=2, bidirectional=True, input_size=2, hidden_size=2, steps=3, batch=3,

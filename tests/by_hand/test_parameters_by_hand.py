@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import binom, kstwo
-from synthetic import evidence_of, wording
 
 from harness.checks import every_check
 from harness.checks.checkpoint_across import checkpoint_across
@@ -26,6 +25,7 @@ from harness.observe import Checkpoint, InitialWeights, RepeatedCalls
 from harness.significance import uniform
 from reference import FORMATS, Format
 from reference.arrays import Array
+from tests.synthetic import evidence_of, wording
 
 SHAPES = {"weight_ih_l0": (2, 3), "weight_hh_l0": (2, 2), "bias_ih_l0": (2,), "bias_hh_l0": (2,)}
 INITIAL = Config.of(aspect="initial", data="plain", input_size=3, hidden_size=2, batch=7)

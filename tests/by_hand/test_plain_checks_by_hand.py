@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import case_of, evidence_of, measured, outputs_of
 
 from harness.activation import OwnActivations
 from harness.causes import Cause
@@ -18,6 +17,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.observe import DropoutCalls
 from harness.verdicts import Verdict
+from tests.synthetic import case_of, evidence_of, measured, outputs_of
 
 CONFIG = Config.of(steps=2, batch=3, states=True)
 CASE = case_of(CONFIG, h_0=np.zeros((1, 3, 1)))

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import evidence_of, oracle_of
 
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.judging.power import differs, end_to_end_power, neighbours, share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
+from tests.synthetic import evidence_of, oracle_of
 
 
 def test_a_share_is_of_what_was_compared() -> None:

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from synthetic import case_of, evidence_of, measured, oracle_of, outputs_of, summary
 
 from harness.activation import OwnActivations
 from harness.checks.prefix import prefix
@@ -16,6 +15,7 @@ from harness.evidence import Evidence
 from harness.judging.excuses import flush
 from harness.judging.hidden_layers import same_states
 from harness.oracle import Oracle
+from tests.synthetic import case_of, evidence_of, measured, oracle_of, outputs_of, summary
 
 TWO = Config.of(num_layers=2)
 NAN = math.nan

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import evidence_of, measured, oracle_of, outputs_of, summary
 
 from harness.activation import OwnActivations
 from harness.checks.repeated_calls import repeated_calls
@@ -18,6 +17,7 @@ from harness.observe import Outputs, RepeatedCalls, Series
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
 from reference.arrays import Array
+from tests.synthetic import evidence_of, measured, oracle_of, outputs_of, summary
 
 CONFIG = Config.of(aspect="repeated", data="plain", steps=2, batch=3, hidden_size=2)
 OUTPUT, H_N = np.arange(1.0, 13).reshape(2, 3, 2), np.arange(1.0, 7).reshape(1, 3, 2)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import TINY, case_of, evidence_of, measured, outputs_of, relu_case
 
 from harness.activation import OwnActivation, OwnActivations
 from harness.case import Case
@@ -17,6 +16,7 @@ from harness.evidence import Evidence
 from harness.judging.power import power_of
 from harness.judging.steps import direction_steps
 from reference import FORMATS
+from tests.synthetic import TINY, case_of, evidence_of, measured, outputs_of, relu_case
 
 
 def evidence_on(case: Case, actual: Any, own: OwnActivations | None = None) -> Evidence:

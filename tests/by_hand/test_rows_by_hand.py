@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import evidence_of, oracle_of, summary
 
 from harness.case import Case, changed, make_case
 from harness.causes import Cause
@@ -18,6 +17,7 @@ from harness.config import Config
 from harness.judging.power import differs
 from harness.observe import Outputs, Rerun
 from harness.verdicts import Verdict
+from tests.synthetic import evidence_of, oracle_of, summary
 
 CASE = make_case(Config.of(batch=4, steps=2, states=True, lengths="ragged", data="plain"))
 SHAPES = {"output": (2, 4, 1), "h_n": (1, 4, 1)}

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import case_of, evidence_of, measured, outputs_of, relu_case, right_evidence, summary
 
 from harness.activation import OwnActivations
 from harness.case import Case
@@ -23,6 +22,15 @@ from harness.judging.second_call import same_rows
 from harness.observe import Change, Derivatives, Outputs, Rerun
 from harness.oracle import Oracle
 from harness.probes import Probe
+from tests.synthetic import (
+    case_of,
+    evidence_of,
+    measured,
+    outputs_of,
+    relu_case,
+    right_evidence,
+    summary,
+)
 
 CONFIG = Config.of(num_layers=2, bidirectional=True, steps=2, batch=3)
 KEPT = np.array([True, False, True])

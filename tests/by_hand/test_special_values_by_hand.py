@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import case_of, evidence_of, outputs_of, summary
 
 from harness.checks.special_values import special_values
 from harness.comparison import Comparison
 from harness.config import Config
+from tests.synthetic import case_of, evidence_of, outputs_of, summary
 
 INF, NAN = math.inf, math.nan
 UNSEEN = "the stack's own hidden states were not seen: a shorter stack gives other bits"

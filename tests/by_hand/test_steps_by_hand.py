@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import case_of, evidence_of, outputs_of, right_evidence
 
 from harness.case import make_case
 from harness.comparison import Worst
@@ -16,6 +15,7 @@ from harness.evidence import Evidence
 from harness.judging.steps import direction_steps
 from reference import parameter_name
 from reference.arrays import Array
+from tests.synthetic import case_of, evidence_of, outputs_of, right_evidence
 
 STACK = Config.of(
     input_size=3, hidden_size=2, batch=4, steps=3, num_layers=2, bidirectional=True, states=True,
