@@ -72,10 +72,8 @@ def test_an_error_of_the_activation_shows_where_it_is() -> None:
     assert (place.output, place.layer, place.direction, place.step) == ("output", 0, "forward", 0)
     assert (place.batch, place.unit) == (8, 0)
     assert summary(found["odd"]) == ("fail", "activation", 13, 2)
-    assert (found["odd"].ratio, found["odd"].max_abs) == (
-        math.inf,
-        pytest.approx(1.8e-7, rel=0.1, abs=0),
-    )
+    assert found["odd"].ratio == math.inf
+    assert found["odd"].max_abs == pytest.approx(1.8e-7, rel=0.1, abs=0)
 
 
 def test_flushed_subnormals_are_not_the_activations_error() -> None:
@@ -136,7 +134,8 @@ def test_a_fall_shows_where_the_activation_climbs_less_than_the_fault_has_to_spa
     found = swept([x, x + 11 * ulp, x + 23 * ulp, x + 34 * ulp], {})["monotone"]
     assert (found.verdict, found.power) == ("pass", {"dip": 0.5})
     found = swept([1, 1 + 2 * ulp, 1 + 2 * ulp, math.inf], {}, "relu")["monotone"]
-    assert (found.verdict, found.power) == ("pass", {"dip": pytest.approx(1 / 3, rel=1e-15)})
+    assert found.verdict == "pass"
+    assert found.power == {"dip": pytest.approx(1 / 3, rel=1e-15)}
     found = swept([1, 1 + 2 * ulp], {}, "relu")["monotone"]
     assert (found.verdict, found.power) == ("inconclusive", {"dip": 0})
 

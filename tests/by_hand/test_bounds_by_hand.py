@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reference import FORMATS, elman, parameters_of
+from reference.arrays import Array
 from reference.bounded import Bounded, BoundedArithmetic
 from reference.gradient import backpropagate, previous_states
 from reference.reverse import Slopes, Tape, record
@@ -152,13 +153,13 @@ def slope_of(tape: Tape) -> Bounded:
     return slope
 
 
-def numbers(tape: Tape, leaf: str) -> np.ndarray:
+def numbers(tape: Tape, leaf: str) -> Array:
     (node,) = (node for node in tape.nodes if node.leaf == leaf)
     return np.asarray(node.value.expected)
 
 
 def row_by_row(
-    tapes: list[list[Tape]], weights: dict[str, np.ndarray], g: np.ndarray, g_n: np.ndarray,
+    tapes: list[list[Tape]], weights: dict[str, Array], g: Array, g_n: Array,
     lengths: list[int], flushed: bool,
 ) -> dict[str, Bounded]:  # fmt: skip
     """Backpropagation of one row after the other, over its own steps only.
@@ -209,7 +210,8 @@ def test_bounds_of_a_stack_are_those_of_its_rows(flushed: bool) -> None:
     steps, batch, inputs, hidden, lengths = 3, 3, 2, 4, [3, 1, 2]
     rng = np.random.default_rng(7)
     valid = np.arange(steps)[:, None] < np.array(lengths)
-    weights, tapes = {}, []
+    weights: dict[str, Array] = {}
+    tapes: list[list[Tape]] = []
     for layer in range(2):
         columns = 2 * hidden if layer else inputs
         x = rng.uniform(-1, 1, (steps, batch, columns)) * valid[:, :, None]

@@ -23,6 +23,7 @@ from harness.judging.last_step import LastStep
 from harness.observe import CallOutcome, Observation
 from harness.oracle import Oracle
 from harness.probes import Probe
+from reference.arrays import Array
 from tests import synthetic
 from tests.synthetic import wording
 from tests.synthetic_calls import (
@@ -113,12 +114,12 @@ def test_two_answers_may_be_apart_by_twice_the_largest_tolerance() -> None:
     moved.flat[0] += allowed * 0.75
     pair = outcome(returned=(moved, h_n)), outcome(returned=(output, h_n))
     result = against_as(call(), *pair)
-    assert (result.verdict, result.ratio) == ("pass", pytest.approx(0.75, rel=1e-6, abs=0))
+    assert result.verdict == "pass"
+    assert result.ratio == pytest.approx(0.75, rel=1e-6, abs=0)
+    assert result.worst is not None
+    assert result.worst.bound == pytest.approx(allowed, rel=1e-6)
     assert result.worst == Worst(
-        "output",
-        actual=moved.flat[0],
-        expected=output.flat[0],
-        bound=pytest.approx(allowed, rel=1e-6),
+        "output", actual=moved.flat[0], expected=output.flat[0], bound=result.worst.bound
     )
 
 
@@ -210,7 +211,7 @@ def test_two_modes_agree_to_twice_the_tolerance() -> None:
     Without b_hh the exact 5 and 5 would be 7 and 5 1/2: 2 and 1/2 away, of 1 and 1/2 allowed.
     """
 
-    def both(output: float, h_n: float) -> dict[str, np.ndarray]:
+    def both(output: float, h_n: float) -> dict[str, Array]:
         return {"output": np.full((1, 1, 1), output), "h_n": np.full((1, 1, 1), h_n)}
 
     oracle = synthetic.oracle_of(

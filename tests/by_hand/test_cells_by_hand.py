@@ -155,7 +155,7 @@ def test_exact_operations_are_those_of_numbers() -> None:
     assert op.multiply(two, three).item() == 6
     assert op.complement(three).item() == -2
     assert op.blend(np.array([0.25]), two, three).item() == 2.25
-    assert op.complement(np.float32([3])).dtype == np.float32
+    assert op.complement(np.array([3], np.float32)).dtype == np.float32
 
 
 def test_moved_activations_err_by_all_they_may_to_either_side() -> None:

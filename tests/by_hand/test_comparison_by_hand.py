@@ -14,6 +14,7 @@ from harness.comparison import Comparison, Worst, compare, compare_bits
 from harness.config import Config
 from harness.significance import Test as Significance
 from harness.significance import binomial, uniform
+from harness.verdicts import Verdict
 from reference import FORMATS
 
 FP16, FP32, FP64 = FORMATS["fp16"], FORMATS["fp32"], FORMATS["fp64"]
@@ -34,7 +35,7 @@ def test_a_failing_comparison_in_all_its_numbers() -> None:
     result = compared([1, 2.25, -3], [1, 2, -4], [0, 0.5, 2])
     assert result == Comparison(
         "part",
-        "fail",
+        Verdict.FAIL,
         3,
         max_abs=1.0,
         max_rel=0.25,
@@ -57,7 +58,7 @@ def test_what_has_no_bound_is_not_looked_at() -> None:
 def test_nothing_to_compare_is_inconclusive() -> None:
     result = compared([9, 1], [0, 1], [math.inf, 0], defined=np.zeros(2, bool))
     message = "no element has a bound here"
-    assert result == Comparison("part", "inconclusive", 0, message, undefined=2)
+    assert result == Comparison("part", Verdict.INCONCLUSIVE, 0, message, undefined=2)
 
 
 def test_a_ratio_of_one_passes_and_a_nan_is_beyond_any_bound() -> None:
@@ -72,8 +73,9 @@ def test_a_ratio_of_one_passes_and_a_nan_is_beyond_any_bound() -> None:
 def test_equal_infinities_and_two_nans_have_no_error_and_one_nan_an_infinite_one() -> None:
     both = compared([math.inf, math.nan], [math.inf, math.nan], [0, 0])
     assert (both.max_abs, both.max_rel, both.max_ulp) == (0, 0, 0)
-    for pair in ([1, math.nan], [1, 1]), ([1, 1], [1, math.nan]):
-        assert compared(*pair, [0, math.inf]).max_abs == math.inf
+    one, other = [1.0, math.nan], [1.0, 1.0]
+    for actual, expected in (one, other), (other, one):
+        assert compared(actual, expected, [0, math.inf]).max_abs == math.inf
 
 
 def test_assert_close_counts_what_is_beyond_atol_plus_rtol() -> None:
@@ -92,6 +94,7 @@ def test_bits_are_compared_with_a_message_where_they_differ() -> None:
     assert (same.verdict, same.message, same.ratio) == ("pass", "", 0)
     other = compare_bits("part", zeros, signed, FP32, place, "they differ")
     assert (other.verdict, other.message, other.ratio) == ("fail", "they differ", math.inf)
+    assert other.worst is not None
     assert (other.part, other.failing, other.worst.step) == ("part", 1, 1)
 
 
@@ -116,7 +119,7 @@ def test_same_bits_asks_for_the_same_shape_and_dtype() -> None:
 def test_flushing_may_move_an_answer_by_2_to_the_20_smallest_numbers(
     name: str, exponent: int
 ) -> None:
-    dtype = {"fp32": np.float32, "fp64": np.float64}[name]
+    dtype: Any = {"fp32": np.float32, "fp64": np.float64}[name]
     limit = dtype(2.0 ** (exponent + 20))
     values = np.array([limit, np.nextafter(limit, dtype(1)), math.nan, -limit], dtype)
     found = beyond_flushing(values, np.zeros(4, dtype), FORMATS[name])

@@ -320,30 +320,48 @@ def test_of_later_calls_the_worst_is_reported() -> None:
     assert later.requirement == "dropout-extremes"
 
 
+PASS, FAIL, UNSURE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     ("calls", "worst"),
     [
-        ([("pass", 0.9), ("fail", None), ("fail", 0.5), ("pass", 0.1)], 2),
-        ([("pass", 0.9), ("fail", None), ("inconclusive", 2.0)], 1),
-        ([("inconclusive", 0.9), ("pass", 0.5), ("pass", 0.7), ("pass", None)], 2),
-        ([("fail", 2.0), ("fail", 3.0), ("fail", 2.5)], 1),
-        ([("inconclusive", 0.2), ("inconclusive", 0.4), ("inconclusive", None)], 1),
+        ([(PASS, 0.9), (FAIL, None), (FAIL, 0.5), (PASS, 0.1)], 2),
+        ([(PASS, 0.9), (FAIL, None), (UNSURE, 2.0)], 1),
+        (
+            [
+                (UNSURE, 0.9),
+                (PASS, 0.5),
+                (PASS, 0.7),
+                (PASS, None),
+            ],
+            2,
+        ),
+        ([(FAIL, 2.0), (FAIL, 3.0), (FAIL, 2.5)], 1),
+        (
+            [
+                (UNSURE, 0.2),
+                (UNSURE, 0.4),
+                (UNSURE, None),
+            ],
+            1,
+        ),
     ],
 )
 def test_of_later_calls_the_worst_is_named(
-    calls: list[tuple[str, float | None]], worst: int
+    calls: list[tuple[Verdict, float | None]], worst: int
 ) -> None:
     """A failure before a pass, and that before what is not concluded; of them the largest ratio."""
     evidence = dropping(trained=(answer(),), later=tuple(answer() for _ in calls))
     observed = evidence.observation.details
     assert isinstance(observed, DropoutCalls)
-    judged = [("pass", 0.0), *calls]
+    judged = [(Verdict.PASS, 0.0), *calls]
     numbers = iter(range(1, 1 + len(judged)))
 
     def judge(part: str, call: Outputs) -> Comparison:
         number = next(numbers)
         verdict, ratio = judged[number - 1]
-        return Comparison(part, Verdict(verdict), 7, f"the {number}th", ratio=ratio)
+        return Comparison(part, verdict, 7, f"the {number}th", ratio=ratio)
 
     first, later = each_call(observed, "a part", judge)
     assert (first.part, first.message) == ("a part, call 1", "the 1th")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,14 @@ from harness.judging.dropout_counts import KeptElements
 from harness.results import Result
 from harness.significance import binomial, smallest_deviation
 from harness.verdicts import Verdict
-from reference.arrays import Array
+from reference.arrays import Array, BoolArray
 from tests.synthetic import wording
 from tests.synthetic_dropout import BOTH, DROPPING, drawn, dropping, only
 
 WIDE = DROPPING.replace(hidden_size=8)
 
 
-def of_calls(calls: list[Array], config: Config = WIDE) -> dict[str, Comparison]:
+def of_calls(calls: Sequence[Array | BoolArray], config: Config = WIDE) -> dict[str, Comparison]:
     """The results for what came through in each of some calls, by part."""
     trained = tuple(only(one) for one in calls[:3])
     later = tuple(only(one) for one in calls[3:])
@@ -61,7 +62,8 @@ def test_distances_of_pairs() -> None:
 def test_each_element_is_in_one_pair_at_most(
     distance: int, start: int, expected: list[tuple[int, int]]
 ) -> None:
-    one, two = _apart(np.arange(9)[None, :], 1, distance, start)
+    numbered: Any = np.arange(9)[None, :]
+    one, two = _apart(numbered, 1, distance, start)
     assert list(zip(one[0].tolist(), two[0].tolist(), strict=True)) == expected
 
 

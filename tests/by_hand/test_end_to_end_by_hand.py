@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ def both(output: Any, h_n: Any = 0.0) -> Outputs:
     return {"output": np.array(output, np.float64), "h_n": np.array(h_n, np.float64)}
 
 
+def no_excuses(_: Evidence) -> Iterator[Excuse]:
+    return iter(())
+
+
 def last_step(output: Any, h_n: Any = 0.0, overflow: Any = False, of_h_n: Any = False) -> LastStep:
     """What the last step may err, and where sums may overflow."""
     return LastStep(both(output, h_n), {"output": np.array(overflow), "h_n": np.array(of_h_n)})
@@ -37,7 +42,9 @@ def last_step(output: Any, h_n: Any = 0.0, overflow: Any = False, of_h_n: Any = 
 
 def oracle(tolerance: Outputs, exact: Outputs | None = None, **faulty: Outputs) -> Any:
     exact = exact or {name: np.full(array.shape, 8.0) for name, array in tolerance.items()}
-    return oracle_of(exact, tolerance, faulty={Probe(name): one for name, one in faulty.items()})
+    return oracle_of(
+        exact, tolerance, faulty={Probe[name.upper()]: one for name, one in faulty.items()}
+    )
 
 
 def end_to_end_of(allowed: Any = (), **more: Any) -> list[Comparison]:
@@ -116,7 +123,7 @@ def test_end_to_end_passes_where_all_is_allowed() -> None:
     )
     last = last_step([[[0.5, 0.25]]], overflow=[[[False, False]]])
     expected = np.full((1, 1, 2), 8.0)
-    (result,) = end_to_end(evidence, last, "output", expected, lambda _: [])
+    (result,) = end_to_end(evidence, last, "output", expected, no_excuses)
     assert (*summary(result), result.ratio, result.message) == ("pass", None, 2, 0, 1.0, "")
     assert result.power == {}
 
@@ -126,7 +133,7 @@ def test_end_to_end_equal_numbers_are_right_where_nothing_is_allowed() -> None:
         Config.of(hidden_size=2), outputs=outputs_of([[[8, 0]]]), oracle=oracle(both([[[0, 0]]]))
     )
     last, expected = last_step([[[0, 0]]], overflow=[[[False, False]]]), np.array([[[8.0, 0.0]]])
-    (result,) = end_to_end(evidence, last, "output", expected, lambda _: [])
+    (result,) = end_to_end(evidence, last, "output", expected, no_excuses)
     assert (*summary(result), result.ratio) == ("pass", None, 2, 0, 0)
 
 
@@ -136,7 +143,7 @@ def test_end_to_end_places_states() -> None:
         Config.of(num_layers=2), outputs=outputs_of(0.0, [[[1]], [[9]]]), oracle=oracle(states)
     )
     last = last_step(0.0, [[[0.25]], [[0.0]]])
-    (result,) = end_to_end(evidence, last, "h_n", np.ones((2, 1, 1)), lambda _: [])
+    (result,) = end_to_end(evidence, last, "h_n", np.ones((2, 1, 1)), no_excuses)
     assert result.worst == Worst(
         "h_n", 1, "forward", None, 0, 0, actual=9.0, expected=1.0, bound=0.5
     )
@@ -154,9 +161,10 @@ def compared(expected: Any, allowed: Any) -> list[Any]:
         actual[index] += 9999
         evidence = evidence_of(config, outputs_of(actual), oracle=oracle(both(tolerance)))
         last = last_step(np.zeros(wanted.shape), overflow=np.zeros(wanted.shape, bool))
-        results = list(end_to_end(evidence, last, "output", wanted, lambda _: []))
+        results = list(end_to_end(evidence, last, "output", wanted, no_excuses))
         found.append(any(r.verdict == "fail" for r in results))
-    return np.array(found).reshape(wanted.shape).tolist()
+    counted: list[Any] = np.array(found).reshape(wanted.shape).tolist()
+    return counted
 
 
 def test_a_tolerance_says_something_only_where_it_is_smaller_than_the_row() -> None:

@@ -33,7 +33,7 @@ def states(given: bool) -> Evidence:
     # Forward: last valid outputs 7 and 3; reverse: the first ones, 2 and 4.
     ends = np.array([[[7], [3]], [[2], [4]]] * 2)
     h_n = np.concatenate([ends, start[:, 2:]], axis=1)
-    inputs = {"h_0": start} if given else {}
+    inputs: dict[str, Any] = {"h_0": start} if given else {}
     case = case_of(STACK.replace(states=given), lengths=LENGTHS, **inputs)
     hidden = (outputs_of(output, h_n[:2]),)
     return evidence_of(case, outputs_of(output, h_n), hidden=hidden)

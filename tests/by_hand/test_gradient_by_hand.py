@@ -17,6 +17,7 @@ from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.gradients import by_flushing, gradient_place, gradient_ratio
 from harness.probes import Probe
+from harness.verdicts import Verdict
 from reference import Bounded
 from tests.synthetic import evidence_of, measured, relu_case, right_evidence
 
@@ -50,7 +51,8 @@ def test_ratio_is_error_over_bound() -> None:
         np.array([1, 2.5, 0.5, 3, 4]), bounded([1, 2, 1, 3, 3], [0, 0.25, 0.25, 1, 0])
     )
     assert ratio.tolist() == [0, 2, 2, 0, math.inf]
-    assert gradient_ratio(np.float16([1]), bounded([1 + 2.0**-40], [2.0**-40])).tolist() == [1]
+    narrow = gradient_ratio(np.array([1], np.float16), bounded([1 + 2.0**-40], [2.0**-40]))
+    assert narrow.tolist() == [1]
 
 
 def test_power_is_the_share_of_signs_and_values_that_would_show() -> None:
@@ -181,7 +183,7 @@ def signs(actual: list[float], excuses: Any = None) -> Comparison:
 def test_proven_signs_that_hold() -> None:
     result = signs([0.5, -0.5, -1, -1])
     assert result == Comparison(
-        "signs", "pass", 3, ratio=0.0, power={"sign": 3 / 5}, requirement="gradient-signs"
+        "signs", Verdict.PASS, 3, ratio=0.0, power={Probe.SIGN: 3 / 5}, requirement="gradient-signs"
     )
     assert signs([0, 0, 0, 0]).verdict == "pass"
 
@@ -189,17 +191,17 @@ def test_proven_signs_that_hold() -> None:
 def test_proven_signs_that_are_flipped() -> None:
     assert signs([3, 0.25, -9, -9]) == Comparison(
         "signs",
-        "fail",
+        Verdict.FAIL,
         3,
         message="1 of 3 proven signs are flipped",
-        cause="unexplained",
+        cause=Cause.UNEXPLAINED,
         ratio=math.inf,
         worst=Worst(
             "gradient of bias_hh_l0_reverse", 0, "reverse", unit=1,
             actual=0.25, expected=-2.0, bound=1.0,
         ),
         failing=1,
-        power={"sign": 3 / 5},
+        power={Probe.SIGN: 3 / 5},
         requirement="gradient-signs",
     )  # fmt: skip
     both = signs([-3, 0.25, 0, 0])

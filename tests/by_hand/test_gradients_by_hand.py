@@ -68,7 +68,7 @@ def test_one_wrong_gradient_fails_alone() -> None:
 def test_integers_must_be_equal_and_others_within_their_bound() -> None:
     amount = 2.0**-21  # an ulp or less of a gradient of some size
     for config, verdict in ((INTS, "fail"), (CONFIG, "pass")):
-        size = abs(derivatives_of(right_evidence(config)).clean["weight_hh_l1"].flat[0])
+        size = abs(float(derivatives_of(right_evidence(config)).clean["weight_hh_l1"].flat[0]))
         move = max(size, 1.0) * amount if config is INTS else size * 2.0**-23
         evidence = right_evidence(config, weight_hh_l1=move)
         assert of_part(evidence, "weight_hh_l1").verdict == verdict

@@ -10,6 +10,7 @@ import pytest
 
 from harness.comparison import Comparison
 from harness.judging.independence import _begun_alike, _neighbours, _parameters, independence_tests
+from reference.arrays import Array
 
 SIGNS = "signs of neighbouring elements of bias_ih"
 SIZES = "sizes of neighbouring elements of bias_ih"
@@ -17,11 +18,11 @@ ALIKE, UNLIKE = (0.25, 0.75), (0.25, -0.25)
 """Two of one sign, two of both; all small."""
 
 
-def vector(*pairs: tuple[float, float]) -> dict[str, np.ndarray]:
+def vector(*pairs: tuple[float, float]) -> dict[str, Array]:
     return {"bias_ih_l0": np.array(pairs, "f").ravel()}
 
 
-def found(*layers: dict[str, np.ndarray], limit: float = 2.0) -> dict[str, Comparison]:
+def found(*layers: dict[str, Array], limit: float = 2.0) -> dict[str, Comparison]:
     results = list(independence_tests(layers, limit))
     return {result.part: result for result in results}
 
@@ -33,7 +34,7 @@ def summary_of(result: Comparison) -> tuple[Any, ...]:
 def rarity(same: int, count: int) -> float:
     """How probable it is that no more of so many coins show the other side, on either side."""
     few = sum(math.comb(count, k) for k in range(min(same, count - same) + 1))
-    return 2 * few / 2**count
+    return 2 * few / float(2**count)
 
 
 def test_signs_and_sizes_are_counted_where_they_are_alike() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from reference import FORMATS, TANH_ULPS, Block, Interval, Rounded, allowance, gamma, sum_error
 from reference.activations import ORACLE_ULPS, oracle_error
+from reference.arrays import Array
 from reference.intervals import Sum
 
 FP16, FP32, FP64 = FORMATS["fp16"], FORMATS["fp32"], FORMATS["fp64"]
@@ -27,7 +28,7 @@ def relative(roundings: int) -> float:
     return roundings / (2**11 - roundings) + roundings / (2**53 - roundings)
 
 
-def within(name: str, a: np.ndarray, error: np.ndarray) -> Interval:
+def within(name: str, a: Array, error: Array) -> Interval:
     """An activation in float32 of everything in [a - error, a + error]."""
     return Rounded(FP32).activation(name, Interval(a - error, a, a + error))
 
@@ -48,8 +49,8 @@ def test_sum_error_of_nothing_is_the_underflow_of_its_products() -> None:
 
 
 def test_sum_error_is_float64_whatever_it_is_given() -> None:
-    assert sum_error(np.float32([1.0]), 3, FP32).dtype == np.float64
-    assert sum_error(0, 3, FP64, stored=np.float32([5])).tolist() == [8 * 2.0**-1074]
+    assert sum_error(np.array([1.0], "f"), 3, FP32).dtype == np.float64
+    assert sum_error(0, 3, FP64, stored=np.array([5], "f")).tolist() == [8 * 2.0**-1074]
 
 
 def test_gamma_has_no_value_from_the_pole_on() -> None:
@@ -95,7 +96,8 @@ def test_relu_is_not_widened() -> None:
 
 
 def interval(low: float, expected: float, high: float) -> Interval:
-    return Interval(*(np.array([v], np.float64) for v in (low, expected, high)))
+    ends = [np.array([v], np.float64) for v in (low, expected, high)]
+    return Interval(ends[0], ends[1], ends[2])
 
 
 def assert_interval(actual: Interval, expected: list[float], widening: float) -> None:
@@ -224,7 +226,7 @@ def test_an_interval_through_a_sigmoid(flushed: int) -> None:
 def test_measured_errors_of_an_activation_are_forgiven_beyond_what_it_may_err() -> None:
     """From -1/8 to 1/2 over [1, 2], of relu, which may err nothing."""
 
-    def error(name: str, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def error(name: str, low: Array, high: Array) -> tuple[Array, Array]:
         assert (name, low.item(), high.item()) == ("relu", 1, 2)
         return np.array([-0.125]), np.array([0.5])
 
@@ -264,6 +266,7 @@ def test_nothing_is_bounded_where_float16_may_overflow() -> None:
         assert np.all(op.multiply(interval(size, size, size), interval(1, 1, 1)).bounded) == bounded
         blend = op.blend(interval(0, 0, 0), interval(-size, -size, -size), interval(1, 1, 1))
         assert np.all(blend.bounded) == bounded
-    rows = Interval(*[np.zeros((2, 2))] * 3, bounded=np.array([[True, False], [True, True]]))
-    found = op.linear(Block("hr", 0, np.zeros((3, 2)), None), rows)
-    assert np.broadcast_to(op.close(found).bounded, (2, 3)).all(axis=1).tolist() == [False, True]
+    zeros, bounded_at = np.zeros((2, 2)), np.array([[True, False], [True, True]])
+    rows = Interval(zeros, zeros, zeros, bounded=bounded_at)
+    through = op.linear(Block("hr", 0, np.zeros((3, 2)), None), rows)
+    assert np.broadcast_to(op.close(through).bounded, (2, 3)).all(axis=1).tolist() == [False, True]

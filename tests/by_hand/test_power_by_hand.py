@@ -51,9 +51,9 @@ def test_what_passes_where_a_fault_would_have_passed_proves_nothing() -> None:
     assert (unseen.part, unseen.compared, unseen.ratio) == ("part", 3, 0.5)
 
 
-@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
-def test_other_verdicts_stand_whatever_would_have_been_seen(verdict: str) -> None:
-    failed = Comparison("part", Verdict(verdict), 3, "because")
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
+def test_other_verdicts_stand_whatever_would_have_been_seen(verdict: Verdict) -> None:
+    failed = Comparison("part", verdict, 3, "because")
     result = stated(failed, {Probe.BIAS: 0.0})
     assert (result.verdict, result.message, result.power) == (verdict, "because", {"bias": 0.0})
 
@@ -82,4 +82,4 @@ def test_faults_end_to_end_show_where_they_move_further_than_allowed() -> None:
     found = end_to_end_power(evidence, "output", allowed, among)
     assert found == {"bias": 0.5, "row": 0.0}
     assert end_to_end_power(evidence, "h_n", allowed, among) == {"bias": 0.0, "row": 0.5}
-    assert end_to_end_power(evidence, "h_n", allowed, np.ones((1, 1, 5), bool))["row"] == 3 / 5
+    assert end_to_end_power(evidence, "h_n", allowed, np.ones((1, 1, 5), bool))[Probe.ROW] == 3 / 5

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reference import FORMATS, Block, Bounded, Cell, Interval, Parameters, Rounded, elman
+from reference.arrays import Array
 from reference.bounded import BoundedArithmetic
 from reference.reverse import Node, Slopes, Tape, _slope, adjoints, record
 from tests.gated_cells import GRU
@@ -140,7 +141,7 @@ def assert_is(found: Bounded, expected: Number) -> None:
     assert found.bound.item() == pytest.approx(float(expected[1]), rel=1e-12)
 
 
-def array(value: float) -> np.ndarray:
+def array(value: float) -> Array:
     return np.full((1, 1, 1), value)
 
 
