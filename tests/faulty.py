@@ -14,7 +14,7 @@ __all__ = ["ForwardBackend", "ForwardLayer", "with_fault"]
 
 def with_fault(name: str, called: str = "faulty") -> Any:
     """The correct implementation with one injected fault."""
-    return FAULTS[name].inject(CorrectBackend(name=called))  # type: ignore[arg-type]
+    return FAULTS[name].inject(CorrectBackend(name=called))
 
 
 def backend(layer: type[ForwardLayer], name: str = "faulty") -> ForwardBackend:

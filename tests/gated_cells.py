@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference import Cell, Parameter, elman
+from reference.arrays import Array
 from reference.layer import expected_parameters
 
 
@@ -71,7 +72,7 @@ def arrays_of(
     directions: int = 1,
     bias: bool = True,
     scale: float = 1.0,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Uniform random weights; sizes are those of input, hidden and output units."""
     inputs, hidden, outputs = sizes
     shapes = expected_parameters(cell, layers, directions, bias, inputs, hidden, outputs)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from reference import FORMATS, Block, Cell, Interval, Parameters, Rounded
+from reference.arrays import Array
 
 SUMS = ("chain", "tree", "fused", "double")
 SIGMOIDS = ("plain", "tanh", "stable")
@@ -28,8 +29,8 @@ NATIVE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
 class Products:
     """A sum of products that nothing was added up of yet: (..., n) each."""
 
-    left: np.ndarray
-    right: np.ndarray
+    left: Array
+    right: Array
 
 
 class Reading:
@@ -38,10 +39,10 @@ class Reading:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
-    def rounded(self, value: np.ndarray) -> np.ndarray:
+    def rounded(self, value: Array) -> Array:
         raise NotImplementedError
 
-    def summed(self, products: Products) -> np.ndarray:
+    def summed(self, products: Products) -> Array:
         raise NotImplementedError
 
     def linear(self, block: Block, value: Any) -> Products:
@@ -63,11 +64,11 @@ class Reading:
     def multiply(self, one: Any, other: Any) -> Products:
         return Products(self.close(one)[..., None], self.close(other)[..., None])
 
-    def complement(self, value: Any) -> np.ndarray:
+    def complement(self, value: Any) -> Array:
         v = self.close(value)
         return self.rounded(v.dtype.type(1) - v)
 
-    def close(self, value: Any) -> np.ndarray:
+    def close(self, value: Any) -> Array:
         return self.summed(value) if isinstance(value, Products) else value
 
     def _opened(self, value: Any) -> Products:
@@ -82,13 +83,13 @@ class Reading:
             *(np.take_along_axis(a, order, axis=-1) for a in (products.left, products.right))
         )
 
-    def _chain(self, terms: np.ndarray) -> np.ndarray:
+    def _chain(self, terms: Array) -> Array:
         total = terms[..., 0]
         for k in range(1, terms.shape[-1]):
             total = self.rounded(total + terms[..., k])
         return total
 
-    def _tree(self, terms: np.ndarray) -> np.ndarray:
+    def _tree(self, terms: Array) -> Array:
         while terms.shape[-1] > 1:
             even = terms.shape[-1] // 2 * 2
             pairs = self.rounded(terms[..., 0:even:2] + terms[..., 1:even:2])
@@ -106,10 +107,10 @@ class Legal(Reading):
         self.dtype = np.dtype(np.float64 if wide else dtype)
         self.sum, self.sigmoid, self.form = way
 
-    def rounded(self, value: np.ndarray) -> np.ndarray:
+    def rounded(self, value: Array) -> Array:
         return value.astype(self.dtype)
 
-    def summed(self, products: Products) -> np.ndarray:
+    def summed(self, products: Products) -> Array:
         products = self._shuffled(products)
         wide = products.left.astype(np.float64), products.right.astype(np.float64)
         if self.sum == "double":
@@ -122,7 +123,7 @@ class Legal(Reading):
         terms = self.rounded(products.left * products.right)
         return self._chain(terms) if self.sum == "chain" else self._tree(terms)
 
-    def blend(self, weight: Any, one: Any, other: Any) -> np.ndarray:
+    def blend(self, weight: Any, one: Any, other: Any) -> Array:
         z, n, h = (self.close(value) for value in (weight, one, other))
         if self.form == "complement":
             return self.close(self.add(self.multiply(self.complement(z), n), self.multiply(z, h)))
@@ -130,7 +131,7 @@ class Legal(Reading):
             return self.close(self.add(n, self.multiply(-z, n), self.multiply(z, h)))
         return self.close(self.add(n, self.multiply(z, self.rounded(h - n))))
 
-    def activation(self, name: str, value: Any) -> np.ndarray:
+    def activation(self, name: str, value: Any) -> Array:
         a = self.close(value)
         one = a.dtype.type(1)
         if name == "tanh":
@@ -138,7 +139,8 @@ class Legal(Reading):
         if name == "relu":
             return np.maximum(a, a.dtype.type(0))
         if self.sigmoid == "tanh":
-            return (one + np.tanh(a / 2)) / 2
+            halved: Array = (one + np.tanh(a / 2)) / 2
+            return halved
         if self.sigmoid == "plain":
             return one / (one + np.exp(-a))
         e = np.exp(-np.abs(a))
@@ -158,24 +160,25 @@ class Adverse(Reading):
         super().__init__(rng)
         self.fmt, self.unit, self.signs = FORMATS[fmt], FORMATS[fmt].unit_roundoff, signs
 
-    def side(self, value: np.ndarray, of: int = 0) -> np.ndarray:
+    def side(self, value: Array, of: int = 0) -> Array:
         name = self.signs[of]
         if name == "random":
             return self.rng.choice([-1.0, 1.0], value.shape)
-        sign = np.sign(value) if name in ("away", "towards") else np.ones(value.shape)
+        sign: Array = np.sign(value) if name in ("away", "towards") else np.ones(value.shape)
         return -sign if name in ("down", "towards") else sign
 
-    def rounded(self, value: np.ndarray) -> np.ndarray:
-        return value + self.side(value) * self.unit * np.abs(value)
+    def rounded(self, value: Array) -> Array:
+        erred: Array = value + self.side(value) * self.unit * np.abs(value)
+        return erred
 
-    def summed(self, products: Products) -> np.ndarray:
+    def summed(self, products: Products) -> Array:
         products = self._shuffled(products)
         plain = (products.left == 1) | (products.right == 1)
         exact = products.left * products.right
         terms = np.where(plain, exact, self.rounded(exact))
         return self._chain(terms) if self.rng.integers(2) else self._tree(terms)
 
-    def blend(self, weight: Any, one: Any, other: Any) -> np.ndarray:
+    def blend(self, weight: Any, one: Any, other: Any) -> Array:
         z, n, h = (self.close(value) for value in (weight, one, other))
         form = self.rng.integers(3)
         if form == 0:
@@ -185,7 +188,7 @@ class Adverse(Reading):
             return self.rounded(self.rounded(n - self.rounded(z * n)) + self.rounded(z * h))
         return self.rounded(n + self.rounded(z * self.rounded(h - n)))
 
-    def activation(self, name: str, value: Any) -> np.ndarray:
+    def activation(self, name: str, value: Any) -> Array:
         a = self.close(value)
         if name == "relu":
             return np.maximum(a, 0.0)
@@ -194,16 +197,17 @@ class Adverse(Reading):
         if self.rng.integers(2):
             t = self._tanh(a / 2)
             one = 1 + t
-            return (one + self.side(one, 1) * self.unit * np.abs(one)) / 2
-        e = np.exp(-np.abs(a))
+            halved: Array = (one + self.side(one, 1) * self.unit * np.abs(one)) / 2
+            return halved
+        e: Array = np.exp(-np.abs(a))
         side = self.side(a, 1)
         e = e - np.where(a < 0, -1, 1) * side * 3 * self.fmt.ulp(e)
         below = 1 + e
-        found = np.where(a < 0, e, 1.0) / (below - side * self.unit * below)
+        found: Array = np.where(a < 0, e, 1.0) / (below - side * self.unit * below)
         return found + side * 2.5 * self.fmt.ulp(found)
 
-    def _tanh(self, a: np.ndarray) -> np.ndarray:
-        t = np.tanh(a)
+    def _tanh(self, a: Array) -> Array:
+        t: Array = np.tanh(a)
         ulp = self.fmt.ulp(np.minimum(np.abs(t), 1 - self.unit))
         return t + self.side(t, 1) * 5 * ulp
 
@@ -212,9 +216,9 @@ def enclose(
     cell: Cell,
     parameters: Parameters,
     fmt: str,
-    x: np.ndarray,
-    start: Mapping[str, np.ndarray],
-    seen: Mapping[str, np.ndarray],
+    x: Array,
+    start: Mapping[str, Array],
+    seen: Mapping[str, Array],
 ) -> list[dict[str, Interval]]:
     """The intervals of all states after each step, at the states that were seen (T, B, H).
 
@@ -232,7 +236,7 @@ def enclose(
     return found
 
 
-def worst(found: list[dict[str, Interval]], states: Mapping[str, np.ndarray]) -> float:
+def worst(found: list[dict[str, Interval]], states: Mapping[str, Array]) -> float:
     """The largest ratio of error to bound; states (T, B, H).
 
     Where float16 may overflow there is no bound; that must be rare.

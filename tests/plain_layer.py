@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from reference import elman, evaluate
+from reference.arrays import Array
 
 
 def rnn(
     x: Any, h_0: Any, weights: Any, *, nonlinearity: str = "tanh", **options: Any
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """The layer of torch.nn.RNN: output and h_n."""
     found = evaluate(elman(nonlinearity), x, {"h": h_0}, weights, **options)
     assert list(found) == ["output", "h_n"]

@@ -10,9 +10,10 @@ import numpy as np
 
 from harness.activation import OwnActivation, OwnActivations
 from harness.axes import shape_of
-from harness.case import NUMPY_DTYPES, Case, cotangents, make_case
+from harness.case import Case, cotangents, make_case
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.data import NUMPY_DTYPES
 from harness.evidence import Evidence
 from harness.observe import Derivatives, Observation, Outputs
 from harness.oracle import Oracle
@@ -63,9 +64,11 @@ def relu_case(
 ) -> Case:  # fmt: skip
     """A relu layer that passes on x (T, B, H), of one direction; other weights are 0."""
     steps, batch, hidden = np.shape(x)
-    sizes = {"steps": steps, "batch": batch, "input_size": hidden, "hidden_size": hidden}
     given = {} if h_0 is None else {"h_0": h_0}
-    config = Config.of(nonlinearity="relu", states=h_0 is not None, **sizes, **changes)
+    config = Config.of(
+        nonlinearity="relu", states=h_0 is not None, steps=steps, batch=batch,
+        input_size=hidden, hidden_size=hidden, **changes,
+    )  # fmt: skip
     own = {"weight_ih_l0": np.eye(hidden), **(weights or {})}
     return case_of(config, lengths=lengths, weights=own, x=x, **given)
 

@@ -31,6 +31,7 @@ def equation(op: Arithmetic[Any], w: Parameters, x: Any, s: Mapping[str, Any]) -
     return {"h": op.blend(f, s["h"], n)}
 
 
+CELL = Cell("mgu", equation, ("sigmoid", "tanh"), gates=("f", "n"))
 MGU = LayerRecord(
     name="mgu",
     title="MGU",
@@ -47,7 +48,6 @@ MGU = LayerRecord(
     data=(MIXED, PLAIN, SPECIAL),
     pass_through=lambda config: passing_on(config),
 )
-CELL = Cell("mgu", equation, ("sigmoid", "tanh"), gates=("f", "n"))
 
 
 def passing_on(config: Config) -> Mapping[str, Array]:
@@ -288,7 +288,7 @@ def known() -> Iterator[None]:
 
 
 SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 3}
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "values": {"states": True, "scale": 2},
     "stack": {"num_layers": 2, "bidirectional": True, "layout": "batchfirst", "states": True},
     "lengths": {"lengths": "ragged", "bidirectional": True},

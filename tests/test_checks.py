@@ -26,12 +26,14 @@ from harness.verdicts import FAILED
 from tests import faulty
 from tests.faulty import ForwardLayer, backend, with_fault
 
-BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "states": True, "scale": 4}
+SIZES = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
+BASE: dict[str, Any] = {**SIZES, "states": True, "scale": 4}
 TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True)
 RELU = Config.of(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2, layout="batchfirst")
 PLAIN = Config.of(**BASE)
 INTS = Config.of(**{**BASE, "scale": 1}, nonlinearity="relu", data="ints", num_layers=3)
 SPECIAL = Config.of(**{**BASE, "scale": 1}, num_layers=3, data="special")
+assert LAYERS["rnn"].sweep is not None
 SWEEP = LAYERS["rnn"].sweep("tanh", "fp32", "values")
 EMPTY = TANH.replace(lengths="emptyrows")
 

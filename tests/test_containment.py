@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from reference import Cell, parameters_of
+from reference.arrays import Array
 from tests.gated_cells import CELLS, GRU, LSTM, arrays_of
 from tests.legal_steps import NATIVE, SIGNS, WAYS, Adverse, Legal, enclose, worst
 
@@ -40,10 +41,10 @@ class Drawn:
             for name in self.cell.states
         }
 
-    def run(self, arithmetic: Any, dtype: Any, store: Any) -> dict[str, np.ndarray]:
+    def run(self, arithmetic: Any, dtype: Any, store: Any) -> dict[str, Array]:
         """All states after each step; `store` makes of them what the next step takes."""
         states = {name: array.astype(dtype) for name, array in self.start.items()}
-        found: dict[str, list[np.ndarray]] = {name: [] for name in states}
+        found: dict[str, list[Array]] = {name: [] for name in states}
         with np.errstate(all="ignore"):
             for x in self.x.astype(dtype):
                 after = self.cell.equation(arithmetic, self.parameters, x, states)
@@ -53,7 +54,7 @@ class Drawn:
         return {name: np.array(arrays) for name, arrays in found.items()}
 
 
-def judged(drawn: Drawn, fmt: str, states: dict[str, np.ndarray]) -> float:
+def judged(drawn: Drawn, fmt: str, states: dict[str, Array]) -> float:
     """With h alone seen; and with all states seen."""
     seen = {name: array.astype(NATIVE[fmt]) for name, array in states.items()}
     hidden = {"h": seen["h"]}
@@ -147,7 +148,7 @@ def reset_first(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
 
 def without_tanh_of_c(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
     class Without(Legal):
-        def activation(self, name: str, value: Any) -> np.ndarray:
+        def activation(self, name: str, value: Any) -> Array:
             # The sum c is the only one of two terms.
             small = hasattr(value, "left") and value.left.shape[-1] == 2
             return self.close(value) if small else super().activation(name, value)

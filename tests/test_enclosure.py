@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from harness.case import cotangents, make_case
 from harness.config import Config
 from harness.judging import steps
 from reference import FORMATS, Bounded, Interval, Rounded
+from reference.arrays import Array
 from tests.campaigns import enclosure, oracle_error
 from tests.campaigns.ball_arithmetic import Equation, states
 from tests.campaigns.correct_evaluations import ORDERS, dot, fused
@@ -48,7 +49,7 @@ def test_the_oracle_lies_in_the_balls_widened_by_its_own_bound() -> None:
     assert 0.1 < found.largest["states"][0] <= 1
 
 
-Outputs = dict[str, np.ndarray]
+Outputs = dict[str, Array]
 
 
 def changed(
@@ -233,7 +234,8 @@ def test_every_order_is_a_sum(order: str, dtype: str) -> None:
     rng = np.random.default_rng(0)
     a = rng.integers(-3, 4, (5, 1, 23)).astype(dtype)
     b = rng.integers(-3, 4, (1, 4, 23)).astype(dtype)
-    total = dot(*np.broadcast_arrays(a, b), order, rng)
+    left, right = np.broadcast_arrays(a, b)
+    total = dot(left, right, order, rng)
     assert total.dtype == dtype
     assert np.array_equal(total, (a * b).sum(axis=-1))
     with pytest.raises(ValueError, match="order = 'backwards'"):
@@ -242,7 +244,9 @@ def test_every_order_is_a_sum(order: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("dtype", "width"), [(np.float32, 32), (np.float16, 16)])
 @given(data=st.data())
-def test_a_fused_multiply_add_rounds_once(dtype: type, width: int, data: st.DataObject) -> None:
+def test_a_fused_multiply_add_rounds_once(
+    dtype: Any, width: Literal[16, 32], data: st.DataObject
+) -> None:
     numbers = st.floats(width=width, allow_nan=False, allow_infinity=False)
     a, b, c = (dtype(data.draw(numbers, label=name)) for name in "abc")
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
@@ -258,8 +262,8 @@ def test_a_fused_multiply_add_rounds_once(dtype: type, width: int, data: st.Data
 
 
 def test_a_fused_multiply_add_rounds_once_where_float64_has_a_tie() -> None:
-    a, b = np.float32([2.0**-24 * (1 + 2.0**-15)]), np.float32([1 - 2.0**-15])
-    assert fused(a, b, np.float32([1 + 2.0**-23])) == 1 + 2.0**-23
+    a, b = np.array([2.0**-24 * (1 + 2.0**-15)], "f"), np.array([1 - 2.0**-15], "f")
+    assert fused(a, b, np.array([1 + 2.0**-23], "f")) == 1 + 2.0**-23
 
 
 def test_what_lies_outside_is_told_and_fails(

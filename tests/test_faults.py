@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import queue
 from pathlib import Path
 
@@ -189,7 +190,7 @@ class Context:
 
 
 def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selftest.multiprocessing, "get_context", lambda kind: Context)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: Context)
     fault = ("--fault", UNIQUE["last_state"])
     assert in_this_process(*fault) == 0
     with temporary_checks(without=("last_state",)):

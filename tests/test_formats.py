@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from reference import FORMATS, gamma
 
-NATIVE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
+NATIVE: dict[str, Any] = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
 EVERY_FLOAT = st.floats(allow_nan=False)
 
 

@@ -79,7 +79,7 @@ class Call:
         for name, array in self.initial.items():
             start = np.zeros(sizes[name]) if array is None else array
             leaves[f"{name}_0"] = torch.tensor(start, requires_grad=True)
-        given = leaves["x"]
+        given: Any = leaves["x"]
         if self.lengths is not None:
             given = torch.nn.utils.rnn.pack_padded_sequence(
                 given, torch.tensor(self.lengths), enforce_sorted=False

@@ -12,39 +12,45 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from reference import Cell, elman
 from reference.gradient import gradients, previous_states
 from tests.gated_cells import CELLS, arrays_of
 
-Step = Callable[[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]], dict[str, np.ndarray]]
+Arrays = dict[str, NDArray[Any]]
+"""Of numbers, or of complex numbers: those that differentiate by a complex step."""
+
+Step = Callable[[Arrays, NDArray[Any], Arrays], Arrays]
 
 
-def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-a))
+def _sigmoid(a: NDArray[Any]) -> NDArray[Any]:
+    found: NDArray[Any] = 1 / (1 + np.exp(-a))
+    return found
 
 
-def _linear(w: dict[str, np.ndarray], kind: str, v: np.ndarray) -> np.ndarray:
-    return w[f"weight_{kind}"] @ v + w.get(f"bias_{kind}", 0)
+def _linear(w: Arrays, kind: str, v: NDArray[Any]) -> NDArray[Any]:
+    found: NDArray[Any] = w[f"weight_{kind}"] @ v + w.get(f"bias_{kind}", 0)
+    return found
 
 
-def _elman(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
+def _elman(w: Any, x: Any, s: Any) -> Arrays:
     return {"h": np.tanh(_linear(w, "ih", x) + _linear(w, "hh", s["h"]))}
 
 
-def _relu(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
+def _relu(w: Any, x: Any, s: Any) -> Arrays:
     a = _linear(w, "ih", x) + _linear(w, "hh", s["h"])
     return {"h": np.where(a.real > 0, a, 0)}
 
 
-def _lstm(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
+def _lstm(w: Any, x: Any, s: Any) -> Arrays:
     i, f, g, o = np.split(_linear(w, "ih", x) + _linear(w, "hh", s["h"]), 4)
     c = _sigmoid(f) * s["c"] + _sigmoid(i) * np.tanh(g)
     h = _sigmoid(o) * np.tanh(c)
     return {"h": w["weight_hr"] @ h if "weight_hr" in w else h, "c": c}
 
 
-def _gru(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
+def _gru(w: Any, x: Any, s: Any) -> Arrays:
     (r, z, n), (hr, hz, hn) = (
         np.split(_linear(w, kind, v), 3) for kind, v in (("ih", x), ("hh", s["h"]))
     )
@@ -52,7 +58,7 @@ def _gru(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
     return {"h": new + _sigmoid(z + hz) * (s["h"] - new)}
 
 
-def _mgu(w: Any, x: Any, s: Any) -> dict[str, np.ndarray]:
+def _mgu(w: Any, x: Any, s: Any) -> Arrays:
     h, half = s["h"], len(s["h"])
     gate, new = np.split(_linear(w, "ih", x), 2)
     f = _sigmoid(gate + w["weight_hh"][:half] @ h + w.get("bias_hh", np.zeros(2 * half))[:half])
@@ -91,7 +97,7 @@ class Call:
         self.g = rng.uniform(-1, 1, (steps, batch, self.directions * outputs))
         self.g_n = {n: rng.uniform(-1, 1, (rows, batch, widths[n])) for n in self.cell.states}
 
-    def gradients(self) -> dict[str, np.ndarray]:
+    def gradients(self) -> Arrays:
         return gradients(
             self.cell,
             self.arrays["x"],
@@ -105,7 +111,7 @@ class Call:
             lengths=self.lengths,
         )
 
-    def loss(self, arrays: dict[str, np.ndarray]) -> Any:
+    def loss(self, arrays: Arrays) -> Any:
         total: Any = 0.0
         for row in range(self.drawn["batch"]):
             length = self.drawn["steps"] if self.lengths is None else int(self.lengths[row])
@@ -207,7 +213,8 @@ def test_no_gradient_comes_from_memory_that_was_never_written(
 
 def test_float32_arguments_are_evaluated_in_float64() -> None:
     rng = np.random.default_rng(1)
-    sizes = {"weight_ih_l0": (3, 2), "weight_hh_l0": (3, 3), "bias_ih_l0": 3, "bias_hh_l0": 3}
+    sizes = {"weight_ih_l0": (3, 2), "weight_hh_l0": (3, 3), "bias_ih_l0": (3,)}
+    sizes["bias_hh_l0"] = (3,)
     weights = {name: rng.uniform(-1, 1, size).astype("f") for name, size in sizes.items()}
     shapes = ((4, 5, 2), (1, 5, 3), (4, 5, 3), (1, 5, 3))
     x, h_0, output, h_n = (rng.uniform(-1, 1, shape).astype("f") for shape in shapes)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from reference import FORMATS, Bounded, Cell, Interval, evaluate, parameters_of
+from reference.arrays import Array
 from reference.cells import split
 from reference.gradient import Gradients, backpropagate, gradients, previous_states
 from reference.reverse import Slopes, record
@@ -44,10 +45,10 @@ class Drawn:
         self.g = self.stored(self.rng.uniform(-1, 1, (steps, BATCH, outputs)))
         self.g_n = {n: self.stored(self.rng.uniform(-1, 1, s)) for n, s in shapes.items()}
 
-    def stored(self, array: np.ndarray) -> np.ndarray:
+    def stored(self, array: Array) -> Array:
         return array.astype(NATIVE[self.fmt])
 
-    def bounds(self, h: np.ndarray, **options: Any) -> Gradients:
+    def bounds(self, h: Array, **options: Any) -> Gradients:
         """At states h (T, B, H) that were seen."""
         parameters = parameters_of(self.cell, self.weights, 0, False, True)
         valid = np.ones((len(self.x), BATCH), bool)
@@ -67,7 +68,7 @@ class Drawn:
         )
 
 
-def ratios(found: Mapping[str, Bounded], actual: Mapping[str, np.ndarray]) -> dict[str, float]:
+def ratios(found: Mapping[str, Bounded], actual: Mapping[str, Array]) -> dict[str, float]:
     """The largest error over its bound, by gradient."""
     assert set(found) == set(actual)
     result = {}
@@ -78,7 +79,7 @@ def ratios(found: Mapping[str, Bounded], actual: Mapping[str, np.ndarray]) -> di
     return result
 
 
-def of_loss(drawn: Drawn, leaves: dict[str, Any], output: Any, ends: Any) -> dict[str, np.ndarray]:
+def of_loss(drawn: Drawn, leaves: dict[str, Any], output: Any, ends: Any) -> dict[str, Array]:
     """All gradients, as torch's autograd finds them."""
     loss = [(output * torch.tensor(drawn.g)).sum()]
     loss += [(end * torch.tensor(drawn.g_n[name])).sum() for name, end in ends.items()]
@@ -129,6 +130,9 @@ class Torch:
     def multiply(self, one: Any, other: Any) -> Any:
         return one * other
 
+    def complement(self, value: Any) -> Any:
+        return 1 - value
+
     def blend(self, z: Any, n: Any, h: Any) -> Any:
         if self.form == "complement":
             return (1 - z) * n + z * h
@@ -140,10 +144,10 @@ class Torch:
         return (1 + torch.tanh(a / 2)) / 2 if self.sigmoid == "tanh" else 1 / (1 + torch.exp(-a))
 
 
-def written_out(drawn: Drawn, form: tuple[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    leaves = {"x": drawn.x, **{f"{n}_0": a for n, a in drawn.start.items()}, **drawn.weights}
-    leaves = {name: torch.tensor(array, requires_grad=True) for name, array in leaves.items()}
-    plain = {n.removesuffix("_l0"): leaves[n] for n in drawn.weights}
+def written_out(drawn: Drawn, form: tuple[str, str]) -> tuple[Array, dict[str, Array]]:
+    arrays = {"x": drawn.x, **{f"{n}_0": a for n, a in drawn.start.items()}, **drawn.weights}
+    leaves = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
+    plain: dict[str, Any] = {n.removesuffix("_l0"): leaves[n] for n in drawn.weights}
     parameters = split(drawn.cell, plain)
     states, output = {name: leaves[f"{name}_0"] for name in drawn.start}, []
     for x in leaves["x"]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import FORMATS, Block, Interval, Rounded
+from reference.arrays import Array
 from tests.legal_steps import Adverse, Legal
 
 FP16 = FORMATS["fp16"]
@@ -29,13 +30,13 @@ class Operands:
         self.op = Rounded(FP16, flushed=flushed)
         self.adverse = Adverse("fp16", ("random", "random"), self.rng)
 
-    def numbers(self, shape: tuple[int, ...] = (UNITS,)) -> np.ndarray:
+    def numbers(self, shape: tuple[int, ...] = (UNITS,)) -> Array:
         numbers = self.rng.uniform(-2, 2, shape)
         if self.tiny:
             numbers = numbers * 2.0 ** self.rng.integers(-16, 0, shape)
         return numbers.astype(np.float16).astype(np.float64)
 
-    def drawn(self, low: float = -np.inf, high: float = np.inf) -> tuple[Interval, np.ndarray]:
+    def drawn(self, low: float = -np.inf, high: float = np.inf) -> tuple[Interval, Array]:
         """An interval and a point in it: of any width, seen and stored, or exact."""
         expected = np.clip(self.numbers(), low, high)
         kind = self.rng.integers(3)
@@ -56,7 +57,7 @@ class Operands:
         return interval, np.clip(point, interval.low, interval.high)
 
 
-def inside(found: Interval, points: np.ndarray) -> bool:
+def inside(found: Interval, points: Array) -> bool:
     return bool((found.ratio(points) <= 1).all() and np.all(found.bounded))
 
 
@@ -143,14 +144,14 @@ def test_results_that_underflow_are_inside(operation: str, seed: int) -> None:
 class Flushing(Legal):
     """Takes every operand and result below the smallest normal number as 0."""
 
-    def rounded(self, value: np.ndarray) -> np.ndarray:
+    def rounded(self, value: Array) -> Array:
         found = value.astype(self.dtype)
         return np.where(np.abs(found) < FP16.smallest_normal, np.float16(0), found)
 
-    def close(self, value: Any) -> np.ndarray:
+    def close(self, value: Any) -> Array:
         return self.rounded(super().close(value))
 
-    def summed(self, products: Any) -> np.ndarray:
+    def summed(self, products: Any) -> Array:
         products.left, products.right = self.rounded(products.left), self.rounded(products.right)
         return super().summed(products)
 
@@ -168,8 +169,8 @@ def test_results_that_are_flushed_are_inside_where_that_is_allowed(
 
 
 def both(
-    operation: str, of: Operands, operands: list[Interval], legal: Legal, numbers: list[np.ndarray]
-) -> tuple[Interval, np.ndarray]:
+    operation: str, of: Operands, operands: list[Interval], legal: Legal, numbers: list[Array]
+) -> tuple[Interval, Array]:
     """The interval and a legal evaluation of one operation."""
     count = {"multiply": 2, "complement": 1, "blend": 3, "add": 3, "linear": 1}[operation]
     halves = [a.astype(np.float16) for a in numbers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import FORMATS, Interval, Rounded, sum_error
+from reference.arrays import Array
 
 
 def within(name: str, a: list[float], error: float, fmt: str = "fp32") -> Interval:
@@ -20,7 +22,7 @@ def within(name: str, a: list[float], error: float, fmt: str = "fp32") -> Interv
     return Rounded(FORMATS[fmt]).activation(name, argument)
 
 
-def sum_in(order: list[int], terms: np.ndarray, shape: str, dtype: type) -> np.floating:
+def sum_in(order: list[int], terms: Array, shape: str, dtype: Any) -> Any:
     """Add up terms of a precision in some order: a chain, or a random tree."""
     values = [terms[i] for i in order]
     while len(values) > 1:
@@ -34,7 +36,7 @@ def sum_in(order: list[int], terms: np.ndarray, shape: str, dtype: type) -> np.f
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32], ids=["fp16", "fp32"])
 @given(data=st.data())
-def test_no_order_of_evaluation_exceeds_the_bound(dtype: type, data: st.DataObject) -> None:
+def test_no_order_of_evaluation_exceeds_the_bound(dtype: Any, data: st.DataObject) -> None:
     """Products and sums rounded in every order: exact arithmetic is by fractions."""
     fmt = FORMATS["fp16" if dtype is np.float16 else "fp32"]
     n = data.draw(st.integers(1, 12), label="terms")

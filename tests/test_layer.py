@@ -187,7 +187,7 @@ def test_states_and_masks_are_rounded_to_the_dtype() -> None:
 
 def test_weights_are_rounded_to_the_dtype_first() -> None:
     """1 + 2^-25 is 1 in float32, and 1 - 1 is 0; summed up in float64 it would be 2^-25."""
-    weights = {"weight_ih_l0": [[1 + 2.0**-25]], "weight_hh_l0": [[0.0]]}
+    weights: dict[str, Any] = {"weight_ih_l0": [[1 + 2.0**-25]], "weight_hh_l0": [[0.0]]}
     weights |= {"bias_ih_l0": [-1.0], "bias_hh_l0": [0.0]}
     output, _ = rnn([[[1.0]]], None, weights, nonlinearity="relu", dtype=np.float32)
     assert output.item() == 0
