@@ -1,4 +1,4 @@
-"""Configs of every kind of arithmetic, and what power is stated and seen there."""
+"""Configs of every kind of arithmetic, what power a check has there, and what it finds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import Any
 from harness.config import Config
 from harness.judge import Session
 from harness.results import Result
-from tests import faulty
+from tests.faulty import right
 
-Array = Any
-
-
-BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "h_0": True, "scale": 4}
+BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "states": True, "scale": 4}
 PLAIN = Config.of(**BASE)
 TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
 RELU = Config.of(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
@@ -37,12 +34,12 @@ def judged(implementation: Any, config: Config, check: str) -> list[Result]:
     return [r for r in Session({"x": implementation}).judge(config) if r.check == check]
 
 
-def seen(results: Sequence[Result]) -> dict[str, float]:
+def found_by(results: Sequence[Result]) -> dict[str, float]:
     """Share of elements that failed, by part."""
     return {r.part: r.failing / r.compared for r in results}
 
 
-def stated(config: Config, check: str, probe: str, implementation: Any = None) -> dict[str, float]:
-    """What the check states of a right implementation, by part."""
-    results = judged(implementation or faulty.right, config, check)
+def power(config: Config, check: str, probe: str, implementation: Any = right) -> dict[str, float]:
+    """The power that the check has on a right implementation, by part."""
+    results = judged(implementation, config, check)
     return {r.part: r.power[probe] for r in results if probe in r.power}

@@ -1,75 +1,69 @@
-"""What sees nothing says so; and what is counted of power over the corpus."""
+"""A comparison without power is inconclusive; and what is counted of power over the corpus."""
 
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import kstwo
 
-from harness.activation import sweep_config
 from harness.backends import load_backend
 from harness.build_corpus import RESEEDED
-from harness.case import make_case, perturb
+from harness.case import changed, make_case
 from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
+from harness.layers import LAYERS
 from harness.observe import observe
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
 from harness.results import Result
 from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
-from tests import faulty
 from tests.campaigns import power as campaign
-from tests.power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, stated
-
-Array = Any
-
+from tests.faulty import right
+from tests.power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, power
 
 NOTHING_SEEN = [
+    ("step_residual", "rnn-relu-withstates-scale08-i00001-h00001-b00001-t00003-s000004", "bias"),
+    ("last_state", "rnn-relu-scale08-i00001-h00001-b00002-t00002-s000005", "row"),
     (
-        "step_residual",
-        Config.of(nonlinearity="relu", steps=3, states=True, scale=8, seed=11),
+        "forward_error",
+        "rnn-unbatched-fp16-scale16-i00003-h00004-b00001-t00005-s011021",
+        "bias, state",
+    ),
+    (
+        "exact_lane",
+        "rnn-gradient-relu-l03-bidir-unbatched-withstates-ints-i00005-h00003-b00001-t00004-s001008",
         "bias",
     ),
-    ("forward_error", "rnn-unbatched-fp16-scale16-i00003-h00004-b00001-t00005-s011021", "bias, state"),  # noqa: E501
-    ("exact_lane", "rnn-gradient-relu-l03-bidir-unbatched-withstates-ints-i00005-h00003-b00001-t00004-s001008", "bias"),  # noqa: E501
-    ("bounded", Config.of(input_size=3, hidden_size=4, seed=1), "saturated"),
-    ("determinism", Config.of(states=True, lengths="emptyrows"), "carry"),
-    ("last_state", Config.of(nonlinearity="relu", batch=2, steps=2, scale=8, seed=11), "row"),
-]  # fmt: skip
+    ("bounded", "rnn-i00003-h00004-b00001-t00001-s000001", "saturated"),
+    ("determinism", "rnn-withstates-emptyrows-i00001-h00001-b00001-t00001-s000000", "carry"),
+]
 
 
 @pytest.mark.parametrize(("check", "config", "unseen"), NOTHING_SEEN)
 def test_a_comparison_that_sees_nothing_is_inconclusive(
-    check: str, config: Config | str, unseen: str
+    check: str, config: str, unseen: str
 ) -> None:
-    config = Config.parse(config) if isinstance(config, str) else config
-    if check == "last_state":
-        seeds = (config.replace(seed=seed) for seed in range(100))
-        config = next(c for c in seeds if 0 in stated(c, check, "row").values())
-    if check == "step_residual":
-        seeds = (config.replace(seed=seed) for seed in range(100))
-        config = next(c for c in seeds if 0 in stated(c, check, "bias").values())
-    results = judged(CorrectBackend(), config, check)
-    blind = [r for r in results if 0 in r.power.values()]
-    assert blind
+    results = judged(CorrectBackend(), Config.parse(config), check)
+    without_power = [r for r in results if 0 in r.power.values()]
+    assert without_power
     for result in results:
-        assert result.verdict == ("inconclusive" if result in blind else "pass"), result
-    assert any(unseen in r.message for r in blind)
-    assert all("no element would have shown" in r.message for r in blind if r.compared)
+        assert result.verdict == ("inconclusive" if result in without_power else "pass"), result
+    assert any(unseen in r.message for r in without_power)
+    assert all("no element would have shown" in r.message for r in without_power if r.compared)
 
 
-def test_a_lonely_row_is_called_again_and_a_padded_one_is_among_those_kept() -> None:
+def test_a_second_call_keeps_a_row_that_is_alone_and_a_padded_one() -> None:
     for seed in range(4):
         alone = make_case(Config.of(input_size=3, hidden_size=4, steps=3, seed=seed))
-        assert perturb(alone, padding=True, neighbours=True)[2].all()
+        assert changed(alone, padding=True, neighbours=True)[1].all()
         for batch in (2, 3):
             case = make_case(PLAIN.replace(lengths="ragged", batch=batch, seed=seed))
-            kept = perturb(case, padding=True, neighbours=True)[2]
+            kept = changed(case, padding=True, neighbours=True)[1]
             assert not kept.all()
             assert (~case.valid[:, kept]).any()
 
@@ -83,8 +77,6 @@ def test_the_smallest_deviation_is_just_noticed(trials: int, chance: float) -> N
 
 
 def test_the_smallest_distance_is_just_noticed() -> None:
-    from scipy.stats import kstwo
-
     for count in (300, 5000):
         assert SIGNIFICANCE / 2 < kstwo.sf(smallest_distance(count), count) <= SIGNIFICANCE * 1.01
 
@@ -102,8 +94,8 @@ def unseen(session: Session, config: Config) -> int:
 @pytest.mark.parametrize("config_id", RESEEDED)
 def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
     config = Config.parse(config_id)
-    name = "right" if config.lengths == "emptyrows" else "torch"  # which refuses empty rows
-    session = Session({name: CorrectBackend() if name == "right" else load_backend(name)})
+    empty = config.lengths == "emptyrows"  # torch refuses empty rows
+    session = Session({"x": CorrectBackend() if empty else load_backend("torch")})
     other = config.replace(seed=RESEEDED[config_id])
     pinned = {*load_corpus(), *load_corpus(SAMPLE)}
     assert other in pinned
@@ -116,11 +108,16 @@ def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
 
 def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
     session = Session({"torch": load_backend("torch"), "right": CorrectBackend()})
+    kinds = {
+        (config.aspect, config.num_layers, config.data): config
+        for config in load_corpus()
+        if config.aspect in ("training", "initial") or config.data == "special"
+    }
     asked = [
         *VALUED,
         GRADIENT,
-        sweep_config("tanh", "fp32"),
-        *(c for c in load_corpus() if c.aspect in ("training", "initial") or c.data == "special"),
+        LAYERS["rnn"].sweep("tanh", "fp32", "values"),
+        *kinds.values(),
     ]
     found: dict[str, set[str]] = {}
     for config in asked:
@@ -132,14 +129,10 @@ def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
         assert probes == table[check] or check in ("gradient_padding", "modes"), check
 
 
-def line(check: str, config: Config = PLAIN, **power: float) -> Result:
-    (some, *_) = judged(faulty.right, PLAIN, "transfer")
-    changed = {
-        "check": check,
-        "power": {Probe(k): v for k, v in power.items()},
-        "config_id": config.id,
-    }
-    return Result(**{**{f: getattr(some, f) for f in some.__struct_fields__}, **changed})
+def line(check: str, config: Config = PLAIN, **shares: float) -> Result:
+    (some, *_) = judged(right, PLAIN, "transfer")
+    shown = {Probe(name): share for name, share in shares.items()}
+    return msgspec.structs.replace(some, check=check, power=shown, config_id=config.id)
 
 
 def test_distributions_count_what_has_power_worst_first() -> None:
@@ -174,23 +167,23 @@ def test_the_command_exits_1_where_a_figure_is_too_low(
     assert "b_hh dropped" in done.output
 
 
-def test_a_second_call_states_what_it_changed() -> None:
+def test_the_power_of_a_second_call_is_what_it_changed() -> None:
     """`padding`: kept rows that have padding; `neighbours`: what moved beside the kept rows."""
     case = make_case(RELU)
-    x, _, kept = perturb(case, padding=True, neighbours=True)
+    second, kept = changed(case, padding=True, neighbours=True)
     rows = [
-        bool((np.nan_to_num(x[:, b], nan=9e9) != np.nan_to_num(case.x[:, b], nan=9e9)).any())
-        for b in np.flatnonzero(kept)
+        not np.array_equal(second.x[:, row], case.x[:, row], equal_nan=True)
+        for row in np.flatnonzero(kept)
     ]
     assert 0 < np.mean(rows) < 1
-    assert stated(RELU, "padding_ignored", "padding") == {"second call": np.mean(rows)}
-    observation = observe(faulty.right, case, repeat=True)
-    assert observation.forward is not None
-    beside = [(b - 1) % RELU.batch for b in np.flatnonzero(kept)]
-    outputs = (observation.forward.output, observation.repeats[0].forward.output)
+    assert power(RELU, "padding_ignored", "padding") == {"second call": np.mean(rows)}
+    observation = observe(right, case, repeat=True)
+    assert observation.outputs is not None
+    beside = [(row - 1) % RELU.batch for row in np.flatnonzero(kept)]
+    outputs = (observation.outputs["output"], observation.reruns[0].outputs["output"])
     moved = float(np.not_equal(*(output[:, beside] for output in outputs)).mean())
     assert 0 < moved < 1
-    assert stated(RELU, "rows_independent", "neighbours") == {"second call": moved}
-    assert observation.repeats[0].kept.tolist() == kept.tolist()
-    carried = float((observation.forward.h_n != case.h_0)[:, kept].mean())
-    assert stated(RELU, "determinism", "carry") == {"second call": carried}
+    assert power(RELU, "rows_independent", "neighbours") == {"second call": moved}
+    assert observation.reruns[0].kept.tolist() == kept.tolist()
+    carried = float((observation.outputs["h_n"] != case.initial["h"])[:, kept].mean())
+    assert power(RELU, "determinism", "carry") == {"second call": carried}
