@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from harness.config import Config
 from harness.judge import Session
+from harness.probes import Probe
 from harness.results import Result
 from tests.faulty import right
 
-BASE = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "states": True, "scale": 4}
+BASE: dict[str, Any] = {
+    "input_size": 3,
+    "hidden_size": 4,
+    "batch": 6,
+    "steps": 5,
+    "states": True,
+    "scale": 4,
+}
 PLAIN = Config.of(**BASE)
 TANH = Config.of(**BASE, lengths="ragged", num_layers=2, bidirectional=True, seed=1)
 RELU = Config.of(**BASE, nonlinearity="relu", lengths="ragged", num_layers=2)
@@ -42,4 +52,4 @@ def found_by(results: Sequence[Result]) -> dict[str, float]:
 def power(config: Config, check: str, probe: str, implementation: Any = right) -> dict[str, float]:
     """The power that the check has on a right implementation, by part."""
     results = judged(implementation, config, check)
-    return {r.part: r.power[probe] for r in results if probe in r.power}
+    return {r.part: r.power[msgspec.convert(probe, Probe)] for r in results if probe in r.power}

@@ -23,7 +23,7 @@ from harness.results import Result
 from harness.strategies import configs
 from tests.faulty import with_fault
 
-SIZES = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
+SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
 SPECIAL = Config.of(**SIZES, data="special", states=True, seed=1)
 GRADIENT = Config.of(
     aspect="gradient", **SIZES, num_layers=2, bidirectional=True, states=True, data="plain"
@@ -66,7 +66,11 @@ FAULTS = [
     ("gradient", "h-n-cotangent-ignored", PADDED),
     ("gradient", "gradients-slightly-off", GRADIENT),
     ("gradient", "gradients-slightly-off", INTS),
-    ("gradient", "sign-of-the-x-gradient", LAYERS["rnn"].sweep("tanh", "fp32", "gradient")),
+    (
+        "gradient",
+        "sign-of-the-x-gradient",
+        Config.parse("rnn-gradient-nobias-sweep-i00001-h00001-b65536-t00001-s000000"),
+    ),
     ("gradient_padding", "nan-of-the-padding-reaches-the-weights", PADDED),
     ("gradient_padding", "padding-reaches-the-weights", PADDED),
     ("inputs_unmodified", "cotangent-written-to", GRADIENT),

@@ -93,18 +93,22 @@ def test_no_token_is_contained_in_another() -> None:
 def test_tokens_of_two_numbers_do_not_contain_each_other(
     one: str, other: str, numbers: tuple[int, int]
 ) -> None:
-    a, b = (Config.of(**{n: v}).words[n][0] for n, v in zip((one, other), numbers, strict=True))
+    def word(name: str, value: Any) -> str:
+        return str(Config.of(**{name: value}).words[name][0])
+
+    a, b = map(word, (one, other), numbers)
     assert a == b or (a not in b and b not in a)
 
 
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("value", [65_535, 100_000, 1_048_576])
 def test_sizes_are_limited_by_memory_alone(name: str, value: int) -> None:
+    size: dict[str, Any] = {name: value}
     if name == "hidden_size":  # of which the weights are the square
         with pytest.raises(ConfigError, match="too large, expected at most 33,554,432 numbers"):
-            Config.of(**{name: value})
-        value = 4_000
-    config = Config.of(**{name: value})
+            Config.of(**size)
+        size = {name: 4_000}
+    config = Config.of(**size)
     assert Config.parse(config.id) == config
     assert getattr(Config.parse(config.id), name) == value
 

@@ -28,8 +28,8 @@ class Truncated(CorrectLayer):
             last = torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
             total = total + (last * cotangent).sum()
             h = last.detach()
-        (total + (last * h_n[0]).sum()).backward()
-        return {name: tensor.grad.numpy() for name, tensor in leaf.items()}
+        found = torch.autograd.grad(total + (last * h_n[0]).sum(), list(leaf.values()))
+        return {name: one.numpy() for name, one in zip(leaf, found, strict=True)}
 
 
 class NeighboursGradient(CorrectLayer):

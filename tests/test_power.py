@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from harness.judge import Session
 from harness.judging.steps import direction_steps
 from harness.observe import observe
 from harness.oracle import Oracle
+from harness.probes import Probe
 from harness.results import Result
 from reference import parameter_name
 from reference.arrays import Array
@@ -72,9 +74,13 @@ def test_parity_has_power_at_twice_the_tolerance(probe: str) -> None:
     without = parity(backend(ForwardLayer, "other"))
     found = found_by(parity(END_TO_END[probe]))
     assert set(found) == {"output against right", "h_n against right"}
-    assert found == pytest.approx({r.part: r.power[probe] for r in without}, abs=0.06)
+    assert found == pytest.approx(
+        {r.part: r.power[msgspec.convert(probe, Probe)] for r in without}, abs=0.06
+    )
     forward = power(HALF, "forward_error", probe)
-    assert all(r.power[probe] <= forward[r.part.split()[0]] for r in without)
+    assert all(
+        r.power[msgspec.convert(probe, Probe)] <= forward[r.part.split()[0]] for r in without
+    )
 
 
 @pytest.mark.parametrize("probe", END_TO_END)
@@ -141,8 +147,11 @@ def faulty_step(evidence: Evidence, layer: int, side: int, t: int, b: int, probe
         first = int(case.last_step[row]) if side else 0
         passed = (first - t if side else t - first) - back
         if passed == -1:
-            return start[row]
-        return own[at, row] if 0 <= at < config.steps and passed >= 0 else np.zeros_like(start[row])
+            first_state: Array = start[row]
+            return first_state
+        inside = 0 <= at < config.steps and passed >= 0
+        state: Array = own[at, row] if inside else np.zeros_like(start[row])
+        return state
 
     row = (b - 1) % config.batch if probe == "row" else b
     if case.valid[t, row]:
@@ -150,7 +159,8 @@ def faulty_step(evidence: Evidence, layer: int, side: int, t: int, b: int, probe
     else:  # the neighbour's padding: zeros
         x, h = np.zeros_like(below[t, row]), np.zeros_like(start[row])
     a = w_ih @ x * (probe != "input") + w_hh @ h + b_ih + b_hh * (probe != "bias")
-    return np.tanh(a) if "tanh" in config.cell.activations else np.maximum(a, 0)
+    found: Array = np.tanh(a) if "tanh" in config.cell.activations else np.maximum(a, 0)
+    return found
 
 
 class StatesRolled(ForwardLayer):

@@ -16,7 +16,6 @@ from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.layers import LAYERS
 from harness.observe import observe
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
@@ -116,7 +115,7 @@ def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
     asked = [
         *VALUED,
         GRADIENT,
-        LAYERS["rnn"].sweep("tanh", "fp32", "values"),
+        Config.parse("rnn-nobias-sweep-i00001-h00001-b65536-t00001-s000000"),
         *kinds.values(),
     ]
     found: dict[str, set[str]] = {}
@@ -131,7 +130,7 @@ def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
 
 def line(check: str, config: Config = PLAIN, **shares: float) -> Result:
     (some, *_) = judged(right, PLAIN, "transfer")
-    shown = {Probe(name): share for name, share in shares.items()}
+    shown = {msgspec.convert(name, Probe): share for name, share in shares.items()}
     return msgspec.structs.replace(some, check=check, power=shown, config_id=config.id)
 
 
