@@ -183,7 +183,7 @@ def _lengths(
         call = _ordinary(case)
         meant = case.with_inputs(lengths=given) if means else None
         guess = None
-        if given.ndim == 1 and given.size <= lengths.size:
+        if given.ndim == 1 and 0 < given.size <= lengths.size:
             counted = given.astype(np.int64).clip(0, case.config.steps)
             guess = _first_rows(case, counted)
         if as_list:

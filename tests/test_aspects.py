@@ -47,7 +47,8 @@ CHECKPOINT = INITIAL.replace(aspect="checkpoint")
 
 
 def asked(name: str, **changes: Any) -> Config:
-    return Config.of(aspect=f"call.{name}", **SIZES, states=True, data="plain", **changes)
+    fields = {**SIZES, "states": True, "data": "plain", **changes}
+    return Config.of(aspect=f"call.{name}", **fields)
 
 
 def judged(session: Session, config: Config, check: str) -> list[Result]:
@@ -258,6 +259,9 @@ def test_what_an_invalid_call_may_be_taken_for() -> None:
         "many": None,
         "column": None,
     }
+    alone = make_call(asked("lengths.few", batch=1))
+    assert alone is not None
+    assert alone.guess is None
     few, more = guessed("lengths.few"), guessed("h0.rows")
     assert few is not None
     assert few.config.batch == 5
