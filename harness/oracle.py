@@ -1,4 +1,4 @@
-"""The reference on one case, and how far legal rounding may carry it from start to end."""
+"""The reference on one case, and how far correct rounding may carry it from start to end."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Oracle:
         what it may err. D is the largest distance from the exact oracle seen at an element's
         batch row, up to its step (over all steps if bidirectional or stacked: an error of any
         step reaches it). A sum of n terms whose roundings have random signs errs by about
-        sqrt(n) u; the legal worst case is n u. So D may be exceeded by sqrt(n), and the
+        sqrt(n) u; the correct worst case is n u. So D may be exceeded by sqrt(n), and the
         tolerance is 2 sqrt(n) D plus the error of the last activation and of storing it.
         """
         config, fmt = self.case.config, self.case.fmt

@@ -3,8 +3,8 @@
 A reading gives the operations a meaning:
 
     Exact       values, in float64 or in another type: the oracle
-    Moved       values that err as far as legal ones may: end-to-end tolerance
-    Rounded     the interval of all values that legal evaluations in a format may give
+    Moved       values that err as far as correct ones may: end-to-end tolerance
+    Rounded     the interval of all values that correct evaluations in a format may give
                 (`reference.intervals`)
     Reverse     as Rounded, and recorded for backpropagation (`reference.reverse`)
 """

@@ -20,7 +20,7 @@ __all__ = ["Bounded", "BoundedArithmetic", "concatenated", "where"]
 
 @dataclass(frozen=True)
 class Bounded:
-    """A value and how far legal rounding may carry a computed one from it; float64."""
+    """A value and how far correct rounding may carry a computed one from it; float64."""
 
     value: Float64Array
     bound: Float64Array

@@ -1,4 +1,4 @@
-"""The rounded reading: the interval that every legal evaluation of an equation lies in.
+"""The rounded reading: the interval that every correct evaluation of an equation lies in.
 
 Each operation takes intervals to an interval that holds whatever a computation in the working
 precision may give for it, in any order of summation, with fused multiply-adds or without, and
@@ -154,7 +154,7 @@ Value = Interval | Sum
 
 
 class Rounded:
-    """Intervals of everything that legal evaluations in a format may give.
+    """Intervals of everything that correct evaluations in a format may give.
 
     Args:
         fmt: working precision.

@@ -130,7 +130,7 @@ class Slopes:
 
     `seen` are the implementation's own states: the slope of relu is 1 where its own state is
     positive. With `own`, the slope of an activation that is a state is taken from that state as
-    it is; without, from anything legal that it can be.
+    it is; without, from anything correct that it can be.
     """
 
     seen: Mapping[str, Array] = field(default_factory=dict)
@@ -238,7 +238,7 @@ def record(
 
 
 def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bounded:
-    """act' at every step, and how far a legal evaluation may be from it.
+    """act' at every step, and how far a correct evaluation may be from it.
 
     For tanh it is computed from a value y as 1 - y^2 in some way, for sigmoid as y (1 - y): two
     roundings, and the one with which y is stored.

@@ -131,7 +131,7 @@ def test_reports_say_what_was_found(wrong_run: tuple[Result, Path]) -> None:
     markdown = (wrong_run[1] / "summary.md").read_text("utf-8")
     for text in (html, markdown):
         assert "faulty" in text
-        assert "states that no legal evaluation of the equation gives" in text
+        assert "states that no correct evaluation of the equation gives" in text
     assert "Unexpected results" in html
     assert "What could have been seen" in html
     assert re.search(r"a wrong previous state \d+\.\d%", html)

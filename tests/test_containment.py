@@ -1,6 +1,6 @@
 """Whatever a correct step gives lies in the interval of `Rounded`; what a wrong one gives does not.
 
-Correct ones are those of `legal_steps`, and torch's own.
+Correct ones are those of `correct_steps`, and torch's own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 
 from reference import Cell, parameters_of
 from reference.arrays import Array
+from tests.correct_steps import NATIVE, SIGNS, WAYS, Adverse, Correct, enclose, worst
 from tests.gated_cells import CELLS, GRU, LSTM, arrays_of
-from tests.legal_steps import NATIVE, SIGNS, WAYS, Adverse, Legal, enclose, worst
 
 SCALES = (1.0, 4.0, 16.0)
 
@@ -72,8 +72,8 @@ def test_legal_steps_lie_inside(kind: str, fmt: str, record_property: Any) -> No
     for seed, way in enumerate(WAYS):
         for scale in SCALES:
             drawn = Drawn(kind, dtype, scale, seed)
-            legal = Legal(dtype, way, drawn.rng)
-            ratio = judged(drawn, fmt, drawn.run(legal, dtype, lambda value: value))
+            correct = Correct(dtype, way, drawn.rng)
+            ratio = judged(drawn, fmt, drawn.run(correct, dtype, lambda value: value))
             assert ratio <= 1, (way, scale, seed)
             largest = max(largest, ratio)
     record_property("largest ratio", largest)
@@ -86,8 +86,8 @@ def test_states_kept_in_a_higher_precision_than_stored_lie_inside(kind: str, fmt
     """As fused kernels do; what is seen of them is rounded."""
     for seed, scale in enumerate(SCALES * 6):
         drawn = Drawn(kind, NATIVE[fmt], scale, seed)
-        legal = Legal(np.float64, WAYS[seed % len(WAYS)], drawn.rng, wide=True)
-        assert judged(drawn, fmt, drawn.run(legal, np.float64, lambda value: value)) <= 1
+        correct = Correct(np.float64, WAYS[seed % len(WAYS)], drawn.rng, wide=True)
+        assert judged(drawn, fmt, drawn.run(correct, np.float64, lambda value: value)) <= 1
 
 
 @pytest.mark.parametrize("fmt", ["fp16", "fp32"])
@@ -147,7 +147,7 @@ def reset_first(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
 
 
 def without_tanh_of_c(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
-    class Without(Legal):
+    class Without(Correct):
         def activation(self, name: str, value: Any) -> Array:
             # The sum c is the only one of two terms.
             small = hasattr(value, "left") and value.left.shape[-1] == 2
@@ -180,7 +180,7 @@ def test_wrong_steps_lie_outside(name: str) -> None:
     changed = {n: w * np.float32(factors.get(n, 1.0)) for n, w in drawn.weights.items()}
     right, drawn.x = drawn.parameters, drawn.x[:1]
     drawn.cell, drawn.parameters = cell, parameters_of(cell, changed, 0, False, True)
-    h = drawn.run(Legal(np.float32, WAYS[0], drawn.rng), np.float32, lambda v: v)["h"]
+    h = drawn.run(Correct(np.float32, WAYS[0], drawn.rng), np.float32, lambda v: v)["h"]
     found = enclose(CELLS[kind], right, "fp32", drawn.x, drawn.start, {})
     ratio = found[0]["h"].ratio(h[0].astype(np.float64))
     assert (ratio > 1).mean() > 0.9

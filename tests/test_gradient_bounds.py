@@ -19,8 +19,8 @@ from reference.arrays import Array
 from reference.cells import split
 from reference.gradient import Gradients, backpropagate, gradients, previous_states
 from reference.reverse import Slopes, record
+from tests.correct_steps import BLENDS, NATIVE, SIGMOIDS, SIGNS, Adverse, Products, enclose
 from tests.gated_cells import CELLS, arrays_of
-from tests.legal_steps import BLENDS, NATIVE, SIGMOIDS, SIGNS, Adverse, Products, enclose
 
 STEPS, BATCH = 4, 3
 SIZES = {"projected": (3, 5, 4)}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reference import FORMATS, Block, Interval, Rounded
 from reference.arrays import Array
-from tests.legal_steps import Adverse, Legal
+from tests.correct_steps import Adverse, Correct
 
 FP16 = FORMATS["fp16"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -136,12 +136,12 @@ def test_results_that_underflow_are_inside(operation: str, seed: int) -> None:
     """Down to the subnormal numbers of float16, rounded by NumPy."""
     of = Operands(seed, tiny=True)
     numbers = [of.numbers() for _ in range(3)]
-    legal = Legal(np.float16, WAYS[seed % 3], of.rng)
-    found, actual = both(operation, of, [of.op.given(a) for a in numbers], legal, numbers)
+    correct = Correct(np.float16, WAYS[seed % 3], of.rng)
+    found, actual = both(operation, of, [of.op.given(a) for a in numbers], correct, numbers)
     assert inside(found, actual.astype(np.float64))
 
 
-class Flushing(Legal):
+class Flushing(Correct):
     """Takes every operand and result below the smallest normal number as 0."""
 
     def rounded(self, value: Array) -> Array:
@@ -163,20 +163,20 @@ def test_results_that_are_flushed_are_inside_where_that_is_allowed(
 ) -> None:
     of = Operands(seed, tiny=True, flushed=True)
     numbers = [of.numbers() for _ in range(3)]
-    legal = Flushing(np.float16, WAYS[seed % 3], of.rng)
-    found, actual = both(operation, of, [of.op.given(a) for a in numbers], legal, numbers)
+    correct = Flushing(np.float16, WAYS[seed % 3], of.rng)
+    found, actual = both(operation, of, [of.op.given(a) for a in numbers], correct, numbers)
     assert inside(found, actual.astype(np.float64))
 
 
 def both(
-    operation: str, of: Operands, operands: list[Interval], legal: Legal, numbers: list[Array]
+    operation: str, of: Operands, operands: list[Interval], correct: Correct, numbers: list[Array]
 ) -> tuple[Interval, Array]:
-    """The interval and a legal evaluation of one operation."""
+    """The interval and a correct evaluation of one operation."""
     count = {"multiply": 2, "complement": 1, "blend": 3, "add": 3, "linear": 1}[operation]
     halves = [a.astype(np.float16) for a in numbers]
     if operation == "linear":
         block = Block("ih", 0, of.numbers((UNITS, UNITS)), None)
         found = of.op.close(of.op.linear(block, operands[0]))
-        return found, legal.close(legal.linear(block, halves[0]))
+        return found, correct.close(correct.linear(block, halves[0]))
     found = of.op.close(getattr(of.op, operation)(*operands[:count]))
-    return found, legal.close(getattr(legal, operation)(*halves[:count]))
+    return found, correct.close(getattr(correct, operation)(*halves[:count]))

@@ -3,7 +3,7 @@
 The forward pass was seen (`step_residual` judges it), so no error of it is charged to the
 gradient. What remains is linear: the bound of `reference.gradient` is derived, element by
 element. The derivative of tanh is taken at the exact pre-activation of each step, and uncertain
-by what a legal state may be off, never beyond [-1, 1]; that of relu is 1 where the own state is
+by what a correct state may be off, never beyond [-1, 1]; that of relu is 1 where the own state is
 positive, and open where rounding decides that. With small integers and relu every order of
 evaluation gives the same bits, and equality is asked.
 

@@ -3,7 +3,7 @@
 Hidden layers are seen by running the same stack cut off after each (`harness.observe`). That
 says something about the whole stack only if its h_n of those layers is theirs, bit for bit.
 Where the bits differ but the distance is within twice the calibrated tolerance of h_n (two
-legal evaluations may round differently) the verdict is `inconclusive`: the stack's hidden
+correct evaluations may round differently) the verdict is `inconclusive`: the stack's hidden
 states were then not seen. A NaN in one of the two, where the oracle is NaN however it is moved, is
 no rounding.
 """

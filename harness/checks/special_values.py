@@ -87,7 +87,7 @@ def _overflowed(steps: DirectionSteps) -> BoolArray:
 
 
 def _overflows(steps: DirectionSteps) -> BoolArray:
-    """Where the finite terms alone may overflow: then an infinity may legally meet another.
+    """Where the finite terms alone may overflow: then an infinity may rightly meet another.
 
     Of the states it counts the largest that any step started from.
     """

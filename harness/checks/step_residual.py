@@ -1,7 +1,7 @@
 """Every step of every layer, judged against the implementation's own previous state.
 
 The check that decides. No error accumulates, so the bound of `reference.intervals` is tight at
-any length, and a ratio above 1 is a proof: no legal evaluation of the documented equation in
+any length, and a ratio above 1 is a proof: no correct evaluation of the documented equation in
 this precision, from this state, gives this value.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["step_residual"]
 
 @check(
     requirement="equation",
-    difference="states that no legal evaluation of the equation gives",
+    difference="states that no correct evaluation of the equation gives",
     applies=STATES,
     needs=(Need.OUTPUTS,),
     probes=(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW),

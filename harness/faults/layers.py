@@ -109,7 +109,7 @@ class FusedStack(CorrectLayer):
         return {"output": found["output"], **ends}
 
     def down(self, states: Array) -> Array:
-        """Towards 0 by one unit in the last place of the layer's precision, which is legal."""
+        """Towards 0 by one unit in the last place of the layer's precision, which is correct."""
         narrow = states.astype(NUMPY_DTYPES[self.options.dtype])
         return np.nextafter(narrow, narrow.dtype.type(0)).astype(np.float64)
 

@@ -1,8 +1,8 @@
 """Backpropagation through time from the implementation's own states: expected gradients, bounds.
 
 The derivatives of activations are taken at the exact arguments of each step, and uncertain by what
-a legal value may be off; that of relu is 1 where the own state is positive, and open where rounding
-decides that.
+a correct value may be off; that of relu is 1 where the own state is positive, and open where
+rounding decides that.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ __all__ = ["LastStep", "last_step_of"]
 
 @dataclass(frozen=True)
 class LastStep:
-    """`error` is how far the last step alone may legally carry each output from the equation's
+    """`error` is how far the last step alone may carry each output from the equation's
     value at its own previous state. `overflow` says, in those shapes, which elements may be
     infinite, or what follows from that, though the exact value is not: some order of
     summation overflows in a step that they depend on.

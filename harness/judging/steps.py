@@ -51,7 +51,7 @@ class DirectionSteps:
 
     @functools.cached_property
     def reading(self) -> tuple[Rounded, Interval]:
-        """The rounded reading, and the interval of every legal state after each step."""
+        """The rounded reading, and the interval of every correct state after each step."""
         return self.read()
 
     @property

@@ -1,6 +1,6 @@
 """Evaluations of a step that are all correct, in many ways; and some that err as far as they may.
 
-Both are readings of a cell's equation. `Legal` computes in a precision: sums in any order, with
+Both are readings of a cell's equation. `Correct` computes in a precision: sums in any order, with
 fused multiply-adds or in double precision, and sigmoid and blend in any of their forms. `Adverse`
 makes every single rounding as large as the model of arithmetic allows, fl(v) = v (1 + d),
 |d| <= u, and each exp and division by what OpenCL allows them.
@@ -34,7 +34,7 @@ class Products:
 
 
 class Reading:
-    """What legal and adverse evaluations share: sums stay open until they are needed."""
+    """What correct and adverse evaluations share: sums stay open until they are needed."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -97,7 +97,7 @@ class Reading:
         return terms[..., 0]
 
 
-class Legal(Reading):
+class Correct(Reading):
     """A way to compute in `dtype`, one of `WAYS`; `wide` rounds only what is stored."""
 
     def __init__(
