@@ -193,6 +193,29 @@ def test_only_layers_and_backends_name_a_layer() -> None:
     assert {within(p) for p in outside if names_a_layer(p)} == {*NAMES_A_LAYER}
 
 
+ROOMS_OF_ANY_LAYER = ("checks", "judging", "observe", "minimise", "report")
+
+
+def asked_for(node: ast.AST) -> object:
+    """The name of an attribute, or a constant."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def test_no_option_of_one_layer_is_asked_for_elsewhere() -> None:
+    """Such as nonlinearity: the mathematics asks the cell for its activations."""
+    options = {option.name for layer in LAYERS.values() for option in layer.options}
+    found = [
+        f"{within(path)}: {ast.unparse(node)}"
+        for path in HARNESS
+        if room_of(path) in ROOMS_OF_ANY_LAYER
+        for node in nodes(path)
+        if asked_for(node) in options
+    ]
+    assert found == []
+
+
 MATCHING = {"startswith", "endswith", "find", "index", "count", "split", "partition"}
 
 
