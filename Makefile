@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: parity test lint format bench limits mapping corpus selftest enclosure false-alarms fuzz \
+.PHONY: setup parity test lint format bench limits mapping corpus selftest enclosure false-alarms fuzz \
 	power mutation clean
 .DEFAULT_GOAL := parity
 
@@ -12,6 +12,9 @@ READY := $(VENV)/.ready
 TORCH ?=
 MINDSPORE ?=
 RUN ?=
+
+# Only sets up.
+setup: $(READY)
 
 parity: $(READY)
 	$(if $(TORCH)$(MINDSPORE),$(BIN)/python -m pip install --quiet $(TORCH:%=torch==%) $(MINDSPORE:%=mindspore==%))

@@ -280,8 +280,7 @@ class Config:
         """Sort key: the smaller, the easier to read."""
         return (
             self.aspect != VALUES,
-            self.num_layers * self.directions * self.steps * self.batch,
-            self.hidden_size * self.input_size,
+            self.numbers,
             len(self.id.split("-")),
             self.scale,
             self.seed,

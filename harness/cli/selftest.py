@@ -44,8 +44,10 @@ def selftest(
 ) -> None:
     """Inject faults and say which check catches each."""
     if listed:
-        for name, fault in {**FAULTS, **VARIANTS}.items():
-            click.echo(f"{name:45} {fault.mistake}")
+        for title, every in (("Faults", FAULTS), ("Correct variants, not to be accused", VARIANTS)):
+            click.echo(f"{title}:")
+            for name, fault in every.items():
+                click.echo(f"  {name:45} {fault.mistake}")
         return
     unknown = sorted({*faults} - {*FAULTS, *VARIANTS})
     if unknown:

@@ -51,8 +51,13 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
         _print_group(console, number, members, outcome)
     for message in (*outcome.vanished, *outcome.idle):
         console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
+    reasons: dict[str, list[str]] = {}
     for slug, why in outcome.irreproducible.items():
-        console.print(f"no script shows {slug} alone: {why}", markup=False, soft_wrap=True)
+        reasons.setdefault(why, []).append(slug)
+    for why, slugs in reasons.items():
+        console.print(
+            f"no script shows {', '.join(slugs)} alone: {why}", markup=False, soft_wrap=True
+        )
     console.print("\n[bold]Files[/bold]")
     for name in files:
         console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
