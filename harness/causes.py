@@ -74,8 +74,15 @@ class Cause(str, Enum):
     DEPENDENT = (
         "dependent",
         _About(
-            "does not drop elements independently, or not at the rate p",
-            "elements are not dropped independently, or not at the rate p",
+            "does not drop elements independently",
+            "elements are not dropped independently",
+        ),
+    )
+    SHARED = (
+        "shared",
+        _About(
+            "drops the same elements after several layers",
+            "as many elements come through as if several layers dropped the same ones",
         ),
     )
     WRONG = "wrong", _About("answers a call wrongly", "an accepted call is answered wrongly")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
@@ -23,15 +24,16 @@ __all__ = ["dropout_rate"]
     consequence="dropped otherwise than documented",
 )
 def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
-    """The first calls together, and all later ones."""
+    """The first calls together, and all later ones, which may also depend on earlier ones."""
     found = kept_elements(evidence)
     if found is None:
         return
-    for part, calls in (
-        ("kept elements", found.calls[:CALLS]),
-        ("kept elements, later calls", found.calls[CALLS:]),
+    for part, calls, other in (
+        ("kept elements", found.calls[:CALLS], Cause.UNEXPLAINED),
+        ("kept elements, later calls", found.calls[CALLS:], Cause.DEPENDENT),
     ):
         if calls.size:
-            count, expected = int(calls.sum()), calls.size * found.probability
-            message = f"{count} of {calls.size} kept, expected {expected:.0f}"
-            yield judge_count(part, count, calls.size, found.probability, message)
+            count, chance = int(calls.sum()), found.documented
+            message = f"{count} of {calls.size} kept, expected {calls.size * chance:.0f}"
+            cause = Cause.SHARED if found.shared else other
+            yield judge_count(part, count, calls.size, chance, message, cause=cause)

@@ -143,7 +143,9 @@ def test_the_two_calls_that_are_most_alike_or_least() -> None:
 
     def striking(rows: list[str], probability: float) -> tuple[int, int, int]:
         calls = np.array([[place == "1" for place in row] for row in rows])
-        return _most_striking_calls(KeptElements(calls.reshape(-1, 2, 2, 2), probability))
+        return _most_striking_calls(
+            KeptElements(calls.reshape(-1, 2, 2, 2), probability, probability)
+        )
 
     first, second, third = "11110000", "11000011", "11000010"
     other = "00001111"
@@ -170,9 +172,6 @@ def test_two_calls_that_fare_alike(same: tuple[int, int]) -> None:
     result = results.pop("pairs of calls")
     assert wording(result) == ("pairs of calls", "fail", 48, message, "dependent", p.ratio)
     assert "fail" not in {r.verdict for r in results.values()}
-    # Kept with 1/4: alike with 1/16 + 9/16.
-    three = of_calls(calls, WIDE.replace(num_layers=3))
-    assert three["pairs of calls"].ratio == binomial(48, 48, 0.625, 10).ratio
 
 
 def test_what_passes_says_how_small_a_deviation_it_would_have_seen() -> None:
