@@ -157,7 +157,7 @@ def test_property(backend: str, parity_report: Record) -> None:
             note(f"replay: {line.replay}")
         assert not unexpected, report(unexpected)
 
-    nothing_unexpected(BACKENDS[-1])
+    nothing_unexpected()
 
 
 def test_property_in_graph_mode() -> None:
@@ -172,7 +172,7 @@ def test_property_in_graph_mode() -> None:
         unexpected = [line for line in lines if line.unexpected]
         assert not unexpected, report(unexpected)
 
-    nothing_unexpected(BACKENDS[-1])
+    nothing_unexpected()
 
 
 def test_known_differences_still_show() -> None:
