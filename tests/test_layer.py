@@ -302,3 +302,42 @@ def test_shapes_of_gates_and_projections_that_do_not_fit_are_refused() -> None:
 
 
 LSTM_SHAPES = expected_parameters(CELLS["lstm"], 1, 1, True, 1, 1)
+
+
+def test_inputs_and_masks_are_rounded_to_the_dtype_first() -> None:
+    """As weights are: 1 + 2^-30 is 1 in float32, and 1 - 1 is 0."""
+    above, one = [[[1 + 2.0**-30]]], {"weight_ih": [[1.0]], "weight_hh": [[0.0]]}
+    weights: dict[str, Any] = {f"{name}_l{k}": a for name, a in one.items() for k in (0, 1)}
+    weights |= {f"bias_{kind}_l{k}": [0.0] for kind in ("ih", "hh") for k in (0, 1)}
+    options: dict[str, Any] = {"num_layers": 2, "nonlinearity": "relu", "dtype": np.float32}
+    for layer, x, mask in ((0, above, [[[1.0]]]), (1, [[[1.0]]], above)):
+        biased = weights | {f"bias_ih_l{layer}": [-1.0]}
+        output, _ = rnn(x, None, biased, dropout_masks=[mask], **options)
+        assert output.item() == 0
+
+
+def test_a_stale_step_after_padding_is_that_of_the_row_alone() -> None:
+    """Backwards the padding comes first: it leaves the state before last at 0."""
+    weights = {
+        key: [[1.0]]
+        for key in ("weight_ih_l0", "weight_hh_l0", "weight_ih_l0_reverse", "weight_hh_l0_reverse")
+    }
+    options: dict[str, Any] = {"nonlinearity": "relu", "bias": False, "stale": True}
+    x, h_0 = np.ones((3, 2, 1)), np.full((2, 2, 1), 8.0)
+    output, h_n = rnn(x, h_0, weights, bidirectional=True, lengths=[3, 2], **options)
+    assert output[:, 0].tolist() == [[1, 2], [9, 9], [2, 1]]
+    assert output[:, 1].tolist() == [[1, 9], [9, 1], [0, 0]]
+    assert h_n[:, :, 0].tolist() == [[2, 9], [2, 9]]
+
+
+def test_a_projected_layer_has_units_of_two_sizes() -> None:
+    """Two hidden units, tanh and sigmoid of 0 all over but for what is projected: to one, of 0."""
+    shapes = expected_parameters(CELLS["projected"], 2, 1, True, 3, 2, 1)
+    weights = {name: np.zeros(shape) for name, shape in shapes.items()}
+    start = {"h": np.zeros((2, 1, 1)), "c": np.full((2, 1, 2), 4.0)}
+    weights["weight_hr_l1"] = np.array([[1.0, 2.0]])
+    found = evaluate(CELLS["projected"], np.zeros((1, 1, 3)), start, weights, num_layers=2)
+    assert {name: array.shape for name, array in found.items()} == {
+        "output": (1, 1, 1), "h_n": (2, 1, 1), "c_n": (2, 1, 2)
+    }  # fmt: skip
+    assert found["output"].item() == pytest.approx(3 * 0.5 * math.tanh(2), rel=1e-15)

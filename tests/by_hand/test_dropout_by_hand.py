@@ -142,6 +142,14 @@ def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     assert high.flat[0] == pytest.approx(sign * value + off, rel=0, abs=2.0**-40)
 
 
+def test_kept_values_of_both_directions_stand_where_they_stood() -> None:
+    """Each direction passes on its own: of relu twice the state."""
+    state = np.arange(1.0, 9.0).reshape(1, 1, 8)
+    found = kept_values(dropping(RELU.replace(bidirectional=True)), state, 1)
+    for array in found:
+        assert array == pytest.approx(2 * state, rel=1e-5)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -> None:
     """Just above 1/2 five ulp are 5 * 2^-24; below, where a product rounded down lies, half.

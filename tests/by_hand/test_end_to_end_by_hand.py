@@ -277,6 +277,10 @@ def test_between_two_points_an_error_is_as_uncertain_as_it_changes_there() -> No
     (excused,) = excuses(evidence_of(case, own=stepped))
     assert excused.shift["output"].item() == pytest.approx(0.0625, rel=1e-4)
     assert excused.extra["output"].item() == pytest.approx(4 * 0.1875, rel=1e-4)
+    # Two of them do not move apart, and each is as uncertain.
+    (two,) = against_peer(evidence_of(case, own=stepped, peer_own=stepped))
+    assert two.shift["output"].item() == 0
+    assert two.extra["output"].item() == 2 * excused.extra["output"].item()
 
 
 def test_two_activations_move_apart_by_their_difference_and_spread_by_their_sum() -> None:

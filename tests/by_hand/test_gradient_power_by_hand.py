@@ -11,10 +11,13 @@ import pytest
 from harness.case import Case
 from harness.config import Config
 from harness.evidence import Evidence
-from harness.judging.gradient_power import differences
+from harness.judging.gradient_power import _sums, differences
 from harness.judging.gradients import gradients_at, tapes_of
-from reference import parameter_name
+from reference import FORMATS, parameter_name, parameters_of
 from reference.arrays import Array
+from reference.gradient import backpropagate
+from reference.reverse import Slopes, record
+from tests.gated_cells import GRU, arrays_of
 from tests.synthetic import case_of, right_evidence
 
 TWO_STEPS = Config.of(
@@ -164,3 +167,23 @@ def truncated_gradients(evidence: Evidence) -> dict[str, Array]:
             matrices.append(case.weights[w_ih])
         into = np.concatenate(deltas, axis=2) @ np.concatenate(matrices)
     return {"x": into, **found}
+
+
+def test_rows_and_steps_of_several_gates_add_up_to_the_gradients() -> None:
+    """A GRU of two units, gate by gate."""
+    rng = np.random.default_rng(3)
+    weights = arrays_of(GRU, rng, (3, 2, 2))
+    x, h = rng.uniform(-1, 1, (2, 4, 3)), rng.uniform(-1, 1, (2, 4, 2))
+    parameters = parameters_of(GRU, weights, 0, False, True)
+    tapes = [[record(GRU, parameters, x, {"h": h}, FORMATS["fp64"], Slopes())]]
+    found = backpropagate(
+        tapes, rng.uniform(-1, 1, (2, 4, 2)), {"h": np.zeros((1, 4, 2))},
+        bias=True, valid=np.ones((2, 4), bool), fmt=FORMATS["fp64"],
+    )  # fmt: skip
+    evidence: Any = right_evidence(two_steps())
+    for axes, count in (("tbi,tbj->bij", 4), ("tbi,tbj->tij", 2)):
+        sums = _sums(evidence, tapes, found, axes)
+        assert set(sums) == set(weights)
+        for name, one in sums.items():
+            assert one.shape == (count, *weights[name].shape)
+            assert one.sum(axis=0) == pytest.approx(found.by_name[name].value, rel=1e-12, abs=1e-14)

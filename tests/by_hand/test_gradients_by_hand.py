@@ -244,3 +244,30 @@ def test_magnitudes_of_a_direction_are_those_of_its_own_states(positive: tuple[b
     assert found["bias_ih_l0"].item() == (6 if positive[0] else 0)
     assert found["bias_ih_l0_reverse"].item() == (12 if positive[1] else 0)
     assert not math.isnan(found["x"].item())
+
+
+def test_flushing_is_allowed_on_the_way_there_and_on_the_way_back() -> None:
+    evidence = right_evidence(CONFIG.replace(dtype="fp16"))
+    tapes, flushing = tapes_of(evidence), tapes_of(evidence, flushed=True)
+    there, back = (gradients_at(evidence, flushing, flushed=f).by_name for f in (False, True))
+    plain, both = gradients_at(evidence, tapes).by_name, expected_gradients(evidence, flushed=True)
+    for name in plain:
+        valid: Any = evidence.case.valid if name == "x" else ...
+        bounds = [one[name].bound[valid] for one in (plain, there, back)]
+        assert (bounds[0] < bounds[1]).any()
+        assert (bounds[1] < bounds[2]).all()
+        assert (both[name].bound[valid] == bounds[2]).all()
+
+
+def test_measured_errors_of_an_activation_widen_what_its_slope_may_be() -> None:
+    """tanh of 0, from -1/2 to 1/2: a slope from 3/4 to 1, times a cotangent of 4."""
+    case = case_of(Config.of(aspect="gradient"))
+    given = {"output": np.full((1, 1, 1), 4.0, "f"), "h_n": np.zeros((1, 1, 1), "f")}
+    evidence = right_evidence(dataclasses.replace(case, given_cotangents=given))
+
+    def error(name: str, low: Array, high: Array) -> tuple[Array, Array]:
+        return np.full(low.shape, -0.5), np.full(high.shape, 0.5)
+
+    found = expected_gradients(evidence, activation_error=error)["bias_ih_l0"]
+    assert found.value.item() == 4
+    assert found.bound.item() == pytest.approx(1, rel=1e-5)

@@ -7,6 +7,7 @@ value shows it.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,3 +271,59 @@ def test_nothing_is_bounded_where_float16_may_overflow() -> None:
     rows = Interval(zeros, zeros, zeros, bounded=bounded_at)
     through = op.linear(Block("hr", 0, np.zeros((3, 2)), None), rows)
     assert np.broadcast_to(op.close(through).bounded, (2, 3)).all(axis=1).tolist() == [False, True]
+
+
+FP64_UNIT = 2.0**-53
+
+
+def test_in_float64_the_oracle_errs_as_much_as_what_it_judges() -> None:
+    """Twice gamma_2 of a sum of three numbers, twice gamma_3 of a blend, a whole 2^-1074."""
+    op, nothing = Rounded(FP64), interval(0, 0, 0)
+    found = sum_error(1, 3, FP64, products=False)
+    assert float(found) == pytest.approx(2 * gamma(2, FP64_UNIT), rel=1e-12, abs=0)
+    blend = op.blend(interval(1, 1, 1), interval(1, 1, 1), nothing)
+    assert_interval(blend, [0, 0, 0], 2 * 2 * gamma(3, FP64_UNIT))
+    assert op.multiply(nothing, interval(1, 1, 1)).high.item() == 2.0**-1074
+
+
+def test_flushing_counts_the_factors_of_each_row_and_of_all_terms() -> None:
+    """2 terms, factors 3 + 2 and 5 + 2; added to itself twice that; intervals have no factors."""
+    plain, flushed = Rounded(FP16), Rounded(FP16, flushed=True)
+    block = Block("ih", 0, np.array([[1.0, -1.0]]), None)
+    rows = plain.given(np.array([[1.0, 2.0], [1.0, 4.0]]))
+
+    def extra(*terms: Any) -> list[float]:
+        sums = [op.error(op.add(*(t(op) for t in terms))) for op in (plain, flushed)]
+        found: list[float] = ((sums[1] - sums[0]) / TINY).ravel().tolist()
+        return found
+
+    def linear(op: Rounded) -> Sum:
+        return op.linear(block, rows)
+
+    assert extra(linear) == pytest.approx([4 + 5, 4 + 7], rel=1e-9)
+    assert extra(linear, linear) == pytest.approx([8 + 10, 8 + 14], rel=1e-9)
+    assert extra(*[lambda op: interval(1, 1, 1)] * 2) == pytest.approx([4], rel=1e-9)
+
+
+def test_a_bound_is_missing_of_all_that_a_value_without_one_is_in() -> None:
+    """Whatever its size: of sums, of a stored state, of the rows of a product of all steps."""
+    op, zero, nowhere = Rounded(FP16), np.zeros(1), np.array([False])
+    without = Interval(zero, zero, zero, bounded=nowhere, stored=True)
+    assert not np.any(op.operand(without).bounded)
+    for terms in ((without, interval(0, 0, 0)), (interval(0, 0, 0), without)):
+        assert not np.any(op.add(*terms).bounded)
+    every, bounded = np.zeros((2, 2, 2)), np.ones((2, 2, 2), bool)
+    bounded[0, 1, 0] = False
+    found = op.linear(
+        Block("hh", 0, np.zeros((1, 2)), None), Interval(every, every, every, bounded)
+    )
+    assert np.asarray(found.bounded)[..., 0].tolist() == [[True, False], [True, True]]
+
+
+def test_arrays_keep_their_shapes() -> None:
+    """The error of an activation's argument; and a block without rows, which has no terms."""
+    op, two = Rounded(FP16), np.zeros(2)
+    op.activation("tanh", Interval(two, two, two))
+    assert op.arguments[0].error.tolist() == [0, 0]
+    empty = op.linear(Block("ih", 0, np.zeros((0, 2)), None), op.given(two))
+    assert (empty.expected.shape, empty.terms) == ((0,), 0)

@@ -18,7 +18,7 @@ from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.excuses import flush
-from harness.judging.second_call import same_rows
+from harness.judging.second_call import is_other, same_rows
 from harness.observe import Change, Derivatives, Outputs, Rerun
 from harness.oracle import Oracle
 from harness.probes import Probe
@@ -250,3 +250,32 @@ def test_padding_is_asked_where_it_was_changed() -> None:
     # What the same input moves by itself says nothing about padding.
     (result,) = padding_ignored(evidence_of(case, first_call(), reruns=kinds))
     assert result.verdict == "inconclusive"
+
+
+def test_a_second_call_is_another_one_where_its_bits_are() -> None:
+    """Drawn anew where nothing is given; -0 has other bits than 0."""
+    case = case_of(CONFIG)
+    assert is_other(case)
+    assert not is_other(dataclasses.replace(case, second_x=case.x.copy()))
+    assert is_other(dataclasses.replace(case, second_x=-case.x))
+
+
+def test_a_row_that_flushing_cannot_move_does_not_stop_what_it_moves_elsewhere() -> None:
+    """Row 0 is saturated in both layers, and stays as it was; row 2 moves from 0 by half."""
+    weights = {
+        name: np.full(shape, 100.0 * name.startswith("weight_ih"))
+        for name, shape in CONFIG.parameter_shapes().items()
+    }
+    x = np.zeros((2, 3, 1))
+    x[:, 0] = 9
+    case = case_of(CONFIG, weights=weights, x=x)
+    extra = flush(Oracle(case)).extra["output"].ravel().tolist()
+    assert extra[0] == 0 < extra[2]
+    own = measured(flushes=True)
+    first = first_call()
+    first["output"][:, 2] = first["h_n"][:, 2] = 0
+    second = {name: array.copy() for name, array in first.items()}
+    second["output"][0, 2, 0] = extra[2] / 2
+    evidence = evidence_of(case, first, own=own)
+    rerun = Rerun(False, True, KEPT, second)
+    assert same_rows(evidence, rerun, "moved", Probe.CARRY).cause == "flush"

@@ -177,6 +177,8 @@ def test_a_step_back_through_a_blend() -> None:
 
     cell = Cell("blend", equation, (), gates=("z", "n"))
     tape = taped(cell, {("ih", "z"): 0.5, ("ih", "n"): 2.0}, h=4.0)
+    assert isinstance(blended := tape.after["h"].value, Interval)
+    assert blended.expected.item() == 3
     handed, deltas = back(tape, 1, h=3.0)
     s, z, n, h = (3, 0), (Fraction(1, 2), half_width(0.5)), (2, half_width(2)), (4, 0)
     assert_is(handed["h"], product(z, s, 2))
@@ -234,21 +236,22 @@ def test_a_step_back_through_a_product_and_a_matrix() -> None:
     assert operand.value.item() == -2
 
 
-def test_a_step_back_with_magnitudes_alone() -> None:
-    """h' = -2 x + (-3) h + (1 - h) h with h = -4, all of 5: 15 + 20 + 20, signs or not."""
+@pytest.mark.parametrize(("h", "parts"), [(-4.0, (25, 20)), (4.0, (-15, -20))])
+def test_a_step_back_with_magnitudes_alone(h: float, parts: tuple[int, int]) -> None:
+    """h' = -2 x + (-3) h + (1 - h) h, all of 5: through W, and as each factor, signs or not."""
 
     def equation(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
         a = op.add(op.linear(w("ih"), x), op.linear(w("hh"), s["h"]))
         return {"h": op.add(a, op.multiply(op.complement(s["h"]), s["h"]))}
 
-    tape = taped(Cell("signs", equation, ()), {("ih", ""): -2.0, ("hh", ""): -3.0}, h=-4.0)
+    tape = taped(Cell("signs", equation, ()), {("ih", ""): -2.0, ("hh", ""): -3.0}, h=h)
     given = {"h": Bounded.exact(np.full((1, 1), 5.0))}
     terms, rounding = tape.terms(1), BoundedArithmetic(FP16)
     plain, _ = adjoints(tape, 0, given, rounding, terms)
     sums, deltas = adjoints(tape, 0, given, rounding, terms, absolute=True)
-    # -15, 25 as a factor of (1 - h), and 20 through it
-    assert plain["h"].value.item() == -15 + 25 + 20
-    assert sums["h"].value.item() == 15 + 25 + 20
+    # 5 (1 - h) as a factor of it, and -5 h through it
+    assert plain["h"].value.item() == -15 + sum(parts)
+    assert sums["h"].value.item() == 15 + sum(map(abs, parts))
     assert deltas["ih"].value.item() == deltas["hh"].value.item() == 5
 
 
