@@ -68,6 +68,8 @@ def second_call(
 def test_rows_that_were_not_kept_are_not_compared() -> None:
     result = second_call({})
     assert (result.part, *summary(result)) == ("second call", "pass", None, 16, 0)
+    assert result.worst is not None
+    assert result.worst.output == "output"
 
 
 def test_states_carried_over_show_where_a_call_left_others_than_it_found() -> None:
