@@ -331,7 +331,7 @@ def test_a_stale_step_after_padding_is_that_of_the_row_alone() -> None:
 
 
 def test_a_projected_layer_has_units_of_two_sizes() -> None:
-    """Two hidden units, tanh and sigmoid of 0 all over but for what is projected: to one, of 0."""
+    """Weights of 0: each gate is 1/2, c = 4 / 2, and two units of tanh(2) / 2 become one."""
     shapes = expected_parameters(CELLS["projected"], 2, 1, True, 3, 2, 1)
     weights = {name: np.zeros(shape) for name, shape in shapes.items()}
     start = {"h": np.zeros((2, 1, 1)), "c": np.full((2, 1, 2), 4.0)}

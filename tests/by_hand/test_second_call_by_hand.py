@@ -263,7 +263,7 @@ def test_a_second_call_is_another_one_where_its_bits_are() -> None:
 
 
 def test_a_row_that_flushing_cannot_move_does_not_stop_what_it_moves_elsewhere() -> None:
-    """Row 0 is saturated in both layers, and stays as it was; row 2 moves from 0 by half."""
+    """Row 0 is saturated in both layers, and stays; row 2 moves by half of what flushing may do."""
     weights = {
         name: np.full(shape, 100.0 * name.startswith("weight_ih"))
         for name, shape in CONFIG.parameter_shapes().items()
@@ -273,11 +273,10 @@ def test_a_row_that_flushing_cannot_move_does_not_stop_what_it_moves_elsewhere()
     case = case_of(CONFIG, weights=weights, x=x)
     extra = flush(Oracle(case)).extra["output"].ravel().tolist()
     assert extra[0] == 0 < extra[2]
-    own = measured(flushes=True)
     first = first_call()
     first["output"][:, 2] = first["h_n"][:, 2] = 0
     second = {name: array.copy() for name, array in first.items()}
     second["output"][0, 2, 0] = extra[2] / 2
-    evidence = evidence_of(case, first, own=own)
+    evidence = evidence_of(case, first, own=measured(flushes=True))
     rerun = Rerun(False, True, KEPT, second)
     assert same_rows(evidence, rerun, "moved", Probe.CARRY).cause == "flush"
