@@ -146,6 +146,8 @@ def test_an_error_of_twice_what_is_allowed_shows_but_not_among_subnormals() -> N
     judged = {part: found[part].power for part in OF_EACH_RANGE}
     nothing = {"error": 0.0}
     assert judged == {part: {"error": 1.0} if n else nothing for part, n in OF_EACH_RANGE.items()}
+    assert swept([-TINY, TINY], {})["subnormal"].power == nothing
+    assert swept([1, 2.0**100], {}, "relu")["beyond 5"].power == {"error": 1.0}
 
 
 def test_a_fall_is_measured_in_ulp_of_the_value_before() -> None:

@@ -107,6 +107,14 @@ def test_two_answers() -> None:
         )
 
 
+def test_an_answer_with_an_array_more_is_another_one() -> None:
+    more = outcome(returned=(*right(), right()[1]))
+    for pair in ((outcome(), more), (more, outcome())):
+        (result,) = against(*pair)
+        assert (result.verdict, result.cause) == ("fail", "disagrees")
+        assert result.message == f"{SHAPES}; {SHAPES}"
+
+
 def test_two_answers_may_be_apart_by_twice_the_largest_tolerance() -> None:
     allowed = 2 * largest_tolerance(MEANING)
     output, h_n = (array.astype("d") for array in right())

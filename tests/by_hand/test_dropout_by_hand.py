@@ -248,6 +248,20 @@ def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> Non
         assert verdict(*of_outputs) == ("pass", "")
 
 
+def test_each_layer_between_has_states_of_its_own() -> None:
+    """relu, four layers of one unit and step: 3, 6, 12 and 24."""
+    config = RELU.replace(num_layers=4, hidden_size=1)
+
+    def verdict(*states: float) -> str:
+        h_n = np.reshape(states, (4, 1, 1))
+        first, trained = only([[[3]]], h_n[:1]), only(h_n[3:], h_n)
+        (result,) = dropout_states(dropping(config, first=first, trained=(trained,)))
+        return result.verdict
+
+    assert verdict(3, 6, 12, 24) == verdict(3, 6, 0, 0) == "pass"
+    assert verdict(3, 12, 12, 24) == verdict(3, 6, 6, 24) == "fail"
+
+
 def test_states_between_may_be_the_least_and_the_largest_that_is_allowed() -> None:
     """Of three layers, after one dropout in front of the second; in float32."""
     config = DROPPING.replace(num_layers=3)

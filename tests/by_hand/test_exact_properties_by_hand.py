@@ -145,6 +145,10 @@ def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
     assert (result.verdict, result.message) == ("inconclusive", "no element would have shown: held")
     # A row without padding holds nothing: of the other two, 1 and 0, and 1 and 2.
     assert held(ends, (2, 1, 1)).power == {"held": 0.75}
+    # Of a layer alone h_n is nothing but its last state.
+    alone = case_of(Config.of(steps=2), lengths=[1])
+    (result,) = padding_zero(evidence_of(alone, outputs_of([[[4]], [[0]]], [[[4]]])))
+    assert (result.verdict, result.power) == ("pass", {"held": 1})
 
 
 FOUR = Config.of(hidden_size=4)

@@ -135,6 +135,7 @@ def test_a_tolerance_is_measured_by_the_largest_number_of_its_row() -> None:
     """
     values = np.array([[[1.0, 0], [0, 8], [0, 0]], [[0, 3], [math.inf, 0], [0, 0]]])
     for half, explained in (
+        (0.25, [True, True, False]),
         (1.25, [True, True, False]),
         (1.5, [False, True, False]),
         (4.0, [False] * 3),

@@ -264,3 +264,12 @@ def test_layers_after_one_that_was_not_seen_conclude_nothing() -> None:
     message = "the stack's own hidden states were not seen: a shorter stack gives other bits"
     assert {r.message for r in found[2:]} == {message}
     assert [r.failing for r in found] == [1] * 6
+
+
+def test_a_state_a_little_beyond_its_bound_is_a_failure_in_every_word() -> None:
+    """Of a = 4 the bound is 12 of 2^-24, or little more, and 16 of them are the next but one."""
+    (result,) = judged(relu_case([[[4.0]]], bias=False), [[[4 + 2.0**-20]]])
+    assert result.ratio is not None
+    assert 1 < result.ratio < 2
+    assert (result.verdict, result.cause) == ("fail", "unexplained")
+    assert result.message == "1 of 1 states cannot come from the equation"

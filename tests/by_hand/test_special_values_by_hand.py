@@ -53,6 +53,18 @@ def test_an_infinity_that_becomes_something_else() -> None:
     assert result.message == "1 of 3 states must be what the equation gives of an infinity"
 
 
+@pytest.mark.parametrize("name", ["weight_ih_l0", "bias_ih_l0"])
+def test_an_infinite_parameter_is_no_finite_term_that_may_overflow(name: str) -> None:
+    config = Config.of(nonlinearity="relu", data="special")
+    case = case_of(
+        config,
+        weights={"weight_ih_l0": [[1]], name: [[INF]] if "weight" in name else [INF]},
+        x=[[[1]]],
+    )
+    (result,) = special_values(evidence_of(case, outputs_of([[[INF]]])))
+    assert (result.part, result.verdict) == ("layer 0 forward, infinity", "pass")
+
+
 def test_every_layer_and_direction_is_asked_for_special_values() -> None:
     """Nothing is concluded of the second layer, whose input was not seen."""
     config = Config.of(nonlinearity="relu", num_layers=2, bidirectional=True, data="special")
