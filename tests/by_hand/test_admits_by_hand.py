@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from harness.case import Case
 from harness.checks import check_named
 from harness.config import Config
 from tests.synthetic import case_of
 
 IDENTITY = {"weight_ih_l0": [[1]], "weight_hh_l0": [[0]]}
 ORDERED = (-1, 2, 2, 3)
+
+
+def admits(name: str, case: Case) -> bool:
+    check = check_named(name)
+    assert check is not None
+    return check.admits(case)
 
 
 def is_its_activation(
@@ -22,10 +29,10 @@ def is_its_activation(
     batch = len(points) // (steps * inputs)
     config = Config.of(bias=False, batch=batch, states=h_0 is not None, **changes)
     x = [[points[b * inputs : (b + 1) * inputs] for b in range(batch)]]
-    given = {"x": x if steps == 1 else [[[p]] for p in points]}
+    given: dict[str, Any] = {"x": x if steps == 1 else [[[p]] for p in points]}
     if h_0 is not None:
         given["h_0"] = [[[h] for h in h_0]]
-    return check_named("activation").admits(case_of(config, weights=weights, **given))
+    return admits("activation", case_of(config, weights=weights, **given))
 
 
 def test_a_layer_is_its_activation_where_weights_are_1_and_0_and_points_in_order() -> None:
@@ -63,4 +70,4 @@ def test_a_check_is_asked_where_there_is_something_that_may_matter(
     case = case_of(config, lengths=[1 if padding else 2] * rows)
     if other is not None:
         case = dataclasses.replace(case, second_x=case.x + case.x.dtype.type(other))
-    assert check_named(check).admits(case) == admitted
+    assert admits(check, case) == admitted

@@ -20,6 +20,7 @@ from harness.config import Config
 from harness.data import PLAIN
 from harness.layers import LayerRecord, registered
 from reference import Cell, Parameter, elman
+from reference.arrays import Array
 
 CELL = Cell(
     "two gates",
@@ -78,11 +79,13 @@ def test_no_other_array_has_axes(name: str) -> None:
         axes_of(config(), name)
 
 
+def numbered(name: str) -> Array:
+    shape = shape_of(config(), name)
+    return np.arange(np.prod(shape), dtype="f").reshape(shape)
+
+
 def test_places_are_taken_along_the_axes_of_that_name() -> None:
-    arrays = {
-        name: np.arange(np.prod(shape_of(config(), name))) for name in ("x", "h_0", "bias_l0")
-    }
-    arrays = {name: array.reshape(shape_of(config(), name)) for name, array in arrays.items()}
+    arrays = {name: numbered(name) for name in ("x", "h_0", "bias_l0")}
     found = take(config(), arrays, {"rows": (2, 0), "units": (1,), "features": range(2)})
     assert found.keys() == arrays.keys()
     assert np.array_equal(found["x"], arrays["x"][:, [2, 0], :2])
@@ -98,7 +101,7 @@ def test_units_stand_along_outputs_and_gates_once_for_each() -> None:
 @pytest.mark.parametrize("layout", ["timefirst", "batchfirst"])
 @pytest.mark.parametrize("name", ["x", "h_0", "lengths"])
 def test_layouts_of_a_batch(layout: str, name: str) -> None:
-    array = np.arange(np.prod(shape_of(config(), name))).reshape(shape_of(config(), name))
+    array = numbered(name)
     swapped = layout == "batchfirst" and name == "x"
     given = to_layout(config(layout=layout), name, array)
     assert np.array_equal(given, array.swapaxes(0, 1) if swapped else array)

@@ -263,6 +263,14 @@ def test_of_calls_that_fare_like_themselves_all_are_counted_and_the_worst_is_nam
     right = of_calls(calls, config)["calls and themselves"]
     assert (right.verdict, right.compared, right.failing) == ("pass", 5, 0)
     assert right.message.startswith("p = ")
+    # Half as much of it is not that rare, but rarer than what the others have.
+    little = [*calls[:2], np.concatenate([calls[2].ravel()[:140]] * 2), *calls[3:]]
+    little[2][210:] = calls[2].ravel()[210:]
+    little[2] = little[2].reshape(5, 7, 8)
+    result = of_calls(little, config)["calls and themselves"]
+    assert (result.verdict, right.ratio) == ("pass", 0)
+    assert result.ratio is not None
+    assert 0 < result.ratio < 1
     for number, size in ((1, 94), (3, 140)):
         calls[number] = np.resize(calls[number].ravel()[:size], (5, 7, 8))
     result = of_calls(calls, config)["calls and themselves"]
