@@ -332,8 +332,8 @@ def test_a_run_without_its_last_line_is_unfinished(tmp_path: Path) -> None:
 def test_the_selftest_names_its_faults_and_corrects_a_slip() -> None:
     done = CliRunner().invoke(main, ["selftest", "--list"])
     assert done.exit_code == 0
-    names = [line.split()[0] for line in done.output.splitlines()]
-    assert names == [*FAULTS, *VARIANTS]
+    words = [line.split()[0] for line in done.output.splitlines()]
+    assert words == ["Faults:", *FAULTS, "Correct", *VARIANTS]
     done = CliRunner().invoke(main, ["selftest", "--fault", "b-hh-droped"])
     assert done.exit_code == 2
     assert "'b-hh-droped': no such fault; did you mean b-hh-dropped" in done.output
