@@ -56,6 +56,11 @@ def test_inputs_that_a_call_wrote_to(own: OwnActivations | None) -> None:
     assert result == [Comparison("inputs", Verdict.FAIL, 9, message, Cause.UNEXPLAINED)]
 
 
+def test_one_input_that_changed_once_is_enough() -> None:
+    (result,) = found(inputs_unmodified, modified=("x",))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "a call changed: x")
+
+
 def test_inputs_that_stayed() -> None:
     """6 of x, and 3 of h_0 or of lengths where they are given."""
     assert found(inputs_unmodified) == [Comparison("inputs", Verdict.PASS, 9)]
