@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy.stats import kstwo
 
 from harness.backends import load_backend
 from harness.build_corpus import RESEEDED
-from harness.case import changed, make_case
 from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.observe import observe
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
 from harness.results import Result
-from harness.significance import SIGNIFICANCE, binomial, smallest_deviation, smallest_distance
+from harness.significance import SIGNIFICANCE, smallest_distance
 from tests.campaigns import power as campaign
 from tests.faulty import right
-from tests.power_configs import GRADIENT, PLAIN, RELU, VALUED, judged, power
-
-NOTHING_SEEN = [
-    ("step_residual", "rnn-relu-withstates-scale08-i00001-h00001-b00001-t00003-s000004", "bias"),
-    ("last_state", "rnn-relu-scale08-i00001-h00001-b00002-t00002-s000005", "row"),
-    (
-        "forward_error",
-        "rnn-unbatched-fp16-scale16-i00003-h00004-b00001-t00005-s011021",
-        "bias, state",
-    ),
-    (
-        "exact_lane",
-        "rnn-gradient-relu-l03-bidir-unbatched-withstates-ints-i00005-h00003-b00001-t00004-s001008",
-        "bias",
-    ),
-    ("bounded", "rnn-i00003-h00004-b00001-t00001-s000001", "saturated"),
-    ("determinism", "rnn-withstates-emptyrows-i00001-h00001-b00001-t00001-s000000", "carry"),
-]
-
-
-@pytest.mark.parametrize(("check", "config", "unseen"), NOTHING_SEEN)
-def test_a_comparison_that_sees_nothing_is_inconclusive(
-    check: str, config: str, unseen: str
-) -> None:
-    results = judged(CorrectBackend(), Config.parse(config), check)
-    without_power = [r for r in results if 0 in r.power.values()]
-    assert without_power
-    for result in results:
-        assert result.verdict == ("inconclusive" if result in without_power else "pass"), result
-    assert any(unseen in r.message for r in without_power)
-    assert all("no element would have shown" in r.message for r in without_power if r.compared)
-
-
-def test_a_second_call_keeps_a_row_that_is_alone_and_a_padded_one() -> None:
-    for seed in range(4):
-        alone = make_case(Config.of(input_size=3, hidden_size=4, steps=3, seed=seed))
-        assert changed(alone, padding=True, neighbours=True)[1].all()
-        for batch in (2, 3):
-            case = make_case(PLAIN.replace(lengths="ragged", batch=batch, seed=seed))
-            kept = changed(case, padding=True, neighbours=True)[1]
-            assert not kept.all()
-            assert (~case.valid[:, kept]).any()
-
-
-@pytest.mark.parametrize(("trials", "chance"), [(1000, 0.5), (20000, 0.01), (500, 0.75)])
-def test_the_smallest_deviation_is_just_noticed(trials: int, chance: float) -> None:
-    size = smallest_deviation(trials, chance)
-    count = trials * chance + trials * size
-    assert binomial(round(count), trials, chance).ratio > 1
-    assert binomial(round(count * 0.98), trials, chance).ratio < 1
+from tests.power_configs import GRADIENT, PLAIN, VALUED, judged
 
 
 def test_the_smallest_distance_is_just_noticed() -> None:
@@ -164,25 +112,3 @@ def test_the_command_exits_1_where_a_figure_is_too_low(
     assert done.exit_code == code, done.output
     assert "a wrong previous state" in done.output
     assert "b_hh dropped" in done.output
-
-
-def test_the_power_of_a_second_call_is_what_it_changed() -> None:
-    """`padding`: kept rows that have padding; `neighbours`: what moved beside the kept rows."""
-    case = make_case(RELU)
-    second, kept = changed(case, padding=True, neighbours=True)
-    rows = [
-        not np.array_equal(second.x[:, row], case.x[:, row], equal_nan=True)
-        for row in np.flatnonzero(kept)
-    ]
-    assert 0 < np.mean(rows) < 1
-    assert power(RELU, "padding_ignored", "padding") == {"second call": np.mean(rows)}
-    observation = observe(right, case, repeat=True)
-    assert observation.outputs is not None
-    beside = [(row - 1) % RELU.batch for row in np.flatnonzero(kept)]
-    outputs = (observation.outputs["output"], observation.reruns[0].outputs["output"])
-    moved = float(np.not_equal(*(output[:, beside] for output in outputs)).mean())
-    assert 0 < moved < 1
-    assert power(RELU, "rows_independent", "neighbours") == {"second call": moved}
-    assert observation.reruns[0].kept.tolist() == kept.tolist()
-    carried = float((observation.outputs["h_n"] != case.initial["h"])[:, kept].mean())
-    assert power(RELU, "determinism", "carry") == {"second call": carried}
