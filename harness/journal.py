@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from harness.folder import remove_reports
 from harness.results import FORMAT_VERSION, End, Header, Result, ResultsError
 
 try:
@@ -22,7 +23,7 @@ try:
 except ImportError:  # not on Windows; there two runs in one directory are not noticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Journal", "Recorded", "has_header", "locked", "read_run"]
+__all__ = ["Journal", "Recorded", "has_header", "locked", "read_run", "set_aside"]
 
 
 def end_of(results: Sequence[Result]) -> End:
@@ -47,6 +48,13 @@ class Recorded(msgspec.Struct, frozen=True):
 def has_header(path: Path) -> bool:
     """Whether a run began to write there, and came as far as its first line."""
     return path.is_file() and b"\n" in path.read_bytes()
+
+
+def set_aside(path: Path) -> None:
+    """What a run wrote there is kept beside it, and its reports are removed. Raises OSError."""
+    if has_header(path):
+        path.replace(path.with_name("results.previous.jsonl"))
+    remove_reports(path.parent)
 
 
 def read_run(path: Path) -> Recorded:
@@ -111,9 +119,8 @@ class Journal:
 
     @classmethod
     def begin(cls, path: Path, header: dict[str, Any]) -> Journal:
-        """Begin a new file; one that stands there is kept beside it. Raises OSError."""
-        if has_header(path):
-            path.replace(path.with_name("results.previous.jsonl"))
+        """Begin a new file, and set an earlier run's aside. Raises OSError."""
+        set_aside(path)
         journal = cls(path.open("wb", buffering=0))
         try:
             journal._write(header)
@@ -124,7 +131,11 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, recorded: Recorded) -> Journal:
-        """Append to an unfinished run after its `whole` configs. Raises OSError."""
+        """Append to an unfinished run after its `whole` configs. Raises OSError.
+
+        The reports of what it had by then are made anew at its end.
+        """
+        remove_reports(path.parent)
         os.truncate(path, recorded.size)
         return cls(path.open("ab", buffering=0))
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from harness.folder import REPRODUCERS, SCRIPTS
 from harness.results import ResultsError
 
-__all__ = ["FOLDER", "Reproducer", "load_reproducers", "store_reproducers"]
-
-NAME = "reproducers.json"
-FOLDER = "reproducers"
+__all__ = ["Reproducer", "load_reproducers", "store_reproducers"]
 
 
 class Reproducer(msgspec.Struct, frozen=True):
@@ -31,13 +29,13 @@ class Reproducer(msgspec.Struct, frozen=True):
 def store_reproducers(out: Path, reproducers: Iterable[Reproducer]) -> list[Path]:
     """Write all of a run into its directory; returns the paths of the scripts."""
     kept = list(reproducers)
-    if not kept and not (out / NAME).exists():
+    if not kept and not (out / REPRODUCERS).exists():
         return []
-    (out / FOLDER).mkdir(exist_ok=True)
-    for stale in (out / FOLDER).glob("*.py"):
+    (out / SCRIPTS).mkdir(exist_ok=True)
+    for stale in (out / SCRIPTS).glob("*.py"):
         stale.unlink()
-    (out / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))
-    paths = [out / FOLDER / f"{one.finding}.py" for one in kept]
+    (out / REPRODUCERS).write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))
+    paths = [out / SCRIPTS / f"{one.finding}.py" for one in kept]
     for path, one in zip(paths, kept, strict=True):
         path.write_text(one.script, "utf-8")
     return paths
@@ -49,7 +47,7 @@ def load_reproducers(out: Path) -> dict[str, Reproducer]:
     Raises:
         ResultsError: the file is not one of ours.
     """
-    path = out / NAME
+    path = out / REPRODUCERS
     if not path.exists():
         return {}
     try:

@@ -8,17 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.backends.protocol import BackendUnavailable
 from harness.baseline import BASELINE
+from harness.checks import checks_for
+from harness.comparison import Comparison
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
 from harness.journal import Journal, has_header, locked, read_run
-from harness.judge import Session
+from harness.judge import Disturbed, Session, replay_command
 from harness.minimise.finish import finish
+from harness.observe import described
 from harness.outcome import Outcome, conclude
-from harness.results import ResultsError
+from harness.results import Result, ResultsError, from_comparison
 from harness.strategies import configs, draw_configs
+from harness.verdicts import Verdict
 
 __all__ = ["execute", "results_path"]
 
@@ -164,7 +169,12 @@ class _Run:
         self._progress(stage.title, total, total)
 
     def _judge(self, config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
-        results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
+        try:
+            results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
+        except (Disturbed, BackendUnavailable, OSError):
+            raise  # nothing more can be judged, and the message says what to do
+        except Exception as error:
+            results = [_not_judged(config, name, described(error), origin) for name in only]
         self.journal.append(results)
         judged = self.expected.join(results)
         self.outcome.results.extend(judged)
@@ -173,6 +183,21 @@ class _Run:
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, self.unexpected)
+
+
+def _not_judged(config: Config, backend: str, why: str, origin: str) -> Result:
+    """A config that the harness itself failed at costs this config, and no run."""
+    first = checks_for(config)[0]
+    comparison = Comparison("check", Verdict.ERROR, 0, f"the harness itself failed: {why}")
+    return from_comparison(
+        comparison,
+        config_id=config.id,
+        backend=backend,
+        check=first.name,
+        requirement=first.requirement_of(config, comparison),
+        replay=replay_command(config, backend),
+        origin=origin,
+    )
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,9 @@ class Misbehaves(CorrectLayer):
         return super().call(inputs, named)
 
 
-def misbehaving(act: Callable[[], None]) -> CorrectBackend:
+def misbehaving(act: Callable[[], None], name: str = "crashing") -> CorrectBackend:
     layer = type(act.__name__, (Misbehaves,), {"misbehave": staticmethod(act)})
-    return CorrectBackend(layer, "crashing")
+    return CorrectBackend(layer, name)
 
 
 BACKENDS = {
@@ -139,6 +139,8 @@ BACKENDS = {
 }
 globals().update({f"{name}_backend": made for name, made in BACKENDS.items()})
 complete = CorrectBackend()
+killed_beside_others = misbehaving(killed, "killed")
+hanging_beside_others = misbehaving(hangs, "hanging")
 
 
 class CrashesWhenLoaded(CorrectBackend):

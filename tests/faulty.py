@@ -72,6 +72,9 @@ shape = with_fault("output-one-step-short")
 reads_back = with_fault("read-back-rounded")
 silent = RefusesEverything(name="silent")
 partial = RefusesLengths(name="partial")
+leaky_beside_others = with_fault("leaky-relu", "leaky")
+shape_beside_others = with_fault("output-one-step-short", "short")
+list_beside_others = with_fault("returns-a-list", "list")
 nameless = object()
 
 

@@ -50,6 +50,7 @@ ORDER = [
     "layers/*",
     "judging",
     "checks",
+    "folder",
     "journal",
     "power",
     "baseline",

@@ -27,15 +27,17 @@ from harness.cli.options import (
 )
 from harness.expectations import expectations_of
 from harness.figures import load_figures, make_figures, store_figures
-from harness.journal import Recorded, has_header, read_run
+from harness.folder import SCRIPTS
+from harness.journal import Recorded, has_header, locked, read_run, set_aside
 from harness.judge import Session
 from harness.minimise.reproduce import BUDGET
+from harness.observe import headline
 from harness.outcome import Outcome, outcome_of
 from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
 from harness.report.files import write_reports
 from harness.report.wording import plural
-from harness.reproducers import FOLDER, load_reproducers
+from harness.reproducers import load_reproducers
 from harness.results import ResultsError
 from harness.run import execute, results_path
 from harness.runners import Limits
@@ -88,6 +90,10 @@ def run(
     if resume:
         chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
     read_baseline(baseline)  # before anything is loaded that takes time
+    path = results_path(out)
+    with locked(out):
+        if not (resume and has_header(path)):
+            set_aside(path)  # whatever becomes of this run, its reader finds no other's reports
     interruption = Interruption()
     with interruption.awaited(), session_of(chosen, limits, variants=True) as session:
         check = interruption.check
@@ -151,8 +157,12 @@ def _recorded(out: Path) -> Recorded:
 def _present(outcome: Outcome, out: Path) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
-        paths.append(out / FOLDER)
-    print_summary(console_for(), outcome, [str(path) for path in paths])
+        paths.append(out / SCRIPTS)
+    try:
+        print_summary(console_for(), outcome, [str(path) for path in paths])
+    except Exception as error:
+        sentence = f"{outcome.headline}. No more can be printed of it ({headline(error)}); see"
+        click.echo(f"{sentence} {', '.join(map(str, paths))}")
     if outcome.unfinished:
         command = f"rnn-parity run --resume --out {shlex.quote(str(out))}"
         console_for(stderr=True).print(

@@ -57,7 +57,8 @@ def make_figures(
     until = time.monotonic() + seconds
     maps: list[ErrorMap] = []
     activations: list[ActivationError] = []
-    with contextlib.suppress(KeyboardInterrupt):  # the run is done, and only its pictures wait
+    # The run is done, and only its pictures wait.
+    with contextlib.suppress(KeyboardInterrupt, Exception):
         activations += _activations(session, results)
         quick = lambda example: session.runner_named(example[1].backend).about.sampled  # noqa: E731
         for slug, line in sorted(_examples(results), key=quick):

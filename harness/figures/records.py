@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
+from harness.folder import FIGURES
 from harness.results import Number, ResultsError
 
 __all__ = ["ActivationError", "ErrorMap", "Figures", "load_figures", "store_figures"]
-
-NAME = "figures.json"
 
 MOST_STEPS, MOST_UNITS, MOST_BINS = 96, 48, 400
 """Cells of a map, and bins of an activation; what is longer shares them."""
@@ -90,7 +89,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 def store_figures(out: Path, figures: Figures) -> Path:
     """Write them into a run's directory. Raises OSError."""
-    path = out / NAME
+    path = out / FIGURES
     path.write_bytes(msgspec.json.encode(figures))
     return path
 
@@ -101,7 +100,7 @@ def load_figures(out: Path, header: dict[str, Any]) -> Figures:
     Raises:
         ResultsError: the file is not one of ours.
     """
-    path = out / NAME
+    path = out / FIGURES
     if not path.exists():
         return Figures()
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from harness.expectations import Expectations
 from harness.judge import Session
 from harness.minimise.reproduce import Attempt, Progress, reproduce
+from harness.observe import headline
 from harness.outcome import Outcome
 from harness.reproducers import Reproducer, store_reproducers
-from harness.text import one_line
 
 __all__ = ["finish"]
 
@@ -41,9 +42,10 @@ def finish(
     except KeyboardInterrupt:
         ended = "the run was ended before this one's turn"
     except Exception as error:  # the results are what counts
-        ended = f"making reproducers failed: {type(error).__name__}: {one_line(error, 200)}"
+        ended = f"making reproducers failed: {headline(error)}"
     found: list[Reproducer] = [one.reproducer for one in attempts if one.reproducer is not None]
-    store_reproducers(out, found)
+    with contextlib.suppress(OSError):  # the page has them, too
+        store_reproducers(out, found)
     outcome.reproducers = {one.finding: one for one in found}
     if budget > 0:
         reasons = {one.finding.slug: one.reason for one in attempts}

@@ -24,6 +24,7 @@ from harness.minimise.numbers import entries, filled, simplified
 from harness.minimise.script import MOST_NUMBERS, Script, write_script
 from harness.minimise.shape import cut, reduced
 from harness.minimise.verify import confirms, run_script
+from harness.observe import headline
 from harness.oracle import Oracle
 from harness.reproducers import Reproducer
 
@@ -87,8 +88,16 @@ def reproduce(
     reproduction = _Reproduction(session, expected, time.monotonic() + budget)
     for count, finding in enumerate(ordered):
         progress(count, len(ordered))
-        yield reproduction.attempt(finding, share=len(ordered) - count)
+        yield _guarded(reproduction, finding, share=len(ordered) - count)
     progress(len(ordered), len(ordered))
+
+
+def _guarded(reproduction: _Reproduction, finding: Finding, share: int) -> Attempt:
+    """What cannot be written, whatever the numbers, costs the script of this finding alone."""
+    try:
+        return reproduction.attempt(finding, share)
+    except Exception as error:
+        return Attempt(finding, None, f"making its script failed: {headline(error)}")
 
 
 def minimised(test: FailureTest, config: Config) -> Failure | None:

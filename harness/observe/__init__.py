@@ -18,7 +18,7 @@ from harness.floating_point import disturbances, restore
 from harness.observe.calls import observe_call
 from harness.observe.checkpoint import observe_checkpoint, round_trip
 from harness.observe.dropout import observe_dropout
-from harness.observe.errors import Malformed, NotOffered, described
+from harness.observe.errors import Malformed, NotOffered, described, headline
 from harness.observe.gradients import observe_gradients
 from harness.observe.initial import observe_initial
 from harness.observe.records import (
@@ -51,6 +51,7 @@ __all__ = [
     "Rerun",
     "Series",
     "described",
+    "headline",
     "observe",
     "observe_round_trip",
 ]

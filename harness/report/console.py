@@ -15,6 +15,7 @@ from harness.checks import every_check
 from harness.config import Config
 from harness.expectations import Judged
 from harness.findings import Finding, Group, group
+from harness.folder import SCRIPTS
 from harness.matrix import Cell
 from harness.outcome import Outcome
 from harness.report.wording import (
@@ -28,7 +29,6 @@ from harness.report.wording import (
     ratio_text,
     tally,
 )
-from harness.reproducers import FOLDER
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import as_float
 from harness.verdicts import ReportState, Verdict
@@ -114,7 +114,7 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
         for finding in _with_script(members, outcome)[:1]:
             console.print(
-                f"   [cyan]{FOLDER}/{finding.slug}.py[/]", highlight=False, soft_wrap=True
+                f"   [cyan]{SCRIPTS}/{finding.slug}.py[/]", highlight=False, soft_wrap=True
             )
         return
     for finding in members.findings:
@@ -129,7 +129,7 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         )
         if finding.slug in outcome.reproducers:
             console.print(
-                f"       alone: [cyan]{FOLDER}/{finding.slug}.py[/]",
+                f"       alone: [cyan]{SCRIPTS}/{finding.slug}.py[/]",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.dependence import OptionShare, dependence
 from harness.expectations import Judged
 from harness.figures import ErrorMap
 from harness.findings import Finding, Group, judged_as, key_of, members
 from harness.outcome import Outcome
+from harness.report.attempts import Picture, attempted, no_picture
 from harness.reproducers import Reproducer
 from harness.results import Number
 from harness.verdicts import JUDGED
-
-if TYPE_CHECKING:
-    from harness.report.pictures import Picture
 
 __all__ = ["DifferenceView", "FindingView", "difference_views", "initially_open"]
 
@@ -88,12 +85,17 @@ def difference_views(outcome: Outcome, groups: Sequence[Group]) -> list[Differen
         lines = failing[finding.identity]
         ids = dict.fromkeys(line.config_id for line in lines)
         error_map = outcome.figures.map_of(finding.slug)
+        every = ratios[finding.backend, finding.check]
         return FindingView(
             finding,
             numbers[id(finding)],
-            dependence(ids, judged[judged_as(finding.key)]),
+            attempted("", lambda: dependence(ids, judged[judged_as(finding.key)]), lambda _: []),
             list(dict.fromkeys((finding.smallest.config_id, finding.worst.config_id, *ids)))[:FEW],
-            _pictures(finding, error_map, ratios[finding.backend, finding.check], lines),
+            attempted(
+                "The pictures",
+                lambda: _pictures(finding, error_map, every, lines),
+                lambda why: [no_picture(why)],
+            ),
             finding.numeric and error_map is None,
             outcome.reproducers.get(finding.slug),
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -14,7 +16,8 @@ from markupsafe import Markup
 
 from harness.expectations import Judged
 from harness.outcome import Outcome
-from harness.report import wording
+from harness.report import plainly, wording
+from harness.report.attempts import attempted
 from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
 from harness.verdicts import ReportState, State, Verdict
@@ -26,18 +29,44 @@ SCRIPTS = ("report_table.js", "report_config.js", "report_list.js", "report_page
 
 
 def write_reports(outcome: Outcome, out: Path) -> list[Path]:
-    """Write the three reports into a directory that exists; returns their paths."""
-    both = page(outcome)
-    kinds = (
-        (_html_templates(), "report.html", html_page(outcome, both) | _embedded()),
-        (markdown_templates(TEMPLATES), "summary.md", both),
+    """Write the three reports into a directory that exists; returns their paths.
+
+    What cannot be made costs its own file, and leaves the verdict in it: see `plainly`.
+    """
+    both = functools.cache(lambda: page(outcome))
+    summary = attempted(
+        "The summary",
+        lambda: _rendered(markdown_templates(TEMPLATES), "summary.md", both()),
+        lambda why: plainly.summary(outcome, why),
     )
-    for environment, name, data in kinds:
-        _furnish(environment)
-        text = environment.get_template(f"{name}.j2").render(data)
+    made = {
+        "report.html": attempted(
+            "The page",
+            lambda: _rendered(
+                _html_templates(), "report.html", html_page(outcome, both()) | _embedded()
+            ),
+            lambda why: plainly.page(outcome, why, summary),
+        ),
+        "summary.md": summary,
+        "junit.xml": attempted(
+            "The file",
+            lambda: _text_of(_junit(outcome)),
+            lambda why: _text_of(plainly.junit(why)),
+        ),
+    }
+    for name, text in made.items():
         (out / name).write_text(text, "utf-8")
-    _junit(outcome).write(str(out / "junit.xml"), pretty=False)
-    return [out / "report.html", out / "summary.md", out / "junit.xml"]
+    return [out / name for name in made]
+
+
+def _rendered(environment: jinja2.Environment, name: str, data: Mapping[str, Any]) -> str:
+    _furnish(environment)
+    return environment.get_template(f"{name}.j2").render(data)
+
+
+def _text_of(xml: JUnitXml) -> str:
+    text: bytes = xml.tostring()
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text.decode("utf-8")}'
 
 
 @functools.cache

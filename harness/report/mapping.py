@@ -13,6 +13,7 @@ from harness.expectations import Expectations, Judged
 from harness.mapping import Difference, MeasuredRow, Starred, measure
 from harness.report.markdown import Markdown, as_text, markdown_templates
 from harness.report.wording import plural
+from harness.text import one_line
 from harness.verdicts import ReportState, Verdict
 
 __all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
@@ -51,14 +52,14 @@ def render_mapping(
 
 
 def run_example() -> str:
-    """Run the page's example with this interpreter. Raises CalledProcessError if it fails."""
+    """What the page's example prints, with this interpreter; if it fails, a line that says so."""
     done = subprocess.run(
-        [sys.executable, "-c", EXAMPLE.read_text("utf-8")],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", EXAMPLE.read_text("utf-8")], capture_output=True, text=True
     )
-    return done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    last = (done.stderr.splitlines() or [""])[-1]
+    return f"{done.stdout}(the example ended with {done.returncode}: {one_line(last, 300)})\n"
 
 
 def _measured(row: MeasuredRow) -> Markdown:

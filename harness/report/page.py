@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.expectations import Judged
+from harness.figures import ActivationError
 from harness.findings import group
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
+from harness.report.attempts import Picture, attempted, no_picture
 from harness.report.differences import difference_views, initially_open
 from harness.report.table import columns, packed
 from harness.requirements import GROUPS, REQUIREMENTS
-
-if TYPE_CHECKING:
-    from harness.report.pictures import Picture
 
 __all__ = ["html_page", "page"]
 
@@ -48,25 +48,39 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
         by_config[result.config_id].append(result)
     ordered = [finding for members in both["groups"] for finding in members.findings]
     differences = difference_views(outcome, both["groups"])
+    missing: dict[str, str] = {}
+
+    def part(name: str, make: Callable[[], Any]) -> Any:
+        """None where it cannot be made; then `missing` has a sentence for its place."""
+        return attempted("This part", make, lambda why: missing.__setitem__(name, why))
+
     return {
         **both,
         "differences": differences,
         "initially_open": initially_open(differences),
         "activations": _activations(outcome),
         "faults": HEADLINE,
-        "power": _power(outcome.results),
+        "power": part("power", lambda: _power(outcome.results)),
         "configs": len(by_config),
-        "table": packed(columns(by_config, ordered)),
+        "table": part("table", lambda: packed(columns(by_config, ordered))) or "",
+        "missing": missing,
     }
 
 
 def _activations(outcome: Outcome) -> list[tuple[str, Picture]]:
-    from harness.report.pictures import activation_picture  # half a second, see differences
-
     by_name = defaultdict(list)
     for one in outcome.figures.activations:
         by_name[one.activation].append(one)
-    return [(name, activation_picture(name, measured)) for name, measured in by_name.items()]
+    return [
+        (name, attempted("The picture", functools.partial(_drawn, name, measured), no_picture))
+        for name, measured in by_name.items()
+    ]
+
+
+def _drawn(name: str, measured: Sequence[ActivationError]) -> Picture:
+    from harness.report.pictures import activation_picture  # half a second, see differences
+
+    return activation_picture(name, measured)
 
 
 def _power(results: Sequence[Judged]) -> dict[str, dict[str, Any]]:

@@ -10,11 +10,18 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from harness.figures import ActivationError
-from harness.report.pictures.svg import ACCENT, BAND, LINE, Picture, figure, inline, styled
+from harness.report.attempts import Picture
+from harness.report.pictures.svg import ACCENT, BAND, LINE, figure, inline, styled
 from harness.results import as_float
 from reference import TANH_ULPS
 
 __all__ = ["activation_picture"]
+
+LARGEST = 1e100
+"""Errors that are drawn; larger ones, and infinite ones, are drawn as large as this."""
+
+MOST_ZEROS = 7
+"""Of a number on the axis that is written in full."""
 
 
 @styled
@@ -56,7 +63,10 @@ def _ulps(value: float) -> str:
 
 
 def _draw(axes: Axes, one: ActivationError, allowed: float) -> None:
-    least, most = (np.array([as_float(value) for value in row]) for row in (one.least, one.most))
+    least, most = (
+        np.clip([as_float(value) for value in row], -LARGEST, LARGEST)
+        for row in (one.least, one.most)
+    )
     edges = np.linspace(one.low, one.high, len(least) + 1)
     if allowed:
         axes.axhspan(-allowed, allowed, facecolor=BAND, edgecolor="none")
@@ -71,9 +81,13 @@ def _draw(axes: Axes, one: ActivationError, allowed: float) -> None:
 
 def _scale(axes: Axes, largest: float) -> None:
     """Symmetric; 0, 1, and the powers of ten that it takes."""
-    top = math.ceil(math.log10(max(largest, 10.0)))
-    powers = [10**n for n in range(1, top + 1)][:: 1 if top < 4 else 2]
-    ticks = [*(-n for n in reversed(powers)), -1, 0, 1, *powers]
+    top = math.ceil(math.log10(min(max(largest, 10.0), LARGEST)))
+    powers = range(1, top + 1)[:: 1 if top < 4 else max(2, top // 4)]
+    sizes = [1.0, *(10.0**n for n in powers)]
+    names = ["1", *(f"{10**n:,}" if n <= MOST_ZEROS else f"1e{n}" for n in powers)]
     axes.set_ylim(-(10.0**top), 10.0**top)
-    axes.set_yticks(ticks, [f"{n:,}".replace("-", "−") for n in ticks])
+    axes.set_yticks(
+        [*(-size for size in reversed(sizes)), 0.0, *sizes],
+        [*(f"−{name}" for name in reversed(names)), "0", *names],
+    )
     axes.minorticks_off()

@@ -13,7 +13,8 @@ from matplotlib.patches import Patch
 
 from harness.figures import ErrorMap
 from harness.figures.records import Row
-from harness.report.pictures.svg import HEAT, ON_HEAT, Picture, figure, inline, styled
+from harness.report.attempts import Picture
+from harness.report.pictures.svg import HEAT, ON_HEAT, figure, inline, styled
 from harness.report.wording import error_text, plural, ratio_text
 from harness.results import Number, as_float
 from reference.arrays import Float64Array

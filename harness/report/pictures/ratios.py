@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from harness.report.pictures.svg import ACCENT, BARS, INK, Picture, figure, inline, styled
+from harness.report.attempts import Picture
+from harness.report.pictures.svg import ACCENT, BARS, INK, figure, inline, styled
 from harness.report.wording import plural
 from harness.results import Number, as_float
 from reference.arrays import Float64Array
@@ -40,7 +41,10 @@ def ratio_picture(every: Sequence[Number], own: Sequence[Number]) -> Picture:
     axes.text(-0.08, 0.97, "bound", transform=at_top, va="top", ha="right", fontsize=8)
     _frame(axes, high, max(counts))
     above = (1, 1)
-    axes.legend(loc="lower right", bbox_to_anchor=above, ncols=2, handlelength=0.9, borderaxespad=0)
+    if any(counts):
+        axes.legend(
+            loc="lower right", bbox_to_anchor=above, ncols=2, handlelength=0.9, borderaxespad=0
+        )
     beyond = int((~(powers <= 0)).sum())
     caption = (
         f"Of {plural(len(every), 'comparison')} of this check with a ratio, "

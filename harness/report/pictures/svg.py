@@ -10,23 +10,18 @@ import base64
 import functools
 import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from harness.report.attempts import Picture, attempted, no_picture
+
 __all__ = [
     *("ACCENT", "BAND", "BARS", "HEAT", "INK", "LINE", "ON_HEAT"),
-    *("Picture", "figure", "inline", "styled"),
+    *("figure", "inline", "styled"),
 ]
-
-
-class Picture(NamedTuple):
-    """A drawing, and its caption, which says the same in words."""
-
-    drawing: Markup
-    caption: str
 
 
 INK, SOFT, LINE, ACCENT, BAND, BARS = (
@@ -68,12 +63,12 @@ STYLE: dict[Any, Any] = {
 
 
 def styled(draw: Callable[..., Picture]) -> Callable[..., Picture]:
-    """Draws in the style of the page."""
+    """Draws in the style of the page; of what cannot be drawn a sentence says so."""
 
     @functools.wraps(draw)
     def in_style(*given: Any, **named: Any) -> Picture:
         with mpl.rc_context(STYLE):
-            return draw(*given, **named)
+            return attempted("The picture", lambda: draw(*given, **named), no_picture)
 
     return in_style
 
