@@ -37,15 +37,7 @@ def test_evaluation_mode_is_without_dropout() -> None:
         assert two.verdict == "pass"
         one, two = dropout_inert(dropping(evaluated_after=other))
         message = "evaluation mode after training mode is not what it was before"
-        assert wording(two) == (
-            "evaluation mode after training",
-            "fail",
-            24,
-            message,
-            "unexplained",
-            math.inf,
-        )
-        assert one.verdict == "pass"
+        assert (one.verdict, two.verdict, two.message) == ("pass", "fail", message)
 
 
 def test_training_mode_of_one_layer_or_without_dropout() -> None:
@@ -150,48 +142,12 @@ def test_kept_values_of_both_directions_stand_where_they_stood() -> None:
         assert array == pytest.approx(2 * state, rel=1e-5)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_kept_values_of_tanh_include_what_an_exact_product_may_give(sign: int) -> None:
-    """Just above 1/2 five ulp are 5 * 2^-24; below, where a product rounded down lies, half.
-
-    From 1/2 they reach further than from there: by 5 * 2^-24, by what the sum may err (gamma_2 of
-    a, where the slope is 3/4), and one ulp of 2^-25 once more.
-    """
-    a = math.atanh(0.5) * (1 + 2.0**-46)
-    config = RELU.replace(nonlinearity="tanh")
-    _, low, high = kept_values(dropping(config), np.full((1, 1, 4), sign * a / 2), 1)
-    inner = low if sign > 0 else high
-    least = sign * (0.5 - 2 * 2.0**-24 * a * 0.75 - 5 * 2.0**-24 - 2.0**-25)
-    assert inner.flat[0] == pytest.approx(least, rel=0, abs=2.0**-44)
-
-
 def test_kept_values_of_the_smallest_numbers() -> None:
     """4 eta become 8: a term may lose eta / 2, as much for its weight of 1, and one ulp of eta."""
     eta = 2.0**-149
     expected, low, high = kept_values(dropping(RELU), np.full((1, 1, 4), 4 * eta), 1)
     found = [array.flat[0] / eta for array in (low, expected, high)]
     assert found == pytest.approx([6, 8, 10], rel=1e-5, abs=0)
-
-
-@pytest.mark.parametrize("layers", [2, 3])
-def test_kept_values_by_hand(layers: int) -> None:
-    """relu: each layer doubles; 1 / (1 - p) may be off by 4 u, the sum of one term by gamma_2 and
-    half a smallest number and a half for W, and the end is stored once more."""
-    config = RELU.replace(num_layers=layers)
-    expected, low, high = kept_values(dropping(config), np.full((1, 1, 4), 3.0), layers - 1)
-    u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
-    bottom = top = 3.0
-    for _ in range(layers - 1):
-        bottom *= 2 * (1 - 4 * u)
-        bottom -= gamma * bottom
-        top *= 2 * (1 + 4 * u)
-        top += gamma * top
-    value = 3.0 * 2 ** (layers - 1)
-    ulp = {6.0: 2.0**-21, 12.0: 2.0**-20}[value]
-    below = {6.0: 2.0**-21, 12.0: 2.0**-20}[value]
-    assert set(expected.ravel()) == {value}
-    assert low.ravel() == pytest.approx([bottom - below] * 4, rel=1e-15, abs=0)
-    assert high.ravel() == pytest.approx([top + ulp] * 4, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize("config", [DROPPING, BOTH], ids=lambda config: config.id[9:25])
@@ -241,10 +197,7 @@ def test_states_between_are_kept_by_all_dropouts_below_or_zero(side: int) -> Non
         assert verdict(*right) == ("pass", "")
     for wrong in ((0, 12), (3, 12), (12, 12)):
         assert verdict(*wrong) == fails
-    for of_outputs in (
-        (6, 6),
-        (6, 13),
-    ):  # the last layer's states are outputs
+    for of_outputs in ((6, 6), (6, 13)):  # the last layer's states are outputs
         assert verdict(*of_outputs) == ("pass", "")
 
 
@@ -260,26 +213,6 @@ def test_each_layer_between_has_states_of_its_own() -> None:
 
     assert verdict(3, 6, 12, 24) == verdict(3, 6, 0, 0) == "pass"
     assert verdict(3, 12, 12, 24) == verdict(3, 6, 6, 24) == "fail"
-
-
-def test_states_between_may_be_the_least_and_the_largest_that_is_allowed() -> None:
-    """Of three layers, after one dropout in front of the second; in float32."""
-    config = DROPPING.replace(num_layers=3)
-    state = np.full((2, 3, 2), 0.5)
-    evidence = dropping(config)
-    _, low, high = (float(array.flat[0]) for array in kept_values(evidence, state, 1))
-    least = np.nextafter(np.float32(low), np.float32(1))
-    most = np.nextafter(np.float32(high), np.float32(0))
-    first = only(state, np.full((1, 3, 2), 0.5))
-    for between, right in (
-        (least, True), (most, True),
-        (np.nextafter(least, np.float32(0)) - np.float32(2.0**-22), False),
-        (np.nextafter(most, np.float32(1)) + np.float32(2.0**-22), False),
-    ):  # fmt: skip
-        final = np.concatenate([first["h_n"], np.full((1, 3, 2), between), np.ones((1, 3, 2))])
-        trained = only(np.ones((2, 3, 2)), final)
-        (result,) = dropout_states(dropping(config, first=first, trained=(trained,)))
-        assert result.verdict == ("pass" if right else "fail")
 
 
 def test_that_nothing_was_dropped_shows_only_in_what_is_not_zero() -> None:
@@ -305,9 +238,6 @@ def test_the_mode_of_a_new_layer() -> None:
     some = answer()
     some["output"][0, 0, 0] = 0
     assert found(some) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
-    half = answer(2)
-    half["output"][1, 2, 1] = 0
-    assert found(half) == [("a fresh layer", "pass", 12, "drops", None, 0.0)]
     message = "a fresh layer does not drop until it is switched to training mode"
     assert found(answer()) == [("a fresh layer", "fail", 12, message, "mode", None)]
     assert found(answer(2)) == [("a fresh layer", "fail", 12, message, "unexplained", None)]
@@ -319,21 +249,15 @@ def test_the_mode_of_a_new_layer() -> None:
 
 
 def test_of_later_calls_the_worst_is_reported() -> None:
-    """The fourth and the sixth are right, the fifth has two values that are none."""
+    """The fourth is right, the fifth has two values that are none."""
     first = only(np.full((1, 1, 4), 3.0), np.zeros((1, 1, 4)))
-    right, wrong, nothing = (
-        only([[values]], np.zeros((2, 1, 4)))
-        for values in ([0, 6, 6, 0], [0, 6, 3, 12], [0, 0, 0, 0])
+    right, wrong = (
+        only([[values]], np.zeros((2, 1, 4))) for values in ([0, 6, 6, 0], [0, 6, 3, 12])
     )
     given: dict[str, Any] = {"first": first, "trained": (right, right, right)}
-    *ones, later = dropout_values(dropping(RELU, **given, later=(right, wrong, nothing)))
-    assert [one.verdict for one in ones] == ["pass"] * 3
-    assert (later.part, later.verdict, later.compared) == ("kept values, later calls", "fail", 12)
+    *_, later = dropout_values(dropping(RELU, **given, later=(right, wrong)))
+    assert (later.part, later.verdict, later.compared) == ("kept values, later calls", "fail", 8)
     assert later.message == "call 5: 2 elements are neither 0 nor the value over 1 - p"
-    *_, later = dropout_values(dropping(RELU, **given, later=(right, nothing)))
-    assert (later.verdict, later.message, later.compared) == ("pass", "", 8)
-    *_, later = dropout_values(dropping(RELU, **given, later=(nothing,)))
-    assert later.verdict == "inconclusive"
     none = DROPPING.replace(dropout=0)
     changed = dropping(none, later=(answer(), answer(), answer(3)))
     *_, later = dropout_none(changed)
@@ -350,24 +274,8 @@ PASS, FAIL, UNSURE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
     [
         ([(PASS, 0.9), (FAIL, None), (FAIL, 0.5), (PASS, 0.1)], 2),
         ([(PASS, 0.9), (FAIL, None), (UNSURE, 2.0)], 1),
-        (
-            [
-                (UNSURE, 0.9),
-                (PASS, 0.5),
-                (PASS, 0.7),
-                (PASS, None),
-            ],
-            2,
-        ),
-        ([(FAIL, 2.0), (FAIL, 3.0), (FAIL, 2.5)], 1),
-        (
-            [
-                (UNSURE, 0.2),
-                (UNSURE, 0.4),
-                (UNSURE, None),
-            ],
-            1,
-        ),
+        ([(UNSURE, 0.9), (PASS, 0.5), (PASS, 0.7), (PASS, None)], 2),
+        ([(UNSURE, 0.2), (UNSURE, 0.4), (UNSURE, None)], 1),
     ],
 )
 def test_of_later_calls_the_worst_is_named(
@@ -388,11 +296,6 @@ def test_of_later_calls_the_worst_is_named(
     first, later = each_call(observed, "a part", judge)
     assert (first.part, first.message) == ("a part, call 1", "the 1th")
     verdict, ratio = calls[worst]
-    assert wording(later) == (
-        "a part, later calls",
-        verdict,
-        7 * len(calls),
-        f"call {worst + 2}: the {worst + 2}th",
-        None,
-        ratio,
-    )
+    message = f"call {worst + 2}: the {worst + 2}th"
+    expected = ("a part, later calls", verdict, 7 * len(calls), message, None, ratio)
+    assert wording(later) == expected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from harness.checks.forward_error import forward_error
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.evidence import Evidence
-from harness.judging.end_to_end import end_to_end
+from harness.judging.end_to_end import _meaningful, end_to_end
 from harness.judging.excuses import Excuse, against_peer, excuses, flush, flushed_extra
 from harness.judging.last_step import LastStep
 from harness.observe import Observation, Outputs
@@ -29,10 +28,6 @@ from tests.synthetic import TINY, case_of, evidence_of, measured, oracle_of, out
 
 def both(output: Any, h_n: Any = 0.0) -> Outputs:
     return {"output": np.array(output, np.float64), "h_n": np.array(h_n, np.float64)}
-
-
-def no_excuses(_: Evidence) -> Iterator[Excuse]:
-    return iter(())
 
 
 def last_step(output: Any, h_n: Any = 0.0, overflow: Any = False, of_h_n: Any = False) -> LastStep:
@@ -109,70 +104,24 @@ def test_end_to_end_nothing_is_compared_where_a_sum_may_overflow() -> None:
     assert (*summary(result), result.power) == ("inconclusive", None, 0, 0, {"bias": 0})
 
 
-def test_end_to_end_a_pass_that_a_fault_would_have_passed_as_well_proves_nothing() -> None:
-    (result,) = end_to_end_of(overflow=[[[False, True, True, True, True]]])
-    assert (*summary(result), result.power) == ("inconclusive", None, 1, 0, {"bias": 0})
-    assert result.message == "no element would have shown: bias"
-
-
-def test_end_to_end_passes_where_all_is_allowed() -> None:
+def test_end_to_end_passes_where_all_is_allowed_and_where_numbers_are_equal() -> None:
     evidence = evidence_of(
-        Config.of(hidden_size=2),
-        outputs=outputs_of([[[8, 9]]]),
-        oracle=oracle(both([[[0.5, 0.75]]])),
+        Config.of(hidden_size=3),
+        outputs=outputs_of([[[8, 9, 0]]]),
+        oracle=oracle(both([[[0.5, 0.75, 0]]])),
     )
-    last = last_step([[[0.5, 0.25]]], overflow=[[[False, False]]])
-    expected = np.full((1, 1, 2), 8.0)
-    (result,) = end_to_end(evidence, last, "output", expected, no_excuses)
-    assert (*summary(result), result.ratio, result.message) == ("pass", None, 2, 0, 1.0, "")
+    last = last_step([[[0.5, 0.25, 0]]], overflow=[[[False] * 3]])
+    expected = np.array([[[8.0, 8, 0]]])
+    (result,) = end_to_end(evidence, last, "output", expected, lambda _: iter(()))
+    assert (*summary(result), result.ratio, result.message) == ("pass", None, 3, 0, 1.0, "")
     assert result.power == {}
-
-
-def test_end_to_end_equal_numbers_are_right_where_nothing_is_allowed() -> None:
-    evidence = evidence_of(
-        Config.of(hidden_size=2), outputs=outputs_of([[[8, 0]]]), oracle=oracle(both([[[0, 0]]]))
-    )
-    last, expected = last_step([[[0, 0]]], overflow=[[[False, False]]]), np.array([[[8.0, 0.0]]])
-    (result,) = end_to_end(evidence, last, "output", expected, no_excuses)
-    assert (*summary(result), result.ratio) == ("pass", None, 2, 0, 0)
-
-
-def test_end_to_end_places_states() -> None:
-    states = both(0.0, [[[0.25]], [[0.5]]])
-    evidence = evidence_of(
-        Config.of(num_layers=2), outputs=outputs_of(0.0, [[[1]], [[9]]]), oracle=oracle(states)
-    )
-    last = last_step(0.0, [[[0.25]], [[0.0]]])
-    (result,) = end_to_end(evidence, last, "h_n", np.ones((2, 1, 1)), no_excuses)
-    assert result.worst == Worst(
-        "h_n", 1, "forward", None, 0, 0, actual=9.0, expected=1.0, bound=0.5
-    )
-
-
-def compared(expected: Any, allowed: Any) -> list[Any]:
-    """Which elements of an output have a tolerance that says anything, as they are counted."""
-    wanted, tolerance = np.array(expected, np.float64), np.array(allowed, np.float64)
-    steps, batch, hidden = wanted.shape
-    config = Config.of(steps=steps, batch=batch, hidden_size=hidden)
-    found = []
-    for index in np.ndindex(wanted.shape):
-        # An element that is 99 more than expected fails where it is compared.
-        actual = np.where(np.isfinite(wanted), wanted, 0.0)
-        actual[index] += 9999
-        evidence = evidence_of(config, outputs_of(actual), oracle=oracle(both(tolerance)))
-        last = last_step(np.zeros(wanted.shape), overflow=np.zeros(wanted.shape, bool))
-        results = list(end_to_end(evidence, last, "output", wanted, no_excuses))
-        found.append(any(r.verdict == "fail" for r in results))
-    counted: list[Any] = np.array(found).reshape(wanted.shape).tolist()
-    return counted
 
 
 def test_a_tolerance_says_something_only_where_it_is_smaller_than_the_row() -> None:
     """Rows of largest value 4, 4 and 0: finite, below that; or nothing expected at all."""
-    assert compared([[[0.5, -0.25]]], [[[0.5, 0.375]]]) == [[[False, True]]]
     expected = [[[4.0, 1], [-4, 1], [0, 0]], [[1, 2], [0, math.nan], [0, 0]]]
     allowed = [[[3.9, 4], [3.9, math.inf], [9, 9]], [[4.1, 0], [math.inf, 0], [9, 0]]]
-    found = np.array(compared(expected, allowed))
+    found = _meaningful(np.array(expected), np.array(allowed))
     assert found[:, 0].tolist() == [[True, False], [False, True]]
     assert found[:, 2].tolist() == [[True, True], [True, True]]
     assert not found[1, 1].any()
@@ -210,9 +159,8 @@ def test_another_implementation_may_be_off_by_as_much_again() -> None:
     """Off by 2 and 2 of 2 and 1; without b_hh the exact values move by 3/2 and 0."""
     peer = Observation("other", outputs=outputs_of([[[11]]], [[[12]]]))
     *_, output, h_n = forward_error(one_layer(peer=peer))
-    assert (output.part, output.verdict, output.ratio) == (
-        "output against other", "inconclusive", 1,
-    )  # fmt: skip
+    assert (output.part, output.ratio) == ("output against other", 1)
+    assert output.verdict == "inconclusive"
     assert output.power == {"bias": 0}
     assert (h_n.part, h_n.verdict, h_n.ratio) == ("h_n against other", "fail", 2)
     assert output.against == h_n.against == "other"
@@ -251,16 +199,6 @@ def test_excuses_are_what_was_measured() -> None:
     assert found(relu(0.0, flushes=True)) == ["flush"]
     assert found(relu(0.5)) == ["activation"]
     assert found(relu(0.5, flushes=True)) == ["flush", "activation"]
-
-
-def test_an_activation_moves_the_oracle_as_it_was_measured() -> None:
-    """One step of relu from h_0 = 0, everywhere 1/2 too large; and the same all over the table."""
-    case = make_case(RELU.replace(steps=1, states=False))
-    (excused,) = excuses(evidence_of(case, own=relu(0.5)))
-    for name in ("output", "h_n"):
-        assert excused.shift[name] == pytest.approx(np.full((1, 2, 2), 0.5))
-        assert excused.extra[name].shape == (1, 2, 1)
-        assert excused.extra[name] == pytest.approx(np.zeros((1, 2, 1)), abs=1e-12)
 
 
 def test_between_two_points_an_error_is_as_uncertain_as_it_changes_there() -> None:
@@ -310,11 +248,7 @@ def test_what_flushing_may_move_is_asked_only_of_what_flushes() -> None:
     for own in (None, relu(0.0), relu(0.5)):
         assert flushed_extra(evidence_of(case, own=own)) is None
     evidence = evidence_of(case, own=relu(0.0, flushes=True))
-    extra = flushed_extra(evidence)
-    assert extra is not None
-    assert {name: array.tolist() for name, array in extra.items()} == {
-        name: array.tolist() for name, array in flush(evidence.oracle).extra.items()
-    }
+    assert flushed_extra(evidence) is flush(evidence.oracle).extra
 
 
 def moved_by_flushing(a: float) -> Array:

@@ -62,17 +62,13 @@ def test_power_is_the_share_of_signs_and_values_that_would_show() -> None:
     assert _power(value, bound, defined, {}) == {"sign": 0.75, "zero": 0.25}
     assert _power(value, bound, ~defined, {}) == {"sign": 1.0, "zero": 1.0}
     assert _power(value, bound, np.zeros(5, bool), {}) == {"sign": 0.0, "zero": 0.0}
-
-
-def test_power_against_a_row_left_out_is_a_share_of_rows_and_elements() -> None:
-    """Rows that change the four defined elements by 2, 1, -1, -3 and by 0, 0, 2 and not at all."""
-    defined = np.array([True, True, True, True, False])
+    # Rows that change the four by 2, 1, -1, -3 and by 0, 0, 2 and not at all.
     off = {
         Probe.ROW: np.array([[2, 1, -1, -3, 9], [0, 0, 2, 0, 9]]),
         Probe.CARRY: np.array([1.5, 0, -1.5, 0, 9]),
     }
-    found = _power(np.full(5, 4.0), np.ones(5), defined, off)
-    assert found == {"sign": 1.0, "zero": 1.0, "row": 3 / 8, "carry": 0.5}
+    found = _power(value, bound, defined, off)
+    assert (found[Probe.ROW], found[Probe.CARRY]) == (3 / 8, 0.5)
 
 
 def test_a_failing_gradient_in_all_its_numbers() -> None:
@@ -85,9 +81,6 @@ def test_a_failing_gradient_in_all_its_numbers() -> None:
     assert result.power == {"sign": 1.0, "zero": 1.0}
     where = Worst("gradient of bias_ih_l0", 0, "forward", unit=2, actual=5, expected=3, bound=0.5)
     assert result.worst == where
-
-
-def test_a_gradient_may_be_off_by_its_whole_bound() -> None:
     (result,) = judged([1.25, 2], bounded([1, 2], [0.25, 0.25]))
     assert (result.verdict, result.cause, result.message, result.ratio) == ("pass", None, "", 1)
 
@@ -121,23 +114,10 @@ def test_sums_of_small_integers_are_asked_to_be_equal() -> None:
     gradient = bounded([1, 1], [0.5, 0.5])
     (result,) = judged([1.25, 1.25], gradient, exact=[True, False])
     assert (result.verdict, result.failing, result.ratio) == ("fail", 1, math.inf)
-    (result,) = judged([1, 1.25], gradient, exact=[True, False])
+    off = {Probe.ROW: [0.25, 0.25]}  # within the bound of the second
+    (result,) = judged([1, 1.25], gradient, exact=[True, False], off=off)
     assert (result.verdict, result.ratio) == ("pass", 0.5)
-
-
-def test_a_gradient_that_could_be_zero_throughout_proves_nothing() -> None:
-    (result,) = judged([0.5, 0], bounded([0.5, 0], [0.5, 1]))
-    assert (result.verdict, result.cause) == ("inconclusive", None)
-    assert result.message == "no element would have shown: zero"
-    assert result.requirement == "gradient-parameters"
-    (result,) = judged([0, 0], bounded([0, 0], [0.5, 1]))
-    assert (result.verdict, result.message) == (
-        "inconclusive", "no element would have shown: sign, zero",
-    )  # fmt: skip
-    (result,) = judged([0.5, 0], bounded([0.5, 0], [0.25, 1]))
-    assert (result.verdict, result.power) == ("pass", {"sign": 0.5, "zero": 0.5})
-    (result,) = judged([0.5, 2], bounded([0.5, 0], [0.25, 1]))
-    assert (result.verdict, result.power) == ("fail", {"sign": 0.5, "zero": 0.5})
+    assert result.power == {"row": 0.5, "sign": 1, "zero": 1}
 
 
 def test_a_gradient_that_a_fault_would_leave_within_its_bound_proves_nothing() -> None:
@@ -145,13 +125,6 @@ def test_a_gradient_that_a_fault_would_leave_within_its_bound_proves_nothing() -
     (result,) = judged([4, 4], gradient, off={Probe.STEP: [1, 2], Probe.ROW: [1, 3]})
     assert (result.verdict, result.message) == ("inconclusive", "no element would have shown: step")
     assert list(result.power.items()) == [("row", 0.5), ("sign", 1), ("step", 0), ("zero", 1)]
-
-
-def test_where_equality_is_asked_for_everything_shows() -> None:
-    """Both are off by 1/4 of 1/2 with a fault; the first is asked to be equal."""
-    gradient = bounded([1, 1], [0.5, 0.5])
-    (result,) = judged([1, 1], gradient, exact=[True, False], off={Probe.ROW: [0.25, 0.25]})
-    assert result.power == {"row": 0.5, "sign": 1, "zero": 1}
 
 
 def test_the_gradient_of_padding_is_not_judged_here() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from harness.activation import OwnActivations
 from harness.checks.gradient_padding import gradient_padding
 from harness.comparison import Comparison
 from harness.config import Config
-from harness.evidence import Evidence
 from harness.observe import Derivatives
 from tests.synthetic import TINY, case_of, evidence_of, measured, summary
 
@@ -20,44 +18,27 @@ GRADIENTS = Config.of(aspect="gradient", steps=2)
 FLUSHES = measured(flushes=True)
 
 
-def evidence_on(
-    x: Any,
-    clean: Mapping[str, Any],
-    found: Mapping[str, Any] | None = None,
-    finite: Mapping[str, Any] | None = None,
-    own: OwnActivations | None = None,
-    lengths: tuple[int, ...] | None = (1,),
-    **sizes: int,
-) -> Evidence:
-    """One row of two steps, of which the second is padding."""
-    case = case_of(GRADIENTS.replace(**sizes), x=x, lengths=lengths)
-
-    def arrays(given: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: np.array(array, "f") for name, array in given.items()}
-
-    derivatives = Derivatives(
-        {},
-        arrays(clean if found is None else found),
-        arrays(clean),
-        finite=None if finite is None else arrays(finite),
-    )
-    return evidence_of(case, own=own, derivatives=derivatives)
+def judged(x: Any, derivatives: Derivatives | None, **given: Any) -> list[Comparison]:
+    """One row of two steps, of which the second is padding, of one layer of four units."""
+    own, lengths = given.get("own"), given.get("lengths", (1,))
+    config = GRADIENTS.replace(input_size=np.shape(x)[2])
+    evidence = evidence_of(case_of(config, x=x, lengths=lengths), own=own, derivatives=derivatives)
+    return list(gradient_padding(evidence))
 
 
-ZERO = np.zeros((2, 1, 1))
+ZERO = np.zeros((2, 1, 1), "f")
 NAN_PADDED = [[[0]], [[math.nan]]]
 
 
+def of_bias(values: Any) -> dict[str, Any]:
+    """Gradients of b_ih, and of x, which is 0."""
+    return {"bias_ih_l0": np.array(values, "f"), "x": ZERO}
+
+
 def padded(found: Any, clean: Any, own: OwnActivations | None = None) -> Comparison:
-    """The gradient of b_ih of one layer of four units."""
-    evidence = evidence_on(
-        NAN_PADDED,
-        {"bias_ih_l0": clean, "x": ZERO},
-        {"bias_ih_l0": found, "x": ZERO},
-        own=own,
-        hidden_size=4,
-    )
-    result, of_x, of_padding = gradient_padding(evidence)
+    """The gradient of b_ih."""
+    derivatives = Derivatives({}, of_bias(found), of_bias(clean))
+    result, of_x, of_padding = judged(NAN_PADDED, derivatives, own=own)
     assert (of_x.part, *summary(of_x)) == ("x", "pass", None, 2, 0)
     assert result.power == of_x.power == {"padding": 1}
     assert (of_padding.part, *summary(of_padding), of_padding.ratio) == (
@@ -96,45 +77,35 @@ def test_gradients_that_padding_moves_by_what_flushing_moves() -> None:
 
 def test_numbers_in_the_padding_that_what_is_not_finite_would_hide() -> None:
     """Asked with the numbers alone, they may move nothing, whatever NaN does."""
-    nan = math.nan
+    nan, clean = math.nan, [1, 2.0**-110]
 
-    def judged(finite: Any, own: OwnActivations | None = None) -> Comparison:
-        clean = np.array([1, 2.0**-110])
-        evidence = evidence_on(
-            NAN_PADDED,
-            {"bias_ih_l0": clean, "x": ZERO},
-            {"bias_ih_l0": clean + nan, "x": ZERO},
-            {"bias_ih_l0": finite, "x": ZERO},
-            own,
-            hidden_size=2,
-        )
-        all_of_it, numbers, *_ = gradient_padding(evidence)
-        assert all_of_it.cause == "padding"
-        assert numbers.part == "bias_ih_l0, finite padding"
+    def of_numbers(*finite: float, own: OwnActivations | None = None) -> Comparison:
+        derivatives = Derivatives({}, of_bias([nan, nan]), of_bias(clean), finite=of_bias(finite))
+        all_of_it, numbers, *_ = judged(NAN_PADDED, derivatives, own=own)
+        assert (all_of_it.cause, numbers.part) == ("padding", "bias_ih_l0, finite padding")
         assert numbers.power == all_of_it.power
         return numbers
 
-    assert judged([1, 2.0**-110]).verdict == "pass"
-    assert summary(judged([1.5, 2.0**-110])) == ("fail", "unexplained", 2, 1)
-    assert summary(judged([nan, 2.0**-110])) == ("fail", "unexplained", 2, 1)
-    assert judged([1, 0], FLUSHES).cause == "flush"
+    assert of_numbers(*clean).verdict == "pass"
+    for wrong in (1.5, nan):
+        assert summary(of_numbers(wrong, 2.0**-110)) == ("fail", "unexplained", 2, 1)
+    assert of_numbers(1, 0, own=FLUSHES).cause == "flush"
 
 
 def test_padding_has_no_gradient() -> None:
-    x = [[[1, 2]], [[0, TINY / 4]]]
-    assert list(gradient_padding(evidence_on(x, {"x": x}, lengths=None, input_size=2))) == []
-    assert list(gradient_padding(evidence_on(x, {"x": x}, lengths=(2,), input_size=2))) == []
-    evidence = evidence_on(x, {"x": x}, input_size=2)
-    same, result = gradient_padding(evidence)
+    x = np.array([[[1, 2]], [[0, TINY / 4]]], "f")
+    derivatives = Derivatives({}, {"x": x}, {"x": x})
+    assert judged(x, derivatives, lengths=None) == judged(x, derivatives, lengths=(2,)) == []
+    assert judged(x, None) == []
+    same, result = judged(x, derivatives)
     assert (same.verdict, same.power) == ("pass", {"padding": 0.5})
     assert (*summary(result), result.ratio) == ("fail", "unexplained", 2, 1, math.inf)
     assert result.message == "1 elements of padding have a gradient"
     assert result.worst is not None
     assert (result.worst.output, result.worst.step, result.worst.unit) == ("gradient of x", 1, 1)
-    assert list(gradient_padding(evidence_of(evidence.case))) == []
 
 
 def test_padding_of_zeros_shows_nothing() -> None:
-    result, _ = gradient_padding(evidence_on([[[7]], [[0]]], {"x": ZERO}))
+    result, _ = judged([[[7]], [[0]]], Derivatives({}, {"x": ZERO}, {"x": ZERO}))
     assert (*summary(result), result.power) == ("inconclusive", None, 2, 0, {"padding": 0})
     assert result.message == "no element would have shown: padding"

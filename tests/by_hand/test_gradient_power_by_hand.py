@@ -13,8 +13,7 @@ from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.gradient_power import _sums, differences
 from harness.judging.gradients import gradients_at, tapes_of
-from reference import FORMATS, parameter_name, parameters_of
-from reference.arrays import Array
+from reference import FORMATS, parameters_of
 from reference.gradient import backpropagate
 from reference.reverse import Slopes, record
 from tests.gated_cells import GRU, arrays_of
@@ -114,59 +113,18 @@ def test_three_steps_carry_over_to_w_hh_from_zero_as_well() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_stack_loses_what_truncated_backpropagation_lacks(bias: bool) -> None:
-    """And rows, and steps, add up to the gradient. An empty row hands its cotangent on."""
+def test_rows_and_steps_of_a_stack_add_up_to_the_gradients(bias: bool) -> None:
     evidence = right_evidence(STACK.replace(bias=bias))
     expected = gradients_at(evidence, tapes_of(evidence)).by_name
-    truncated, off = truncated_gradients(evidence), off_by(evidence)
-    assert set(off) == set(truncated) == set(expected)
+    off = off_by(evidence)
+    assert set(off) == set(expected)
     assert any(off[name]["carry"].any() for name in ("x", "h_0", "weight_hh_l1"))
     for name, gradient in expected.items():
-        assert (off[name]["carry"] == truncated[name] - gradient.value).all()
         if name in ("x", "h_0"):
             continue
         for fault, count in (("row", 4), ("step", 3)):
             assert off[name][fault].shape == (count, *gradient.value.shape)
             assert (off[name][fault].sum(axis=0) == gradient.value).all()
-
-
-def truncated_gradients(evidence: Evidence) -> dict[str, Array]:
-    """Of relu, where no step hands anything back to the one before."""
-    case, config = evidence.case, evidence.config
-    derivatives = evidence.observation.derivatives
-    assert derivatives is not None
-    outputs = [one["output"] for one in (*evidence.observation.hidden, evidence.outputs)]
-    valid, hidden, last = case.valid[:, :, None], config.hidden_size, case.last_step
-    full = np.flatnonzero(last >= 0)
-    into = np.where(valid, derivatives.cotangents["output"], 0).astype(float)
-    found = {"h_0": derivatives.cotangents["h_n"].astype(float)}
-    for layer in reversed(range(config.num_layers)):
-        below = np.where(valid, outputs[layer - 1] if layer else case.x, 0)
-        deltas, matrices = [], []
-        for side in range(2):
-            row, own = 2 * layer + side, slice(side * hidden, (side + 1) * hidden)
-            delta, states = into[:, :, own].copy(), outputs[layer][:, :, own]
-            ends, starts = (0, last[full]) if side else (last[full], 0)
-            delta[ends, full] += derivatives.cotangents["h_n"][row, full]
-            delta *= valid & (states > 0)
-            before = np.zeros_like(states)
-            if side:
-                before[:-1] = states[1:]
-            else:
-                before[1:] = states[:-1]
-            before[starts, full] = case.start("h", row)[full]
-            w_ih, w_hh, *biases = (
-                parameter_name(f"{kind}", layer, side == 1)
-                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 2 + 2 * config.bias]
-            )
-            found[w_ih] = np.einsum("tbi,tbj->ij", delta, below)
-            found[w_hh] = np.einsum("tbi,tbj->ij", delta, before)
-            found |= {name: delta.sum(axis=(0, 1)) for name in biases}
-            found["h_0"][row, full] = delta[starts, full] @ case.weights[w_hh]
-            deltas.append(delta)
-            matrices.append(case.weights[w_ih])
-        into = np.concatenate(deltas, axis=2) @ np.concatenate(matrices)
-    return {"x": into, **found}
 
 
 def test_rows_and_steps_of_several_gates_add_up_to_the_gradients() -> None:

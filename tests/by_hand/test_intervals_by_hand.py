@@ -34,22 +34,16 @@ def within(name: str, a: Array, error: Array) -> Interval:
     return Rounded(FP32).activation(name, Interval(a - error, a, a + error))
 
 
-def test_sum_error_of_three_terms() -> None:
-    """n = 3, u = 2^-11: gamma_4 = 4 / (2^11 - 4) = 1 / 511, and float64's own gamma_3."""
+def test_sum_error() -> None:
+    """n = 3, u = 2^-11: gamma_4 = 4 / (2^11 - 4) = 1 / 511, and float64's own gamma_3.
+
+    Half the smallest subnormal, 2^-24 for float16, for each product and each unit of weight.
+    """
     expected = 1 + Fraction(511 * 3, 2**53 - 3) + (3 + 5) * Fraction(1, 2**25)
-    assert float(sum_error(511, 3, FP16, stored=5)) == pytest.approx(
-        float(expected), rel=4e-16, abs=0
-    )
-
-
-def test_sum_error_of_nothing_is_the_underflow_of_its_products() -> None:
-    """Half the smallest subnormal, 2^-24 for float16, for each product and each unit of weight."""
+    found = sum_error(511, 3, FP16, stored=5)
+    assert float(found) == pytest.approx(float(expected), rel=4e-16, abs=0)
     assert float(sum_error(0, 3, FP16)) == 3 * 2.0**-25
-    assert float(sum_error(0, 3, FP16, stored=5)) == 8 * 2.0**-25
     assert float(sum_error(0, 2, FP64)) == 2 * 2.0**-1074  # and the same again for the oracle
-
-
-def test_sum_error_is_float64_whatever_it_is_given() -> None:
     assert sum_error(np.array([1.0], "f"), 3, FP32).dtype == np.float64
     assert sum_error(0, 3, FP64, stored=np.array([5], "f")).tolist() == [8 * 2.0**-1074]
 
@@ -59,41 +53,22 @@ def test_gamma_has_no_value_from_the_pole_on() -> None:
     assert gamma(256, 2.0**-8) == gamma(300, 2.0**-8) == np.inf
 
 
-def test_tanh_is_widened_by_five_ulp_of_its_format_and_four_of_float64() -> None:
-    """tanh(0.001) lies in [2^-10, 2^-9): an ulp there is 2^-33 in float32, 2^-62 in float64."""
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("a", "error", "ulp", "of_float64"),
+    [(0.001, 0, 2.0**-33, 2.0**-62), (0.5, 0.75, 2.0**-24, 2.0**-53), (20, 0, 2.0**-24, 2.0**-52)],
+)
+def test_a_tanh_is_widened_by_five_ulp_of_its_format_and_four_of_float64(
+    a: float, error: float, ulp: float, of_float64: float, sign: int
+) -> None:
+    """Of the larger end: tanh(0.001) is in [2^-10, 2^-9), tanh(5/4) is 0.85; float64's tanh(20) is
+    1, and the largest ulp of float32 is that below 1."""
     assert (TANH_ULPS, ORACLE_ULPS) == (5, 4)
-    for sign in (1.0, -1.0):
-        y = sign * np.tanh(0.001)
-        interval = within("tanh", np.array([sign * 0.001]), np.zeros(1))
-        assert interval.low.item() == y - 5 * 2.0**-33 - 4 * 2.0**-62
-        assert interval.high.item() == y + 5 * 2.0**-33 + 4 * 2.0**-62
-
-
-def test_both_ends_of_the_interval_are_widened_by_its_largest_ulp() -> None:
-    """tanh of -1/4, 1/2 and 5/4 is -0.24, 0.46 and 0.85, with an ulp of 2^-26, 2^-25 and 2^-24."""
-    widening = 5 * 2.0**-24 + 4 * 2.0**-53
-    for sign in (1.0, -1.0):
-        interval = within("tanh", np.array([sign / 2]), np.array([0.75]))
-        ends = sorted((sign * np.tanh(-0.25), sign * np.tanh(1.25)))
-        assert interval.low.item() == ends[0] - widening
-        assert interval.expected.item() == np.tanh(sign / 2)
-        assert interval.high.item() == ends[1] + widening
-
-
-def test_the_largest_ulp_of_a_tanh_is_that_below_one() -> None:
-    """Of the format, 2^-24 for float32; float64's own tanh of 20 is 1, with an ulp of 2^-52."""
-    for sign in (1.0, -1.0):
-        interval = within("tanh", np.array([sign * 20]), np.zeros(1))
-        assert interval.expected.item() == sign
-        assert interval.high.item() == sign + 5 * 2.0**-24 + 4 * 2.0**-52
-        assert interval.low.item() == sign - 5 * 2.0**-24 - 4 * 2.0**-52
-
-
-def test_relu_is_not_widened() -> None:
-    interval = within("relu", np.array([1.0, 0.25]), np.array([0.5, 0.5]))
-    assert interval.low.tolist() == [0.5, 0.0]
-    assert interval.expected.tolist() == [1.0, 0.25]
-    assert interval.high.tolist() == [1.5, 0.75]
+    found = within("tanh", np.array([sign * a]), np.array([error]))
+    low, high = sorted(sign * np.tanh([a - error, a + error]))
+    assert found.expected.item() == np.tanh(sign * a)
+    assert found.low.item() == low - (5 * ulp + 4 * of_float64)
+    assert found.high.item() == high + (5 * ulp + 4 * of_float64)
 
 
 def interval(low: float, expected: float, high: float) -> Interval:
