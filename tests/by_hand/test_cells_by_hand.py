@@ -1,45 +1,24 @@
-"""One step of each cell with one unit, in plain floats: values, and gradients of gated cells."""
+"""Parameters of a cell, and the operations that its equation is written in."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
-from reference import Exact, Moved, elman, evaluate, exact_activation, parameters_of
+from reference import Exact, Moved, exact_activation, parameters_of
 from reference.formats import FORMATS
 from tests.gated_cells import MGU
 
-X, H, C = 0.5, -0.25, 0.75
-
-
-def arrays(ih: list[float], hh: list[float], *, bias: float = 0.125) -> dict[str, Any]:
-    """A row for each gate; biases are multiples of 1/8 and 1/4, gate by gate."""
-    numbers = np.arange(1.0, len(ih) + 1)
-    return {
-        "weight_ih_l0": np.array(ih)[:, None],
-        "weight_hh_l0": np.array(hh)[:, None],
-        "bias_ih_l0": bias * numbers,
-        "bias_hh_l0": -2 * bias * numbers,
-    }
-
-
-def step(cell: Any, weights: dict[str, Any], **states: float) -> dict[str, float]:
-    initial = {name: [[[value]]] for name, value in states.items()}
-    found = evaluate(cell, [[[X]]], initial, weights)
-    return {name: array.item() for name, array in found.items()}
-
-
-def test_elman() -> None:
-    weights = arrays([2.0], [3.0])
-    assert step(elman("tanh"), weights, h=H)["output"] == pytest.approx(math.tanh(0.125), rel=1e-15)
-    assert step(elman("relu"), weights, h=H)["h_n"] == 1 - 0.75 + 0.125 - 0.25 or 0
-
 
 def test_parameters_are_split_by_gate_in_float64() -> None:
-    weights = {name: np.asarray(a, "f") for name, a in arrays([1.0, 2.0], [3.0, 4.0]).items()}
+    biases = {"bias_ih_l0": np.array([1, 2], "f"), "bias_hh_l0": np.array([3, -0.5], "f")}
+    matrices = {
+        "weight_ih_l0": np.array([[1], [2]], "f"),
+        "weight_hh_l0": np.array([[3], [4]], "f"),
+    }
+    weights = {**matrices, **biases}
     found = parameters_of(MGU, weights, 0, False, True)
     block = found("hh", "n")
     assert (block.kind, block.gate, block.weight.tolist()) == ("hh", 1, [[4.0]])

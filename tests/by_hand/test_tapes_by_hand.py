@@ -33,10 +33,13 @@ def slope(
 
 def test_slope_of_relu_is_open_where_rounding_decides_it() -> None:
     """By the sign of a within E; and where a state of 0 may stand for a positive one."""
-    found = slope("relu", [1, 0.25, -1, -0.25, 1], [0.25] * 5, [1, 0.25, 0, 0, 0])
-    assert found.value.tolist() == [1, 1, 0, 0, 0]
-    assert found.bound.tolist() == [0, 1, 0, 1, 1]
-    assert found.value.dtype == found.bound.dtype == np.float64
+    for seen, values, bounds in (
+        ([1, 0.25, 0, 0, 0], [1, 1, 0, 0, 0], [0, 1, 0, 1, 1]),
+        (None, [1, 1, 0, 0, 1], [0, 1, 0, 1, 0]),
+    ):
+        found = slope("relu", [1, 0.25, -1, -0.25, 1], [0.25] * 5, seen)
+        assert (found.value.tolist(), found.bound.tolist()) == (values, bounds)
+        assert found.value.dtype == found.bound.dtype == np.float64
 
 
 @pytest.mark.parametrize("flushed", [False, True])
@@ -47,12 +50,6 @@ def test_slope_of_relu_is_open_where_a_state_of_zero_may_be_positive(flushed: bo
     assert found.bound.tolist() == [1, 1, 0, 0]
     assert found.value.tolist()[:3] == [0, 0, 0]
     assert math.isnan(found.value[3])
-
-
-def test_slope_of_a_relu_that_is_no_state_is_that_of_its_exact_value() -> None:
-    found = slope("relu", [1, -1, 0.25, -0.25], [0.25] * 4)
-    assert found.value.tolist() == [1, 0, 1, 0]
-    assert found.bound.tolist() == [0, 0, 1, 1]
 
 
 def test_slope_of_tanh_from_its_own_states() -> None:
