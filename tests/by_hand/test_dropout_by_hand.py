@@ -60,8 +60,8 @@ def test_training_mode_of_one_layer_or_without_dropout() -> None:
 RELU = DROPPING.replace(nonlinearity="relu", hidden_size=4, batch=1, steps=1)
 
 
-def kept(values: list[float], config: Config = RELU) -> Comparison:
-    first = only(np.full((1, 1, 4), 3.0), np.zeros((1, 1, 4)))
+def kept(values: list[float], config: Config = RELU, state: float = 3.0) -> Comparison:
+    first = only(np.full((1, 1, 4), state), np.zeros((1, 1, 4)))
     trained = only([[values]], np.zeros((2, 1, 4)))
     result, other = dropout_values(dropping(config, first=first, trained=(trained, first)))
     assert (result.part, other.part) == ("kept values, call 1", "kept values, call 2")
@@ -87,19 +87,12 @@ def test_kept_values_are_scaled() -> None:
 def test_kept_values_in_all_their_numbers() -> None:
     """4 becomes 8: an ulp above is 2^-20, below 2^-21; dropped ones are 0, as they should be."""
     u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
-    config = RELU.replace(hidden_size=4)
-    first = only(np.full((1, 1, 4), 4.0), np.zeros((1, 1, 4)))
-
-    def found(values: list[float]) -> Comparison:
-        trained = (only([[values]], np.zeros((2, 1, 4))),)
-        (result,) = dropout_values(dropping(config, first=first, trained=trained))
-        return result
-
-    assert (found([0, 8, 0, 8]).ratio, found([0, 8, 0, 8]).max_abs) == (0, 0)
+    right = kept([0, 8, 0, 8], state=4)
+    assert (right.ratio, right.max_abs) == (0, 0)
     above = 8 * (1 + 4 * u) * (1 + gamma) - 8 + 2.0**-20
     below = 8 - 8 * (1 - 4 * u) * (1 - gamma) + 2.0**-21
     for value, bound in ((8 + 2.0**-20, above), (8 - 2.0**-21, below)):
-        result = found([0, 8, value, 0])
+        result = kept([0, 8, value, 0], state=4)
         assert (result.verdict, result.max_abs) == ("pass", abs(value - 8))
         assert result.ratio == pytest.approx(abs(value - 8) / bound, rel=1e-6, abs=0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -219,22 +218,6 @@ def test_magnitudes_of_all_terms_are_summed_up(signs: tuple[int, ...]) -> None:
         "bias_ih_l0": 24,
         "bias_hh_l0": 24,
     }
-
-
-@pytest.mark.parametrize("positive", [(True, False), (False, True), (True, True)])
-def test_magnitudes_of_a_direction_are_those_of_its_own_states(positive: tuple[bool, bool]) -> None:
-    """One step, forward and reverse; where a state is 0 so is the slope, and d with it."""
-    config = Config.of(aspect="gradient", nonlinearity="relu", data="ints", bidirectional=True)
-    weights = {
-        f"weight_ih_l0{suffix}": [[1.0 if on else -1.0]]
-        for suffix, on in zip(("", "_reverse"), positive, strict=True)
-    }
-    case = case_of(config, weights=weights, x=[[[3]]])
-    given = {"output": np.array([[[2, -5]]], "f"), "h_n": np.array([[[-4]], [[7]]], "f")}
-    found = magnitudes(right_evidence(dataclasses.replace(case, given_cotangents=given)))
-    assert found["bias_ih_l0"].item() == (6 if positive[0] else 0)
-    assert found["bias_ih_l0_reverse"].item() == (12 if positive[1] else 0)
-    assert not math.isnan(found["x"].item())
 
 
 def test_flushing_is_allowed_on_the_way_there_and_on_the_way_back() -> None:
