@@ -18,11 +18,9 @@ from harness.judging import steps
 from reference import FORMATS, Bounded, Interval, Rounded
 from reference.arrays import Array
 from tests.campaigns import enclosure, oracle_error
-from tests.campaigns.ball_arithmetic import Equation, states
 from tests.campaigns.correct_evaluations import ORDERS, dot, fused
 from tests.campaigns.oracle_error import OracleErrors, enclose
 from tests.campaigns.worst_case_search import (
-    ADVERSARIAL,
     LargestRatios,
     adversarial_case,
     judge_orders,
@@ -126,24 +124,6 @@ def test_an_interval_too_narrow_refuses_correct_numbers(
     assert any(line.startswith("intervals") for line in enclosed(SMALL[:12]).outside)
 
 
-def test_a_row_is_a_sequence_of_its_own_length() -> None:
-    """Padding is 0 and never read, reverse starts at the last valid step, 0 steps keep h_0."""
-    config = Config.of(bidirectional=True, states=True, lengths="emptyrows", batch=3, steps=3)
-    case = make_case(config)
-    assert case.lengths is not None
-    h_0 = case.inputs["h_0"]
-    empty, short = int(np.argmin(case.lengths)), 0
-    assert case.lengths[empty] == 0 < case.lengths[short] < 3
-    layers, h_n = states(Equation(case.weights, 1, "tanh", True, True), case.x, h_0, case.lengths)
-    assert all(v.is_zero() for v in layers[0][int(case.lengths[short]) :, short].ravel())
-    assert [float(v) for v in h_n[:, empty, 0]] == h_0[:, empty, 0].tolist()
-    last = int(case.lengths[short]) - 1
-    w = {name: float(array.ravel()[0]) for name, array in case.weights.items()}
-    a = w["weight_ih_l0_reverse"] * float(case.x[last, short, 0]) + w["bias_ih_l0_reverse"]
-    a += w["weight_hh_l0_reverse"] * float(h_0[1, short, 0]) + w["bias_hh_l0_reverse"]
-    assert float(layers[0][last, short, 1]) == pytest.approx(np.tanh(a), rel=1e-14)
-
-
 def test_no_correct_evaluation_exceeds_a_bound() -> None:
     ratios = search(SMALL[:8], seed=1, widths=((1, 1), (7, 8), (16, 20)))
     assert ratios.exceeded == []
@@ -213,19 +193,6 @@ def test_subnormal_states_kept_in_a_higher_precision_are_within_the_bound_of_gra
         "t00002-s002525"
     )
     assert exceeded_by_some_order(lambda _: [(make_case(config), None)]) == []
-
-
-@pytest.mark.parametrize("kind", ADVERSARIAL)
-def test_adverse_cases_are_of_the_configs_shapes(kind: str) -> None:
-    config = Config.of(
-        num_layers=2, states=True, input_size=3, hidden_size=4, batch=2, dtype="fp16"
-    )
-    ordinary, case = make_case(config), adversarial_case(kind, config, np.random.default_rng(0))
-    assert case.x.shape == ordinary.x.shape
-    assert {n: (w.shape, w.dtype) for n, w in case.weights.items()} == {
-        n: (w.shape, w.dtype) for n, w in ordinary.weights.items()
-    }
-    assert not np.array_equal(case.weights["weight_ih_l0"], ordinary.weights["weight_ih_l0"])
 
 
 @pytest.mark.parametrize("order", ORDERS)

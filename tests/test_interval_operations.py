@@ -61,27 +61,19 @@ def inside(found: Interval, points: Array) -> bool:
     return bool((found.ratio(points) <= 1).all() and np.all(found.bounded))
 
 
-@given(SEEDS)
-def test_products_are_inside(seed: int) -> None:
+COUNT = {"multiply": 2, "complement": 1, "blend": 3, "add": 3, "linear": 1}
+"""Operands of each operation."""
+
+
+@pytest.mark.parametrize("operation", ["multiply", "complement", "blend"])
+@given(seed=SEEDS)
+def test_results_are_inside_in_all_their_forms(operation: str, seed: int) -> None:
     of = Operands(seed)
-    (a, p), (b, q) = of.drawn(), of.drawn()
-    assert inside(of.op.multiply(a, b), of.adverse.rounded(p * q))
-
-
-@given(SEEDS)
-def test_complements_are_inside(seed: int) -> None:
-    of = Operands(seed)
-    a, p = of.drawn()
-    assert inside(of.op.complement(a), of.adverse.rounded(1 - p))
-
-
-@given(SEEDS)
-def test_blends_are_inside_in_all_their_forms(seed: int) -> None:
-    of = Operands(seed)
-    (z, w), (n, p), (h, q) = of.drawn(), of.drawn(), of.drawn()
-    found = of.op.blend(z, n, h)
+    drawn = [of.drawn() for _ in range(COUNT[operation])]
+    found = getattr(of.op, operation)(*(interval for interval, _ in drawn))
     for _ in range(6):
-        assert inside(found, of.adverse.blend(w, p, q))
+        point = getattr(of.adverse, operation)(*(point for _, point in drawn))
+        assert inside(found, of.adverse.close(point))
 
 
 @given(SEEDS, st.integers(2, 5))
@@ -130,17 +122,6 @@ def test_activations_are_inside(seed: int, name: str, scale: int) -> None:
 WAYS = [("chain", "plain", form) for form in ("complement", "terms", "difference")]
 
 
-@pytest.mark.parametrize("operation", ["multiply", "complement", "blend", "add", "linear"])
-@given(seed=SEEDS)
-def test_results_that_underflow_are_inside(operation: str, seed: int) -> None:
-    """Down to the subnormal numbers of float16, rounded by NumPy."""
-    of = Operands(seed, tiny=True)
-    numbers = [of.numbers() for _ in range(3)]
-    correct = Correct(np.float16, WAYS[seed % 3], of.rng)
-    found, actual = both(operation, of, [of.op.given(a) for a in numbers], correct, numbers)
-    assert inside(found, actual.astype(np.float64))
-
-
 class Flushing(Correct):
     """Takes every operand and result below the smallest normal number as 0."""
 
@@ -156,14 +137,16 @@ class Flushing(Correct):
         return super().summed(products)
 
 
-@pytest.mark.parametrize("operation", ["multiply", "complement", "blend", "add", "linear"])
+@pytest.mark.parametrize("arithmetic", [Correct, Flushing])
+@pytest.mark.parametrize("operation", COUNT)
 @given(seed=SEEDS)
-def test_results_that_are_flushed_are_inside_where_that_is_allowed(
-    operation: str, seed: int
+def test_results_that_underflow_are_inside(
+    operation: str, arithmetic: type[Correct], seed: int
 ) -> None:
-    of = Operands(seed, tiny=True, flushed=True)
+    """Down to the subnormal numbers of float16, rounded by NumPy; or flushed, where allowed."""
+    of = Operands(seed, tiny=True, flushed=arithmetic is Flushing)
     numbers = [of.numbers() for _ in range(3)]
-    correct = Flushing(np.float16, WAYS[seed % 3], of.rng)
+    correct = arithmetic(np.float16, WAYS[seed % 3], of.rng)
     found, actual = both(operation, of, [of.op.given(a) for a in numbers], correct, numbers)
     assert inside(found, actual.astype(np.float64))
 
@@ -172,7 +155,7 @@ def both(
     operation: str, of: Operands, operands: list[Interval], correct: Correct, numbers: list[Array]
 ) -> tuple[Interval, Array]:
     """The interval and a correct evaluation of one operation."""
-    count = {"multiply": 2, "complement": 1, "blend": 3, "add": 3, "linear": 1}[operation]
+    count = COUNT[operation]
     halves = [a.astype(np.float16) for a in numbers]
     if operation == "linear":
         block = Block("ih", 0, of.numbers((UNITS, UNITS)), None)

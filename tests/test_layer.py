@@ -1,6 +1,6 @@
 """Stacks of a cell over sequences: hand-computed values, laws, lengths, and refusals.
 
-torch in float64 is asked in test_gated_cells too, in all options.
+torch in float64 is asked in test_gated_cells, in all options.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from reference import Exact, evaluate, expected_parameters
 from tests.gated_cells import CELLS
@@ -22,6 +21,9 @@ WEIGHTS_1 = {
     "bias_ih_l0": [0.25],
     "bias_hh_l0": [-0.5],
 }
+ONES: dict[str, Any] = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]}
+BOTH_WAYS = ONES | {f"{name}_reverse": w for name, w in ONES.items()}
+RELU: dict[str, Any] = {"nonlinearity": "relu", "bias": False}
 
 
 def test_relu_by_hand() -> None:
@@ -31,59 +33,19 @@ def test_relu_by_hand() -> None:
     assert h_n.ravel().tolist() == [1.75]
 
 
-def test_tanh_by_hand() -> None:
-    output, _ = rnn([[[0.5]], [[-0.25]]], None, WEIGHTS_1)
-    first = math.tanh(2 * 0.5 + 0.25 - 0.5)
-    second = math.tanh(2 * -0.25 + 0.25 - 0.5 + 3 * first)
-    np.testing.assert_allclose(output.ravel(), [first, second], rtol=1e-15)
-
-
 def test_two_units_by_hand() -> None:
     weights = {"weight_ih_l0": [[1.0, 2.0], [0.0, -1.0]], "weight_hh_l0": [[0.0, 1.0], [2.0, 0.0]]}
-    output, h_n = rnn(
-        [[[1.0, 2.0]], [[3.0, -1.0]]], [[[1.0, 4.0]]], weights, nonlinearity="relu", bias=False
-    )
+    output, h_n = rnn([[[1.0, 2.0]], [[3.0, -1.0]]], [[[1.0, 4.0]]], weights, **RELU)
     # step 1: [1 + 4 + 4, -2 + 2] = [9, 0]; step 2: [3 - 2 + 0, 1 + 18]
     assert output.reshape(2, 2).tolist() == [[9.0, 0.0], [1.0, 19.0]]
     assert h_n.ravel().tolist() == [1.0, 19.0]
 
 
-def test_bidirectional_by_hand() -> None:
-    weights = {
-        "weight_ih_l0": [[1.0]],
-        "weight_hh_l0": [[1.0]],
-        "weight_ih_l0_reverse": [[10.0]],
-        "weight_hh_l0_reverse": [[1.0]],
-    }
-    output, h_n = rnn(
-        [[[1.0]], [[2.0]], [[3.0]]],
-        [[[0.5]], [[100.0]]],
-        weights,
-        nonlinearity="relu",
-        bias=False,
-        bidirectional=True,
-    )
-    assert output.reshape(3, 2).tolist() == [[1.5, 160.0], [3.5, 150.0], [6.5, 130.0]]
-    assert h_n.ravel().tolist() == [6.5, 160.0]
-
-
 def test_lengths_by_hand() -> None:
-    weights = {
-        "weight_ih_l0": [[1.0]],
-        "weight_hh_l0": [[1.0]],
-        "weight_ih_l0_reverse": [[10.0]],
-        "weight_hh_l0_reverse": [[1.0]],
-    }
+    weights = BOTH_WAYS | {"weight_ih_l0_reverse": [[10.0]]}
     x = np.array([[1.0, 1.0, 1.0], [2.0, np.nan, 2.0], [np.inf, 7.0, 3.0]])[:, :, None]
-    output, h_n = rnn(
-        x,
-        [[[0.5]] * 3, [[100.0]] * 3],
-        weights,
-        nonlinearity="relu",
-        bias=False,
-        bidirectional=True,
-        lengths=[2, 0, 3],
-    )
+    h_0 = [[[0.5]] * 3, [[100.0]] * 3]
+    output, h_n = rnn(x, h_0, weights, bidirectional=True, lengths=[2, 0, 3], **RELU)
     assert output[:, 0].tolist() == [[1.5, 130.0], [3.5, 120.0], [0.0, 0.0]]
     assert output[:, 1].tolist() == [[0.0, 0.0]] * 3
     assert output[:, 2].tolist() == [[1.5, 160.0], [3.5, 150.0], [6.5, 130.0]]
@@ -173,34 +135,6 @@ def test_inconsistent_arguments_are_refused(change: dict[str, Any], message: str
         rnn(arguments.pop("x"), arguments.pop("h_0"), arguments.pop("weights"), **arguments)
 
 
-def test_states_and_masks_are_rounded_to_the_dtype() -> None:
-    third = np.full((2, 1, 1), 1 / 3)
-    options: dict[str, Any] = {"num_layers": 2, "dtype": np.float16}
-    weights = TWO_LAYERS["weights"]
-    output, h_n = rnn(ONE, third, weights, dropout_masks=[third], **options)
-    half = third.astype(np.float16)
-    expected, h_expected = rnn(ONE, half, weights, dropout_masks=[half], **options)
-    assert output.dtype == h_n.dtype == np.float16
-    np.testing.assert_array_equal(output, expected)
-    np.testing.assert_array_equal(h_n, h_expected)
-
-
-def test_weights_are_rounded_to_the_dtype_first() -> None:
-    """1 + 2^-25 is 1 in float32, and 1 - 1 is 0; summed up in float64 it would be 2^-25."""
-    weights: dict[str, Any] = {"weight_ih_l0": [[1 + 2.0**-25]], "weight_hh_l0": [[0.0]]}
-    weights |= {"bias_ih_l0": [-1.0], "bias_hh_l0": [0.0]}
-    output, _ = rnn([[[1.0]]], None, weights, nonlinearity="relu", dtype=np.float32)
-    assert output.item() == 0
-
-
-def test_a_mask_for_each_layer_but_the_last_is_taken() -> None:
-    output, _ = rnn(
-        ONE, None, TWO_LAYERS["weights"], num_layers=2, dropout_masks=[np.zeros((2, 1, 1))]
-    )
-    first = math.tanh(0.25 - 0.5)
-    np.testing.assert_allclose(output[:, 0, 0], [first, math.tanh(-0.25 + 3 * first)], rtol=1e-15)
-
-
 def test_each_layer_has_its_own_shapes() -> None:
     """Of ten layers, both directions: I columns below, 2 H above; any other is refused."""
     weights: dict[str, Any] = {}
@@ -218,12 +152,8 @@ def test_each_layer_has_its_own_shapes() -> None:
 
 
 def test_unbatched_states_are_flat_both_ways() -> None:
-    forward = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]}
-    weights = forward | {f"{name}_reverse": w for name, w in forward.items()}
-    output, h_n = rnn(
-        [[1.0], [2.0]], [[10.0], [20.0]], weights, nonlinearity="relu", bias=False,
-        bidirectional=True, batch_first=True,
-    )  # fmt: skip
+    options = RELU | {"bidirectional": True, "batch_first": True}
+    output, h_n = rnn([[1.0], [2.0]], [[10.0], [20.0]], BOTH_WAYS, **options)
     assert output.tolist() == [[11, 23], [13, 22]]
     assert h_n.tolist() == [[13], [23]]
 
@@ -249,27 +179,6 @@ def test_arguments_are_never_written_to() -> None:
 def test_an_empty_batch_has_no_lengths_out_of_range() -> None:
     output, h_n = rnn(np.zeros((2, 0, 1)), None, WEIGHTS_1, lengths=np.zeros(0, int))
     assert (output.shape, h_n.shape) == ((2, 0, 1), (1, 0, 1))
-
-
-def test_agrees_with_torch_end_to_end() -> None:
-    torch.manual_seed(0)
-    layer = torch.nn.RNN(3, 4, 2, bidirectional=True, dtype=torch.float64)
-    x, h_0 = torch.randn(5, 6, 3, dtype=torch.float64), torch.randn(4, 6, 4, dtype=torch.float64)
-    weights = {name: p.detach().numpy() for name, p in layer.named_parameters()}
-    output, h_n = rnn(x.numpy(), h_0.numpy(), weights, num_layers=2, bidirectional=True)
-    theirs, h_theirs = layer(x, h_0)
-    np.testing.assert_allclose(output, theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(h_n, h_theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
-
-
-def test_a_stale_step_starts_from_the_state_before_last() -> None:
-    """relu, W_ih = W_hh = 1, x = 1: 1 + 0, 1 + h_0, 1 + h_1, in rows of length 3 and 2."""
-    weights = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]]}
-    options: dict[str, Any] = {"nonlinearity": "relu", "bias": False, "stale": True}
-    output, h_n = rnn(np.ones((3, 2, 1)), [[[8.0], [8.0]]], weights, lengths=[3, 2], **options)
-    assert output[:, 0, 0].tolist() == [1, 9, 2]
-    assert output[:, 1, 0].tolist() == [1, 9, 0]
-    assert h_n.ravel().tolist() == [2, 9]
 
 
 def test_parameters_of_cells_with_several_gates_and_a_projection() -> None:
@@ -304,27 +213,33 @@ def test_shapes_of_gates_and_projections_that_do_not_fit_are_refused() -> None:
 LSTM_SHAPES = expected_parameters(CELLS["lstm"], 1, 1, True, 1, 1)
 
 
-def test_inputs_and_masks_are_rounded_to_the_dtype_first() -> None:
-    """As weights are: 1 + 2^-30 is 1 in float32, and 1 - 1 is 0."""
-    above, one = [[[1 + 2.0**-30]]], {"weight_ih": [[1.0]], "weight_hh": [[0.0]]}
-    weights: dict[str, Any] = {f"{name}_l{k}": a for name, a in one.items() for k in (0, 1)}
-    weights |= {f"bias_{kind}_l{k}": [0.0] for kind in ("ih", "hh") for k in (0, 1)}
+NAMES = ("x", "h_0", "mask", "weight_ih_l0", "weight_hh_l0", "bias_hh_l0")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_array_is_rounded_to_the_dtype_first(name: str) -> None:
+    """1 + 2^-25 is 1 in float32, and 1 - 1 is 0; summed up in float64 it would be 2^-25."""
+    layer = int(name == "mask")
+    given = {"x": float(name in ("x", "weight_ih_l0", "mask")), "mask": 1.0}
+    given |= {"h_0": float(name in ("h_0", "weight_hh_l0")), "bias_hh_l0": 0.0}
+    given |= {f"weight_{kind}_l{k}": 1.0 for kind in ("ih", "hh") for k in (0, 1)}
+    given |= {"bias_ih_l0": 0.0, "bias_ih_l1": 0.0, "bias_hh_l1": 0.0, f"bias_ih_l{layer}": -1.0}
+    given[name] = 1 + 2.0**-25
+    x, h_0, mask = [[[given.pop("x")]]], [[[given.pop("h_0")]], [[0.0]]], [[[given.pop("mask")]]]
+    weights = {n: [[v]] if n.startswith("weight") else [v] for n, v in given.items()}
     options: dict[str, Any] = {"num_layers": 2, "nonlinearity": "relu", "dtype": np.float32}
-    for layer, x, mask in ((0, above, [[[1.0]]]), (1, [[[1.0]]], above)):
-        biased = weights | {f"bias_ih_l{layer}": [-1.0]}
-        output, _ = rnn(x, None, biased, dropout_masks=[mask], **options)
-        assert output.item() == 0
+    output, _ = rnn(x, h_0, weights, dropout_masks=[mask], **options)
+    assert output.item() == 0
 
 
 def test_a_stale_step_after_padding_is_that_of_the_row_alone() -> None:
-    """Backwards the padding comes first: it leaves the state before last at 0."""
-    weights = {
-        key: [[1.0]]
-        for key in ("weight_ih_l0", "weight_hh_l0", "weight_ih_l0_reverse", "weight_hh_l0_reverse")
-    }
-    options: dict[str, Any] = {"nonlinearity": "relu", "bias": False, "stale": True}
+    """Backwards the padding comes first: it leaves the state before last at 0.
+
+    relu, W_ih = W_hh = 1, x = 1: 1 + 0, 1 + h_0, 1 + h_1, in rows of length 3 and 2.
+    """
     x, h_0 = np.ones((3, 2, 1)), np.full((2, 2, 1), 8.0)
-    output, h_n = rnn(x, h_0, weights, bidirectional=True, lengths=[3, 2], **options)
+    options = RELU | {"bidirectional": True, "lengths": [3, 2], "stale": True}
+    output, h_n = rnn(x, h_0, BOTH_WAYS, **options)
     assert output[:, 0].tolist() == [[1, 2], [9, 9], [2, 1]]
     assert output[:, 1].tolist() == [[1, 9], [9, 1], [0, 0]]
     assert h_n[:, :, 0].tolist() == [[2, 9], [2, 9]]
