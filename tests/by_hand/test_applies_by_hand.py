@@ -50,26 +50,13 @@ SWEPT = {"bias": False, "batch": SWEEP_POINTS, "data": "sweep"}
             {"aspect": "gradient", "num_layers": 2, "batch": 2, "lengths": "ragged", "steps": 2},
             {"gradient_padding", "step_residual", "prefix"} | GRADIENT,
         ),
-        (
-            {"aspect": "training", "dropout": 50},
-            {"dropout_none"} | TRAINING,
-        ),
-        (
-            {"aspect": "training", "num_layers": 2},
-            {"dropout_none"} | TRAINING,
-        ),
+        ({"aspect": "training", "dropout": 50}, {"dropout_none"} | TRAINING),
+        ({"aspect": "training", "num_layers": 2}, {"dropout_none"} | TRAINING),
         (
             {"aspect": "training", "num_layers": 2, "dropout": 10},
             {"initial_mode"} | TRAINING | DROPPED,
         ),
-        (
-            {"aspect": "training", "num_layers": 2, "dropout": 9},
-            TRAINING | DROPPED,
-        ),
-        (
-            {"aspect": "training", "num_layers": 2, "dropout": 1},
-            TRAINING | DROPPED,
-        ),
+        ({"aspect": "training", "num_layers": 2, "dropout": 9}, TRAINING | DROPPED),
         (
             {"aspect": "training", "num_layers": 2, "dropout": 10, "dtype": "fp16"},
             TRAINING | DROPPED,

@@ -105,6 +105,7 @@ def test_layouts_of_a_batch(layout: str, name: str) -> None:
     swapped = layout == "batchfirst" and name == "x"
     given = to_layout(config(layout=layout), name, array)
     assert np.array_equal(given, array.swapaxes(0, 1) if swapped else array)
+    assert given.flags.c_contiguous
     assert not np.shares_memory(given, array)
     assert np.array_equal(from_layout(config(layout=layout), name, given), array)
 

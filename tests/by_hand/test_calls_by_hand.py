@@ -131,38 +131,26 @@ def test_answers_that_are_no_two_arrays(calls: Calls) -> None:
 
 
 def test_answers_of_other_shapes_parameters_and_dtypes(calls: Calls) -> None:
-    calls("valid", call())
     output, h_n = right()
-    not_meant = ", which are not the shapes it means"
-    for pair, shapes in (
-        ((output[:, :2], h_n), "output float32 (2, 2, 4) and h_n float32 (1, 2, 4)"),
-        ((output, h_n[:, :1]), "output float32 (2, 3, 4) and h_n float32 (1, 1, 4)"),
-        ((output[0, 0, 0], h_n), None),
+    wide, half = ([a.astype(dtype) for a in (output, h_n)] for dtype in ("f8", "f2"))
+    not_meant, not_single = ", which are not the shapes it means", ", expected float32"
+    for weights, pair, ending in (
+        ("f4", (output[:, :2], h_n), not_meant),
+        ("f4", (output, h_n[:, :1]), not_meant),
+        ("f4", (np.asarray(output[0, 0, 0]), h_n), not_meant),
+        ("f4", wide, not_single),
+        ("f4", (output, wide[1]), not_single),
+        ("f2", half, not_single),
+        ("f8", (wide[0], h_n), not_single),
     ):
-        found = judged(outcome(returned=tuple(np.asarray(a) for a in pair)))
-        shapes = shapes or f"output float32 () and {SHAPES.split(' and ')[1]}"
-        assert found == wrong(f"accepted, and returned {shapes}{not_meant}")
+        calls("valid", call(weights={n: a.astype(weights) for n, a in WEIGHTS.items()}))
+        words = (f"{n} {a.dtype} {a.shape}" for n, a in zip(("output", "h_n"), pair, strict=True))
+        message = f"accepted, and returned {' and '.join(words)}{ending}"
+        assert judged(outcome(returned=tuple(pair))) == wrong(message)
+    assert judged(outcome(returned=tuple(wide)))[1] == "pass"
+    calls("valid", call())
     other = {**WEIGHTS, "bias_ih_l0": np.zeros(3, "f")}
     assert judged(outcome(weights=other)) == wrong("accepted, with other parameters")
-    wide = judged(outcome(returned=(output.astype("d"), h_n.astype("d"))))
-    shapes = SHAPES.replace("float32", "float64")
-    assert wide == wrong(f"accepted, and returned {shapes}, expected float32")
-    mixed = judged(outcome(returned=(output, h_n.astype("d"))))
-    shapes = "output float32 (2, 3, 4) and h_n float64 (1, 2, 4)"
-    assert mixed == wrong(f"accepted, and returned {shapes}, expected float32")
-    narrow = {name: array.astype("f2") for name, array in WEIGHTS.items()}
-    calls("valid", call(weights=narrow))
-    half = tuple(array.astype("f2") for array in (output, h_n))
-    shapes = SHAPES.replace("float32", "float16")
-    assert judged(outcome(returned=half)) == wrong(
-        f"accepted, and returned {shapes}, expected float32"
-    )
-    wider = {name: array.astype("d") for name, array in WEIGHTS.items()}
-    calls("valid", call(weights=wider))
-    assert judged(outcome(returned=(output.astype("d"), h_n.astype("d"))))[1] == "pass"
-    mixed = judged(outcome(returned=(output.astype("d"), h_n)))
-    shapes = "output float64 (2, 3, 4) and h_n float32 (1, 2, 4)"
-    assert mixed == wrong(f"accepted, and returned {shapes}, expected float32")
 
 
 def test_an_answer_is_that_of_the_weights_the_layer_had(calls: Calls) -> None:

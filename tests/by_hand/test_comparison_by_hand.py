@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.axes import from_layout, to_layout
 from harness.bits import beyond_flushing, differing_bits, same_bits
 from harness.comparison import Comparison, Worst, compare, compare_bits
-from harness.config import Config
 from harness.significance import Test as Significance
 from harness.significance import binomial, uniform
 from harness.verdicts import Verdict
@@ -137,33 +135,6 @@ def test_flushing_excuses_a_small_difference_of_large_numbers() -> None:
 def test_flushing_excuses_nothing_in_float16() -> None:
     tiny = np.array([2.0**-24, 0], np.float16)
     assert beyond_flushing(tiny, np.zeros(2, np.float16), FP16).tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("layout", "shape"),
-    [("timefirst", (5, 2, 3)), ("batchfirst", (2, 5, 3)), ("unbatched", (5, 3))],
-)
-def test_layouts_there_and_back(layout: str, shape: tuple[int, ...]) -> None:
-    batch = 1 if layout == "unbatched" else 2
-    config = Config.of(layout=layout, batch=batch, steps=5, input_size=3)
-    array = np.arange(5.0 * batch * 3).reshape(5, batch, 3)
-    there = to_layout(config, "x", array)
-    assert there.shape == shape
-    assert there.flags.c_contiguous
-    assert not np.shares_memory(there, array)
-    assert there[1, 0, 2] == array[0, 1, 2] if layout == "batchfirst" else there.flat[0] == 0
-    np.testing.assert_array_equal(from_layout(config, "x", there), array)
-
-
-@pytest.mark.parametrize("layout", ["timefirst", "batchfirst", "unbatched"])
-def test_layouts_of_states_there_and_back(layout: str) -> None:
-    batch = 1 if layout == "unbatched" else 2
-    config = Config.of(layout=layout, batch=batch)
-    states = np.arange(4.0 * batch * 3).reshape(4, batch, 3)
-    there = to_layout(config, "h_0", states)
-    assert there.shape == ((4, 3) if layout == "unbatched" else (4, 2, 3))
-    assert not np.shares_memory(there, states)
-    np.testing.assert_array_equal(from_layout(config, "h_0", there), states)
 
 
 def test_a_significance_of_one_in_a_thousand_million() -> None:
