@@ -13,6 +13,7 @@ import numpy as np
 
 from reference import Cell, Parameter, elman
 from reference.arrays import Array
+from reference.gradient import gradients
 from reference.layer import expected_parameters
 
 
@@ -77,3 +78,37 @@ def arrays_of(
     inputs, hidden, outputs = sizes
     shapes = expected_parameters(cell, layers, directions, bias, inputs, hidden, outputs)
     return {name: rng.uniform(-scale, scale, shape) for name, shape in shapes.items()}
+
+
+class Stack:
+    """Layers of a cell, with arguments and cotangents, at drawn sizes and options."""
+
+    def __init__(self, cell: Cell, drawn: dict[str, Any]) -> None:
+        rng = np.random.default_rng(drawn["seed"])
+        inputs, hidden, batch, steps = (drawn[n] for n in ("inputs", "hidden", "batch", "steps"))
+        outputs = hidden - 1 if cell.projection else hidden
+        self.cell, self.directions = cell, 2 if drawn["bidirectional"] else 1
+        self.weights = arrays_of(
+            cell, rng, (inputs, hidden, outputs), layers=drawn["layers"],
+            directions=self.directions, bias=drawn["bias"],
+        )  # fmt: skip
+        self.x = rng.uniform(-1, 1, (steps, batch, inputs))
+        rows, units = drawn["layers"] * self.directions, {"h": outputs, "c": hidden}
+        states = {name: (rows, batch, units[name]) for name in cell.states}
+        self.initial: dict[str, Any] = {n: rng.uniform(-1, 1, s) for n, s in states.items()}
+        if not drawn.get("initial", True):
+            self.initial = dict.fromkeys(states)
+        self.g = rng.uniform(-1, 1, (steps, batch, self.directions * outputs))
+        self.g_n = {n: rng.uniform(-1, 1, s) for n, s in states.items()}
+        self.lengths = rng.integers(1, steps + 1, batch) if drawn["ragged"] else None
+        self.options = {
+            "num_layers": drawn["layers"],
+            "bias": drawn["bias"],
+            "bidirectional": drawn["bidirectional"],
+            "lengths": self.lengths,
+        }
+
+    def gradients(self) -> dict[str, Array]:
+        return gradients(
+            self.cell, self.x, self.initial, self.weights, self.g, self.g_n, **self.options
+        )

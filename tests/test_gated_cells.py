@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference import elman, evaluate
-from reference.gradient import gradients
-from tests.gated_cells import GRU, LSTM, PROJECTED, arrays_of
+from tests.gated_cells import GRU, LSTM, PROJECTED, Stack
 
 CELLS = {"rnn": elman("tanh"), "lstm": LSTM, "projected": PROJECTED, "gru": GRU}
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "projected": torch.nn.LSTM}
@@ -33,39 +32,14 @@ CALLS = st.fixed_dictionaries(
 )
 
 
-class Call:
-    """A cell, its arguments and cotangents, and a torch module with the same weights."""
+class Call(Stack):
+    """And a torch module with the same weights."""
 
     def __init__(self, drawn: dict[str, Any]) -> None:
-        rng = np.random.default_rng(drawn["seed"])
-        self.kind, self.cell = drawn["kind"], CELLS[drawn["kind"]]
-        hidden, batch, steps = drawn["hidden"], drawn["batch"], drawn["steps"]
-        outputs = hidden - 1 if self.cell.projection else hidden
-        directions = 2 if drawn["bidirectional"] else 1
-        rows = drawn["layers"] * directions
-        self.weights = arrays_of(
-            self.cell, rng, (drawn["inputs"], hidden, outputs), layers=drawn["layers"],
-            directions=directions, bias=drawn["bias"],
-        )  # fmt: skip
-        self.x = rng.uniform(-1, 1, (steps, batch, drawn["inputs"]))
-        sizes = {"h": outputs, "c": hidden}
-        self.initial = {
-            name: rng.uniform(-1, 1, (rows, batch, sizes[name])) if drawn["initial"] else None
-            for name in self.cell.states
-        }
-        self.g = rng.uniform(-1, 1, (steps, batch, directions * outputs))
-        self.g_n = {
-            name: rng.uniform(-1, 1, (rows, batch, sizes[name])) for name in self.cell.states
-        }
-        self.lengths = rng.integers(1, steps + 1, batch) if drawn["ragged"] else None
-        self.options = {
-            "num_layers": drawn["layers"],
-            "bias": drawn["bias"],
-            "bidirectional": drawn["bidirectional"],
-            "lengths": self.lengths,
-        }
-        proj = {"proj_size": outputs} if self.cell.projection else {}
-        self.module = MODULES.get(self.kind, torch.nn.GRU)(
+        super().__init__(CELLS[drawn["kind"]], drawn)
+        hidden = drawn["hidden"]
+        proj = {"proj_size": hidden - 1} if self.cell.projection else {}
+        self.module = MODULES.get(drawn["kind"], torch.nn.GRU)(
             drawn["inputs"], hidden, drawn["layers"], bias=drawn["bias"],
             bidirectional=drawn["bidirectional"], dtype=torch.float64, **proj,
         )  # fmt: skip
@@ -110,9 +84,7 @@ def test_values_are_torchs(drawn: dict[str, Any]) -> None:
 def test_gradients_are_torchs(drawn: dict[str, Any]) -> None:
     """Within 1e-12 of the largest entry of each."""
     call = Call(drawn)
-    found = gradients(
-        call.cell, call.x, call.initial, call.weights, call.g, call.g_n, **call.options
-    )
+    found = call.gradients()
     outputs, leaves = call.torchs()
     loss = (outputs["output"] * torch.tensor(call.g)).sum()
     for name, array in call.g_n.items():

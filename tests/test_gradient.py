@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reference import Cell, elman
 from reference.gradient import gradients, previous_states
-from tests.gated_cells import CELLS, arrays_of
+from tests.gated_cells import CELLS, Stack
 
 Arrays = dict[str, NDArray[Any]]
 """Of numbers, or of complex numbers: those that differentiate by a complex step."""
@@ -69,52 +69,21 @@ STEPS: dict[str, Step] = {
 }  # fmt: skip
 
 
-class Call:
-    """A small stack, its arguments and cotangents, and its loss written once more, for complex
-    arrays: row by row, in plain NumPy.
-    """
+class Call(Stack):
+    """Its loss is written once more, for complex arrays: row by row, in plain NumPy."""
 
     def __init__(self, kind: str, drawn: dict[str, Any]) -> None:
-        rng = np.random.default_rng(drawn["seed"])
-        self.kind, self.cell, self.drawn = kind, CELLS[kind], drawn
-        inputs, hidden, batch, steps = (drawn[n] for n in ("inputs", "hidden", "batch", "steps"))
-        outputs = hidden - 1 if self.cell.projection else hidden
-        self.layers, self.directions = drawn["layers"], 2 if drawn["bidirectional"] else 1
-        weights = arrays_of(
-            self.cell, rng, (inputs, hidden, outputs), layers=self.layers,
-            directions=self.directions, bias=drawn["bias"],
-        )  # fmt: skip
-        rows = self.layers * self.directions
-        widths = {"h": outputs, "c": hidden}
-        self.lengths = rng.integers(1, steps + 1, batch) if drawn["ragged"] else None
-        x = rng.uniform(-1, 1, (steps, batch, inputs))
-        if self.lengths is not None:
-            x[np.arange(steps)[:, None] >= self.lengths] = 0
-        starts = {f"{n}_0": rng.uniform(-1, 1, (rows, batch, widths[n])) for n in self.cell.states}
-        self.arrays = {"x": x, **starts, **weights}
-        self.g = rng.uniform(-1, 1, (steps, batch, self.directions * outputs))
-        self.g_n = {n: rng.uniform(-1, 1, (rows, batch, widths[n])) for n in self.cell.states}
-
-    def gradients(self) -> Arrays:
-        return gradients(
-            self.cell,
-            self.arrays["x"],
-            {name: self.arrays[f"{name}_0"] for name in self.cell.states},
-            {name: a for name, a in self.arrays.items() if name.startswith(("weight", "bias"))},
-            self.g,
-            self.g_n,
-            num_layers=self.layers,
-            bias=self.drawn["bias"],
-            bidirectional=self.drawn["bidirectional"],
-            lengths=self.lengths,
-        )
+        super().__init__(CELLS[kind], drawn)
+        self.kind, self.drawn = kind, drawn
+        starts = {f"{name}_0": array for name, array in self.initial.items()}
+        self.arrays: Arrays = {"x": self.x, **starts, **self.weights}
 
     def loss(self, arrays: Arrays) -> Any:
         total: Any = 0.0
         for row in range(self.drawn["batch"]):
             length = self.drawn["steps"] if self.lengths is None else int(self.lengths[row])
             y = arrays["x"][:length, row]
-            for layer in range(self.layers):
+            for layer in range(self.drawn["layers"]):
                 sides = []
                 for direction in range(self.directions):
                     end = f"_l{layer}" + "_reverse" * direction
@@ -136,8 +105,8 @@ class Call:
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize("kind", STEPS)
 def test_a_stack_agrees_with_complex_step_differentiation(kind: str, ragged: bool) -> None:
-    """Two layers, both directions; biases where there are lengths, and neither else."""
-    drawn = {"seed": 2, "inputs": 2, "hidden": 3, "layers": 2, "bidirectional": True,
+    """Two layers, both directions; biases where there are lengths, two different ones."""
+    drawn = {"seed": 5, "inputs": 2, "hidden": 3, "layers": 2, "bidirectional": True,
              "bias": ragged, "batch": 2, "steps": 3, "ragged": ragged}  # fmt: skip
     call, step = Call(kind, drawn), 1e-30
     arrays = {name: array.astype(np.complex128) for name, array in call.arrays.items()}
