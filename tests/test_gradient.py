@@ -209,3 +209,13 @@ def test_states_that_a_step_hands_on_by_themselves_have_gradients_too() -> None:
     assert found["m_0"].item() == 11
     assert found["weight_ih_l0"].item() == 11 * 1 + 2
     assert found["weight_hh_l0"].item() == 11 * 3 + 8
+
+
+def test_two_layers_of_one_direction_by_hand() -> None:
+    """relu of 2 x, then of 3 h, all positive: 7 goes back to 7 * 3 and 7 * 3 * 2."""
+    weights = {"weight_ih_l0": [[2.0]], "weight_ih_l1": [[3.0]]}
+    weights |= {"weight_hh_l0": [[5.0]], "weight_hh_l1": [[5.0]]}
+    found = gradients(RELU, [[[1.0]]], {}, weights, [[[7.0]]], {}, num_layers=2, bias=False)
+    assert found["x"].item() == 42
+    assert found["h_0"].ravel().tolist() == [21 * 5, 7 * 5]
+    assert (found["weight_ih_l0"].item(), found["weight_ih_l1"].item()) == (21, 14)
