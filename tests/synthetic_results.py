@@ -9,10 +9,8 @@ import msgspec
 from harness.causes import Cause
 from harness.config import Config
 from harness.expectations import Judged
-from harness.results import Place, Result
+from harness.results import FORMAT_VERSION, Place, Result
 from harness.verdicts import Verdict
-
-__all__ = ["changed", "header", "line"]
 
 R = TypeVar("R", bound=Result)
 
@@ -55,4 +53,20 @@ def header(**versions: str) -> dict[str, Any]:
         "machine": "linux-x86_64",
         "cpu_flags": [],
         "backends": {},
+    }
+
+
+def written_header(*backends: str) -> dict[str, Any]:
+    """The first line of the results of a run of one config."""
+    return {
+        "kind": "run",
+        "format_version": FORMAT_VERSION,
+        "date": "2026-01-01T00:00:00+00:00",
+        "platform": "here",
+        "cpu": "one",
+        "cpu_count": 1,
+        **header(numpy="1.0", torch="2.13.0", mindspore="2.10.0"),
+        "backends": {name: {"name": name, "versions": {}} for name in backends},
+        "parameters": {"examples": 0, "seed": 0, "corpus": "mine.txt"},
+        "planned": len(backends),
     }

@@ -18,6 +18,7 @@ from harness.expectations import expectations_of
 from harness.results import Result as Line
 from tests.synthetic_results import changed, header, line
 
+FIRST = Config.of(seed=1).id
 SWEEP = "rnn-nobias-sweep-i00001-h00001-b65536-t00001-s000000"
 TEXT = f"""# A comment that stays.
 
@@ -31,7 +32,7 @@ causes = ["activation"]
 max_ratio = 100.0
 ratio = [10.0, 20.0]
 reason = "because"
-shown_by = ["{Config.of(seed=1).id}", "{Config.of(seed=2).id}"]
+shown_by = ["{FIRST}", "{Config.of(seed=2).id}"]
 
 [[difference]]
 id = "elsewhere"
@@ -98,26 +99,25 @@ def test_what_outgrew_its_limit_is_still_shown(more: list[Line], tmp_path: Path)
     assert (second.text, second.changes, second.open) == (text, [], [])
 
 
-def test_a_backend_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("gone", "left", "change"),
+    [
+        ("mindspore", {"backends": ["torch"]}, "mindspore shows it no more"),
+        (FIRST, {"shown_by": [Config.of(seed=2).id]}, f"no longer shown by {FIRST}"),
+        ("", None, "deleted, for nothing shows it any more"),
+    ],
+    ids=["backend", "config", "all"],
+)
+def test_who_shows_it_no_more_leaves_the_entry(
+    gone: str, left: dict[str, Any] | None, change: str, tmp_path: Path
+) -> None:
     passing = {"verdict": "pass", "cause": None, "ratio": 0.5}
-    results = [changed(r, **passing) if r.backend == "mindspore" else r for r in BOTH]
-    text, changes, _ = update(tmp_path, *results)
-    assert entry(text)["backends"] == ["torch"]
-    assert changes == ["theirs: mindspore shows it no more"]
-    results = [changed(r, **passing) for r in BOTH]
-    text, changes, _ = update(tmp_path, *results)
-    assert "theirs" not in text
+    shown = [changed(r, **passing) if gone in ("", r.backend, r.config_id) else r for r in BOTH]
+    text, changes, _ = update(tmp_path, *shown)
+    assert changes == [f"theirs: {change}"]
+    assert ("theirs" in text) == (left is not None)
     assert "elsewhere" in text
-    assert changes == ["theirs: deleted, for nothing shows it any more"]
-
-
-def test_a_config_that_shows_it_no_more_leaves_the_entry(tmp_path: Path) -> None:
-    passing = {"verdict": "pass", "cause": None, "ratio": 0.5}
-    first = Config.of(seed=1).id
-    results = [changed(r, **passing) if r.config_id == first else r for r in BOTH]
-    text, changes, _ = update(tmp_path, *results)
-    assert entry(text)["shown_by"] == [Config.of(seed=2).id]
-    assert changes == [f"theirs: no longer shown by {first}"]
+    assert left is None or left.items() <= entry(text).items()
 
 
 def test_what_is_new_comes_in_for_a_person_to_complete(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from harness.causes import Cause
 from harness.config import Config
 from harness.environment import cpu_flags, cpu_model
 from harness.expectations import Expectations, Judged, expectations_of, peak, stale_entries
-from harness.verdicts import Verdict
-from tests.synthetic_results import changed, header
+from tests.synthetic_results import changed, header, line
 
 CONFIG = Config.of(nonlinearity="tanh")
 ENTRY = KnownDifference(
@@ -33,22 +32,7 @@ ENTRY = KnownDifference(
     max_ratio=100.0,
     when={"nonlinearity": "tanh"},
 )
-FAILING = Judged(
-    config_id=CONFIG.id,
-    backend="mindspore",
-    check="step_residual",
-    requirement="equation",
-    verdict=Verdict.FAIL,
-    compared=3,
-    max_abs=1e-4,
-    max_rel=1e-4,
-    max_ulp=900.0,
-    ratio=50.0,
-    worst=None,
-    message="",
-    replay="",
-    cause=Cause.ACTIVATION,
-)
+FAILING = line(0, 50.0, config_id=CONFIG.id, backend="mindspore", origin="drawn")
 
 
 def joined(known: Expectations, result: Judged) -> Judged:
@@ -176,16 +160,23 @@ def test_the_size_of_what_was_not_asked_of_all_pinned_configs_is_unknown() -> No
     assert peak(entry, infinite) is None
 
 
-def test_a_difference_of_another_platform_is_not_known_here(tmp_path: Path) -> None:
-    for platforms, count in ((["linux-x86_64"], 1), (["*-other"], 0), (["linux-*", "win*"], 1)):
-        text = GOOD.replace('reference = ""', f"platforms = {json.dumps(platforms)}")
-        assert len(load(tmp_path, text).entries) == count
-
-
-def test_a_difference_of_another_processor_is_not_known_here(tmp_path: Path) -> None:
-    for flags, count in (([], 1), (["fma"], 1), (["fma", "no_such_flag"], 0)):
-        text = GOOD.replace('reference = ""', f"cpu_flags = {json.dumps(flags)}")
-        assert len(load(tmp_path, text, cpu_flags=["avx2", "fma"]).entries) == count
+@pytest.mark.parametrize(
+    ("field", "values", "count"),
+    [
+        ("platforms", ["linux-x86_64"], 1),
+        ("platforms", ["*-other"], 0),
+        ("platforms", ["linux-*", "win*"], 1),
+        ("cpu_flags", [], 1),
+        ("cpu_flags", ["fma"], 1),
+        ("cpu_flags", ["fma", "no_such_flag"], 0),
+    ],
+    ids=str,
+)
+def test_a_difference_of_another_machine_is_not_known_here(
+    field: str, values: list[str], count: int, tmp_path: Path
+) -> None:
+    text = GOOD.replace('reference = ""', f"{field} = {json.dumps(values)}")
+    assert len(load(tmp_path, text, cpu_flags=["avx2", "fma"]).entries) == count
 
 
 @pytest.mark.parametrize(

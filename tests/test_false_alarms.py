@@ -6,7 +6,7 @@ import pytest
 
 from harness.config import Config
 from harness.environment import describe
-from harness.expectations import Expectations, expectations_of
+from harness.expectations import expectations_of
 from harness.judge import Session
 from tests import faulty
 from tests.campaigns.false_alarms import (
@@ -19,17 +19,24 @@ from tests.campaigns.false_alarms import (
     torch_session,
 )
 from tests.faulty import with_fault
+from tests.synthetic_results import line
 
 SMALL = Chunk("fp32", 25, seed=5)
 
 
-def test_torch_gives_no_alarm() -> None:
-    tally = judge_chunk(SMALL)
-    assert tally.alarms == []
-    assert tally.sound
-    assert sum(tally.configs.values()) == 25
-    assert tally.largest["step_residual", "fp32", "rnn tanh"][0] < 1
-    assert "\n0 alarms" in report(tally)
+def test_a_right_layer_gives_none_a_config_counts_once_and_tallies_add_up() -> None:
+    one, two = judge_chunk(SMALL), judge_chunk(Chunk("fp16", 10, seed=5))
+    assert one.alarms == []
+    assert one.sound
+    assert one.largest["step_residual", "fp32", "rnn tanh"][0] < 1
+    assert "\n0 alarms" in report(one)
+    total = Tally()
+    for tally in (one, two):
+        total.add(tally)
+    assert len(total.ids) == 35
+    assert total.verdicts == one.verdicts + two.verdicts
+    total.count(Config.parse(next(iter(one.ids))), [line(1, 3.0)])
+    assert total.verdicts == one.verdicts + two.verdicts
 
 
 def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
@@ -46,19 +53,6 @@ def test_nothing_concluded_is_not_sound() -> None:
     session = Session({"x": faulty.RefusesEverything()})
     assert not judge_chunk(SMALL, session).sound
     assert not Tally().sound
-
-
-def test_a_config_counts_once_and_tallies_add_up() -> None:
-    one, two = judge_chunk(SMALL), judge_chunk(Chunk("fp16", 10, seed=5))
-    total = Tally()
-    for tally in (one, two):
-        total.add(tally)
-    assert len(total.ids) == 35
-    assert total.verdicts == one.verdicts + two.verdicts
-    config = Config.parse(next(iter(one.ids)))
-    before = total.verdicts.copy()
-    total.count(config, Expectations().join(torch_session().judge(config)))
-    assert total.verdicts == before
 
 
 def test_chunks_are_of_every_format_and_have_seeds_of_their_own() -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from harness import selftest
+from harness.aspects import ASPECTS
 from harness.checks import every_check, temporary_checks
 from harness.cli import main
 from harness.faults import BASES, FAULTS, VARIANTS
@@ -120,15 +121,7 @@ def test_names_and_mistakes_are_well_formed() -> None:
 
 def test_selection_asks_every_aspect_and_is_fixed() -> None:
     assert selection() == selection.__wrapped__()
-    assert {selftest._kind(config) for config in selection()} == {
-        "values",
-        "gradient",
-        "repeated",
-        "training",
-        "initial",
-        "checkpoint",
-        "call",
-    }
+    assert {selftest._kind(config) for config in selection()} == {*ASPECTS, "call"}
 
 
 def caught(name: str, *checks: str) -> Trial:
@@ -195,9 +188,3 @@ def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert in_this_process(*fault) == 0
     with temporary_checks(without=("last_state",)):
         assert in_this_process(*fault) == 1
-
-
-def test_an_unknown_fault_is_bad_usage() -> None:
-    result = CliRunner().invoke(main, ["selftest", "--fault", "no-such"])
-    assert result.exit_code == 2
-    assert "--fault 'no-such': no such fault; did you mean " in result.output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
+import functools
+
 import pytest
 
 from harness.causes import Cause
@@ -13,28 +14,15 @@ from harness.matrix import matrix
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Number, Place
 from harness.verdicts import Verdict
-from tests.synthetic_results import line
+from tests.synthetic_results import changed, line
 
 CONFIG = Config.of(bidirectional=True, num_layers=2, input_size=3, hidden_size=4)
-PASSING = Judged(
-    config_id=CONFIG.id,
-    backend="theirs",
-    check="step_residual",
-    requirement="equation",
-    verdict=Verdict.PASS,
-    compared=3,
-    max_abs=0.0,
-    max_rel=0.0,
-    max_ulp=0.0,
-    ratio=0.1,
-    worst=None,
-    message="",
-    replay="",
+PASSING = line(
+    0, 0.1, config_id=CONFIG.id, backend="theirs", verdict="pass", cause=None, worst=None
 )
 
 
-def result(**changes: object) -> Judged:
-    return msgspec.structs.replace(PASSING, **changes)
+result = functools.partial(changed, PASSING)
 
 
 def verdict(key: str, *results: Judged) -> str:

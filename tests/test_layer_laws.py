@@ -2,101 +2,89 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference.arrays import Array
 from tests.plain_layer import random_weights, rnn
 
-LAWS = st.tuples(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(["tanh", "relu"]),
-    st.booleans(),
-    st.integers(1, 4),
-    st.integers(1, 4),
-    st.integers(1, 4),
-    st.integers(2, 5),
+
+class Law:
+    """Two layers, two directions of one, and what they are given."""
+
+    def __init__(self, seed: int, nonlinearity: str, bias: bool, sizes: tuple[int, ...]) -> None:
+        self.rng = np.random.default_rng(seed)
+        inputs, self.hidden, self.batch, self.steps = sizes
+        self.x = self.rng.uniform(-1, 1, (self.steps, self.batch, inputs))
+        self.h_0 = self.rng.uniform(-1, 1, (2, self.batch, self.hidden))
+        self.layer = functools.partial(rnn, nonlinearity=nonlinearity, bias=bias)
+        self.two, *self.sides = (
+            random_weights(self.rng, (inputs, self.hidden, layers), bias) for layers in (2, 1, 1)
+        )
+
+    def stack(self, x: Array, h_0: Array, **options: Any) -> tuple[Array, Array]:
+        return self.layer(x, h_0, self.two, num_layers=2, **options)
+
+    def both(self, x: Array, h_0: Array, swapped: int = 0, **options: Any) -> tuple[Array, Array]:
+        forward, backward = self.sides[swapped], self.sides[1 - swapped]
+        weights = forward | {f"{name}_reverse": w for name, w in backward.items()}
+        return self.layer(x, h_0, weights, bidirectional=True, **options)
+
+
+SIZES = st.tuples(*(st.integers(1, 4),) * 3, st.integers(2, 5))
+LAWS = st.builds(
+    Law, st.integers(0, 2**32 - 1), st.sampled_from(["tanh", "relu"]), st.booleans(), SIZES
 )
+close = functools.partial(np.testing.assert_allclose, rtol=1e-13, atol=1e-15)
 
 
 @given(LAWS)
-def test_law_batch_permutation(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    order, lengths = rng.permutation(batch), rng.integers(0, steps + 1, batch)
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
-    moved, h_moved = rnn(x[:, order], h_0[:, order], weights, lengths=lengths[order], **options)
-    np.testing.assert_allclose(moved, output[:, order], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(h_moved, h_n[:, order], rtol=1e-13, atol=1e-15)
+def test_law_batch_permutation(law: Law) -> None:
+    order, lengths = law.rng.permutation(law.batch), law.rng.integers(0, law.steps + 1, law.batch)
+    output, h_n = law.stack(law.x, law.h_0, lengths=lengths)
+    moved, h_moved = law.stack(law.x[:, order], law.h_0[:, order], lengths=lengths[order])
+    close(moved, output[:, order])
+    close(h_moved, h_n[:, order])
 
 
 @given(LAWS)
-def test_law_splitting_time_with_carried_state(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, **options)
-    cut = steps // 2
-    first, carried = rnn(x[:cut], h_0, weights, **options)
-    second, last = rnn(x[cut:], carried, weights, **options)
+def test_law_splitting_time_with_carried_state(law: Law) -> None:
+    output, h_n = law.stack(law.x, law.h_0)
+    first, carried = law.stack(law.x[: law.steps // 2], law.h_0)
+    second, last = law.stack(law.x[law.steps // 2 :], carried)
     np.testing.assert_array_equal(np.concatenate([first, second]), output)
     np.testing.assert_array_equal(last, h_n)
 
 
 @given(LAWS)
-def test_law_time_reversal_swaps_directions(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    forward = random_weights(rng, (inputs, hidden, 1), bias)
-    backward = random_weights(rng, (inputs, hidden, 1), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-
-    def both(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
-        return one | {f"{name}_reverse": w for name, w in two.items()}
-
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
-    output, h_n = rnn(x, h_0, both(forward, backward), **options)
-    mirrored, h_mirrored = rnn(x[::-1], h_0[::-1], both(backward, forward), **options)
-    swapped = np.concatenate([mirrored[..., hidden:], mirrored[..., :hidden]], axis=2)[::-1]
-    np.testing.assert_array_equal(swapped, output)
+def test_law_time_reversal_swaps_directions(law: Law) -> None:
+    output, h_n = law.both(law.x, law.h_0)
+    mirrored, h_mirrored = law.both(law.x[::-1], law.h_0[::-1], swapped=1)
+    np.testing.assert_array_equal(np.roll(mirrored, law.hidden, axis=2)[::-1], output)
     np.testing.assert_array_equal(h_mirrored[::-1], h_n)
 
 
 @given(LAWS)
-def test_law_a_shorter_length_is_a_shorter_sequence(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    one, two = (random_weights(rng, (inputs, hidden, 1), bias) for _ in range(2))
-    weights = one | {f"{name}_reverse": w for name, w in two.items()}
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    lengths = rng.integers(1, steps + 1, batch)
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "bias": bias, "bidirectional": True}
-    output, h_n = rnn(x, h_0, weights, lengths=lengths, **options)
+def test_law_a_shorter_length_is_a_shorter_sequence(law: Law) -> None:
+    lengths = law.rng.integers(1, law.steps + 1, law.batch)
+    output, h_n = law.both(law.x, law.h_0, lengths=lengths)
     for row, length in enumerate(lengths):
-        alone, h_alone = rnn(x[:length, [row]], h_0[:, [row]], weights, **options)
-        np.testing.assert_allclose(output[:length, [row]], alone, rtol=1e-13, atol=1e-15)
-        np.testing.assert_allclose(h_n[:, [row]], h_alone, rtol=1e-13, atol=1e-15)
+        alone, h_alone = law.both(law.x[:length, [row]], law.h_0[:, [row]])
+        close(output[:length, [row]], alone)
+        close(h_n[:, [row]], h_alone)
         assert not output[length:, row].any()
 
 
 @given(LAWS)
-def test_layouts_are_the_same_function(law: tuple[Any, ...]) -> None:
-    seed, nonlinearity, bias, inputs, hidden, batch, steps = law
-    rng = np.random.default_rng(seed)
-    weights = random_weights(rng, (inputs, hidden, 2), bias)
-    x, h_0 = rng.uniform(-1, 1, (steps, batch, inputs)), rng.uniform(-1, 1, (2, batch, hidden))
-    options: dict[str, Any] = {"nonlinearity": nonlinearity, "num_layers": 2, "bias": bias}
-    output, h_n = rnn(x, h_0, weights, **options)
-    first, h_first = rnn(x.swapaxes(0, 1), h_0, weights, batch_first=True, **options)
+def test_layouts_are_the_same_function(law: Law) -> None:
+    output, h_n = law.stack(law.x, law.h_0)
+    first, h_first = law.stack(law.x.swapaxes(0, 1), law.h_0, batch_first=True)
     np.testing.assert_array_equal(first.swapaxes(0, 1), output)
     np.testing.assert_array_equal(h_first, h_n)
-    alone, h_alone = rnn(x[:, 0], h_0[:, 0], weights, **options)
-    np.testing.assert_allclose(alone, output[:, 0], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(h_alone, h_n[:, 0], rtol=1e-13, atol=1e-15)
+    alone, h_alone = law.stack(law.x[:, 0], law.h_0[:, 0])
+    close(alone, output[:, 0])
+    close(h_alone, h_n[:, 0])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from harness.config import Config, ConfigError
 from harness.data import MIXED, NUMPY_DTYPES, PLAIN
 from harness.environment import describe
 from harness.evidence import locate
-from harness.expectations import Expectations, Judged, expectations_of
+from harness.expectations import Expectations, expectations_of
 from harness.faults import FAULTS
 from harness.faults.correct import CorrectBackend
 from harness.findings import Finding, find
@@ -57,6 +58,7 @@ from harness.results import Place
 from harness.results import place as found_at
 from harness.runners import InProcess, Isolated
 from tests.gated_cells import LSTM
+from tests.synthetic_results import line
 
 STACK = Config.of(
     "rnn",
@@ -93,12 +95,6 @@ def first_finding(session: Session, config: Config, check: str) -> Finding:
 
 
 class TestDdmin:
-    @given(st.lists(st.integers(), unique=True, max_size=40), st.data())
-    def test_finds_what_is_needed(self, items: list[int], data: st.DataObject) -> None:
-        needed = data.draw(st.sets(st.sampled_from(items))) if items else set()
-        found = ddmin(items, lambda kept: needed <= set(kept))
-        assert set(found) == needed
-
     @given(st.integers(1, 30), st.integers(0, 2**32))
     def test_fails_and_is_1_minimal_whatever_is_asked(self, count: int, seed: int) -> None:
         items = list(range(count))
@@ -145,17 +141,51 @@ def states(case: Case) -> tuple[Any, Any]:
 class TestSmallerCases:
     """What is cut away changes nothing of what is left."""
 
-    def test_rows(self) -> None:
-        case = make_case(STACK.replace(lengths="ragged"))
-        output, h_n = states(case)
-        small = cut(case, "rows", [3, 1])
-        np.testing.assert_array_equal(states(small)[0], output[:, [3, 1]])
-        np.testing.assert_array_equal(states(small)[1], h_n[:, [3, 1]])
-        assert small.config.batch == 2
+    @pytest.mark.parametrize(
+        ("dimension", "kept", "left"),
+        [
+            ("rows", [3, 1], np.s_[:, [3, 1]]),
+            ("steps", range(4), np.s_[:4]),
+            ("features", [0, 2], np.s_[:]),
+        ],
+    )
+    def test_a_dimension(self, dimension: str, kept: Sequence[int], left: Any) -> None:
+        """The first rows, the first steps, or features without those that are 0."""
+        config = STACK.replace(lengths="ragged" if dimension == "rows" else "nolengths")
+        case = make_case(config.replace(bidirectional=dimension != "steps"))
+        if dimension == "features":
+            case.x[..., 1] = 0
+        small = cut(case, dimension, kept)
+        np.testing.assert_array_equal(states(small)[0], states(case)[0][left])
+        if dimension != "steps":
+            np.testing.assert_array_equal(states(small)[1], states(case)[1][left])
+        assert small.x.size < case.x.size
 
-    def test_steps_from_the_initial_case(self) -> None:
-        case = make_case(STACK.replace(bidirectional=False))
-        np.testing.assert_array_equal(states(cut(case, "steps", range(4)))[0], states(case)[0][:4])
+    @pytest.mark.parametrize(
+        ("options", "smaller", "left"),
+        [
+            ({}, lambda case, seen: last_layers(case, 1, seen), np.s_[:]),
+            ({"num_layers": 1, "bidirectional": False}, activation_alone, np.s_[:]),
+            (
+                {"num_layers": 1, "bidirectional": False},
+                lambda case, seen: from_own_state(case, 2, seen),
+                np.s_[2:],
+            ),
+        ],
+        ids=["layers", "activation", "a later start"],
+    )
+    def test_what_was_seen_stands_for_what_is_cut_away(
+        self, options: dict[str, Any], smaller: Callable[..., Case], left: Any
+    ) -> None:
+        case = make_case(STACK.replace(scale=1, **options))
+        small = smaller(case, observe(oracle_backend(), case, repeat=False))
+        assert len(small.weights) < len(case.weights) or small.config.steps < case.config.steps
+        np.testing.assert_allclose(states(small)[0], states(case)[0][left], rtol=1e-5, atol=1e-6)
+
+    def test_the_first_layers(self) -> None:
+        case = make_case(STACK)
+        below = first_layers(case, 1)
+        np.testing.assert_array_equal(states(below)[1], states(case)[1][:2])
 
     def test_steps_count_what_is_valid_of_a_row(self) -> None:
         case = make_case(STACK.replace(lengths="ragged"))
@@ -164,30 +194,6 @@ class TestSmallerCases:
         assert lengths is not None
         assert lengths.tolist() == [1, 3, 1, 2, 1]
 
-    def test_units_that_nothing_else_depends_on(self) -> None:
-        case = make_case(STACK)
-        for name, array in case.weights.items():
-            if name.startswith(("weight_hh", "weight_ih_l1")):
-                array[:] = 0
-                np.fill_diagonal(array, 0.5)
-        keep = [0, 2]
-        np.testing.assert_array_equal(
-            states(cut(case, "units", keep))[1], states(case)[1][..., keep]
-        )
-
-    def test_features_that_are_0(self) -> None:
-        case = make_case(STACK)
-        case.x[..., 1] = 0
-        np.testing.assert_array_equal(states(cut(case, "features", [0, 2]))[0], states(case)[0])
-
-    def test_layers(self) -> None:
-        case = make_case(STACK)
-        observation = observe(oracle_backend(), case, repeat=False)
-        below = first_layers(case, 1)
-        np.testing.assert_array_equal(states(below)[1], states(case)[1][:2])
-        above = last_layers(case, 1, observation)
-        np.testing.assert_allclose(states(above)[0], states(case)[0], rtol=1e-5, atol=1e-6)
-
     @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
     def test_directions(self, reverse: bool) -> None:
         case = make_case(STACK.replace(num_layers=1))
@@ -195,12 +201,6 @@ class TestSmallerCases:
         own = states(case)[0][..., 4:][::-1] if reverse else states(case)[0][..., :4]
         np.testing.assert_array_equal(states(side)[0], own)
         np.testing.assert_array_equal(states(side)[1][0], states(case)[1][int(reverse)])
-
-    def test_the_activation_alone(self) -> None:
-        case = make_case(STACK.replace(num_layers=1, bidirectional=False, scale=1))
-        alone = activation_alone(case, observe(oracle_backend(), case, repeat=False))
-        assert alone.config.bias is alone.config.states is False
-        np.testing.assert_allclose(states(alone)[0], states(case)[0], rtol=1e-5, atol=1e-6)
 
     def test_cotangents_and_a_second_call_are_cut_with_the_rest(self) -> None:
         case = make_case(STACK.replace(aspect="gradient", lengths="ragged"))
@@ -218,12 +218,6 @@ class TestSmallerCases:
             "h_n": (4, 2, 2),
             "second_x": (6, 2, 3),
         }
-
-    def test_a_later_start_from_the_state_that_was_there(self) -> None:
-        case = make_case(STACK.replace(num_layers=1, bidirectional=False))
-        later = from_own_state(case, 2, observe(oracle_backend(), case, repeat=False))
-        assert later.config.steps == 4
-        np.testing.assert_allclose(states(later)[0], states(case)[0][2:], rtol=1e-5, atol=1e-6)
 
 
 GATED = LayerRecord(
@@ -258,12 +252,6 @@ class TestOtherLayers:
             exact = Oracle(gated).exact[name][..., keep]
             np.testing.assert_array_equal(Oracle(small).exact[name], exact)
 
-    def test_one_direction_of_one_layer(self, gated: Case) -> None:
-        small = one_direction(first_layers(gated, 1), reverse=True)
-        for name in ("h_n", "c_n"):
-            exact = Oracle(gated).exact[name][1:2]
-            np.testing.assert_array_equal(Oracle(small).exact[name], exact)
-
     def test_what_its_output_does_not_show_is_not_guessed(self, gated: Case) -> None:
         small = one_direction(first_layers(gated, 1), reverse=False)
         seen = Observation("", outputs=dict(Oracle(small).exact))
@@ -294,42 +282,21 @@ def test_the_index_of_a_place_is_where_it_was_found(name: str) -> None:
     assert index_of(STACK, name, place) == at
 
 
-def test_a_second_call_is_what_was_given() -> None:
-    case = make_case(STACK.replace(lengths="fulllengths"))
-    assert case.lengths is not None
-    case.lengths[0] = 2
-    second = case.x.copy()
-    second[3, 0], second[:, 2] = 9, 8
-    case = dataclasses.replace(case, second_x=second)
-    other, kept = changed(case, padding=True, neighbours=False)
-    assert (other.x[3, 0] == 9).all()
-    assert (other.x[:, 2] == case.x[:, 2]).all()
-    assert kept.all()
-    other, kept = changed(case, padding=True, neighbours=True)
-    assert (other.x == second).all()
-    assert kept.tolist() == [True, True, False, True, True]
-    assert other.initial["h"] is case.initial["h"]
-
-
 @given(
     st.sampled_from(["f2", "f4", "f8"]).flatmap(
         lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3, max_side=4))
-    )
+    ),
+    st.booleans(),
 )
-def test_a_literal_gives_the_array(array: Any) -> None:
+def test_a_literal_gives_the_array(array: Any, narrow: bool) -> None:
+    """Of bfloat16 the same numbers in float32."""
+    if narrow:
+        with np.errstate(all="ignore"):
+            array = array.astype(NUMPY_DTYPES["bf16"])
     read = eval(literal(array), {"np": np})
-    assert read.dtype == array.dtype
-    np.testing.assert_array_equal(read, array)
+    assert read.dtype == (np.float32 if narrow else array.dtype)
+    np.testing.assert_array_equal(read, array.astype(read.dtype))
     assert numbers_in(array) <= array.size
-
-
-@given(arrays.arrays("f4", arrays.array_shapes(max_dims=3, max_side=4)))
-def test_a_literal_of_bfloat16_is_the_same_in_float32(array: Any) -> None:
-    with np.errstate(all="ignore"):
-        narrow = array.astype(NUMPY_DTYPES["bf16"])
-    read = eval(literal(narrow), {"np": np})
-    assert read.dtype == np.float32
-    np.testing.assert_array_equal(read, narrow.astype(np.float32))
 
 
 @pytest.mark.parametrize("value", [0.012345, -7.6e30, 1e-45, 9.96])
@@ -369,31 +336,16 @@ class TestMinimised:
         assert (failure.case.config.num_layers, failure.case.config.steps) == (1, 1)
         assert len(entries(failure.case)) <= 1  # a plain sum's cotangents
 
-    def test_the_right_implementation_shows_nothing(self) -> None:
-        session = injected("b-hh-dropped")
-        finding = first_finding(session, STACK, "step_residual")
-        right = Session({"oracle": oracle_backend()})
-        assert minimised(FailureTest.of(right, Expectations(), finding), STACK) is None
-
-    def test_no_time_is_no_answer(self) -> None:
-        session = injected("b-hh-dropped")
-        finding = first_finding(session, STACK, "step_residual")
-        test = FailureTest.of(session, Expectations(), finding, deadline=0.0)
+    @pytest.mark.parametrize("deadline", [math.inf, 0.0])
+    def test_no_time_is_no_answer_and_a_right_implementation_shows_nothing(
+        self, deadline: float
+    ) -> None:
+        wrong, right = injected("b-hh-dropped"), Session({"oracle": oracle_backend()})
+        finding = first_finding(wrong, STACK, "step_residual")
+        asked = right if deadline else wrong
+        test = FailureTest.of(asked, Expectations(), finding, deadline=deadline)
         assert minimised(test, STACK) is None
-        assert test.calls == 0
-
-    def test_an_activation_is_not_asked_of_other_weights(self) -> None:
-        """Else weights of 0 would look like an activation that gives 0."""
-        session = injected("tanh-not-odd")
-        config = Config.of(bias=False, batch=65536, data="sweep")
-        test = FailureTest(
-            session, Expectations(), ("oracle", "activation", Cause.ACTIVATION, ""), None
-        )
-        case = initial_case(config, test.check)
-        assert not test.fails(
-            derived(case, {name: 0 * array for name, array in case.weights.items()})
-        )
-        assert test.calls == 0
+        assert (test.calls == 0) == (deadline == 0)
 
 
 def test_a_worker_answers_for_arrays_as_this_process_does() -> None:
@@ -416,23 +368,23 @@ def failing(actual: float, expected: float, bound: float | None = 1e-6) -> Failu
     case = make_case(Config.of(bias=False, data="plain"))
     weights = {"weight_ih_l0": np.ones((1, 1), "f"), "weight_hh_l0": np.zeros((1, 1), "f")}
     case = derived(case, {"x": np.full((1, 1, 1), 0.5, "f"), **weights})
-    result = first_finding(injected("b-hh-dropped"), STACK, "step_residual").worst
-    place: dict[str, Any] = {
-        "output": "output",
-        "layer": 0,
-        "direction": "forward",
-        "step": 0,
-        "batch": 0,
-    }
-    worst = Place(**place, unit=0, actual=actual, expected=expected, bound=bound)
-    changes: dict[str, Any] = {"worst": worst, "config_id": case.config.id}
-    fields = {name: getattr(result, name) for name in result.__struct_fields__}
-    observation = Observation("torch")
-    check = named(result.check)
-    return Failure(check, case, Judged(**{**fields, **changes}), observation, Oracle(case))
+    worst = Place("output", 0, "forward", 0, 0, 0, actual, expected, bound)
+    result = line(0, 3.0, worst=worst, config_id=case.config.id)
+    return Failure(named(result.check), case, result, Observation("torch"), Oracle(case))
 
 
 TANH = float(np.tanh(0.5))
+
+
+def test_an_activation_is_asked_of_its_own_weights_and_of_symmetric_points_only() -> None:
+    """Weights of 0 would look like one that gives 0, and one point fails any as not odd."""
+    key = ("oracle", "activation", Cause.ACTIVATION, "")
+    test = FailureTest(injected("tanh-not-odd"), Expectations(), key, None)
+    case = initial_case(Config.of(bias=False, batch=65536, data="sweep"), test.check)
+    assert not test.fails(derived(case, {name: 0 * array for name, array in case.weights.items()}))
+    assert test.calls == 0
+    assert not test.fails(failing(0.5, TANH).case)
+    assert test.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -459,28 +411,6 @@ def test_what_a_script_does_not_print_is_not_confirmed() -> None:
     actual = float(np.float32(TANH))
     printed = f"actual   {actual}\nexpected {TANH}\n"
     assert not confirms(printed, failing(actual, -TANH, bound=None))
-
-
-def test_oddness_is_asked_of_symmetric_points_only() -> None:
-    """A case of one point would fail it whatever its activation gives."""
-    test = FailureTest(
-        Session({"oracle": oracle_backend()}),
-        Expectations(),
-        ("oracle", "activation", Cause.ACTIVATION, ""),
-        None,
-    )
-    assert not test.fails(failing(0.5, TANH).case)
-    assert test.calls == 1
-
-
-def test_a_script_of_a_right_layer_is_not_kept() -> None:
-    """Though somebody claims that it gives 0.5."""
-    failure = failing(0.5, TANH)
-    script = write_script(failure, "torch", "differs", {"torch": "0", "numpy": "0"})
-    printed = run_script(script.text)
-    assert printed is not None
-    assert printed.split()[0] == "actual"
-    assert not confirms(printed, failure)
 
 
 def test_a_script_in_bfloat16_gives_what_the_layer_gives() -> None:
@@ -550,56 +480,28 @@ def test_too_many_numbers_are_no_reproducer() -> None:
     assert script.refused == f"it takes {MOST_NUMBERS + 1} numbers"
 
 
-class TestTheEndOfARun:
-    def outcome(self) -> Outcome:
-        session = injected("b-hh-dropped")
-        return Outcome({}, Expectations().join(session.judge(STACK)))
+@pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError("no room"), None])
+def test_whatever_ends_a_run_leaves_the_scripts_that_it_made_and_no_others(
+    end: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_reproducers(tmp_path, [Reproducer("old", STACK.id, "print(1)\n", "1\n")])
+    outcome = Outcome({}, [line(1, 3.0), line(1, 3.0, check="forward_error")])
+    slug, *others = (finding.slug for finding in outcome.findings if finding.numeric)
+    assert others
+    made = Reproducer(slug, STACK.id, "print(2)\n", "2\n")
 
-    def made(self, outcome: Outcome) -> Attempt:
-        finding = next(f for f in outcome.findings if f.numeric)
-        return Attempt(finding, Reproducer(finding.slug, STACK.id, "print(1)\n", "1\n"))
+    def broken(*_: object, **__: object) -> Any:
+        yield Attempt(outcome.findings[0], made)
+        raise end or AssertionError("nothing was to be made")
 
-    @pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError("no room")])
-    def test_whatever_ends_it_leaves_what_was_made(
-        self, end: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        outcome = self.outcome()
-        made = self.made(outcome)
-
-        def broken(*_: object, **__: object) -> Any:
-            yield made
-            raise end
-
-        monkeypatch.setattr(finishing, "reproduce", broken)
-        before = list(outcome.results)
-        finishing.finish(
-            cast(Session, None), outcome, Expectations(), tmp_path, 10, lambda *_: None
-        )
-        assert outcome.results == before
-        assert (
-            load_reproducers(tmp_path)
-            == outcome.reproducers
-            == {made.finding.slug: made.reproducer}
-        )
-        assert made.finding.slug not in outcome.irreproducible
-        assert all(outcome.irreproducible.values())
-
-    def test_scripts_of_a_run_before_do_not_stay(self, tmp_path: Path) -> None:
-        store_reproducers(tmp_path, [Reproducer("old", STACK.id, "print(1)\n", "1\n")])
-        outcome = self.outcome()
-        finishing.finish(
-            cast(Session, None), outcome, Expectations(), tmp_path, 0.0, lambda *_: None
-        )
-        assert load_reproducers(tmp_path) == {}
-        assert list((tmp_path / "reproducers").iterdir()) == []
-        assert outcome.irreproducible == {}
-
-    def test_of_somebodys_own_code_it_says_so(self, tmp_path: Path) -> None:
-        outcome = self.outcome()
-        with injected("b-hh-dropped") as session:
-            finishing.finish(session, outcome, Expectations(), tmp_path, 10, lambda *_: None)
-        assert outcome.irreproducible
-        assert all("oracle" in why for why in outcome.irreproducible.values())
+    monkeypatch.setattr(finishing, "reproduce", broken)
+    seconds = 0.0 if end is None else 10.0
+    nobody = cast(Session, None)
+    finishing.finish(nobody, outcome, Expectations(), tmp_path, seconds, lambda *_: None)
+    assert load_reproducers(tmp_path) == outcome.reproducers == ({slug: made} if end else {})
+    assert slug not in outcome.irreproducible
+    assert bool(outcome.irreproducible) == (end is not None)
+    assert all(outcome.irreproducible.values())
 
 
 def test_the_command_says_what_it_cannot_write() -> None:

@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from harness.baseline import read_baseline
 from harness.checks import every_check, temporary_checks
+from harness.cli import main
 from harness.config import Config
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.layers import LAYERS
+from harness.minimise.verify import run_script
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -137,3 +140,23 @@ def test_the_check_that_contributors_are_shown_runs() -> None:
         (name,) = {one.name for one in every_check()} - before
         results = Session({"x": CorrectBackend()}).judge(Config.of(steps=3))
     assert [result.verdict for result in results if result.check == name] == ["pass"]
+
+
+def test_the_example_implementation_is_complete_and_passes(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert code.count("\n") <= 20
+    (tmp_path / "mine.py").write_text(code)
+    arguments = ["--backend", f"{tmp_path}/mine.py:Mine", "--examples", "60", "--out", tmp_path]
+    result = CliRunner().invoke(main, ["run", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    assert "AS EXPECTED" in result.output
+    assert "✓ pass" in result.output
+
+
+def test_the_example_script_prints_what_it_says() -> None:
+    page = (ROOT / "reports/README.md").read_text("utf-8")
+    (script,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    printed = run_script(script)
+    assert printed is not None
+    assert len(printed.splitlines()) == 2
+    assert all(f"`{line}`" in page for line in printed.splitlines())

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.checks import check, check_named, checks_for, every_check, temporary_checks
+from harness.checks import check, check_named, every_check, temporary_checks
 from harness.checks.table import PAGE, checks_page
 from harness.config import Config
 from harness.expectations import Expectations
@@ -101,13 +101,6 @@ def test_a_check_in_a_file_of_its_own_is_run_and_selected(
         assert '"check":"no_large_output"' in lines
 
 
-@pytest.mark.usefixtures("_added")
-def test_it_stands_where_its_requirement_does() -> None:
-    names = [one.name for one in checks_for(Config.of(data="ints", nonlinearity="relu"))]
-    place = names.index("no_large_output")
-    assert names[place - 1 : place + 2] == ["exact_lane", "no_large_output", "step_residual"]
-
-
 def test_it_is_gone_again_and_others_are_left_out_for_a_while() -> None:
     assert check_named("no_large_output") is None
     with temporary_checks(without=("prefix",)):
@@ -125,6 +118,7 @@ def test_a_name_is_taken_once_and_requirements_exist() -> None:
             register(lambda evidence: iter(()))
 
 
+@pytest.mark.usefixtures("_added")
 def test_the_order_is_that_of_the_requirements() -> None:
     first, *others = every_check()
     assert first.name == "transfer"

@@ -14,17 +14,15 @@ import numpy as np
 import psutil
 import pytest
 from execnet.gateway_base import Channel
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.backends import BackendUnavailable
 from harness.causes import Cause
 from harness.config import Config
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.observe import CallOutcome, Observation
+from harness.observe import CallOutcome
 from harness.runners import InProcess, Isolated, Limits
-from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
+from harness.runners.wire import WireError, pack, unpack_answer
 from harness.verdicts import FAILED
 from tests.crashing import BACKENDS, TRIGGER
 
@@ -95,25 +93,6 @@ def test_a_call_that_does_not_come_back_fails_whatever_is_documented(name: str) 
         other = session.judge(config.replace(aspect="call.x.flat"))
     assert (call.verdict, call.cause) == ("fail", "hung" if name == "hangs" else "crashed")
     assert not any(result.verdict in FAILED for result in other)
-
-
-def test_a_crash_is_an_error_of_its_config() -> None:
-    with Session({"x": Isolated(f"{FILE}:segfaults_backend", LIMITS)}) as session:
-        results = [session.judge(config) for config in (ORDINARY, BAD, ORDINARY)]
-    errors = [{r.check for r in found if r.verdict == "error"} for found in results]
-    assert errors == [set(), {"transfer"}, set()]
-    assert pack(results[0]) == pack(results[2])
-
-
-def test_a_worker_killed_from_outside_is_asked_again() -> None:
-    runner = Isolated(f"{FILE}:complete", LIMITS)
-    right = pack(runner.observe(ORDINARY, repeat=False))
-    for _ in range(3):
-        runner.begin(ORDINARY, repeat=False)
-        for child in psutil.Process().children():
-            child.kill()
-        assert pack(runner.observe(ORDINARY, repeat=False)) == right
-    runner.close()
 
 
 def test_a_worker_that_cannot_begin_loses_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,33 +272,6 @@ def test_a_worker_answers_what_the_own_process_answers(key: str) -> None:
 # What is sent.
 
 
-@given(st.binary(max_size=60))
-def test_what_is_no_answer_is_refused(content: bytes) -> None:
-    for unpack in (unpack_answer, unpack_request):
-        try:
-            unpack(content)
-        except WireError:
-            continue
-        raise AssertionError("random bytes were taken")
-
-
-@given(st.data())
-def test_a_damaged_answer_is_refused_or_of_the_right_types(data: st.DataObject) -> None:
-    array = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
-    outputs = {"output": array, "h_n": array}
-    whole = bytearray(pack(Observation("x", outputs=outputs, transferred=3)))
-    for _ in range(data.draw(st.integers(1, 4))):
-        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        answer = unpack_answer(bytes(whole))
-    except WireError:
-        return
-    if isinstance(answer, Observation) and answer.outputs is not None:
-        for found in answer.outputs.values():
-            assert type(found) is np.ndarray
-            assert found.dtype.kind in "fiucb"
-
-
 @pytest.mark.parametrize(
     "value",
     [
@@ -336,23 +288,15 @@ def test_what_is_no_number_cannot_be_sent(value: object) -> None:
         pack(CallOutcome("call", None, (value, None), {}, None))
 
 
-def test_an_array_of_objects_from_outside_is_refused() -> None:
-    objects = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("|O", (1,), b"\0" * 8)))
-    outcome: dict[str, object] = {
-        "type": "CallOutcome",
-        "stage": "",
-        "error": None,
-        "aftermath": None,
-        "weights": {},
-    }
-    details = {**outcome, "returned": [objects, 0]}
-    answer = {"type": "Observation", "backend": "x", "details": details}
-    with pytest.raises(WireError, match="expected numbers"):
-        unpack_answer(msgspec.msgpack.encode(answer))
-
-
-def test_an_array_larger_than_its_numbers_is_refused() -> None:
-    large = msgspec.msgpack.Ext(1, msgspec.msgpack.encode(("<f4", (2**40,), b"\0" * 8)))
-    answer = {"type": "Observation", "backend": "x", "outputs": {"output": large}}
-    with pytest.raises(WireError):
+@pytest.mark.parametrize(
+    ("dtype", "shape", "message"),
+    [("|O", (1,), "expected numbers"), ("<f4", (2**40,), "cannot reshape|size|too")],
+    ids=["objects", "more than was sent"],
+)
+def test_an_array_from_outside_is_one_of_as_many_numbers(
+    dtype: str, shape: tuple[int, ...], message: str
+) -> None:
+    array = msgspec.msgpack.Ext(1, msgspec.msgpack.encode((dtype, shape, b"\0" * 8)))
+    answer = {"type": "Observation", "backend": "x", "outputs": {"output": array}}
+    with pytest.raises(WireError, match=message):
         unpack_answer(msgspec.msgpack.encode(answer))

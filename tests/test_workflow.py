@@ -11,15 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from harness.causes import Cause
-from harness.cli import main
 from harness.config import Config
-from harness.expectations import Judged
 from harness.outcome import Outcome
 from harness.report.annotations import workflow_commands
-from harness.verdicts import Verdict
+from tests.synthetic_results import line
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github/workflows/parity.yml"
@@ -92,29 +88,10 @@ def test_the_steps_of_the_workflow_run_as_written(fault: str, code: int, tmp_pat
 
 
 def test_annotations_are_one_line_each_and_escaped() -> None:
-    line = Judged(
-        config_id=CONFIG.id,
-        backend="mine",
-        check="step_residual",
-        requirement="equation",
-        verdict=Verdict.FAIL,
-        compared=3,
-        max_abs=1.0,
-        max_rel=1.0,
-        max_ulp=1.0,
-        ratio=2.0,
-        worst=None,
-        message="100% off",
-        replay="rnn-parity replay x",
-        cause=Cause.UNEXPLAINED,
-    )
-    outcome = Outcome({"versions": {}}, [line], vanished=["entry 'a': gone,\nquite"])
+    told = {"message": "100% off", "replay": "rnn-parity replay x"}
+    wrong = line(1, 2.0, backend="mine", cause="unexplained", **told)
+    outcome = Outcome({"versions": {}}, [wrong], vanished=["entry 'a': gone,\nquite"])
     first, second = workflow_commands(outcome)
     assert first.startswith("::error title=mine differs%2C and no cause is established::")
     assert "100%25 off%0Arnn-parity replay x" in first
     assert second.endswith("::entry 'a': gone,%0Aquite")
-
-
-def test_annotations_need_a_run(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["annotate", "--out", str(tmp_path)])
-    assert done.exit_code == 2

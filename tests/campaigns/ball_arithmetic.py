@@ -21,24 +21,6 @@ from flint import arb, arb_mat, ctx
 
 from reference.arrays import Array, IntArray
 
-__all__ = [
-    "PRECISION",
-    "Direction",
-    "Equation",
-    "Step",
-    "activation",
-    "column",
-    "directions_of",
-    "exact_balls",
-    "joined",
-    "order_of",
-    "parameter_names",
-    "states",
-    "steps_from",
-    "undecided",
-    "zeros",
-]
-
 PRECISION = 256
 """Bits of a midpoint. Twice the 128 that would do: recurrences amplify radii, too."""
 

@@ -30,8 +30,6 @@ from tests.campaigns.ball_arithmetic import (
     zeros,
 )
 
-__all__ = ["gradients"]
-
 
 def gradients(
     equation: Equation,

@@ -28,18 +28,6 @@ from harness.data import NUMPY_DTYPES
 from reference import FORMATS
 from reference.arrays import Array, BoolArray
 
-__all__ = [
-    "GROUPINGS",
-    "ORDERS",
-    "EvaluatedStates",
-    "EvaluationOrder",
-    "dot",
-    "fused",
-    "parameter_names",
-    "states",
-    "sum_of",
-]
-
 ORDERS = ("shuffled", "descending", "ascending", "pairwise", "lanes", "fma", "wide")
 
 GROUPINGS = ("one sum", "two sums", "biases first", "biases last")

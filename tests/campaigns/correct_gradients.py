@@ -17,8 +17,6 @@ from tests.campaigns.correct_evaluations import (
     wider,
 )
 
-__all__ = ["gradients"]
-
 Terms = tuple[Array, Array]
 """Factors whose products, over the last axis, are the terms of a sum."""
 

@@ -24,8 +24,6 @@ from tests.campaigns.ball_arithmetic import PRECISION
 from tests.campaigns.oracle_error import OracleErrors, enclose
 from tests.campaigns.worst_case_search import WIDTHS, LargestRatios, search
 
-__all__ = ["drawn_configs", "main", "report_evaluations", "report_oracle"]
-
 MAX_STEPS = 24
 
 SCALES = (1, 16, 8, 4, 2)

@@ -10,8 +10,6 @@ from harness.observe import Derivatives, Observation
 from harness.oracle import Oracle
 from reference.arrays import Array
 
-__all__ = ["evidence_of"]
-
 
 def evidence_of(
     case: Case,

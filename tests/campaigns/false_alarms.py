@@ -29,8 +29,6 @@ from harness.judge import Session
 from harness.results import Result, as_float
 from harness.strategies import configs, draw_configs
 
-__all__ = ["Chunk", "Tally", "chunks", "judge_chunk", "main", "report"]
-
 BACKEND = "torch"
 
 CHUNK = 250

@@ -19,8 +19,6 @@ from hypothesis import strategies as st
 
 from tests.campaigns import malformed_input
 
-__all__ = ["TARGETS", "Target", "campaign", "main"]
-
 
 @dataclass(frozen=True)
 class Target:

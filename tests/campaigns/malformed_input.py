@@ -17,14 +17,9 @@ from harness.config import MOST_NUMBERS, Config, ConfigError
 from harness.corpus import load_corpus
 from harness.journal import read_run
 from harness.observe import CallOutcome, Observation
-from harness.results import FORMAT_VERSION, ResultsError
+from harness.results import ResultsError
 from harness.runners.wire import WireError, pack, unpack_answer, unpack_request
-from tests.synthetic_results import line
-
-__all__ = [
-    *("BASELINES", "CORPORA", "IDS", "RESULTS", "WIRE"),
-    *("baseline", "corpus", "identifier", "results", "wire"),
-]
+from tests.synthetic_results import line, written_header
 
 _TEXTS = st.text(max_size=9)
 _JSON = st.recursive(
@@ -79,21 +74,7 @@ def identifier(text: str) -> None:
 
 # Results.
 
-_HEADER: dict[str, Any] = {
-    "kind": "run",
-    "format_version": FORMAT_VERSION,
-    "date": "2026-01-01T00:00:00+00:00",
-    "versions": {"numpy": "1.0"},
-    "platform": "here",
-    "machine": "here",
-    "cpu": "one",
-    "cpu_count": 1,
-    "backends": {"torch": {"name": "torch", "versions": {"torch": "2.0"}}},
-    "parameters": {"examples": 0, "seed": 0, "corpus": None},
-    "planned": 1,
-}
-
-
+_HEADER = written_header("torch")
 _LINE: dict[str, Any] = json.loads(msgspec.json.encode(line(1, 3.0)))
 
 

@@ -37,8 +37,6 @@ from reference.reverse import Slopes, Tape, record
 from tests.campaigns import ball_arithmetic, ball_gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
-__all__ = ["OracleErrors", "enclose"]
-
 FP64 = FORMATS["fp64"]
 
 

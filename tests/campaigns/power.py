@@ -26,8 +26,6 @@ from harness.results import Result
 from harness.runners import Isolated
 from harness.strategies import configs, draw_configs
 
-__all__ = ["main"]
-
 
 @click.command()
 @click.option("--backend", "backends", multiple=True, metavar="NAME", help="Default: torch.")

@@ -12,8 +12,6 @@ import time
 
 from harness.config import Config
 
-__all__ = ["main"]
-
 LIMIT = 400.0
 """Seconds after which a replay is given up."""
 

@@ -31,8 +31,6 @@ from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, EvaluationOrd
 from tests.campaigns.correct_gradients import gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
-__all__ = ["ADVERSARIAL", "WIDTHS", "LargestRatios", "adversarial_case", "judge_orders", "search"]
-
 ADVERSARIAL = ("swamped", "cancelling", "subnormal", "edges")
 
 FORMATS_OF_NUMPY = ("fp32", "fp16", "fp64")
