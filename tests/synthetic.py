@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from harness.activation import OwnActivation, OwnActivations
 from harness.axes import shape_of
-from harness.case import Case, cotangents, make_case
+from harness.case import Case, make_case
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
 from harness.evidence import Evidence
-from harness.observe import Derivatives, Observation, Outputs
+from harness.faults.correct import CorrectBackend
+from harness.observe import Derivatives, Observation, Outputs, observe
 from harness.oracle import Oracle
 from reference import FORMATS, exact_activation
-from reference.arrays import Array
-from reference.gradient import gradients
 
 TINY = 2.0**-126
 """The smallest normal number of float32."""
@@ -127,40 +127,11 @@ def right_evidence(
 ) -> Evidence:
     """A right implementation; the first element of some gradients moved by an amount."""
     case = config if isinstance(config, Case) else make_case(config)
-    observed: dict[str, Any] = {"outputs": right_outputs(case), "hidden": _hidden(case)}
-    if case.config.aspect == "gradient":
-        observed["derivatives"] = _derivatives(case, moved)
-    return Evidence(case, Oracle(case), Observation("mine", **observed), lambda: own)
-
-
-def _hidden(case: Case) -> tuple[Outputs, ...]:
-    return tuple(right_outputs(_first_layers(case, k)) for k in range(1, case.config.num_layers))
-
-
-def _first_layers(case: Case, count: int) -> Case:
-    config = case.config.replace(num_layers=count)
-    inputs = dict(case.inputs)
-    if "h_0" in inputs:
-        inputs["h_0"] = inputs["h_0"][: count * config.directions]
-    weights = {name: case.weights[name] for name in config.parameter_shapes()}
-    return Case(config, weights, inputs)
-
-
-def _derivatives(case: Case, moved: Mapping[str, float]) -> Derivatives:
-    config, given = case.config, cotangents(case)
-    found = gradients(
-        config.cell,
-        case.x,
-        dict(case.initial),
-        case.weights,
-        given["output"],
-        {"h": given["h_n"]},
-        num_layers=config.num_layers,
-        bias=config.bias,
-        bidirectional=config.bidirectional,
-        lengths=case.lengths,
-    )
-    clean: dict[str, Array] = {n: a.astype(NUMPY_DTYPES[config.dtype]) for n, a in found.items()}
-    for name, amount in moved.items():
-        clean[name].flat[0] += amount
-    return Derivatives(given, clean, clean)
+    seen = observe(CorrectBackend(name="mine"), case, repeat=False)
+    if seen.derivatives is not None:
+        clean = {name: array.copy() for name, array in seen.derivatives.clean.items()}
+        for name, amount in moved.items():
+            clean[name].flat[0] += amount
+        derivatives = Derivatives(seen.derivatives.cotangents, clean, clean)
+        seen = msgspec.structs.replace(seen, derivatives=derivatives)
+    return Evidence(case, Oracle(case), seen, lambda: own)

@@ -20,61 +20,25 @@ ROOT = Path(__file__).parent.parent
 
 # Each module may import from harness only what stands before it.
 ORDER = [
-    "text",
-    "verdicts",
-    "causes",
-    "probes",
-    "aspects",
-    "tokens",
-    "layers",
-    "config",
-    "data",
-    "axes",
-    "case",
-    "strategies",
-    "bits",
-    "floating_point",
-    "backends",
-    "calls",
-    "faults",
-    "oracle",
-    "observe",
-    "runners",
-    "activation",
-    "comparison",
-    "evidence",
-    "significance",
-    "results",
-    "schema",
-    "requirements",
-    "layers/*",
-    "judging",
-    "checks",
-    "folder",
-    "journal",
-    "power",
-    "baseline",
-    "expectations",
-    "judge",
-    "corpus",
-    "build_corpus",
-    "environment",
-    "findings",
-    "matrix",
-    "baseline_update",
-    "comparing",
-    "mapping",
-    "reproducers",
-    "figures",
-    "dependence",
-    "outcome",
-    "minimise",
-    "run",
-    "selection",
-    "selftest",
-    "report",
-    "pytest_plugin",
-    "cli",
+    # Words.
+    *("text", "verdicts", "causes", "probes", "aspects", "tokens"),
+    # What is asked.
+    *("layers", "config", "data", "axes", "case", "strategies"),
+    # Who answers.
+    *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
+    # How an answer is compared.
+    *("activation", "comparison", "evidence", "significance"),
+    # What is said of it.
+    *("results", "schema", "requirements"),
+    # The judges.
+    *("layers/*", "judging", "checks"),
+    # What is kept and expected of it.
+    *("folder", "journal", "power", "baseline", "expectations", "judge"),
+    # What is made of many.
+    *("corpus", "build_corpus", "environment", "findings", "matrix", "baseline_update"),
+    *("comparing", "mapping", "reproducers", "figures", "dependence", "outcome", "minimise"),
+    # What a user meets.
+    *("run", "selection", "selftest", "report", "pytest_plugin", "cli"),
 ]
 
 REGISTRY = ("__init__.py", "record.py", "registry.py")

@@ -1,8 +1,8 @@
 """What the pinned corpus could have seen: `make power`, or `python -m tests.campaigns.power`.
 
-Judges the corpus (without the calls, which are answered yes or no) and shows for every check and
-probe how many comparisons have power, and how much. Exit 1 if fewer than 99% of the comparisons
-of values would have shown a dropped bias, a wrong previous state or a swapped row.
+Of the last run of the corpus it shows for every check and probe how many comparisons have power,
+and how much. Exit 1 if fewer than 99% of the comparisons of values would have shown a dropped
+bias, a wrong previous state or a swapped row.
 """
 
 from __future__ import annotations
@@ -18,49 +18,26 @@ from rich.table import Table
 
 from harness.checks import every_check
 from harness.config import Config
-from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.journal import read_run
-from harness.judge import Session
 from harness.power import GOAL, HEADLINE, Distribution, Headline, distributions, headlines
 from harness.results import Result
-from harness.runners import Isolated
-from harness.strategies import configs, draw_configs
 
 
 @click.command()
-@click.option("--backend", "backends", multiple=True, metavar="NAME", help="Default: torch.")
-@click.option("--examples", type=click.IntRange(0), default=0, help="Configs to draw instead.")
-@click.option("--seed", type=int, default=0, help="Of the draw.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Show the corpus of a run that was made, results.jsonl, and judge nothing.",
+    default=Path("reports/latest/results.jsonl"),
+    help="Of the run that is shown.",
 )
-def main(backends: Sequence[str], examples: int, seed: int, results: Path | None) -> None:
+def main(results: Path) -> None:
     """Show the distribution of power over the pinned corpus."""
-    if results is not None:
-        judged = [r for r in read_run(results).results if r.origin == "corpus"]
-    else:
-        drawn = draw_configs(configs(), examples, seed) if examples else None
-        judged = _judged(backends or ("torch",), drawn)
+    judged = [r for r in read_run(results).results if r.origin == "corpus"]
     console = Console(width=None if sys.stdout.isatty() else 120)
     low = False
     for backend in dict.fromkeys(result.backend for result in judged):
         low |= _show(console, backend, [r for r in judged if r.backend == backend])
     sys.exit(1 if low else 0)
-
-
-def _judged(names: Sequence[str], drawn: list[Config] | None) -> list[Result]:
-    """Every result of the corpus, or of drawn configs; of its sample where a run takes that."""
-    results: list[Result] = []
-    with Session({name: Isolated(name) for name in names}) as session:
-        every = [runner.about for runner in session.runners.values()]
-        for sampled, path in ((False, CORPUS), (True, SAMPLE)):
-            only = [about.name for about in every if about.sampled == sampled]
-            for config in (load_corpus(path) if drawn is None else drawn) if only else ():
-                if not config.is_call:
-                    results += session.judge(config, only=only)
-    return results
 
 
 def _show(console: Console, backend: str, results: Sequence[Result]) -> bool:
