@@ -205,7 +205,7 @@ def run(out: Path, baseline: Path) -> Result:
     corpus = out.with_suffix(".txt")
     corpus.write_text(SWEEP, "utf-8")
     options = ["--backend", "mindspore", "--corpus", str(corpus), "--examples", "0"]
-    options += ["--baseline", str(baseline), "--out", str(out)]
+    options += ["--baseline", str(baseline), "--out", str(out), "--no-reproducers"]
     return CliRunner().invoke(main, ["run", *options])
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import gzip
 import json
 import os
 import re
@@ -64,6 +62,9 @@ def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
     for name in ("results.jsonl", "report.html", "junit.xml", "summary.md"):
         assert (out / name).stat().st_size > 100
         assert name in result.output
+    junit = JUnitXml.fromfile(str(out / "junit.xml"))
+    assert junit.tests > 3000
+    assert (junit.failures, junit.errors) == (0, 0)
 
 
 def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
@@ -92,69 +93,12 @@ def test_a_wrong_implementation_exits_1_and_names_the_smallest_config(
     assert "UNEXPECTED" in result.output
     failing = [line["config_id"] for line in lines(out)[1:-1] if line["verdict"] == "fail"]
     assert min(map(Config.parse, failing), key=lambda config: config.size).id in result.output
-
-
-def test_junit_is_read_by_a_parser(
-    right_run: tuple[Result, Path], wrong_run: tuple[Result, Path]
-) -> None:
-    right = JUnitXml.fromfile(str(right_run[1] / "junit.xml"))
-    wrong = JUnitXml.fromfile(str(wrong_run[1] / "junit.xml"))
-    assert right.tests > 3000
-    assert (right.failures, right.errors) == (0, 0)
-    assert wrong.failures > 100
-
-
-def test_reports_say_what_was_found(wrong_run: tuple[Result, Path]) -> None:
-    html = (wrong_run[1] / "report.html").read_text("utf-8")
-    markdown = (wrong_run[1] / "summary.md").read_text("utf-8")
+    assert JUnitXml.fromfile(str(out / "junit.xml")).failures > 100
+    html, markdown = ((out / name).read_text("utf-8") for name in ("report.html", "summary.md"))
     for text in (html, markdown):
-        assert "faulty" in text
         assert "states that no correct evaluation of the equation gives" in text
-    assert "Unexpected results" in html
-    assert "What could have been seen" in html
     assert re.search(r"a wrong previous state \d+\.\d%", html)
     assert "://" not in html.replace("https://", "http://").split("<body>")[0]
-
-
-def packed_table(out: Path) -> dict[str, Any]:
-    """The table of configs and comparisons in report.html."""
-    html = (out / "report.html").read_text("utf-8")
-    text = re.search(r'id="table">([^<]*)<', html)
-    assert text is not None
-    table: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(text[1])))
-    for name in table["sparse"]:
-        kept = dict(zip(*table[name], strict=True))
-        table[name] = [kept.get(number, 0) for number in range(len(table["verdict"]))]
-    return table
-
-
-def test_the_report_holds_every_comparison(wrong_run: tuple[Result, Path]) -> None:
-    table, results = packed_table(wrong_run[1]), lines(wrong_run[1])[1:-1]
-    columns = zip(table["tokens"], table["ids"], strict=True)
-    written = (
-        ["" if i in omitted else words[i] for i in column]
-        for (words, column), omitted in zip(columns, table["omitted"], strict=True)
-    )
-    ids = ["-".join(filter(None, row)) for row in zip(*written, strict=True)]
-    counted = [one for one, count in zip(ids, table["count"], strict=True) for _ in range(count)]
-    by_config = {one: [r for r in results if r["config_id"] == one] for one in ids}
-    ordered = [line for one in ids for line in by_config[one]]
-    assert counted == [line["config_id"] for line in ordered]
-    assert len(ordered) == len(results)
-    for number, line in enumerate(ordered):
-        subject = table["subjects"][table["subject"][number]]
-        assert subject == [line["backend"], line["check"], line["part"]]
-        assert table["verdicts"][table["verdict"][number]] == line["verdict"]
-        assert table["compared"][number] == line["compared"]
-        assert table["texts"][table["message"][number]] == line["message"]
-        command = table["texts"][table["replay"][number]]
-        assert command.replace("\0", line["config_id"]) == line["replay"]
-        assert table["powers"][table["power"][number]] == list(line["power"])
-        for name, kept in (("ratio", "ratio"), ("max_abs", "abs"), ("max_ulp", "ulp")):
-            if isinstance(line[name], float):
-                assert table[kept][number] == pytest.approx(line[name], rel=0.006)
-            else:
-                assert table[kept][number] == line[name]
 
 
 RIGHT = ("--backend", f"{FAULTY}:right")

@@ -17,6 +17,7 @@ from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session, replay_command
 from harness.report.markdown import as_code, as_text
 from harness.runners import Isolated
+from tests.campaigns.fuzz import TARGETS, campaign
 
 ORDINARY = Config.of(input_size=3, hidden_size=4, batch=5, steps=6, states=True, data="plain")
 CONTROLS = "<b> \x1b[31m \x00 [bold]x[/] \N{LINE SEPARATOR} \ud800 " + "x" * 10_000
@@ -158,3 +159,9 @@ def test_text_in_markdown_stays_text(written: Callable[[str], str], text: str) -
     cell = MarkdownIt("commonmark").enable("table").parse(f"|x|\n|-|\n|{written(text)}|")
     (inline,) = [token for token in cell if token.type == "inline" and token.content != "x"]
     assert "".join(token.content for token in inline.children or ()) == text
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_malformed_input_is_taken_or_refused(name: str) -> None:
+    """Files, ids and workers' answers."""
+    campaign(TARGETS[name], 100)
