@@ -2,20 +2,23 @@
 
 The minimal gated unit (G.-B. Zhou et al., "Minimal gated unit for recurrent neural networks", Int.
 J. Autom. Comput. 13 (2016)) has one gate. Its record and equation stand here, with a correct
-implementation in NumPy and five wrong ones, each wrong in one line.
+implementation in NumPy and five wrong ones, each wrong in one line; layouts and bookkeeping are
+those of any correct layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.checks import checks_for
-from harness.config import Config, LayerOptions
+from harness.config import Config
 from harness.data import MIXED, PLAIN, SPECIAL
+from harness.faults.arrays import Arrays, clean, valid, without_lengths
+from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session
 from harness.layers import LayerRecord, registered
 from harness.results import Result
@@ -67,44 +70,20 @@ def sigmoid(a: Array) -> Array:
     return np.float32(1) / (np.float32(1) + np.exp(-a))
 
 
-class Layer:
-    """The unit in float32 NumPy, written without `reference`; arrays are time first inside."""
+class Layer(CorrectLayer):
+    """The unit in float32 NumPy, written without `reference`; time first."""
 
-    def __init__(self, options: LayerOptions, rng: np.random.Generator) -> None:
-        self.o, self.rng, self.training = options, rng, False
-        limit = 1 / np.sqrt(options.hidden_size)
-        self.w: dict[str, Array] = {
-            name: rng.uniform(-limit, limit, shape).astype(np.float32)
-            for name, shape in options.parameter_shapes().items()
-        }
-
-    def load_weights(self, weights: Mapping[str, Array]) -> None:
-        self.w = {name: weights[name].copy() for name in self.w}
-
-    def read_weights(self) -> Mapping[str, Array]:
-        return self.w
-
-    def train(self, training: bool) -> None:
-        self.training = training
-
-    def forward(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    def answer(self, given: Arrays) -> Arrays:
         with np.errstate(all="ignore"):
-            y, final, _ = self.run(inputs)
-        return {"output": self.layout(y), "h_n": final[:, 0] if self.flat else final}
+            return self.run(given)[0]
 
-    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array, list[Any]]:
-        """Output, final states, and what each direction of each layer leaves for the gradient."""
-        x = inputs["x"]
-        self.flat = x.ndim == 2
-        y = self.layout(x[:, None] if self.flat else x, back=True)
-        steps, batch = y.shape[:2]
-        o, lengths = self.o, inputs.get("lengths", np.full(batch, steps))
-        self.valid = np.arange(steps)[:, None] < lengths
-        y = np.where(self.valid[:, :, None], y, np.float32(0))
-        final = np.zeros((o.num_layers * o.directions, batch, o.hidden_size), np.float32)
-        if "h_0" in inputs:
-            final[...] = inputs["h_0"][:, None] if self.flat else inputs["h_0"]
-        tapes = []
+    def run(self, given: Arrays) -> tuple[Arrays, list[Any]]:
+        """The outputs, and what each direction of each layer leaves for the gradient."""
+        o, y, self.valid = self.options, clean(given)["x"], valid(given)
+        rows = o.num_layers * o.directions
+        zeros = np.zeros((rows, y.shape[1], o.hidden_size), np.float32)
+        final, tapes = given.get("h_0", zeros).copy(), []
+        masks = self.masks((*y.shape[:2], o.directions * o.hidden_size))
         for layer in range(o.num_layers):
             sides = []
             for reverse in (False, True)[: o.directions]:
@@ -114,31 +93,25 @@ class Layer:
                 sides.append(states)
                 tapes.append(tape)
             y = np.concatenate(sides, axis=2)
-            if self.training and o.dropout and layer < o.num_layers - 1:
-                kept = self.rng.random(y.shape) >= o.dropout
-                y = (y * kept / np.float32(1 - o.dropout)).astype(np.float32)
-        return y, final, tapes
-
-    def layout(self, array: Array, back: bool = False) -> Array:
-        if self.flat:
-            return array if back else array[:, 0].copy()
-        return array.swapaxes(0, 1).copy() if self.o.batch_first else array
+            if self.drops() and layer < o.num_layers - 1:
+                y = (y * masks[layer]).astype(np.float32)
+        return {"output": y, "h_n": final}, tapes
 
     def arrays(self, layer: int, reverse: bool) -> list[Any]:
         suffix = f"_l{layer}" + "_reverse" * reverse
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [self.w.get(name + suffix, np.float32(0)) for name in names]
+        return [self.weights.get(name + suffix, np.float32(0)) for name in names]
 
     def direction(self, x: Array, h: Array, layer: int, reverse: bool) -> tuple[Array, Any]:
         w_ih, w_hh, b_ih, b_hh = self.arrays(layer, reverse)
-        states = np.zeros((*x.shape[:2], self.o.hidden_size), np.float32)
+        states = np.zeros((*x.shape[:2], self.options.hidden_size), np.float32)
         steps = []
         for t in range(len(x))[:: -1 if reverse else 1]:
             of_x, of_h = x[t] @ w_ih.T + b_ih, h @ w_hh.T + b_hh
             new, kept = self.step(of_x, of_h, h)
             steps.append((t, h, kept))
-            h = np.where(self.valid[t][:, None], new, h)
-            states[t] = np.where(self.valid[t][:, None], h, 0)
+            h = np.where(self.valid[t], new, h)
+            states[t] = np.where(self.valid[t], h, 0)
         return states, (x, steps, h)
 
     def step(self, of_x: Array, of_h: Array, h: Array) -> tuple[Array, Any]:
@@ -154,27 +127,19 @@ class Layer:
     def update(self, f: Array, h: Array, n: Array) -> Array:
         return (np.float32(1) - f) * h + f * n
 
-    def gradients(
-        self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
-    ) -> Mapping[str, Array]:
-        _, final, tapes = self.run(inputs)
-        o, found = self.o, dict[str, Array]()
-        g = cotangents["output"]
-        g = self.layout(g[:, None] if self.flat else g, back=True)
-        end = cotangents["h_n"][:, None] if self.flat else cotangents["h_n"]
-        first = np.zeros_like(final)
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        outputs, tapes = self.run(given)
+        o, found, g = self.options, dict[str, Array](), cotangents["output"]
+        first = np.zeros_like(outputs["h_n"])
         for layer in reversed(range(o.num_layers)):
             below: Any = np.float32(0)
             for reverse in (False, True)[: o.directions]:
                 row = layer * o.directions + reverse
-                own = np.split(g, o.directions, axis=2)[reverse]
-                of_x, first[row] = self.back(tapes[row], own, end[row], layer, reverse, found)
+                own, end = np.split(g, o.directions, axis=2)[reverse], cotangents["h_n"][row]
+                of_x, first[row] = self.back(tapes[row], own, end, layer, reverse, found)
                 below = below + of_x
             g = below
-        found["x"] = self.layout(g)
-        if "h_0" in inputs:
-            found["h_0"] = first[:, 0] if self.flat else first
-        return found
+        return {**found, "x": g, "h_0": first}
 
     def back(
         self, tape: Any, g: Array, carry: Array, layer: int, reverse: bool, found: dict[str, Array]
@@ -185,7 +150,7 @@ class Layer:
         of_x = np.zeros_like(x)
         grads = [np.zeros_like(a) for a in (w_ih, w_hh)] + [np.zeros(len(w_ih), np.float32)] * 2
         for t, h, (f, n, nh) in reversed(steps):
-            keep = self.valid[t][:, None]
+            keep = self.valid[t]
             s = np.where(keep, g[t] + carry, 0).astype(np.float32)
             dn = s * f * (1 - n * n)
             df = (s * (n - h) + dn * nh) * f * (1 - f)
@@ -197,41 +162,12 @@ class Layer:
             carry = np.where(keep, self.carried(s * (1 - f) + dh @ w_hh), carry)
         suffix = f"_l{layer}" + "_reverse" * reverse
         for name, grad in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), grads, strict=True):
-            if name + suffix in self.w:
+            if name + suffix in self.weights:
                 found[name + suffix] = grad.astype(np.float32)
         return of_x, carry
 
     def carried(self, of_h: Array) -> Array:
         return of_h.astype(np.float32)
-
-
-class Backend:
-    """The unit as a backend; `layer` is the class of its layers."""
-
-    def __init__(self, layer: type[Layer] = Layer) -> None:
-        self.name, self.layer, self.rng = "mine", layer, np.random.default_rng(0)
-
-    def build(self, options: LayerOptions) -> Layer:
-        return self.layer(options, self.rng)
-
-    def construct(
-        self,
-        layer: str,
-        positional: Sequence[Any],
-        keywords: Mapping[str, Any],
-        *,
-        literal: bool = False,
-    ) -> Layer:
-        given = {**dict(zip(MGU.arguments, positional, strict=False)), **keywords}
-        built = self.layer(LayerOptions(layer, dtype="fp32", specific={}, **given), self.rng)
-        built.train(True)
-        return built
-
-    def seed(self, value: int) -> None:
-        self.rng = np.random.default_rng(value)
-
-    def unsupported(self, config: Config) -> str | None:
-        return None if config.dtype == "fp32" else "float32 only"
 
 
 class NewStateUpdated(Layer):
@@ -251,8 +187,8 @@ class ForgetsNothing(Layer):
 class PaddingCounted(Layer):
     """Lengths are ignored."""
 
-    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array, list[Any]]:
-        return super().run({n: a for n, a in inputs.items() if n != "lengths"})
+    def run(self, given: Arrays) -> tuple[Arrays, list[Any]]:
+        return super().run(without_lengths(given))
 
 
 class RowsMixed(Layer):
@@ -308,7 +244,7 @@ def config_of(name: str) -> Config:
 
 
 def judged(layer: type[Layer]) -> list[Result]:
-    session = Session({"mine": Backend(layer)})
+    session = Session({"mine": CorrectBackend(layer, "mine")})
     return [result for name in CONFIGS for result in session.judge(config_of(name))]
 
 
