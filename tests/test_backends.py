@@ -85,15 +85,15 @@ def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
         ("import nosuch_dependency", "raised ModuleNotFoundError: No module named"),
         ("def broken(:", "raised SyntaxError"),
         ("class B:\n    def build(self, options): ...", "B.name = None, expected a str"),
-        (
-            "class B:\n    name = 'torch'\n    def build(self, options): ...",
-            "none of mindspore, torch|none of torch, mindspore",
-        ),
+        ("class B:\n    name = 'torch'\n    def build(self, options): ...", "none of .*torch"),
+        ("class B:\n    name = 'theirs'\n    def build(self, options): ...", "none of .*theirs"),
         ("class B:\n    name = 'two words'\n    def build(self, options): ...", "expected a str"),
     ],
 )
+@pytest.mark.usefixtures("package")
 def test_a_bad_file_says_why(tmp_path: Path, body: str, message: str) -> None:
-    path = tmp_path / "theirs.py"
+    """Nor does a file take the name of a backend that is installed."""
+    path = tmp_path / "bad.py"
     path.write_text(body)
     with pytest.raises(BackendUnavailable, match=message):
         load_backend(f"{path}:B")
@@ -154,14 +154,6 @@ def test_packages_add_backends() -> None:
     assert about.default_variants == ("fast",)
     assert observation.outputs is not None
     assert default_backends() == ("torch", "mindspore")  # a run does not depend on who is there
-
-
-@pytest.mark.usefixtures("package")
-def test_no_file_takes_the_name_of_an_installed_backend(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text("class B:\n    name = 'theirs'\n    def build(self, options): ...")
-    with pytest.raises(BackendUnavailable, match=r"none of .*theirs"):
-        load_backend(f"{path}:B")
 
 
 def test_a_framework_that_is_not_installed_says_what_to_install() -> None:

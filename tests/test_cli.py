@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 from junitparser import JUnitXml
@@ -21,6 +22,7 @@ from harness.cli.run import Interruption
 from harness.config import Config
 from harness.faults import FAULTS, VARIANTS
 from harness.requirements import REQUIREMENTS
+from harness.schema import SCHEMA
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CONFIG = Config.of(
@@ -67,13 +69,18 @@ def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
     assert (junit.failures, junit.errors) == (0, 0)
 
 
-def test_every_line_keeps_the_contract(right_run: tuple[Result, Path]) -> None:
+def test_every_line_keeps_the_contract(
+    right_run: tuple[Result, Path], wrong_run: tuple[Result, Path]
+) -> None:
     header, *results, end = lines(right_run[1])
     assert header["kind"] == "run"
     assert header["format_version"] == 2
     assert {"python", "numpy", "rnn-parity", "hypothesis"} <= set(header["versions"])
     assert (end["kind"], end["results"]) == ("end", len(results))
     assert len({r["config_id"] for r in results}) > 330
+    schema = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    for line in (header, *results, end, *lines(wrong_run[1])):
+        schema.validate(line)
     for line in results:
         assert set(line) >= CONTRACT
         assert line["kind"] == "result"

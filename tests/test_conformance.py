@@ -98,13 +98,12 @@ def everything() -> tuple[Judged, ...]:
     )
 
 
+WITHOUT = {"torch": {"call_parity", "modes"}, "mindspore": {"modes"}, "mindspore:graph": set()}
+"""Checks that compare with a backend before, or with another mode."""
+
+
 def applicable(config: Config, backend: str) -> list[str]:
-    without = {
-        "torch": ("call_parity", "modes"),
-        "mindspore": ("modes",),
-        "mindspore:graph": (),
-    }
-    return [c.name for c in checks_for(config) if c.name not in without[backend]]
+    return [c.name for c in checks_for(config) if c.name not in WITHOUT[backend]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -241,8 +240,7 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
 def test_every_check_is_applied(backend: str) -> None:
     applied = {c for config in load_corpus(CORPORA[backend]) for c in applicable(config, backend)}
     every = {check.name for check in every_check()}
-    missing = {"torch": {"call_parity", "modes"}, "mindspore": {"modes"}}
-    assert applied == every - missing.get(backend, set())
+    assert applied == every - WITHOUT[backend]
 
 
 def report(lines: list[Judged]) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from reference import Exact, evaluate, expected_parameters
-from tests.gated_cells import CELLS
-from tests.plain_layer import random_weights, rnn
+from tests.gated_cells import CELLS, arrays_of
+from tests.plain_layer import rnn
 
 WEIGHTS_1 = {
     "weight_ih_l0": [[2.0]],
@@ -54,7 +54,7 @@ def test_lengths_by_hand() -> None:
 
 def test_dropout_masks_act_between_layers_only() -> None:
     rng = np.random.default_rng(1)
-    weights = random_weights(rng, (2, 3, 3), bias=True)
+    weights = arrays_of(CELLS["elman"], rng, (2, 3, 3), layers=3)
     x = rng.uniform(-1, 1, (4, 5, 2))
     masks = [rng.integers(0, 2, (4, 5, 3)) * 2.0 for _ in range(2)]
     output, h_n = rnn(x, None, weights, num_layers=3, dropout_masks=masks)

@@ -9,8 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference import elman
 from reference.arrays import Array
-from tests.plain_layer import random_weights, rnn
+from tests.gated_cells import arrays_of
+from tests.plain_layer import rnn
 
 
 class Law:
@@ -22,8 +24,10 @@ class Law:
         self.x = self.rng.uniform(-1, 1, (self.steps, self.batch, inputs))
         self.h_0 = self.rng.uniform(-1, 1, (2, self.batch, self.hidden))
         self.layer = functools.partial(rnn, nonlinearity=nonlinearity, bias=bias)
+        widths = (inputs, self.hidden, self.hidden)
         self.two, *self.sides = (
-            random_weights(self.rng, (inputs, self.hidden, layers), bias) for layers in (2, 1, 1)
+            arrays_of(elman("tanh"), self.rng, widths, layers=layers, bias=bias)
+            for layers in (2, 1, 1)
         )
 
     def stack(self, x: Array, h_0: Array, **options: Any) -> tuple[Array, Array]:

@@ -307,16 +307,23 @@ def test_short_decimals_are_near(value: float) -> None:
         assert all(len(f"{one:.{digits - 1}e}") >= len(f"{one:g}") - 8 for one in near)
 
 
+DEEP = {"num_layers": 3, "lengths": "ragged", "dropout": 50}
+
+
 class TestMinimised:
     @pytest.mark.parametrize(
-        ("fault", "check", "most"),
-        [("b-hh-dropped", "step_residual", 1), ("w-hh-transposed", "step_residual", 3)],
+        ("fault", "check", "most", "changes"),
+        [
+            ("b-hh-dropped", "step_residual", 1, DEEP),
+            ("w-hh-transposed", "step_residual", 3, DEEP),
+            ("no-gradient-of-b-hh", "gradient", 1, {"aspect": "gradient", "steps": 3}),
+        ],
     )
     def test_an_injected_fault_is_left_with_few_numbers(
-        self, fault: str, check: str, most: int
+        self, fault: str, check: str, most: int, changes: dict[str, Any]
     ) -> None:
         session = injected(fault)
-        config = STACK.replace(num_layers=3, lengths="ragged", dropout=50)
+        config = STACK.replace(**changes)
         finding = first_finding(session, config, check)
         failure = minimised(FailureTest.of(session, Expectations(), finding), config)
         assert failure is not None
@@ -326,15 +333,6 @@ class TestMinimised:
         assert len(entries(failure.case)) <= most
         assert set(np.concatenate([a.ravel() for a in arrays_of(failure.case).values()])) <= {0, 1}
         assert failure.result.verdict == "fail"
-
-    def test_gradients_too(self) -> None:
-        session = injected("no-gradient-of-b-hh")
-        config = STACK.replace(aspect="gradient", steps=3)
-        finding = first_finding(session, config, "gradient")
-        failure = minimised(FailureTest.of(session, Expectations(), finding), config)
-        assert failure is not None
-        assert (failure.case.config.num_layers, failure.case.config.steps) == (1, 1)
-        assert len(entries(failure.case)) <= 1  # a plain sum's cotangents
 
     @pytest.mark.parametrize("deadline", [math.inf, 0.0])
     def test_no_time_is_no_answer_and_a_right_implementation_shows_nothing(

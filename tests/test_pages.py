@@ -98,20 +98,13 @@ def test_files_named_in_code_exist(page: Path) -> None:
 
 
 @every_page
-def test_make_targets_exist(page: Path) -> None:
+def test_make_targets_and_config_ids_exist(page: Path) -> None:
     named = {target for code in code_in(page) for target in TARGET.findall(code)}
     assert named <= targets()
-
-
-@every_page
-def test_config_ids_are_ones(page: Path) -> None:
-    for config_id in CONFIG_ID.findall(page.read_text("utf-8")):
+    text = page.read_text("utf-8")
+    for config_id in CONFIG_ID.findall(text):
         assert Config.parse(config_id).id == config_id
-
-
-@every_page
-def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
-    assert "TODO" not in page.read_text("utf-8")
+    assert "TODO" not in text
 
 
 def test_the_front_page_is_short_and_leads_to_every_other() -> None:

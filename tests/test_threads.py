@@ -71,14 +71,6 @@ class OtherInAThread(ForwardLayer):
         return found
 
 
-class OtherNowAndThen(ForwardLayer):
-    def forward(self, inputs: Any) -> Any:
-        found = super().forward(inputs)
-        if self.calls == 31:
-            found["h_n"].flat[0] += np.float32(1e-6)
-        return found
-
-
 class OtherWithFourThreads(ForwardLayer):
     count = 0
 
@@ -91,15 +83,12 @@ class OtherWithFourThreads(ForwardLayer):
     ("fault", "where", "cause"),
     [
         (OtherInAThread, "from a thread of its own each", "unexplained"),
-        (OtherNowAndThen, "in the same thread, after all others", "rounding"),
         (OtherWithFourThreads, "computed by 4 threads", "unexplained"),
     ],
 )
 def test_an_answer_that_depends_on_the_thread_is_named(fault: Any, where: str, cause: str) -> None:
     made: Any = backend(fault)
     made.threads = lambda count: setattr(fault, "count", count)
-    if fault is OtherNowAndThen:
-        del made.threads
     results = judged("repeated_calls", Session({"x": made}).judge(REPEATED))
     assert {result.part for result in results if result.verdict == "fail"} == {where}
     assert {result.cause for result in results if result.verdict == "fail"} == {cause}
