@@ -497,6 +497,8 @@ def test_whatever_ends_a_run_leaves_the_scripts_that_it_made_and_no_others(
     nobody = cast(Session, None)
     finishing.finish(nobody, outcome, Expectations(), tmp_path, seconds, lambda *_: None)
     assert load_reproducers(tmp_path) == outcome.reproducers == ({slug: made} if end else {})
+    scripts = {path.stem for path in (tmp_path / "reproducers").glob("*.py")}
+    assert scripts == set(outcome.reproducers)
     assert slug not in outcome.irreproducible
     assert bool(outcome.irreproducible) == (end is not None)
     assert all(outcome.irreproducible.values())
