@@ -297,7 +297,12 @@ def test_an_array_from_outside_is_one_of_as_many_numbers(
     dtype: str, shape: tuple[int, ...], message: str
 ) -> None:
     array = msgspec.msgpack.Ext(1, msgspec.msgpack.encode((dtype, shape, b"\0" * 8)))
-    outcome = {"type": "CallOutcome", "stage": "", "error": None, "returned": [array, 0]}
+    outcome: dict[str, object] = {
+        "type": "CallOutcome",
+        "stage": "",
+        "error": None,
+        "returned": [array, 0],
+    }
     details = {**outcome, "aftermath": None, "weights": {}}
     answer = {"type": "Observation", "backend": "x", "details": details}
     with pytest.raises(WireError, match=message):
