@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from harness.life import wrong_life
+
 if TYPE_CHECKING:
     from harness.config import Config
 
-__all__ = ["ASPECTS", "CALL", "VALUES", "Aspect", "CallAspect", "Documented", "aspect_of"]
+__all__ = ["ASPECTS", "CALL", "LIFE", "VALUES", "Aspect", "CallAspect", "Documented", "aspect_of"]
 
 VALUES = "values"
+
+LIFE = "life"
+"""The aspect of every config with a sequence of steps; the sequence says so in ids."""
 
 CALL = "call."
 """Aspects that begin so are calls, by the layer's own names."""
@@ -70,6 +75,13 @@ class CallAspect(Aspect):
         return None
 
 
+class _Life(Aspect):
+    def wrong(self, config: Config) -> str | None:
+        if not config.life:
+            return "aspect life, expected a life of at least one step"
+        return super().wrong(config) or wrong_life(config.life)
+
+
 class _Training(Aspect):
     def wrong(self, config: Config) -> str | None:
         dropping = config.num_layers > 1 and config.dropout > 0
@@ -90,6 +102,7 @@ ASPECTS: Mapping[str, Aspect] = {
         Aspect("initial", "initial weights of ", ("plain",)),
         Aspect("checkpoint", "checkpoint round trips of ", ("plain",)),
         Aspect("repeated", "many identical calls of ", ("plain", "mixed", "special")),
+        _Life(LIFE, "the life of ", ("plain",)),
     )
 }
 """All aspects but the calls, which belong to layers."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from harness.aspects import ASPECTS, CALL, VALUES, aspect_of
+from harness.aspects import ASPECTS, CALL, LIFE, VALUES, aspect_of
 from harness.layers.record import LayerRecord
 from harness.layers.registry import LAYERS
+from harness.life import Life, life_token, said
 from harness.tokens import Token, number, words
 from reference import Cell, expected_parameters
 
@@ -96,7 +97,8 @@ class LayerOptions:
 class Config:
     """One test case before its arrays exist. `id` and `Config.parse` are inverse.
 
-    `Config.of` makes one; `layer` names a record of `harness.layers`. `aspect` says what is asked.
+    `Config.of` makes one; `layer` names a record of `harness.layers`. `aspect` says what is asked,
+    `life` what happens to a layer, step by step (`harness.life`), where that is what is asked.
     `states` says whether initial states are given. Sizes are elements: `input_size` I,
     `hidden_size` H, `batch` B, `steps` T. `scale` multiplies weights drawn as the frameworks
     initialise them (uniform within 1/sqrt(hidden_size)). `dropout` is in percent; forward passes
@@ -109,6 +111,7 @@ class Config:
 
     layer: str = "rnn"
     aspect: str = VALUES
+    life: Life = ()
     specific: tuple[tuple[str, Any], ...] = ()
     num_layers: int = 1
     bidirectional: bool = False
@@ -137,6 +140,8 @@ class Config:
                 f"{self.layer}; it has {', '.join(names) or 'none of its own'}"
             )
         own = tuple((o.name, given.get(o.name, o.default)) for o in self.record.options)
+        if self.life and self.aspect == VALUES:
+            object.__setattr__(self, "aspect", LIFE)
         object.__setattr__(self, "specific", own)
         for name, token, value in self._fields():
             if not token.accepts(value):
@@ -239,7 +244,8 @@ class Config:
     @property
     def choices(self) -> dict[str, Any]:
         """The fields that are choices, not sizes, by name; the layer's own options among them."""
-        common = {n: getattr(self, n) for n in _COMMON if n not in (*SIZES, "aspect", "seed")}
+        others = (*SIZES, "aspect", "life", "seed")
+        common = {n: getattr(self, n) for n in _COMMON if n not in others}
         return {**dict(self.specific), **common}
 
     @property
@@ -249,13 +255,16 @@ class Config:
         asked = aspect_of(self).says
         if self.is_call:
             asked += "; otherwise "
+        if self.life:
+            asked = f"the life ({said(self.life)}) of "
         own = " ".join(f"{value}" for _, value in self.specific)
+        evaluated = self.aspect not in ("training", LIFE)
         parts = (
             f"{asked}{self.num_layers} {'bidirectional ' * self.bidirectional}{own} "
             f"{self.record.title} layer{'s' * (self.num_layers > 1)}",
             "biases" if self.bias else "no biases",
             {"timefirst": "time first", "batchfirst": "batch first"}.get(self.layout, self.layout),
-            f"dropout {self.dropout}%" + " in evaluation mode" * (self.aspect != "training"),
+            f"dropout {self.dropout}%" + " in evaluation mode" * evaluated,
             "initial states given" if self.states else "no initial states",
             _LENGTHS_SAY[self.lengths],
             self.dtype,
@@ -281,6 +290,7 @@ class Config:
         return (
             self.aspect != VALUES,
             self.numbers,
+            len(self.life),
             len(self.id.split("-")),
             self.scale,
             self.seed,
@@ -341,7 +351,8 @@ def _readers(record: LayerRecord) -> tuple[tuple[str, Token], ...]:
     scale = tokens.pop("scale")
     sizes = {name: tokens.pop(name) for name in (*SIZES, "seed")}
     return (
-        ("aspect", words(aspects, VALUES)),
+        ("aspect", words(aspects, VALUES, LIFE)),
+        ("life", life_token()),
         *((option.name, words(option.words, option.default)) for option in record.options),
         *tokens.items(),
         ("data", words(kinds, "mixed")),
@@ -373,10 +384,21 @@ def _unbatched(config: Config) -> str | None:
     return None
 
 
+def _life_of_another(config: Config) -> str | None:
+    if config.life and config.aspect != LIFE:
+        return f"a life is an aspect of its own, expected none beside aspect {config.aspect!r}"
+    return None
+
+
 def _unscaled(config: Config) -> str | None:
     if config.data != "mixed" and config.scale != 1:
         return "scale applies to data = 'mixed' only, expected scale = 1"
     return None
 
 
-_CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (_too_large, _unbatched, _unscaled)
+_CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
+    _too_large,
+    _unbatched,
+    _unscaled,
+    _life_of_another,
+)

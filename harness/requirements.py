@@ -241,6 +241,13 @@ _ALL = (
         "both API pages",
     ),
     Requirement(
+        "life",
+        ANSWERS,
+        "An answer depends on the layer's weights, mode and inputs alone, whatever happened before",
+        "both API pages",
+        causes=EVERY_CAUSE,
+    ),
+    Requirement(
         "positional-order",
         CALL,
         "Constructor arguments can be given by position, in torch's order",

@@ -17,7 +17,8 @@ MOST_DIGITS = 18
 class Token:
     """How one field is written in an id, read back, and checked.
 
-    `word` is the token of a value; that of the `default` is left out of ids (None: no value is).
+    `word` is the token of a value; that of the `default` is left out of ids (None: no value is),
+    and so is one that another field's token says already: `implied`.
     `read` gives None for a token that is not of this field.
     """
 
@@ -26,15 +27,16 @@ class Token:
     accepts: Callable[[Any], bool]
     expected: str
     default: Any
+    implied: Any = None
 
     def write(self, value: Any) -> str | None:
         """The token as it stands in an id; None where it is left out."""
-        return None if value == self.default else self.word(value)
+        return None if value in (self.default, self.implied) else self.word(value)
 
 
-def words(words: Mapping[Any, str], default: Any) -> Token:
+def words(words: Mapping[Any, str], default: Any, implied: Any = None) -> Token:
     """One of a few values, each with its word."""
-    back = {word: value for value, word in words.items() if value != default}
+    back = {w: value for value, w in words.items() if value not in (default, implied)}
     kind = type(default)
     return Token(
         word=words.__getitem__,
@@ -42,6 +44,7 @@ def words(words: Mapping[Any, str], default: Any) -> Token:
         accepts=lambda value: type(value) is kind and value in words,
         expected="one of " + ", ".join(repr(value) for value in words),
         default=default,
+        implied=implied,
     )
 
 

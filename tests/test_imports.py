@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent
 # Each module may import from harness only what stands before it.
 ORDER = [
     # Words.
-    *("text", "verdicts", "causes", "probes", "aspects", "tokens"),
+    *("text", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
     # What is asked.
-    *("layers", "config", "data", "axes", "case", "strategies"),
+    *("layers", "config", "data", "axes", "case", "moments", "strategies"),
     # Who answers.
     *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
     # How an answer is compared.

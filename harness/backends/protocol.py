@@ -89,13 +89,19 @@ class FullLayer(Layer, Protocol):
     def load(self, directory: Path) -> None:
         """Read what `save` wrote."""
 
+    def copy(self) -> FullLayer:
+        """A layer of its own with the same weights and mode, as the framework documents copies."""
+
+    def pickled(self) -> FullLayer:
+        """The same through the framework's documented way to pickle a layer."""
+
 
 class FullBackend(Backend, Protocol):
     """What a backend may offer beyond `build`; each member by itself is optional.
 
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
-    a small selection only.
+    a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, as documented.
 
     The class of an installed backend declares `variants`, and is called with the name of one where
     a reference has it. A run that names no backends judges the `default_variants` too. The loader
@@ -107,6 +113,7 @@ class FullBackend(Backend, Protocol):
     default_variants: Sequence[str]
     variant_of: str
     sampled: bool
+    seeds_dropout: bool
 
     def construct(
         self,
@@ -123,7 +130,7 @@ class FullBackend(Backend, Protocol):
         """
 
     def seed(self, value: int) -> None:
-        """Seed what initial weights are drawn from, as the framework documents it."""
+        """Seed what initial weights and dropout are drawn from, as the framework documents it."""
 
     def threads(self, count: int | None) -> None:
         """Compute with so many threads from now on; None for as many as there were at first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,10 +125,17 @@ class TorchLayer:
     def load(self, directory: Path) -> None:
         self.layer.load_state_dict(torch.load(directory / "rnn.pt", weights_only=True))
 
+    def copy(self) -> TorchLayer:
+        return TorchLayer(copy.deepcopy(self.layer), self.device)
+
+    def pickled(self) -> TorchLayer:
+        return TorchLayer(pickle.loads(pickle.dumps(self.layer)), self.device)  # noqa: S301, its own
+
 
 class TorchBackend:
     name = "torch"
     variants = ("cuda",)
+    seeds_dropout = True
 
     def __init__(self, variant: str = "") -> None:
         if variant == "cuda" and not torch.cuda.is_available():

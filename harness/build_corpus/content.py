@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.build_corpus.covering import covering, factors_of
+from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
 from harness.build_corpus.training import small_training, training
@@ -52,6 +53,7 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "checkpoint round trips", parameters(layer, "checkpoint")
     yield "calls", calls(layer, CALL_BASES)
     yield "the same call again and again", repeated(layer)
+    yield "lives", lives(layer)
 
 
 def build_sample() -> list[str]:
@@ -77,6 +79,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)
     yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
     yield "the same call again and again", itertools.islice(repeated(layer), 2)
+    yield "lives", few_lives(layer)
 
 
 def _lines(parts: Iterable[Part]) -> list[str]:

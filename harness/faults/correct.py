@@ -7,12 +7,14 @@ way is a method.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.backends.protocol import require_parameters
 from harness.config import Config, LayerOptions
 from harness.data import NUMPY_DTYPES
 from harness.faults.arrays import Arrays, TimeFirst, initial
@@ -139,6 +141,7 @@ class CorrectLayer(ForwardLayer):
         self.training = training
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
+        require_parameters(weights, self.options.parameter_shapes())
         self.weights = {name: weights[name] for name in self.weights}
 
     def drops(self) -> bool:
@@ -218,9 +221,21 @@ class CorrectLayer(ForwardLayer):
         with np.load(directory / "weights.npz", allow_pickle=False) as stored:
             self.weights = {name: stored[name] for name in self.weights}
 
+    def copy(self) -> CorrectLayer:
+        """It draws from the same generator, which belongs to the backend."""
+        other = copy.copy(self)
+        own = {name: value for name, value in vars(self).items() if name != "rng"}
+        vars(other).update(copy.deepcopy(own))
+        return other
+
+    def pickled(self) -> CorrectLayer:
+        return self.copy()
+
 
 class CorrectBackend:
     """Builds layers as torch does, with torch's checks of the arguments."""
+
+    seeds_dropout = True
 
     def __init__(self, layer: type[CorrectLayer] = CorrectLayer, name: str = "complete") -> None:
         self.layer, self.name = layer, name
@@ -232,7 +247,8 @@ class CorrectBackend:
         return layer
 
     def seed(self, value: int) -> None:
-        self.rng = np.random.default_rng(value)
+        # Layers that are built already draw from the same generator.
+        self.rng.bit_generator.state = np.random.default_rng(value).bit_generator.state
 
     def unsupported(self, config: Config) -> str | None:
         return "NumPy has no bfloat16" if config.dtype == "bf16" else None

@@ -6,8 +6,9 @@ evaluation mode only; in training mode, and before any mode is set, calls go to 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,12 +119,33 @@ class WrappedLayer(WrappedValues):
         self.inner.load(directory)
         self.load_weights({n: a.copy() for n, a in self.inner.read_weights().items()})
 
+    @property
+    def copy(self) -> Callable[[], Any]:
+        """Where the layer inside has such a method."""
+        inner_copy = self.inner.copy
+        return lambda: self.around(inner_copy())
+
+    @property
+    def pickled(self) -> Callable[[], Any]:
+        """Where the layer inside has such a method."""
+        inner_copy = self.inner.pickled
+        return lambda: self.around(inner_copy())
+
+    def around(self, inner: Any) -> Any:
+        """The copy of this wrapper around a copy of the layer inside."""
+        other = copy.copy(self)
+        own = {n: value for n, value in vars(self).items() if n not in ("inner", "base")}
+        vars(other).update(copy.deepcopy(own))
+        other.inner = inner
+        return other
+
 
 class WrappedBackend:
     """A correct backend whose layers are wrapped; its name, by which what is known goes, stays."""
 
     def __init__(self, base: Backend, layer: type[WrappedValues] = WrappedLayer) -> None:
         self.base, self.layer, self.name = cast(FullBackend, base), layer, base.name
+        self.seeds_dropout = getattr(base, "seeds_dropout", False)
 
     def build(self, options: LayerOptions) -> Any:
         layer = self.layer(self.base.build(options), options, self.base)

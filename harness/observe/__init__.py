@@ -21,13 +21,16 @@ from harness.observe.dropout import observe_dropout
 from harness.observe.errors import Malformed, NotOffered, described, headline
 from harness.observe.gradients import observe_gradients
 from harness.observe.initial import observe_initial
+from harness.observe.life import observe_life
 from harness.observe.records import (
+    Answer,
     CallOutcome,
     Change,
     Checkpoint,
     Derivatives,
     DropoutCalls,
     InitialWeights,
+    Lived,
     Observation,
     Outputs,
     RepeatedCalls,
@@ -39,12 +42,14 @@ from harness.observe.values import observe_values
 from reference.arrays import Array
 
 __all__ = [
+    "Answer",
     "CallOutcome",
     "Change",
     "Checkpoint",
     "Derivatives",
     "DropoutCalls",
     "InitialWeights",
+    "Lived",
     "Observation",
     "Outputs",
     "RepeatedCalls",
@@ -62,6 +67,7 @@ _OBSERVERS: Mapping[str, Callable[[Backend, Case], Observation]] = {
     "initial": observe_initial,
     "checkpoint": observe_checkpoint,
     "repeated": observe_repeated,
+    "life": observe_life,
 }
 
 

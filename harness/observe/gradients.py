@@ -18,7 +18,7 @@ from harness.observe.records import Change, Derivatives, Observation
 from harness.observe.values import hidden_layers
 from reference.arrays import Array
 
-__all__ = ["observe_gradients"]
+__all__ = ["asked_gradients", "observe_gradients"]
 
 
 def observe_gradients(backend: Backend, case: Case) -> Observation:
@@ -33,21 +33,21 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     outputs = call(layer, case, modified)
     full = cast(FullLayer, layer)
     other = case.with_inputs(x=case.x.dtype.type(0.5) - case.x)
-    _gradients(full, other, modified)
+    asked_gradients(full, other, modified)
     call(layer, other, modified)
-    found = _gradients(full, case, modified)
+    found = asked_gradients(full, case, modified)
     clean = found
     if not case.valid.all():
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
-        clean = _gradients(full, case.with_inputs(x=x), modified)
+        clean = asked_gradients(full, case.with_inputs(x=x), modified)
     finite = None
     if any((~np.isfinite(found[name]) & np.isfinite(clean[name])).any() for name in found):
         # Does only what is not finite come through, or do numbers too, hidden by it? Large ones
         # may overflow on the way, and are left out.
         kept = case.valid[:, :, None] | (np.abs(case.x) <= 64)
         x = np.where(kept, case.x, case.x.dtype.type(0.75))
-        finite = _gradients(full, case.with_inputs(x=x), modified)
-    second = _gradients(full, case, modified)
+        finite = asked_gradients(full, case.with_inputs(x=x), modified)
+    second = asked_gradients(full, case, modified)
     changes: list[Change] = []
     for name in found:
         changes += _changes(True, second[name], found[name], case)
@@ -73,7 +73,7 @@ def _changes(of_gradients: bool, one: Array, two: Array, case: Case) -> list[Cha
     return [Change(of_gradients, not beyond_flushing(one, two, case.fmt).any())]
 
 
-def _gradients(layer: FullLayer, case: Case, modified: list[str]) -> Mapping[str, Array]:
+def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Mapping[str, Array]:
     """Fresh copies of everything go in; what is written to is noted."""
     config = case.config
     inputs = {name: to_layout(config, name, array) for name, array in case.inputs.items()}

@@ -15,12 +15,14 @@ from harness.causes import Cause
 from reference.arrays import Array, BoolArray
 
 __all__ = [
+    "Answer",
     "CallOutcome",
     "Change",
     "Checkpoint",
     "Derivatives",
     "DropoutCalls",
     "InitialWeights",
+    "Lived",
     "Observation",
     "Outputs",
     "RepeatedCalls",
@@ -163,6 +165,36 @@ class RepeatedCalls(msgspec.Struct, frozen=True, tag=True):
     series: tuple[Series, ...]
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What a step of a life gave; the step is its place in the life.
+
+    `outputs` are what a call gave; of gradients, what a new layer with the same weights gives for
+    the same inputs. `hidden` is as in `Observation`, of new layers too. `differing` names the
+    weights that were read and are others than were loaded. `trouble` says what the step raised, or
+    what is wrong with the form of its answer: the life ended there.
+    """
+
+    step: int
+    outputs: Outputs | None = None
+    hidden: tuple[Outputs, ...] = ()
+    derivatives: Derivatives | None = None
+    differing: tuple[str, ...] | None = None
+    trouble: str | None = None
+
+
+class Lived(msgspec.Struct, frozen=True, tag=True):
+    """A layer's life: its answers in their order.
+
+    `spoiled` is the first step after which an earlier answer no longer held what it had held, and
+    the step that had given it; None if all did. `seeded` says whether the backend documents that
+    its seed makes dropout repeat.
+    """
+
+    answers: tuple[Answer, ...]
+    spoiled: tuple[int, int] | None
+    seeded: bool = False
+
+
 class Observation(msgspec.Struct, frozen=True, tag=True):
     """One backend on one case.
 
@@ -187,6 +219,8 @@ class Observation(msgspec.Struct, frozen=True, tag=True):
     modified: tuple[str, ...] = ()
     changed: tuple[Change, ...] | None = None
     derivatives: Derivatives | None = None
-    details: CallOutcome | DropoutCalls | InitialWeights | Checkpoint | RepeatedCalls | None = None
+    details: (
+        CallOutcome | DropoutCalls | InitialWeights | Checkpoint | RepeatedCalls | Lived | None
+    ) = None
     ended: Cause | None = None
     disturbed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())

@@ -1,0 +1,97 @@
+"""Configs of lives: what people do with a layer, crossed with the options."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from harness.build_corpus.covering import config_of
+from harness.config import Config
+
+__all__ = ["few_lives", "lives"]
+
+LIVES = (
+    # Weights that change after a call: every training loop does it.
+    ("f0.w1.f0", "f0.w8.f0.w9.f0", "g0.w1.g0.f0", "f0.g0.w2.g0.w3.f0.r", "f1.t.w1.f1.e.f1"),
+    # The first gradients of a layer, and gradients of another shape after.
+    ("g0.g2.g4.f0", "g4.g0.g5.g3.g1", "g9.g6.g7.g8.f9.f0", "g2.f0.g0.f7.g6"),
+    # Gradients in training mode; evaluation after training after evaluation.
+    ("t.g0.g1.f0.e.g0.f0", "f0.t.f0.e.f0.t.g0.e.f0", "t.t.f0.e.f0.g0", "t.f0.w1.f0.e.f0.r"),
+    # The same seed before two calls.
+    ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0", "t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
+    # An ordinary call after a refused one.
+    ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.f0.g0"),
+    # Many calls.
+    ("n0.f1.n1.f0", "n2.f0.g1", "t.n0.e.n0.f0", "n1.g0.w1.f0"),
+    # Weights that are read.
+    ("f0.r.g0.r.w1.r.t.f0.r.e.r", "r.w2.f0.r.w0.r"),
+    # Files.
+    ("k.f0.w1.f0.l.f0.g0.r", "f0.k.w1.l.f0", "t.f0.k.w2.e.f0.l.f0.r", "w1.k.w2.g0.l.g0.f0"),
+    # Copies.
+    ("f0.c0.f0.w1.f0.g0", "c1.f0.r.g0.k.w2.l.f0", "t.c0.f0.e.f0.c1.g0.f0"),
+    # Another layer beside it.
+    ("f0.b0.f0.b1.f0.g0", "b0.g0.b1.g1.w1.b0.f0", "t.f0.b0.f1.e.b0.f0"),
+    # Arrays that are written to after the call.
+    ("f0.a0.f0.a1.f0.f1", "n0.a0.f0.r", "f6.a1.f0.f6.f0.g0"),
+    # Calls of other shapes, with other states and lengths.
+    ("f9.f0.f2.f3.f4.f5.f0", "f7.f0.f8.f0.f6.f0.f1", "g1.f0.g0.f0.g8.f7"),
+)
+"""By what each of them is there for."""
+
+DROPPING = {"num_layers": 2, "dropout": 50}
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {**DROPPING, "states": True, "layout": "batchfirst"},
+    {"nonlinearity": "relu", "states": True, "bidirectional": True},
+    {"num_layers": 2, "bidirectional": True, "lengths": "ragged", "states": True},
+    {**DROPPING, "nonlinearity": "relu", "bidirectional": True},
+    {"bias": False, "lengths": "ragged", "layout": "batchfirst"},
+    {"dtype": "fp64", "bidirectional": True},
+    {"num_layers": 3, "nonlinearity": "relu", "lengths": "fulllengths", "bias": False},
+    {"layout": "unbatched", "states": True, "batch": 1},
+    {**DROPPING, "lengths": "ragged", "states": True},
+    {"dtype": "fp16", "states": True},
+    {"bidirectional": True, "lengths": "emptyrows"},
+)
+
+SIZES = ((3, 4, 3, 3), (2, 5, 4, 2), (4, 3, 3, 4))
+"""Input, hidden, batch, steps."""
+
+
+def lives(layer: str) -> Iterator[Config]:
+    """Every life with two sets of options; one that needs dropout with sets that drop."""
+    for number, life in enumerate(itertools.chain(*LIVES)):
+        others = range(number, number + 2)
+        for time, place in enumerate(others):
+            yield _config(layer, life, _options(life, place * 5 + 3 * time), number)
+
+
+def _options(life: str, place: int) -> dict[str, Any]:
+    dropping = [one for one in OPTIONS if one.get("dropout")]
+    every = dropping if "t" in life.split(".") and place % 4 else OPTIONS
+    return every[place % len(every)]
+
+
+def few_lives(layer: str) -> Iterator[Config]:
+    """For backends of which a call is expensive: one of each kind, without many shapes."""
+    chosen = (
+        ("f0.w1.f0.g0.w2.g0", 2),
+        ("g0.f0.g1", 5),
+        ("t.g0.e.g0.f0", 0),
+        ("f0.t.f0.e.f0", 1),
+        ("f0.x0.f0.x4.f0.r", 5),
+        ("n0.f1", 2),
+        ("f0.k.w1.l.f0.r", 1),
+        ("f0.b0.f0.b0", 0),
+    )
+    for number, (life, place) in enumerate(chosen):
+        yield _config(layer, life, OPTIONS[place], 100 + number)
+
+
+def _config(layer: str, life: str, options: dict[str, Any], number: int) -> Config:
+    names = ("input_size", "hidden_size", "batch", "steps")
+    values: dict[str, Any] = dict(zip(names, SIZES[number % len(SIZES)], strict=True))
+    values |= {"data": "plain", "seed": 60_000 + number, **options}
+    return config_of(layer, life=tuple(life.split(".")), **values)

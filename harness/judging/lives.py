@@ -1,0 +1,133 @@
+"""What the answers of a life are held against, and where in the life each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.case import Case
+from harness.causes import Cause
+from harness.comparison import Comparison, compare, compare_bits
+from harness.evidence import Evidence, locate
+from harness.life import CODES, said
+from harness.moments import Moment, case_at, drops, moments
+from harness.observe import Answer, Lived, Observation
+from harness.oracle import Oracle
+from harness.verdicts import Verdict
+from reference.arrays import Array
+
+__all__ = ["dropped", "dropped_at", "evidence_at", "lived", "repeated", "until", "with_moments"]
+
+
+def lived(evidence: Evidence) -> Lived | None:
+    """What was observed, where it is a life."""
+    found = evidence.observation.details
+    return found if isinstance(found, Lived) else None
+
+
+def with_moments(evidence: Evidence, life: Lived) -> list[tuple[Moment, Answer]]:
+    """Every answer with its moment."""
+    every = moments(evidence.config)
+    return [(every[answer.step], answer) for answer in life.answers]
+
+
+def evidence_at(evidence: Evidence, moment: Moment, answer: Answer) -> Evidence:
+    """An answer as a new layer's would be judged, at the weights and inputs of its moment."""
+    case = case_at(evidence.config, moment)
+    observation = Observation(
+        evidence.observation.backend,
+        outputs=answer.outputs,
+        hidden=answer.hidden,
+        derivatives=answer.derivatives,
+    )
+    return Evidence(case, _oracle(evidence, moment), observation, evidence.own_activations)
+
+
+def _oracle(evidence: Evidence, moment: Moment) -> Oracle:
+    """Made once for each case of a life."""
+    key = ("life", moment.weights, moment.inputs, moment.of_gradients)
+    if key not in evidence.made:
+        evidence.made[key] = Oracle(case_at(evidence.config, moment))
+    oracle: Oracle = evidence.made[key]
+    return oracle
+
+
+def dropped_at(evidence: Evidence, moment: Moment) -> bool:
+    """Whether elements are dropped in an answer."""
+    return moment.training and drops(evidence.config)
+
+
+def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comparison]:
+    """Outputs in which elements are dropped: the first layer's final states are as without.
+
+    The rest is judged by the masks, where they are seen (aspect training).
+    """
+    case, outputs = case_at(evidence.config, moment), answer.outputs
+    assert outputs is not None
+    one = _first_layer(case)
+    oracle = Oracle(one)
+    for state in case.config.cell.states:
+        name = f"{state}_n"
+        actual, expected = outputs[name][: case.config.directions], oracle.exact[name]
+        with np.errstate(all="ignore"):
+            ratio = np.abs(actual.astype(np.float64) - expected) / oracle.tolerance[name]
+        result = compare(name, actual, expected, ratio, case.fmt, locate(one.config, name))
+        failing = result.verdict is Verdict.FAIL
+        message = f"{name} of the first layer is not what it is without dropout" * failing
+        yield replace(result, message=message, cause=Cause.UNEXPLAINED if failing else None)
+
+
+def _first_layer(case: Case) -> Case:
+    config = case.config.replace(num_layers=1)
+    states = {f"{state}_0" for state in config.cell.states}
+    inputs = {n: a[: config.directions] if n in states else a for n, a in case.inputs.items()}
+    weights = {name: case.weights[name] for name in config.parameter_shapes()}
+    return replace(case, config=config, inputs=inputs, weights=weights)
+
+
+def repeated(evidence: Evidence, moment: Moment, answer: Answer, first: Answer) -> Comparison:
+    """An answer that must be an earlier one again, because the seed was the same."""
+    config, fmt = case_at(evidence.config, moment).config, evidence.case.fmt
+    message = f"other bits than at step {first.step + 1}, after the same seed"
+    results = [
+        compare_bits(name, array, other, fmt, locate(config, name), message)
+        for name, array, other in _pairs(answer, first)
+    ]
+    failing = [one for one in results if one.verdict is Verdict.FAIL]
+    if failing:
+        return replace(failing[0], cause=Cause.UNEXPLAINED)
+    return replace(results[0], compared=sum(one.compared for one in results))
+
+
+def _pairs(answer: Answer, first: Answer) -> Iterator[tuple[str, Array, Array]]:
+    kinds: list[tuple[Mapping[str, Array] | None, Mapping[str, Array] | None]]
+    kinds = [(answer.outputs, first.outputs)]
+    if answer.derivatives is not None and first.derivatives is not None:
+        kinds.append((answer.derivatives.found, first.derivatives.found))
+    for one, other in kinds:
+        if one is not None and other is not None:
+            yield from ((name, array, other[name]) for name, array in one.items())
+
+
+def until(evidence: Evidence, step: int, answered: Sequence[int]) -> str:
+    """Where in the life it went wrong: 'right until weights 1 are loaded (step 2); then ...'.
+
+    `answered` are the steps that gave a right answer before.
+    """
+    life = evidence.config.life
+    here = f"{CODES[life[step]]} (step {step + 1})"
+    before = [one for one in answered if one < step]
+    if not before:
+        return f"wrong from its first answer on: {here}" + _since(life, 0, step, " after ")
+    between = _since(life, before[-1] + 1, step, "")
+    return f"right until {between}; then {here}" if between else f"right until {here}"
+
+
+def _since(life: Sequence[str], start: int, end: int, word: str) -> str:
+    """The steps between two, in words; '' where there is none."""
+    if start >= end:
+        return ""
+    steps = f"step {end}" if end - start == 1 else f"steps {start + 1} to {end}"
+    return f"{word}{said(life[start:end])} ({steps})"

@@ -1,0 +1,313 @@
+"""A layer's life, lived: one layer goes through all steps, and every answer is kept.
+
+Calls of one shape are given the same arrays each time, filled anew, as a training loop does it.
+Whatever is raised at a step ends the life, and is its last answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from harness.axes import to_layout
+from harness.backends.loading import unsupported_reason
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.case import Case, cotangents
+from harness.config import Config
+from harness.moments import Moment, case_at, drops, inputs_of, moments, weights_number
+from harness.observe.arrays import parameters, viewed
+from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
+from harness.observe.errors import Malformed, NotOffered, described
+from harness.observe.gradients import asked_gradients
+from harness.observe.records import Answer, Derivatives, Lived, Observation, Outputs
+from harness.observe.values import hidden_layers
+from reference.arrays import Array
+
+__all__ = ["observe_life"]
+
+MANY = {"n0": 10, "n1": 60, "n2": 12}
+
+DIFFERENT = 3
+"""Answers of identical calls that are kept, if they have other bits."""
+
+OTHER_WEIGHTS = 5
+"""The number of the weights that a copied layer gets, and of those in a refused loading."""
+
+RUBBISH = 7
+
+
+def observe_life(backend: Backend, case: Case) -> Observation:
+    """All steps, and then what new layers give for the same weights and inputs."""
+    config = case.config
+    asked = {case_at(config, one).config for one in moments(config) if one.answers}
+    for one in sorted(asked, key=lambda one: one.id):
+        reason = unsupported_reason(backend, one)
+        if reason is not None:
+            return Observation(backend.name, unsupported=reason)
+    with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
+        life = _Life(backend, config, Path(directory))
+        life.live()
+    seen = _Seen(backend, config)
+    return Observation(
+        backend.name,
+        transferred=sum(array.size for array in case.weights.values()),
+        modified=tuple(dict.fromkeys(life.modified)),
+        details=Lived(
+            tuple(map(seen.within, life.answers)),
+            life.spoiled,
+            seeded=bool(getattr(backend, "seeds_dropout", False)),
+        ),
+    )
+
+
+@dataclass
+class _Life:
+    """A life under way."""
+
+    backend: Backend
+    config: Config
+    directory: Path
+    answers: list[Answer] = field(default_factory=list)
+    spoiled: tuple[int, int] | None = None
+    modified: list[str] = field(default_factory=list)
+    saves: int = 0
+    kept: list[tuple[int, Array, bytes]] = field(default_factory=list)
+    given: dict[tuple[Any, ...], Array] = field(default_factory=dict)
+    beside: Layer | None = None
+
+    def live(self) -> None:
+        self.layer = loaded(self.backend, self.config, weights_number(self.config, 0))
+        for moment in moments(self.config):
+            try:
+                _STEPS[moment.code[0]](self, moment)
+            except (NotOffered, MemoryError):
+                raise
+            except Malformed as error:
+                self.answers.append(Answer(moment.step, trouble=str(error)))
+            except Exception as error:
+                self.answers.append(Answer(moment.step, trouble=described(error)))
+            self._look_back(moment)
+            if self.answers and self.answers[-1].trouble is not None:
+                return
+
+    def _look_back(self, moment: Moment) -> None:
+        """Whether all earlier answers still hold what they held."""
+        if self.spoiled is None:
+            changed = (step for step, array, held in self.kept if array.tobytes() != held)
+            earlier = next(changed, None)
+            self.spoiled = None if earlier is None else (moment.step, earlier)
+
+    def offered(self, method: str) -> Any:
+        """A method of the layer that it need not have."""
+        if not hasattr(self.layer, method):
+            raise NotOffered(f"has no method {method}")
+        return getattr(self.layer, method)
+
+    def load(self, moment: Moment) -> None:
+        _load(self.layer, weights_number(self.config, moment.weights))
+
+    def forward(self, moment: Moment) -> None:
+        self.answers.append(Answer(moment.step, self._called(self.layer, moment, keep=True)))
+
+    def _called(self, layer: Layer, moment: Moment, *, keep: bool) -> Outputs:
+        case = case_at(self.config, moment)
+        given = {name: self._filled(case, name, array) for name, array in case.inputs.items()}
+        before = {name: array.tobytes() for name, array in given.items()}
+        returned = layer.forward(dict(given))
+        self.modified += written_to(given, before)
+        outputs = well_formed(returned, case.config)
+        if keep:
+            self._keep(moment, returned)
+        return outputs
+
+    def _filled(self, case: Case, name: str, array: Array) -> Array:
+        """The caller's own array of this name and shape, with these numbers."""
+        wanted = to_layout(case.config, name, array)
+        mine = self.given.setdefault((name, wanted.shape, wanted.dtype.str), wanted)
+        mine[...] = wanted
+        return mine
+
+    def _keep(self, moment: Moment, returned: Mapping[str, Any]) -> None:
+        for value in returned.values():
+            array = viewed(value)
+            if not isinstance(array, str):
+                self.kept.append((moment.step, array, array.tobytes()))
+
+    def gradients(self, moment: Moment) -> None:
+        self.offered("gradients")
+        found = self._derived(self.layer, moment)
+        self.answers.append(Answer(moment.step, derivatives=found))
+
+    def _derived(self, layer: Layer, moment: Moment) -> Derivatives:
+        case = case_at(self.config, moment)
+        recording = _Recording(layer)
+        found = asked_gradients(cast(FullLayer, recording), case, self.modified)
+        self._keep(moment, recording.returned)
+        return Derivatives(cotangents(case), found, found)
+
+    def many(self, moment: Moment) -> None:
+        if moment.of_gradients:
+            self.offered("gradients")
+            found = [self._derived(self.layer, moment) for _ in range(MANY[moment.code])]
+            last = found[-1]
+            self.answers += [Answer(moment.step, derivatives=one) for one in (found[0], last)]
+            return
+        first = self._called(self.layer, moment, keep=True)
+        different = [first]
+        for _ in range(MANY[moment.code] - 1):
+            outputs = self._called(self.layer, moment, keep=False)
+            if not any(same_outputs(outputs, one) for one in different):
+                different = [*different[: DIFFERENT - 1], outputs]
+        self.answers += [Answer(moment.step, outputs) for outputs in different]
+
+    def mode(self, moment: Moment) -> None:
+        self.offered("train")(moment.training)
+
+    def seed(self, moment: Moment) -> None:
+        if not hasattr(self.backend, "seed"):
+            raise NotOffered("has no method seed(value)")
+        cast(FullBackend, self.backend).seed(self.config.seed + int(moment.code[1:]))
+
+    def read(self, moment: Moment) -> None:
+        found = parameters(self.layer.read_weights())
+        expected = weights_number(self.config, moment.weights)
+        differing = tuple(
+            name
+            for name, array in expected.items()
+            if name not in found or not _same(found[name], array)
+        )
+        self.answers.append(Answer(moment.step, differing=differing))
+
+    def save(self, moment: Moment) -> None:
+        self.saves += 1
+        folder = self.directory / str(self.saves)
+        folder.mkdir()
+        self.offered("save")(folder)
+
+    def open(self, moment: Moment) -> None:
+        self.offered("load")(self.directory / str(self.saves))
+
+    def copy(self, moment: Moment) -> None:
+        """The life goes on with the copy; the original gets other weights, and is called."""
+        original, method = self.layer, "pickled" if moment.code == "c1" else "copy"
+        self.layer = self.offered(method)()
+        _load(original, weights_number(self.config, OTHER_WEIGHTS))
+        call(original, inputs_of(self.config, 1), self.modified)
+
+    def another(self, moment: Moment) -> None:
+        if self.beside is None:
+            self.beside = self.backend.build(self.config.options)
+        _load(self.beside, weights_number(self.config, moment.weights))
+        if moment.of_gradients:
+            self.offered("gradients")
+            answer = Answer(moment.step, derivatives=self._derived(self.beside, moment))
+        else:
+            answer = Answer(moment.step, self._called(self.beside, moment, keep=True))
+        self.answers.append(answer)
+
+    def refused(self, moment: Moment) -> None:
+        """What is raised, or not, is asked by other configs."""
+        with contextlib.suppress(Exception):
+            if moment.code in ("x3", "x4"):
+                self.layer.load_weights(self._unfit_weights(moment.code == "x3"))
+                return
+            case = inputs_of(self.config, 9)
+            given = {n: to_layout(case.config, n, array) for n, array in case.inputs.items()}
+            state = f"{self.config.cell.states[0]}_0"
+            unfit = {"x0": "x", "x1": state, "x2": "lengths"}[moment.code]
+            self.layer.forward({**given, **_one_more(given, unfit)})
+
+    def _unfit_weights(self, missing: bool) -> dict[str, Array]:
+        weights = dict(weights_number(self.config, OTHER_WEIGHTS))
+        name = list(weights)[-1]
+        last = weights.pop(name)
+        if missing:
+            return weights
+        return {**weights, name: np.concatenate([last, last[:1]])}
+
+    def write(self, moment: Moment) -> None:
+        """Into the last call's inputs; or its answer, as far as that may be written to."""
+        arrays = list(self.given.values())
+        if moment.code == "a0" and self.kept:
+            last = self.kept[-1][0]
+            arrays = [array for step, array, _ in self.kept if step == last]
+            self.kept = [one for one in self.kept if one[0] != last]
+        for array in arrays:
+            if array.flags.writeable:
+                array[...] = array.dtype.type(RUBBISH)
+
+
+_STEPS: Mapping[str, Callable[[_Life, Moment], None]] = {
+    "w": _Life.load,
+    "f": _Life.forward,
+    "g": _Life.gradients,
+    "n": _Life.many,
+    "t": _Life.mode,
+    "e": _Life.mode,
+    "s": _Life.seed,
+    "r": _Life.read,
+    "k": _Life.save,
+    "l": _Life.open,
+    "c": _Life.copy,
+    "b": _Life.another,
+    "x": _Life.refused,
+    "a": _Life.write,
+}
+
+
+class _Recording:
+    """A layer's gradients, and the very arrays that it returned."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = cast(FullLayer, layer)
+        self.returned: Mapping[str, Any] = {}
+
+    def gradients(self, inputs: Mapping[str, Array], of: Mapping[str, Array]) -> Any:
+        self.returned = self.layer.gradients(inputs, of)
+        return self.returned
+
+
+@dataclass
+class _Seen:
+    """What new layers give, of which nothing was asked before: hidden layers, and states."""
+
+    backend: Backend
+    config: Config
+    hidden: dict[tuple[int, int, bool], tuple[Outputs, ...]] = field(default_factory=dict)
+
+    def within(self, answer: Answer) -> Answer:
+        """An answer with what it is judged by; what was dropped is not seen so."""
+        moment = moments(self.config)[answer.step]
+        dropped = moment.training and drops(self.config)
+        if dropped or (answer.outputs is None and answer.derivatives is None):
+            return answer
+        case = case_at(self.config, moment)
+        key = (moment.weights, moment.inputs, moment.of_gradients)
+        if key not in self.hidden:
+            self.hidden[key] = hidden_layers(self.backend, case, [])
+        outputs = answer.outputs
+        if outputs is None:
+            outputs = call(loaded(self.backend, case.config, case.weights), case, [])
+        return msgspec.structs.replace(answer, outputs=outputs, hidden=self.hidden[key])
+
+
+def _load(layer: Layer, weights: Mapping[str, Array]) -> None:
+    layer.load_weights({name: array.copy() for name, array in weights.items()})
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+def _one_more(given: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """An input with one feature, unit or length too many."""
+    name = name if name in given else "x"
+    array = given[name]
+    return {name: np.concatenate([array, array[..., :1]], axis=-1)}
