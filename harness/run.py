@@ -16,9 +16,11 @@ from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
+from harness.findings import find
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Disturbed, Session, replay_command
 from harness.minimise.finish import finish
+from harness.minimise.life import shortest_life
 from harness.observe import described
 from harness.outcome import Outcome, conclude
 from harness.results import Result, ResultsError, from_comparison
@@ -32,6 +34,9 @@ Progress = Callable[[str, int, int, int], None]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a disk that the user can mend."""
+
+FATAL = (Disturbed, BackendUnavailable, OSError)
+"""Nothing more can be judged, and the message says what to do."""
 
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
@@ -155,7 +160,23 @@ class _Run:
     def all(self, stages: Sequence[_Stage]) -> None:
         for stage in stages:
             self._stage(stage)
+        self._shorten_lives()
         self.journal.finish(self.outcome.results)
+
+    def _shorten_lives(self) -> None:
+        """The shortest life that shows a finding is judged too, so that the finding names it."""
+        of_lives = [r for r in self.outcome.results if Config.parse(r.config_id).life]
+        findings = [finding for finding in find(of_lives) if finding.unexpected]
+        for count, finding in enumerate(findings):
+            self._progress("shortening lives", count, len(findings))
+            try:
+                shortest = shortest_life(self.session, self.expected, finding)
+            except FATAL:
+                raise
+            except Exception:  # the finding stands as it is
+                continue
+            if (shortest.id, finding.backend) not in self.judged:
+                self._judge(shortest, "shortened", False, [finding.backend])
 
     def _stage(self, stage: _Stage) -> None:
         left = [c for c in stage.configs if not self.judged.issuperset(stage.pairs_of(c))]
@@ -171,8 +192,8 @@ class _Run:
     def _judge(self, config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
         try:
             results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
-        except (Disturbed, BackendUnavailable, OSError):
-            raise  # nothing more can be judged, and the message says what to do
+        except FATAL:
+            raise
         except Exception as error:
             results = [_not_judged(config, name, described(error), origin) for name in only]
         self.journal.append(results)

@@ -107,7 +107,8 @@ ASPECTS = {
     "calls": ("call",),
     "parameters": ("initial", "checkpoint", "training", "values", "gradient", "call"),
     "threads": ("repeated", "values", "gradient", "training", "checkpoint", "call"),
-    "variants": ("values", "gradient", "training", "initial", "checkpoint", "call"),
+    "lives": ("life", "values", "gradient", "training", "repeated", "checkpoint", "call"),
+    "variants": ("values", "gradient", "training", "initial", "checkpoint", "life", "call"),
 }
 OTHERS = ("values", "gradient", "training", "checkpoint", "call")
 """Aspects that a fault of an area can touch, the likeliest first; of other areas, `OTHERS`."""

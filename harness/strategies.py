@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from harness.aspects import CALL, VALUES
+from harness.aspects import CALL, LIFE, VALUES
 from harness.config import LAYOUTS, LENGTHS, Config
 from harness.layers import LAYERS
+from harness.life import ANSWERS, CODES, Life, possible
 
-__all__ = ["ASPECT_WEIGHTS", "configs", "draw_configs"]
+__all__ = ["ASPECT_WEIGHTS", "configs", "draw_configs", "lives"]
 
 SCALES = (1, 2, 4, 8, 16)
 DTYPES = ("fp32",) * 6 + ("fp16", "fp64", "bf16")
@@ -22,8 +23,19 @@ DROPOUTS = (0, 0, 0, 50, 50, 1, 10, 25, 75, 90, 99)
 CALLS = "call"
 
 ASPECT_WEIGHTS = (
-    (VALUES,) * 10 + ("gradient",) * 3 + (CALLS,) * 2 + ("training", "initial", "checkpoint")
+    (VALUES,) * 10 + ("gradient",) * 3 + (CALLS,) * 2 + ("training", "initial", "checkpoint", LIFE)
 )
+
+OFTEN = ("f0", "g0", "w1", "t", "e")
+"""Steps of which lives are mostly made; other steps stand between them."""
+
+
+@st.composite
+def lives(draw: st.DrawFn, *, max_steps: int = 8) -> Life:
+    """Sequences of steps, at least one of them an answer; they shrink towards a single call."""
+    codes = st.one_of(st.sampled_from(OFTEN), st.sampled_from(sorted(set(CODES) - {"n1"})))
+    life = possible(draw(st.lists(codes, min_size=1, max_size=max_steps), label="life"))
+    return life if any(code[0] in ANSWERS for code in life) else possible((*life, "f0"))
 
 
 @st.composite
@@ -86,6 +98,7 @@ def configs(
     if aspect == CALLS:
         dtype = "fp32"
         aspect = CALL + draw(st.sampled_from(tuple(record.calls)), label="call")
+    life = draw(lives(), label="life") if aspect == LIFE else ()
     config = Config.of(
         layer,
         **own,
@@ -103,6 +116,8 @@ def configs(
         steps=steps,
         seed=draw(st.integers(0, 999999), label="seed"),
     )
+    if life:
+        return config.replace(life=life, data="plain")
     return _asked(config, aspect, scale, small, usual)
 
 

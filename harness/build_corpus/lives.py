@@ -13,21 +13,21 @@ __all__ = ["few_lives", "lives"]
 
 LIVES = (
     # Weights that change after a call: every training loop does it.
-    ("f0.w1.f0", "f0.w8.f0.w9.f0", "g0.w1.g0.f0", "f0.g0.w2.g0.w3.f0.r", "f1.t.w1.f1.e.f1"),
+    ("f0.w1.f0.g0", "f0.w8.f0.w9.f0", "g0.w1.g0.f0", "f0.g0.w2.g0.w3.f0.r"),
     # The first gradients of a layer, and gradients of another shape after.
-    ("g0.g2.g4.f0", "g4.g0.g5.g3.g1", "g9.g6.g7.g8.f9.f0", "g2.f0.g0.f7.g6"),
+    ("g0.g2.g4.f0", "g4.g0.g5.g3.g1", "g9.g6.g7.f0.g8.f9.f0", "g7.f0.g2.f0.f7.g6.g0"),
     # Gradients in training mode; evaluation after training after evaluation.
     ("t.g0.g1.f0.e.g0.f0", "f0.t.f0.e.f0.t.g0.e.f0", "t.t.f0.e.f0.g0", "t.f0.w1.f0.e.f0.r"),
     # The same seed before two calls.
-    ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0", "t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
+    ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0.e.f0", "t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
     # An ordinary call after a refused one.
-    ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.f0.g0"),
+    ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.f0.g0", "g0.x4.g0.x2.f7.f0"),
     # Many calls.
-    ("n0.f1.n1.f0", "n2.f0.g1", "t.n0.e.n0.f0", "n1.g0.w1.f0"),
+    ("n0.f1.n1.f0", "n2.f0.g1", "t.n0.e.n0.f0"),
     # Weights that are read.
     ("f0.r.g0.r.w1.r.t.f0.r.e.r", "r.w2.f0.r.w0.r"),
     # Files.
-    ("k.f0.w1.f0.l.f0.g0.r", "f0.k.w1.l.f0", "t.f0.k.w2.e.f0.l.f0.r", "w1.k.w2.g0.l.g0.f0"),
+    ("k.f0.w1.f0.l.f0.g0.r", "f0.w1.k.w2.f0.l.f0.r", "t.f0.k.w2.e.f0.l.f0.r", "w1.k.w2.g0.l.g0.f0"),
     # Copies.
     ("f0.c0.f0.w1.f0.g0", "c1.f0.r.g0.k.w2.l.f0", "t.c0.f0.e.f0.c1.g0.f0"),
     # Another layer beside it.
@@ -61,17 +61,16 @@ SIZES = ((3, 4, 3, 3), (2, 5, 4, 2), (4, 3, 3, 4))
 
 
 def lives(layer: str) -> Iterator[Config]:
-    """Every life with two sets of options; one that needs dropout with sets that drop."""
-    for number, life in enumerate(itertools.chain(*LIVES)):
-        others = range(number, number + 2)
-        for time, place in enumerate(others):
-            yield _config(layer, life, _options(life, place * 5 + 3 * time), number)
-
-
-def _options(life: str, place: int) -> dict[str, Any]:
+    """Every life with one set of options, every other one with a second; in training mode with one
+    that drops, and with one that does not."""
     dropping = [one for one in OPTIONS if one.get("dropout")]
-    every = dropping if "t" in life.split(".") and place % 4 else OPTIONS
-    return every[place % len(every)]
+    others = [one for one in OPTIONS if not one.get("dropout")]
+    for number, life in enumerate(itertools.chain(*LIVES)):
+        trains = "t" in life.split(".")
+        yield _config(layer, life, others[number % len(others)], number)
+        if trains or number % 3 == 0:
+            among = dropping if trains else OPTIONS[::-1]
+            yield _config(layer, life, among[number % len(among)], number)
 
 
 def few_lives(layer: str) -> Iterator[Config]:

@@ -13,6 +13,7 @@ from harness.faults import (
     gradients,
     layers,
     lengths,
+    lives,
     parameters,
     precision,
     states,
@@ -38,6 +39,7 @@ _AREAS = (
     calls,
     parameters,
     threads,
+    lives,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

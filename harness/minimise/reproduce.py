@@ -46,6 +46,10 @@ differences depend on the size of tensors, or on what ran before. The first that
 
 NOT_SHOWN = "the config, judged alone, does not show it"
 
+OF_A_LIFE = (
+    "a script makes one call, and this takes several: its shortest life is in the config's id"
+)
+
 Progress = Callable[[int, int], None]
 
 
@@ -77,6 +81,10 @@ def reproduce(
         expected: the known differences, by which findings differ; scripts carry their statements.
     """
     numeric = [finding for finding in findings if finding.numeric and not finding.key[3]]
+    lived = [finding for finding in numeric if Config.parse(finding.worst.config_id).life]
+    for finding in lived:
+        yield Attempt(finding, None, OF_A_LIFE)
+    numeric = [finding for finding in numeric if finding not in lived]
     present = [finding for finding in numeric if form_of(finding.backend) is not None]
     ordered = sorted(
         present,
