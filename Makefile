@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup parity test lint format bench limits mapping corpus selftest enclosure false-alarms fuzz \
+.PHONY: setup parity test lint format bench limits mapping corpus selftest enclosure false-alarms fuzz lives \
 	power mutation clean
 .DEFAULT_GOAL := parity
 
@@ -52,6 +52,9 @@ corpus: $(READY)
 
 enclosure: $(READY)
 	$(BIN)/python -m tests.campaigns.enclosure
+
+lives: $(READY)
+	$(BIN)/python -m tests.campaigns.lives
 
 false-alarms: $(READY)
 	$(BIN)/python -m tests.campaigns.false_alarms

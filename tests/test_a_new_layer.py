@@ -235,6 +235,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "batch": 40,
     },
     "repeated": {"aspect": "repeated", "data": "plain"},
+    "life": {"life": ("f0", "w1", "f0", "g0", "t", "f1", "e", "f2"), "data": "plain"},
     "initial": {"aspect": "initial", "data": "plain", "hidden_size": 16},
 }
 

@@ -60,6 +60,7 @@ UNIQUE = {
     "repeated_calls": "other-in-another-thread",
     "checkpoint_own": "saving-spoils-the-layer",
     "checkpoint_across": "file-without-names",
+    "life": "weights-packed-at-the-first-call",
 }
 
 ON_TORCH = (

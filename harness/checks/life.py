@@ -60,14 +60,12 @@ def _first(evidence: Evidence, part: str, judged: Judged) -> Iterator[Comparison
     """All comparisons of one kind in one: the first failing step's, else the closest."""
     every = [one for _, comparisons in judged for one in comparisons]
     compared = sum(one.compared for one in every)
-    right: list[int] = []
     for step, comparisons in judged:
         failing = [one for one in comparisons if one.verdict is Verdict.FAIL]
         if failing:
-            message = f"{until(evidence, step, right)}: {failing[0].message}"
+            message = f"{until(evidence, step)}: {failing[0].message}"
             yield replace(failing[0], part=part, message=message, requirement=None)
             return
-        right.append(step)
     concluded = [one for one in every if one.verdict is Verdict.PASS]
     if every:
         closest = max(concluded or every, key=lambda one: one.ratio or 0.0)
@@ -143,8 +141,7 @@ def _kept(evidence: Evidence, found: Lived) -> Iterator[Comparison]:
         yield Comparison("kept", Verdict.PASS, answers, ratio=0.0)
         return
     step, earlier = found.spoiled
-    right = [one for one in range(step) if one >= earlier]
-    where = until(evidence, step, right)
+    where = until(evidence, step)
     yield _failing(
         "kept", answers, f"{where}: the answer of step {earlier + 1} holds other numbers"
     )

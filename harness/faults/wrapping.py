@@ -54,8 +54,12 @@ class WrappedValues(TimeFirst):
         return self.in_layout(self.answer(self.entering(inputs)))
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        self.loaded = dict(weights)
-        self.inner.load_weights(self.used_weights(dict(weights)))
+        before, self.loaded = self.loaded, dict(weights)
+        try:
+            self.inner.load_weights(self.used_weights(dict(weights)))
+        except Exception:
+            self.loaded = before
+            raise
 
     def read_weights(self) -> Mapping[str, Array]:
         if self.loaded is None:

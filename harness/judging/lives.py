@@ -11,7 +11,7 @@ from harness.case import Case
 from harness.causes import Cause
 from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
-from harness.life import CODES, said
+from harness.life import ANSWERS, CODES, said
 from harness.moments import Moment, case_at, drops, moments
 from harness.observe import Answer, Lived, Observation
 from harness.oracle import Oracle
@@ -111,14 +111,11 @@ def _pairs(answer: Answer, first: Answer) -> Iterator[tuple[str, Array, Array]]:
             yield from ((name, array, other[name]) for name, array in one.items())
 
 
-def until(evidence: Evidence, step: int, answered: Sequence[int]) -> str:
-    """Where in the life it went wrong: 'right until weights 1 are loaded (step 2); then ...'.
-
-    `answered` are the steps that gave a right answer before.
-    """
+def until(evidence: Evidence, step: int) -> str:
+    """Where in the life it went wrong: 'right until weights 1 are loaded (step 2); then ...'."""
     life = evidence.config.life
     here = f"{CODES[life[step]]} (step {step + 1})"
-    before = [one for one in answered if one < step]
+    before = [one for one in range(step) if life[one][0] in ANSWERS]
     if not before:
         return f"wrong from its first answer on: {here}" + _since(life, 0, step, " after ")
     between = _since(life, before[-1] + 1, step, "")

@@ -114,17 +114,16 @@ class _Life:
         _load(self.layer, weights_number(self.config, moment.weights))
 
     def forward(self, moment: Moment) -> None:
-        self.answers.append(Answer(moment.step, self._called(self.layer, moment, keep=True)))
+        self.answers.append(Answer(moment.step, self._called(self.layer, moment)))
 
-    def _called(self, layer: Layer, moment: Moment, *, keep: bool) -> Outputs:
+    def _called(self, layer: Layer, moment: Moment) -> Outputs:
         case = case_at(self.config, moment)
         given = {name: self._filled(case, name, array) for name, array in case.inputs.items()}
         before = {name: array.tobytes() for name, array in given.items()}
         returned = layer.forward(dict(given))
         self.modified += written_to(given, before)
         outputs = well_formed(returned, case.config)
-        if keep:
-            self._keep(moment, returned)
+        self._keep(moment, returned)
         return outputs
 
     def _filled(self, case: Case, name: str, array: Array) -> Array:
@@ -159,10 +158,10 @@ class _Life:
             last = found[-1]
             self.answers += [Answer(moment.step, derivatives=one) for one in (found[0], last)]
             return
-        first = self._called(self.layer, moment, keep=True)
+        first = self._called(self.layer, moment)
         different = [first]
         for _ in range(MANY[moment.code] - 1):
-            outputs = self._called(self.layer, moment, keep=False)
+            outputs = self._called(self.layer, moment)
             if not any(same_outputs(outputs, one) for one in different):
                 different = [*different[: DIFFERENT - 1], outputs]
         self.answers += [Answer(moment.step, outputs) for outputs in different]
@@ -209,7 +208,7 @@ class _Life:
             self.offered("gradients")
             answer = Answer(moment.step, derivatives=self._derived(self.beside, moment))
         else:
-            answer = Answer(moment.step, self._called(self.beside, moment, keep=True))
+            answer = Answer(moment.step, self._called(self.beside, moment))
         self.answers.append(answer)
 
     def refused(self, moment: Moment) -> None:

@@ -67,6 +67,7 @@ SWEPT = {"bias": False, "batch": SWEEP_POINTS, "data": "sweep"}
             {"transfer", "float_environment", "checkpoint_own", "checkpoint_across"},
         ),
         ({"aspect": "repeated"}, {"repeated_calls"} | ALWAYS - {"modes"}),
+        ({"aspect": "life", "life": ("f0",)}, {"transfer", "float_environment", "life"}),
         ({"aspect": "call.x.flat"}, OF_CALLS | {"modes", "float_environment"}),
     ],
 )

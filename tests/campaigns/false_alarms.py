@@ -40,9 +40,11 @@ SCALES = (1, 16, 8, 4, 2)
 """All of 1 to 16; the second is what the strategy lets gradients have at most."""
 
 ASPECTS = {
-    "fp32": (VALUES,) * 12 + ("gradient",) * 5 + ("call", "training", "initial", "checkpoint"),
-    "fp64": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint"),
-    "fp16": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint"),
+    "fp32": (VALUES,) * 12
+    + ("gradient",) * 5
+    + ("call", "training", "initial", "checkpoint", "life"),
+    "fp64": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint", "life"),
+    "fp16": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint", "life"),
 }
 
 SHARES = {"fp32": 1.0, "fp64": 0.15, "fp16": 0.15}
