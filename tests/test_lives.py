@@ -271,3 +271,13 @@ def test_a_run_judges_it_and_shows_it(tmp_path: Path) -> None:
     (shortened,) = {r.config_id for r in results if r.origin == "shortened"}
     assert "rnn-life.f0.w2.f0.end-" in shortened
     assert f"rnn-parity replay {shortened}" in (tmp_path / "summary.md").read_text()
+
+
+def test_unfit_weights_that_are_taken_are_no_fault_of_the_next_answer() -> None:
+    """A `ForwardLayer` looks at weights when they are used."""
+    assert failing(ForwardBackend(), config("x3.f0.x4.f0")) == []
+
+
+def test_a_kernel_that_rounds_otherwise_when_warm_is_right() -> None:
+    backend = FAULTS["other-kernel-when-warm"].inject(CorrectBackend())
+    assert failing(backend, config("n0.w1.f0.g0", lengths="ragged")) == []

@@ -212,10 +212,13 @@ class _Life:
         self.answers.append(answer)
 
     def refused(self, moment: Moment) -> None:
-        """What is raised, or not, is asked by other configs."""
+        """What is raised, or not, is asked by other configs. Where unfit weights are taken nobody
+        knows what the layer has now: it gets those that it had.
+        """
         with contextlib.suppress(Exception):
             if moment.code in ("x3", "x4"):
                 self.layer.load_weights(self._unfit_weights(moment.code == "x3"))
+                self.load(moment)
                 return
             case = inputs_of(self.config, 9)
             given = {n: to_layout(case.config, n, array) for n, array in case.inputs.items()}

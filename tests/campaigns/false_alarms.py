@@ -39,12 +39,12 @@ MAX_STEPS = 200
 SCALES = (1, 16, 8, 4, 2)
 """All of 1 to 16; the second is what the strategy lets gradients have at most."""
 
+OTHERS = ("training", "initial", "checkpoint", "life")
+
 ASPECTS = {
-    "fp32": (VALUES,) * 12
-    + ("gradient",) * 5
-    + ("call", "training", "initial", "checkpoint", "life"),
-    "fp64": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint", "life"),
-    "fp16": (VALUES,) * 12 + ("gradient",) * 5 + ("training", "initial", "checkpoint", "life"),
+    "fp32": (VALUES,) * 12 + ("gradient",) * 5 + ("call", *OTHERS),
+    "fp64": (VALUES,) * 12 + ("gradient",) * 5 + OTHERS,
+    "fp16": (VALUES,) * 12 + ("gradient",) * 5 + OTHERS,
 }
 
 SHARES = {"fp32": 1.0, "fp64": 0.15, "fp16": 0.15}
