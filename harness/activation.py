@@ -15,7 +15,7 @@ from harness.runners import Runner
 from reference import Exact, Format, allowance, exact_activation
 from reference.arrays import Array, Float64Array
 
-__all__ = ["OwnActivation", "OwnActivations", "measure_activation"]
+__all__ = ["OwnActivation", "OwnActivations", "measure_activation", "survives"]
 
 
 def measure_activation(
@@ -38,8 +38,25 @@ def measure_activation(
     normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
     unique, index = np.unique(points[normal], return_index=True)
     subnormal = ~normal & np.isfinite(points)
-    flushes = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
-    return OwnActivation(activation, unique, values[normal][index], case.fmt, bool(flushes.any()))
+    zeroed = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
+    flushes = bool(zeroed.any()) and survives(activation, points, values, case.fmt)
+    return OwnActivation(activation, unique, values[normal][index], case.fmt, flushes)
+
+
+JUST_ABOVE = 16.0
+"""Numbers below this times the smallest normal one are just above the subnormal ones."""
+
+
+def survives(name: str, points: Float64Array, values: Array, fmt: Format) -> bool:
+    """Whether normal numbers just above the subnormal ones are kept, where any were seen.
+
+    What gives 0 for these as well does not flush subnormal numbers: it is inaccurate near 0.
+    """
+    with np.errstate(invalid="ignore"):
+        size = np.abs(points)
+        near = (size >= 2 * fmt.smallest_normal) & (size < JUST_ABOVE * fmt.smallest_normal)
+    near &= exact_activation(name, points) != 0
+    return not bool((near & (np.asarray(values) == 0)).any())
 
 
 @dataclass(frozen=True, eq=False)

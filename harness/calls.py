@@ -42,7 +42,8 @@ class Call:
     loaded where they fit. `undropped` asks for the same answer in training mode. `meaning` is the
     case it stands for, None if nothing; `guess` the one that an implementation may have taken an
     invalid call for; `empty` the exact answer by name, in the layout of the call, where arrays
-    without elements come back.
+    without elements come back. `ordinary` is of the call that everybody makes, of which one thing
+    was changed.
     """
 
     positional: tuple[Any, ...]
@@ -55,6 +56,7 @@ class Call:
     meaning: Case | None = None
     empty: Mapping[str, Array] | None = None
     guess: Case | None = None
+    ordinary: Config | None = None
 
 
 Maker = Callable[[Case], "Call | None"]
@@ -94,6 +96,7 @@ def _ordinary(case: Case) -> Call:
         user_inputs(case),
         case.weights,
         meaning=case,
+        ordinary=config,
     )
 
 
@@ -293,7 +296,11 @@ def _unbatched(case: Case) -> Call:
     flat = _again(case, layout="unbatched", batch=1, lengths="nolengths")
     batch_first = case.config.layout == "batchfirst"
     call = _ordinary(flat)
-    return dataclasses.replace(call, keywords={**call.keywords, "batch_first": batch_first})
+    return dataclasses.replace(
+        call,
+        keywords={**call.keywords, "batch_first": batch_first},
+        ordinary=_again(case, lengths="nolengths").config,
+    )
 
 
 def _other_dtype(dtype: str) -> Maker:
@@ -304,7 +311,8 @@ def _other_dtype(dtype: str) -> Maker:
         weights = {name: array.astype(np.float32) for name, array in meant.weights.items()}
         as_meant = {name: array.astype(meant.x.dtype) for name, array in weights.items()}
         meant = dataclasses.replace(meant, weights=as_meant)
-        return dataclasses.replace(_ordinary(meant), weights=weights)
+        ordinary = meant.config.replace(dtype=case.config.dtype)
+        return dataclasses.replace(_ordinary(meant), weights=weights, ordinary=ordinary)
 
     return make
 

@@ -86,6 +86,13 @@ class Cause(str, Enum):
             requirement="subnormals",
         ),
     )
+    EMPTY = (
+        "empty",
+        _About(
+            "gives 0 as the final state of a row without steps, not its initial one",
+            requirement="empty-rows",
+        ),
+    )
     ROUNDING = (
         "rounding",
         _About(

@@ -41,9 +41,7 @@ class Probe(str, Enum):
     PADDING = "padding", "what stands in the padding counted"
     NEIGHBOURS = "neighbours", "what stands in the neighbouring rows counted"
     LAYER = "layer", "the state of the next layer in place of the own one"
-    SATURATED = "saturated", "tanh too large by what a state may err (5 ulp)"
     ERROR = "error", "an error of twice what is allowed, 1 ulp where nothing is"
-    DIP = "dip", "a fall by half more than what is allowed"
     DROPPED = "dropped", "an element dropped"
     UNSCALED = "unscaled", "kept values not scaled by 1 / (1 - p)"
     SMALLEST_DEVIATION = (

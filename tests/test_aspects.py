@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.aspects import Documented
 from harness.calls import make_call
 from harness.case import Case, make_case
-from harness.config import Config
+from harness.config import Config, LayerOptions
 from harness.faults.arrays import without_lengths
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session
@@ -202,6 +202,72 @@ def test_a_broken_backend_is_no_refusal() -> None:
     (result,) = judged(alone(Unreadable), asked("x.wider"), "call")
     assert (result.verdict, result.cause) == ("error", None)
     assert "not today" in result.message
+
+
+class NoBiases(CorrectBackend):
+    """Neither layers without biases, nor stacks, nor lengths, nor float64, nor 2-D x."""
+
+    def unsupported(self, config: Config) -> str | None:
+        plain = config.bias and config.num_layers == 1 and config.lengths == "nolengths"
+        return (
+            None
+            if plain and config.dtype == "fp32" and config.layout != "unbatched"
+            else "documented"
+        )
+
+    def validate(self, options: LayerOptions) -> None:
+        super().validate(options)
+        if not options.bias or options.num_layers > 1:
+            raise NotImplementedError("not done")
+
+    def construct(self, *given: Any, **named: Any) -> Any:
+        layer = super().construct(*given, **named)
+        call = layer.call
+
+        def plain(inputs: Any, named: Any) -> Any:
+            if len(inputs) > 2 or inputs[0].ndim == 2 or inputs[0].dtype != np.float32:
+                raise NotImplementedError("not done")
+            return call(inputs, named)
+
+        layer.call = plain  # type: ignore[method-assign]
+        return layer
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("order.positional", {"bias": False}),
+        ("default.directions", {"bias": False}),
+        ("input.nought", {"num_layers": 2}),
+        ("keyword.hx", {"num_layers": 3}),
+        ("lengths.list", {}),
+        ("lengths.negative", {}),
+        ("h0.rows", {"lengths": "ragged"}),
+    ],
+)
+def test_a_call_is_not_asked_where_the_ordinary_one_is_documented_as_not_done(
+    name: str, changes: dict[str, Any]
+) -> None:
+    with Session({"x": NoBiases()}) as session:
+        results = session.judge(asked(name, **changes))
+    assert {(r.verdict, r.message) for r in results} == {("unsupported", "documented")}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "verdict"),
+    [
+        ("default.bias", {"bias": False}, "pass"),  # left out it means True
+        ("x.rank1", {"lengths": "ragged"}, "pass"),  # x alone is given
+        ("layers.float", {}, "pass"),
+        ("x.flat", {}, "fail"),  # torch's documentation has it, whatever this one's says
+        ("x.double", {}, "pass"),
+    ],
+)
+def test_what_a_call_changes_is_asked_also_where_it_is_documented_as_not_done(
+    name: str, changes: dict[str, Any], verdict: str
+) -> None:
+    (result,) = judged(Session({"x": NoBiases()}), asked(name, **changes), "call")
+    assert result.verdict == verdict
 
 
 def test_what_cannot_be_looked_at_is_an_error_of_that_config() -> None:

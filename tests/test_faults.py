@@ -30,8 +30,7 @@ UNIQUE = {
     "step_residual": "tanh-saturates-roughly",
     "exact_lane": "states-through-a-scale",
     "prefix": "h-n-of-hidden-layers-without-nan",
-    "activation": "tanh-not-odd",
-    "bounded": "tanh-beyond-one",
+    "activation": "tanh-of-many-at-once",
     "special_values": "relu-of-nan",
     "forward_error": "fused-stack-drops-b-hh",
     "modes": "modes-differ",
@@ -132,8 +131,8 @@ def caught(name: str, *checks: str) -> Trial:
 def test_score_counts_what_was_missed_idle_and_accused() -> None:
     result = SelfTest(
         (caught("b-hh-dropped", "gradient"), caught("b-ih-dropped")),
-        (caught("views", "bounded"),),
-        ("gradient", "bounded"),
+        (caught("views", "gradient_padding"),),
+        ("gradient", "gradient_padding"),
     )
     assert not result.passed
     assert score(result) == (
@@ -144,8 +143,8 @@ def test_score_counts_what_was_missed_idle_and_accused() -> None:
     print_selftest(console, result)
     text = console.export_text()
     assert "not caught on oracle: b-ih-dropped. b_ih is not added." in text
-    assert "idle bounded: no fault is seen by it alone" in text
-    assert "accused on oracle: views, by bounded at tanh-l1-x" in text
+    assert "idle gradient_padding: no fault is seen by it alone" in text
+    assert "accused on oracle: views, by gradient_padding at tanh-l1-x" in text
 
 
 def test_json_has_every_trial(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 One unit, W_ih = 1, W_hh = 0, no bias, one step: the layer is its activation, and any error is
 the activation's. Parts: ranges of |x| from subnormal to beyond 5, against tanh within 5 ulp and
-relu exactly; `odd` and `bounded` (tanh); `monotone`, where values that may each err c ulp may fall
-by 2 c ulp.
+relu exactly.
+
+No law of tanh is asked beside that, and none needs to be. Of two values that may each err c ulp the
+later may be 2 c ulp less, two mirrored ones may differ by 2 c ulp, and one may exceed 1 by c ulp:
+what breaks monotonicity, oddness or the bound of 1 by more than its accuracy explains is beyond
+its accuracy somewhere. That they hold exactly no page of either framework promises, and correct
+kernels (expm1(2x) / (expm1(2x) + 2), rational approximations) break them by an ulp.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.activation import survives
 from harness.case import Case
 from harness.causes import Cause
 from harness.checks.registry import Need, check
@@ -22,8 +28,7 @@ from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import TANH_ULPS, Rounded, allowance
-from reference.arrays import BoolArray, Float64Array
+from reference import Rounded, allowance
 
 __all__ = ["activation"]
 
@@ -32,93 +37,56 @@ RANGES = (1.0, 2.0, 3.0, 4.0, 5.0, np.inf)
 
 
 def _is_its_activation(case: Case) -> bool:
-    """One unit, one step, weights 1 and 0: the layer is its activation; points in order."""
+    """One unit, one step, weights 1 and 0: the layer is its activation."""
     sizes = (case.config.num_layers, case.config.hidden_size, *case.x.shape[::2])
     weights = {name: array.ravel().tolist() for name, array in case.weights.items()}
-    points = case.x.ravel()
     return (
         sizes == (1, 1, 1, 1)
         and weights == {"weight_ih_l0": [1.0], "weight_hh_l0": [0.0]}
         and not case.initial
-        and bool((points[1:] >= points[:-1]).all())
         and not case.config.bidirectional
     )
 
 
 @check(
     requirement="activation",
-    difference="the activation alone errs more than 5 ulp, or breaks a law of it",
+    difference="the activation alone errs more than 5 ulp",
     applies=VALUES & SWEEP,
     needs=(Need.OUTPUTS,),
-    probes=(Probe.ERROR, Probe.DIP, Probe.SATURATED),
+    probes=(Probe.ERROR,),
     admits=_is_its_activation,
 )
 def activation(evidence: Evidence) -> Iterator[Comparison]:
-    for result in _parts(evidence):
-        if result.verdict != Verdict.FAIL:
-            yield result
-            continue
-        # An error below the smallest normal number, on subnormals, is that of flushing them.
-        flushed = result.part == "subnormal" and (
-            (result.max_abs or 0.0) <= evidence.case.fmt.smallest_normal
-        )
-        yield replace(result, cause=Cause.FLUSH if flushed else Cause.ACTIVATION)
-
-
-def _parts(evidence: Evidence) -> Iterator[Comparison]:
+    """A comparison for each range, and one for subnormal numbers."""
     config, fmt = evidence.config, evidence.case.fmt
     x = evidence.case.x.ravel().astype(np.float64)
     actual = evidence.outputs["output"].ravel()
-    y = actual.astype(np.float64)
+    (name,) = config.cell.activations
+    op = Rounded(fmt)
+    interval = op.activation(name, op.given(evidence.case.x.ravel()))
+    ratio = interval.ratio(actual.astype(np.float64))
+    allowed = allowance(name, interval.expected, fmt)
+    off = interval.expected + np.maximum(2 * allowed, fmt.ulp(interval.expected))
+    resolved = (off > interval.high) | np.isinf(off)
 
     def locate(index: tuple[int, ...]) -> Worst:
         return Worst("output", 0, "forward", 0, index[0], 0)
 
-    def judged(
-        part: str, expected: Float64Array, ratio: Float64Array, where: BoolArray | None = None
-    ) -> Comparison:
-        result = compare(part, actual, expected, ratio, fmt, locate, defined=where)
-        if result.verdict != Verdict.FAIL or result.worst is None or result.worst.batch is None:
-            return result
-        at = float(x[result.worst.batch])
-        message = f"{result.failing} of {result.compared} points; worst at x = {at!r}"
-        return replace(result, message=message)
-
-    (name,) = config.cell.activations
-    op = Rounded(fmt)
-    interval = op.activation(name, op.given(evidence.case.x.ravel()))
-    allowed = allowance(name, interval.expected, fmt)
-    off = interval.expected + np.maximum(2 * allowed, fmt.ulp(interval.expected))
-    resolved = (off > interval.high) | np.isinf(off)
-    ratio = interval.ratio(y)
     subnormal = (np.abs(x) < fmt.smallest_normal) & (x != 0)
-    result = judged("subnormal", interval.expected, ratio, subnormal)
-    yield stated(result, {Probe.ERROR: share(resolved, subnormal)})
-    low = 0.0
+    parts, low = {"subnormal": subnormal}, 0.0
     for high in RANGES:
         inside = ~subnormal & (np.abs(x) >= low) & (np.abs(x) < high)
         inside |= np.isinf(x) & (high == np.inf)
-        part = f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"
-        result = judged(part, interval.expected, ratio, inside)
-        yield stated(result, {Probe.ERROR: share(resolved, inside)})
+        parts[f"{low:g} to {high:g}" if high < np.inf else f"beyond {low:g}"] = inside
         low = high
-    before = np.maximum.accumulate(np.where(np.isnan(y), -np.inf, y))
-    with np.errstate(all="ignore"):
-        falls = np.where(y < before, (before - y) / (2 * allowance(name, before, fmt)), 0.0)
-    # A fall is measured from the point before: what is steep between two points hides it.
-    climbed = np.diff(interval.expected, prepend=-np.inf)
-    dip = climbed < np.maximum(allowed, fmt.ulp(interval.expected))
-    # Some subnormals may be flushed and others not: that is judged above, and is no law broken.
-    shaped = np.isfinite(y) & ~subnormal
-    result = judged("monotone", np.maximum(y, before), falls, shaped)
-    yield stated(result, {Probe.DIP: share(dip, shaped)})
-    if name == "tanh":
-        mirrored = -y[::-1]
-        if np.array_equal(x, -x[::-1]):  # points that somebody chose need not be
-            yield judged("odd", mirrored, _all_or_nothing(y == mirrored), ~subnormal)
-        result = judged("bounded", np.clip(y, -1, 1), np.abs(y))
-        yield stated(result, {Probe.SATURATED: share(np.abs(y) >= 1 - TANH_ULPS * fmt.ulp(1.0))})
-
-
-def _all_or_nothing(holds: BoolArray) -> Float64Array:
-    return np.where(holds, 0.0, np.inf)
+    for part, inside in parts.items():
+        result = compare(part, actual, interval.expected, ratio, fmt, locate, defined=inside)
+        if result.verdict == Verdict.FAIL and result.worst is not None:
+            at = float(x[result.worst.batch or 0])
+            message = f"{result.failing} of {result.compared} points; worst at x = {at!r}"
+            result = replace(result, message=message, cause=Cause.ACTIVATION)
+            # No more than the smallest normal number off, and normal numbers are kept.
+            small = (result.max_abs or 0.0) <= fmt.smallest_normal
+            if part == "subnormal" and small and survives(name, x, actual, fmt):
+                result = replace(result, cause=Cause.FLUSH)
+        yield stated(result, {Probe.ERROR: share(resolved, inside)})

@@ -61,7 +61,7 @@ def _pairs(
 ) -> Comparison:
     same, size, part = int((one == other).sum()), one.size, f"pairs of {name}"
     message = f"{same} of {size} {part}{which} fare alike, expected {size * found.alike:.0f}"
-    return judge_count(part, same, size, found.alike, message, choices)
+    return judge_count(part, same, size, found.alike, message, choices, slack=found.alike_slack)
 
 
 def _least_by_chance(result: Comparison) -> float:
@@ -80,7 +80,17 @@ def _calls_with_themselves(found: KeptElements) -> Comparison:
         )
         choices = most.choices * count
         part = "calls and themselves"
-        results.append(judge_count(part, most.same, most.pairs, found.alike, message, choices))
+        results.append(
+            judge_count(
+                part,
+                most.same,
+                most.pairs,
+                found.alike,
+                message,
+                choices,
+                slack=found.alike_slack,
+            )
+        )
     failing = sum(result.verdict == Verdict.FAIL for result in results)
     worst = max(results, key=_least_by_chance)
     message = f"{worst.message}; {failing} of {count} calls" if failing else worst.message

@@ -36,4 +36,6 @@ def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
             count, chance = int(calls.sum()), found.documented
             message = f"{count} of {calls.size} kept, expected {calls.size * chance:.0f}"
             cause = Cause.SHARED if found.shared else other
-            yield judge_count(part, count, calls.size, chance, message, cause=cause)
+            yield judge_count(
+                part, count, calls.size, chance, message, cause=cause, slack=found.slack
+            )

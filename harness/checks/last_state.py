@@ -1,4 +1,7 @@
-"""h_n is the last valid output of each direction, bit for bit; h_0 where a row is empty."""
+"""h_n is the last valid output of each direction, bit for bit; where a row is empty, h_0.
+
+The second is a requirement of its own (`empty-rows`), for no page says it.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,26 @@ from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import Array
+from reference.arrays import Array, BoolArray
 
 __all__ = ["last_state"]
 
 
 @check(
     requirement="h-n",
+    also=("empty-rows",),
     difference="h_n is not the last valid output",
     applies=NUMBERS,
     needs=(Need.OUTPUTS,),
-    probes=(Probe.STATE, Probe.END, Probe.ROW),
+    probes=(Probe.STATE, Probe.END, Probe.ROW, Probe.ZERO),
 )
 def last_state(evidence: Evidence) -> Iterator[Comparison]:
     """Of the stack, and of each shorter stack that shows a hidden layer."""
     for layer, outputs in enumerate((*evidence.observation.hidden, evidence.outputs)):
-        yield _last_layer(evidence, outputs, layer)
+        yield from _last_layer(evidence, outputs, layer)
 
 
-def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Comparison:
+def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Comparison]:
     config, case = evidence.config, evidence.case
     state = config.cell.states[0]
     rows, first_row = np.arange(config.batch), layer * config.directions
@@ -42,19 +46,34 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Comparison:
     expected = np.empty_like(final[first_row:])
     for direction, own in enumerate(sides):
         expected[direction] = own[0] if direction else own[case.last_step, rows]
-        empty = case.last_step < 0
-        expected[direction][empty] = case.start(state, first_row + direction)[empty]
+        start = case.start(state, first_row + direction)
+        expected[direction][case.last_step < 0] = start[case.last_step < 0]
+    actual, empty = final[first_row:], case.last_step < 0
     place = locate(config, f"{state}_n")
-    result = compare_bits(
-        f"{state}_n of layer {layer}",
-        final[first_row:],
-        expected,
-        case.fmt,
-        lambda index: place((index[0] + first_row, *index[1:])),
-        f"{state}_n is not the output at the last valid step",
-    )
+
+    def judged(part: str, which: BoolArray, message: str) -> Comparison:
+        kept = np.flatnonzero(which)
+        return compare_bits(
+            part,
+            actual[:, which],
+            expected[:, which],
+            case.fmt,
+            lambda index: place((index[0] + first_row, int(kept[index[1]]), *index[2:])),
+            message,
+        )
+
+    part = f"{state}_n of layer {layer}"
+    result = judged(part, ~empty, f"{state}_n is not the output at the last valid step")
     result = replace(result, cause=Cause.UNEXPLAINED if result.verdict == Verdict.FAIL else None)
-    return stated(result, _power(evidence, sides, first_row, expected))
+    yield stated(result, _power(evidence, sides, first_row, expected))
+    if empty.any():
+        message = f"{state}_n of a row of length 0 is not {state}_0"
+        result = judged(f"{part}, empty rows", empty, message)
+        if result.verdict == Verdict.FAIL:
+            nothing = not actual[:, empty].any()
+            result = replace(result, cause=Cause.EMPTY if nothing else Cause.UNEXPLAINED)
+        power = {Probe.ZERO: share(expected[:, empty] != 0)}
+        yield stated(replace(result, requirement="empty-rows"), power)
 
 
 def _power(
@@ -76,10 +95,11 @@ def _power(
         before[direction][several] = own[where[several], rows[several]]
         before[direction][empty] = expected[direction][empty]
         end[direction] = own[-1]
-    if not empty.all():
-        power[Probe.STATE] = share(differs(before, expected))
+    if empty.all():
+        return power
+    power[Probe.STATE] = share(differs(before, expected)[:, ~empty])
     if int(last.min()) < config.steps - 1 or (config.bidirectional and config.steps > 1):
-        power[Probe.END] = share(differs(end, expected))
+        power[Probe.END] = share(differs(end, expected)[:, ~empty])
     if config.batch > 1:
-        power[Probe.ROW] = share(differs(neighbours(expected), expected))
+        power[Probe.ROW] = share(differs(neighbours(expected), expected)[:, ~empty])
     return power

@@ -92,12 +92,6 @@ def _from_table(layer: Any, a: Array, exact: Array) -> Array:
     return np.interp(a, points, np.tanh(points))
 
 
-def _beyond_one(layer: Any, a: Array, exact: Array) -> Array:
-    ulp = _ulp(layer)
-    ends = (np.abs(exact) > 1 - ulp / 4) & np.isfinite(a) & (layer.options.hidden_size > 1)
-    return np.where(ends, np.sign(exact) * (1 + ulp), exact)
-
-
 def _saturating(layer: Any, a: Array, exact: Array) -> Array:
     ends = (np.abs(a) > 3) & np.isfinite(a) & (layer.options.hidden_size > 1)
     return np.where(ends, exact * (1 - 6 * _ulp(layer)), exact)
@@ -130,15 +124,25 @@ AREA.table(
             "tanh is off by 2^-18 below -1.",
             lambda layer, a, exact: np.where(a < -1, exact * (1 + 2.0**-18), exact),
         ),
-        "tanh-not-odd": (
-            "tanh is an ulp too small for negative numbers only: no odd function any more.",
+        "tanh-of-tiny-numbers": (
+            "tanh is 0 up to 2^-60, far below where it is a to the last bit.",
+            lambda layer, a, exact: np.where(np.abs(a) < 2.0**-60, 0.0, exact),
+        ),
+        "tanh-in-steps": (
+            "tanh is rounded to multiples of 2^-40, which is coarse only near 0.",
+            lambda layer, a, exact: np.round(exact * 2.0**40) / 2.0**40,
+        ),
+        "tanh-of-many-at-once": (
+            "tanh of 65,536 numbers at once has a kernel of its own, 8 ulp off below 1/2.",
             lambda layer, a, exact: np.where(
-                (a < 0) & np.isfinite(a), exact * (1 - _ulp(layer)), exact
+                (np.abs(a) < 0.5) & (a.size >= 65536), exact * (1 - 8 * _ulp(layer)), exact
             ),
         ),
-        "tanh-beyond-one": (
-            "tanh of several units at once ends an ulp beyond 1.",
-            _beyond_one,
+        "tanh-far-from-odd": (
+            "tanh is 6 ulp too small for negative numbers only.",
+            lambda layer, a, exact: np.where(
+                (a < 0) & np.isfinite(a), exact * (1 - 12 * _ulp(layer)), exact
+            ),
         ),
         "tanh-saturates-roughly": (
             "tanh of several units at once is 12 ulp off beyond 3, where no later value shows it.",

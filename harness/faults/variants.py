@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from harness.data import NUMPY_DTYPES
 from harness.faults.arrays import Arrays
 from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer, ForwardLayer
 from harness.faults.layers import FusedStack
 from harness.faults.record import Area
 from harness.faults.wrapping import WrappedLayer
-from reference import Block, Exact, exact_activation
+from reference import FORMATS, Block, Exact, exact_activation
 from reference.arrays import Array
 
 __all__ = ["AREA"]
@@ -141,3 +143,166 @@ class OneProduct(Float32):
         product: Array = values @ matrix.T
         biases = [block.bias for block, _ in one.products if block.bias is not None]
         return product + sum(biases) if biases else product
+
+
+@AREA.fault("batch-of-one-in-double")
+class BatchOfOne(OneProduct):
+    """A batch of one row has a kernel of its own, in float64."""
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        alone = given["x"].shape[1] == 1
+        return ForwardLayer.evaluate(self, given) if alone else super().evaluate(given)
+
+
+@AREA.fault("rows-in-tiles")
+class Tiles(Shuffled):
+    """Rows come in tiles of four; those left over are computed in another order."""
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        rows = given["x"].shape[1]
+        whole = rows - rows % 4
+        if whole == 0:
+            return ForwardLayer.evaluate(self, given)
+        first, rest = (_rows(given, part) for part in (slice(0, whole), slice(whole, rows)))
+        one, other = super().evaluate(first), ForwardLayer.evaluate(self, rest)
+        return {name: np.concatenate([one[name], other[name]], axis=1) for name in one}
+
+
+def _rows(given: Arrays, part: slice) -> Arrays:
+    """Some batch rows of all inputs, time first."""
+    return {name: a[part] if name == "lengths" else a[:, part] for name, a in given.items()}
+
+
+class SkipsNothing(Exact):
+    """A row of negative zeros is a state that is absent: its product is left out."""
+
+    def linear(self, block: Block, value: Array) -> Array:
+        absent = ((value == 0) & np.signbit(value)).all(axis=1, keepdims=True)
+        product = np.where(absent, 0.0, value @ block.weight.T)
+        return product if block.bias is None else product + block.bias
+
+
+@AREA.fault("absent-state-not-multiplied")
+class NotMultiplied(CorrectLayer):
+    """Without h_0 the first step has no product with W_hh."""
+
+    skipping = 0
+    """Layers that do so, from the first on; 0 for all."""
+
+    def compute(
+        self, given: Arrays, weights: Mapping[str, Array] | None = None, **changes: Any
+    ) -> Arrays:
+        o, rows = self.options, given["x"].shape[1]
+        absent = np.zeros((o.num_layers * o.directions, rows, o.hidden_size))
+        absent[: o.directions * (self.skipping or o.num_layers)] = -0.0
+        marked = {**{f"{state}_0": absent for state in self.cell.states}, **given}
+        found = super().compute(
+            marked, weights, **{"arithmetic": SkipsNothing(self.activation), **changes}
+        )
+        return {name: array + 0.0 for name, array in found.items()}
+
+
+@AREA.fault("absent-state-not-multiplied-below")
+class NotMultipliedBelow(NotMultiplied):
+    """Without h_0 the first layer's first step has no product with W_hh; later layers have one."""
+
+    skipping = 1
+
+
+@AREA.fault("p-in-float32")
+class ChanceInFloat32(CorrectLayer):
+    """p is held in float32, and so is 1 / (1 - p)."""
+
+    precision: Any = np.float32
+
+    def masks(self, shape: tuple[int, ...]) -> list[Array]:
+        p = self.precision(self.options.dropout)
+        scale = self.precision(1) / (self.precision(1) - p)
+        layers = range(self.options.num_layers - 1)
+        return [(self.rng.random(shape) >= float(p)) * float(scale) for _ in layers]
+
+
+@AREA.fault("p-in-the-layers-precision")
+class ChanceInOwnPrecision(ChanceInFloat32):
+    """p is held in the precision of the layer, and so is 1 / (1 - p)."""
+
+    def masks(self, shape: tuple[int, ...]) -> list[Array]:
+        self.precision = NUMPY_DTYPES[self.options.dtype].type
+        return super().masks(shape)
+
+
+def _expm1(layer: Any, a: Array, exact: Array) -> Array:
+    dtype = NUMPY_DTYPES[layer.options.dtype].type
+    most = {"fp16": 5.4, "fp32": 20.0}.get(layer.options.dtype, 300.0)
+    e = np.expm1(np.clip(2 * a.astype(dtype), dtype(-2 * most), dtype(2 * most)))
+    quotient: Array = (e / (e + dtype(2))).astype(np.float64)
+    return quotient
+
+
+_ABOVE = (
+    *(-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08),
+    *(1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03),
+)
+_BELOW = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+"""Coefficients of a rational approximation of tanh, odd over even, by falling powers of x^2: those
+of Eigen's `generic_fast_tanh_float`."""
+
+
+def _rational(layer: Any, a: Array, exact: Array) -> Array:
+    if layer.options.dtype != "fp32":
+        return exact
+    x = np.clip(a.astype(np.float32), np.float32(-7.9), np.float32(7.9))
+    square = x * x
+    above, below = (np.zeros_like(x) for _ in range(2))
+    for coefficient in _ABOVE:
+        above = above * square + np.float32(coefficient)
+    for coefficient in _BELOW:
+        below = below * square + np.float32(coefficient)
+    found = np.where(np.abs(a) < 4e-4, a.astype(np.float32), x * above / below)
+    return np.where(np.isnan(a), exact, found.astype(np.float64))
+
+
+def _ulp(layer: Any) -> float:
+    """Above 1, in the layer's precision."""
+    return 2 * FORMATS[layer.options.dtype].unit_roundoff
+
+
+def _falling(layer: Any, a: Array, exact: Array) -> Array:
+    sign = 1 - 2 * (np.floor(64 * np.clip(a, -9, 9)) % 2)
+    return np.where(np.isfinite(a), exact * (1 + _ulp(layer) * sign), exact)
+
+
+def _beyond_one(layer: Any, a: Array, exact: Array) -> Array:
+    ends = (np.abs(exact) > 1 - _ulp(layer) / 4) & np.isfinite(a)
+    return np.where(ends, np.sign(exact) * (1 + _ulp(layer)), exact)
+
+
+AREA.table(
+    functools.partial(AREA.activation, of="tanh"),
+    {
+        "tanh-by-expm1": ("tanh is e / (e + 2), e = expm1(2a).", _expm1),
+        "tanh-rational": ("tanh is a rational function, within 5 ulp.", _rational),
+        "tanh-an-ulp-from-odd": (
+            "tanh is an ulp too small for negative numbers only.",
+            lambda layer, a, exact: np.where(
+                (a < 0) & np.isfinite(a), exact * (1 - _ulp(layer)), exact
+            ),
+        ),
+        "tanh-falling": (
+            "tanh is by turns 2 ulp too large and 2 too small: it falls while a rises.",
+            _falling,
+        ),
+        "tanh-an-ulp-beyond-one": ("tanh ends an ulp beyond 1.", _beyond_one),
+    },
+)
+
+
+AREA.table(
+    functools.partial(AREA.activation, of="relu"),
+    {
+        "relu-of-minus-zero": (
+            "relu gives -0.0 for negative numbers.",
+            lambda layer, a, exact: np.where(a < 0, -0.0, exact),
+        ),
+    },
+)

@@ -21,10 +21,17 @@ from harness.layers import pass_through
 from harness.observe import DropoutCalls, Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Interval, Rounded, split
+from reference import FORMATS, Interval, Rounded, split
 from reference.arrays import Float64Array
 
-__all__ = ["chance", "dropout_calls", "each_call", "equal_answers", "kept_values"]
+__all__ = [
+    "chance",
+    "chance_error",
+    "dropout_calls",
+    "each_call",
+    "equal_answers",
+    "kept_values",
+]
 
 
 def dropout_calls(evidence: Evidence) -> DropoutCalls | None:
@@ -34,6 +41,16 @@ def dropout_calls(evidence: Evidence) -> DropoutCalls | None:
 
 def chance(evidence: Evidence) -> float:
     return evidence.config.dropout / 100
+
+
+def roundoff(evidence: Evidence) -> float:
+    """The unit roundoff with which p and what is made of it may be held: float32's, or larger."""
+    return max(evidence.case.fmt.unit_roundoff, FORMATS["fp32"].unit_roundoff)
+
+
+def chance_error(evidence: Evidence) -> float:
+    """How far p may be off as it is held."""
+    return roundoff(evidence) * chance(evidence)
 
 
 def equal_answers(part: str, one: Outputs, other: Outputs, message: str) -> Comparison:
@@ -69,20 +86,23 @@ def kept_values(
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """A state of the first layer after so many layers that kept it: exact, smallest, largest.
 
-    Between two layers the output is scaled by 1 / (1 - p), which may be rounded or applied as a
-    division, and the product is rounded; after every layer the value is stored once more.
+    Between two layers the output is scaled by 1 / (1 - p). With u the larger unit roundoff of the
+    layer's format and of float32, p may be held with an error of u p, which leaves 1 - p within
+    u p; the difference is rounded, and so are its reciprocal (unless it divides), the product, and
+    the product as it is stored: four roundings. After every layer the value is stored once more.
 
     Args:
         state: (T, B, D * H).
     """
     fmt = evidence.case.fmt
-    scale = 1 / (1 - chance(evidence))
-    unit = 4 * fmt.unit_roundoff
+    p, off = chance(evidence), chance_error(evidence)
+    unit = 4 * roundoff(evidence)
+    least_scale, most_scale = (1 - unit) / (1 - p + off), (1 + unit) / (1 - p - off)
     expected, low, high = state, state, state
     for _ in range(times):
-        exact = _passed_on(evidence, expected * scale)
-        least = _passed_on(evidence, low * scale - np.abs(low * scale) * unit)
-        most = _passed_on(evidence, high * scale + np.abs(high * scale) * unit)
+        exact = _passed_on(evidence, expected / (1 - p))
+        least = _passed_on(evidence, np.minimum(low * least_scale, low * most_scale))
+        most = _passed_on(evidence, np.maximum(high * least_scale, high * most_scale))
         expected = exact.expected
         low, high = np.minimum(exact.low, least.low), np.maximum(exact.high, most.high)
     return expected, low - fmt.ulp(low), high + fmt.ulp(high)

@@ -14,6 +14,7 @@ import numpy as np
 from harness.causes import Cause
 from harness.comparison import Comparison
 from harness.evidence import Evidence
+from harness.judging.dropout_calls import chance_error
 from harness.judging.power import stated
 from harness.observe import DropoutCalls
 from harness.observe.dropout import CALLS
@@ -30,12 +31,14 @@ class KeptElements:
     """Whether an element came through, (calls, T, B, D * H), and how probable that is.
 
     `probability` is the documented one, or, where `shared`, that of fewer dropouts than there are:
-    the one that the first calls fit, which do not fit the documented one.
+    the one that the first calls fit, which do not fit the documented one. Either may be off by
+    `slack`, for p is held in some precision.
     """
 
     calls: BoolArray
     documented: float
     probability: float
+    slack: float = 0.0
 
     @property
     def shared(self) -> bool:
@@ -45,6 +48,11 @@ class KeptElements:
     def alike(self) -> float:
         """Probability that two elements that have nothing to do with each other fare alike."""
         return self.probability**2 + (1 - self.probability) ** 2
+
+    @property
+    def alike_slack(self) -> float:
+        """How far that may be off: by its slope, 4 k - 2, and its curvature, times the slack."""
+        return abs(4 * self.probability - 2) * self.slack + 2 * self.slack**2
 
 
 def kept_elements(evidence: Evidence) -> KeptElements | None:
@@ -56,18 +64,30 @@ def kept_elements(evidence: Evidence) -> KeptElements | None:
     documented, *fewer = (
         (1 - config.dropout / 100) ** n for n in range(config.num_layers - 1, 0, -1)
     )
-    return KeptElements(kept, documented, _fitting(kept[:CALLS], documented, fewer))
+    # Of a product of n factors within 1, each off by as much, the error is n times that at most.
+    slack = (config.num_layers - 1) * chance_error(evidence)
+    probability = _fitting(kept[:CALLS], documented, fewer, slack)
+    return KeptElements(kept, documented, probability, slack)
 
 
-def _fitting(first: BoolArray, documented: float, fewer: Sequence[float]) -> float:
+def _fitting(
+    first: BoolArray, documented: float, fewer: Sequence[float], slack: float = 0.0
+) -> float:
     """The documented probability, unless these calls reject it and fit one of `fewer` dropouts."""
 
     def fits(probability: float) -> bool:
-        return binomial(int(first.sum()), first.size, probability).ratio <= 1
+        count, size = int(first.sum()), first.size
+        return binomial(count, size, _nearest(count, size, probability, slack)).ratio <= 1
 
     if fits(documented):
         return documented
     return next(filter(fits, fewer), documented)
+
+
+def _nearest(successes: int, trials: int, chance: float, slack: float) -> float:
+    """The probability within `slack` of a chance, and within 0 and 1, nearest to what was seen."""
+    seen = successes / trials if trials else chance
+    return min(max(seen, chance - slack, 0.0), chance + slack, 1.0)
 
 
 def judge_count(
@@ -78,8 +98,13 @@ def judge_count(
     message: str,
     choices: int = 1,
     cause: Cause = Cause.DEPENDENT,
+    slack: float = 0.0,
 ) -> Comparison:
-    """A binomial test of the most striking of so many `choices`; `cause` if it fails."""
+    """A binomial test of the most striking of so many `choices`; `cause` if it fails.
+
+    The chance may be off by `slack`: the one that is nearest to what was seen is tested.
+    """
+    chance = _nearest(successes, trials, chance, slack)
     test = binomial(successes, trials, chance, choices)
     ratio = test.ratio
     if not ratio <= 1:

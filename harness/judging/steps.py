@@ -118,6 +118,34 @@ class DirectionSteps:
             found |= ~(argument.magnitude + argument.error < self.case.fmt.largest)
         return found
 
+    @functools.cached_property
+    def skippable(self) -> BoolArray:
+        """(T, B, H): first steps, from a state that was not given, which come out otherwise where
+        its product is left out.
+
+        0 times infinity is NaN, but no page says that a state that is absent is multiplied.
+        """
+        found = np.zeros(self.actual.shape, bool)
+        if self.case.initial:
+            return found
+        of_states = {
+            one.name.removeprefix("weight_")
+            for one in self.cell.parameters
+            if one.axes[1:] == ("outputs",)
+        }
+        blocks = dict(self.parameters.blocks)
+        for (kind, gate), block in blocks.items():
+            if kind in of_states:
+                weight = np.where(np.isfinite(block.weight), block.weight, 0.0)
+                blocks[kind, gate] = replace(block, weight=weight)
+        without = self.exact(parameters=Parameters(blocks))
+        expected = self.interval.expected
+        other = (without != expected) & ~(np.isnan(without) & np.isnan(expected))
+        rows = np.flatnonzero(self.case.last_step >= 0)
+        first = self.case.last_step[rows] if self.reverse else np.zeros_like(rows)
+        found[first, rows] = other[first, rows]
+        return found
+
     @property
     def factors_finite(self) -> BoolArray:
         """(T, B, H): where all factors of a unit's products are finite: x, states, and weights."""

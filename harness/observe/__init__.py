@@ -13,7 +13,9 @@ import numpy as np
 
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend
+from harness.calls import make_call
 from harness.case import Case
+from harness.config import Config
 from harness.floating_point import disturbances, restore
 from harness.observe.calls import observe_call
 from harness.observe.checkpoint import observe_checkpoint, round_trip
@@ -102,8 +104,8 @@ def _guarded(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Ob
 def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> Observation:
     name = backend.name
     try:
-        reason = unsupported_reason(backend, case.config)
-        if reason is not None and not case.config.is_call:
+        reason = unsupported_reason(backend, _asked(case.config))
+        if reason is not None:
             return Observation(name, unsupported=reason)
         with np.errstate(all="ignore"):  # overflow and NaN are meant here
             return ask()
@@ -115,6 +117,18 @@ def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> 
         raise  # the runner's business
     except BaseException as error:  # a backend may raise SystemExit, or anything
         return Observation(name, trouble=described(error))
+
+
+def _asked(config: Config) -> Config:
+    """What must be supported: of a call the ordinary one that it is changed from.
+
+    What the call changes is what is asked, and no reason not to ask it: whether 2-D x is taken, or
+    x of another dtype, is for the call to show.
+    """
+    made = make_call(config) if config.is_call else None
+    if made is None or made.ordinary is None:
+        return config
+    return made.ordinary.replace(aspect=config.aspect)
 
 
 def _observe(backend: Backend, case: Case, repeat: bool) -> Observation:

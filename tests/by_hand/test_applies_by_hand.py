@@ -31,19 +31,19 @@ SWEPT = {"bias": False, "batch": SWEEP_POINTS, "data": "sweep"}
 @pytest.mark.parametrize(
     ("changes", "apply"),
     [
-        ({}, VALUES | {"bounded"} | ALWAYS),
+        ({}, VALUES | ALWAYS),
         ({"nonlinearity": "relu"}, VALUES | ALWAYS),
         ({"data": "ints", "nonlinearity": "relu"}, VALUES | {"exact_lane"} | ALWAYS),
-        ({"data": "special"}, VALUES | {"bounded", "special_values"} | ALWAYS),
+        ({"data": "special"}, VALUES | {"special_values"} | ALWAYS),
         (SWEPT, {"activation"} | ALWAYS - {"modes"}),
         (
             {"num_layers": 2, "batch": 2},
-            VALUES | {"bounded", "prefix", "rows_independent"} | ALWAYS,
+            VALUES | {"prefix", "rows_independent"} | ALWAYS,
         ),
-        ({"lengths": "ragged"}, VALUES | {"bounded"} | ALWAYS),
-        ({"lengths": "ragged", "steps": 2}, VALUES | {"bounded"} | PADDING | ALWAYS),
-        ({"lengths": "fulllengths", "steps": 2}, VALUES | {"bounded"} | ALWAYS),
-        ({"lengths": "emptyrows"}, VALUES | {"bounded"} | PADDING | ALWAYS),
+        ({"lengths": "ragged"}, VALUES | ALWAYS),
+        ({"lengths": "ragged", "steps": 2}, VALUES | PADDING | ALWAYS),
+        ({"lengths": "fulllengths", "steps": 2}, VALUES | ALWAYS),
+        ({"lengths": "emptyrows"}, VALUES | PADDING | ALWAYS),
         ({"aspect": "gradient"}, {"step_residual"} | GRADIENT),
         (SWEPT | {"aspect": "gradient"}, GRADIENT),
         (

@@ -17,9 +17,11 @@ from harness.checks.dropout_values import dropout_values
 from harness.checks.initial_mode import initial_mode
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.data import NUMPY_DTYPES
 from harness.judging.dropout_calls import each_call, kept_values
 from harness.observe import DropoutCalls, Outputs
 from harness.verdicts import Verdict
+from reference import FORMATS
 from reference.arrays import Array
 from tests.synthetic import wording
 from tests.synthetic_dropout import BOTH, DROPPING, ONE_LAYER, answer, dropping, only
@@ -89,8 +91,8 @@ def test_kept_values_in_all_their_numbers() -> None:
     u, gamma = 2.0**-24, 2 / (2.0**24 - 2) + 1 / (2.0**53 - 1)
     right = kept([0, 8, 0, 8], state=4)
     assert (right.ratio, right.max_abs) == (0, 0)
-    above = 8 * (1 + 4 * u) * (1 + gamma) - 8 + 2.0**-20
-    below = 8 - 8 * (1 - 4 * u) * (1 - gamma) + 2.0**-21
+    above = 8 * (1 + 4 * u) / (1 - u) * (1 + gamma) - 8 + 2.0**-20
+    below = 8 - 8 * (1 - 4 * u) / (1 + u) * (1 - gamma) + 2.0**-21
     for value, bound in ((8 + 2.0**-20, above), (8 - 2.0**-21, below)):
         result = kept([0, 8, value, 0], state=4)
         assert (result.verdict, result.max_abs) == ("pass", abs(value - 8))
@@ -114,7 +116,7 @@ def test_that_nothing_was_scaled_shows_where_the_state_itself_is_no_kept_value()
 def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     """tanh of twice the state is 1/4 + 2^-20, or the opposite; its slope is 15/16.
 
-    Away from 0 by 4 u of a and gamma_2, about 2 u, and by 5 ulp, 2^-25 each, and once more one.
+    Away from 0 by 5 u of a and gamma_2, about 2 u, and by 5 ulp, 2^-25 each, and once more one.
     Towards 0 by as much. As a number of twice the size is allowed, so is its opposite.
     """
     u, value = 2.0**-24, 0.25 + 2.0**-20
@@ -122,7 +124,7 @@ def test_kept_values_of_tanh_lie_around_them_to_both_sides(sign: int) -> None:
     config = RELU.replace(nonlinearity="tanh")
     expected, low, high = kept_values(dropping(config), np.full((1, 1, 4), sign * a / 2), 1)
     assert expected.flat[0] == pytest.approx(sign * value, rel=1e-15, abs=0)
-    off = 6 * u * a * 15 / 16 + 6 * 2.0**-25
+    off = 7 * u * a * 15 / 16 + 6 * 2.0**-25
     assert low.flat[0] == pytest.approx(sign * value - off, rel=0, abs=2.0**-40)
     assert high.flat[0] == pytest.approx(sign * value + off, rel=0, abs=2.0**-40)
 
@@ -133,6 +135,21 @@ def test_kept_values_of_both_directions_stand_where_they_stood() -> None:
     found = kept_values(dropping(RELU.replace(bidirectional=True)), state, 1)
     for array in found:
         assert array == pytest.approx(2 * state, rel=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [1, 50, 99])
+@pytest.mark.parametrize("dtype", ["fp16", "fp32", "fp64"])
+def test_p_may_be_held_in_float32_or_in_the_layers_precision(dtype: str, dropout: int) -> None:
+    """And so may 1 - p, and 1 / (1 - p); of what is scaled otherwise no more is allowed."""
+    config = RELU.replace(dropout=dropout, dtype=dtype)
+    state = np.full((1, 1, 4), 3.0)
+    expected, low, high = (a.flat[0] for a in kept_values(dropping(config), state, 1))
+    for held in (np.float32, NUMPY_DTYPES[dtype].type):
+        scale = held(1) / (held(1) - held(dropout / 100))
+        for kept in (3.0 * float(scale), 3.0 / float(held(1) - held(dropout / 100))):
+            assert low <= kept <= high, held
+    p, u = dropout / 100, max(2.0**-24, FORMATS[dtype].unit_roundoff)
+    assert max(high - expected, expected - low) <= 1.1 * expected * u * (8 + 2 * p / (1 - p))
 
 
 def test_kept_values_of_the_smallest_numbers() -> None:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.activation import OwnActivations
-from harness.checks.bounded import bounded
+from harness.checks.forward_error import forward_error
 from harness.checks.last_state import last_state
 from harness.checks.padding_zero import padding_zero
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.evidence import Evidence
-from tests.synthetic import TINY, case_of, evidence_of, measured, outputs_of, summary
+from tests.synthetic import TINY, case_of, evidence_of, outputs_of, right_outputs, summary
 
 STACK = Config.of(steps=2, batch=3, bidirectional=True, num_layers=2, lengths="ragged")
 LENGTHS = (2, 1, 0)
@@ -40,11 +39,17 @@ def states(given: bool) -> Evidence:
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_h_n_is_the_last_valid_output_or_h_0(given: bool) -> None:
-    assert [(r.part, *summary(r)) for r in last_state(states(given))] == [
-        ("h_n of layer 0", "pass", None, 6, 0),
-        ("h_n of layer 1", "pass", None, 6, 0),
+def test_h_n_is_the_last_valid_output_and_of_an_empty_row_h_0(given: bool) -> None:
+    """Of an h_0 of 0 nothing is concluded: a layer that gives 0 of its own accord would pass."""
+    empty = "pass" if given else "inconclusive"
+    found = list(last_state(states(given)))
+    assert [(r.part, *summary(r)) for r in found] == [
+        ("h_n of layer 0", "pass", None, 4, 0),
+        ("h_n of layer 0, empty rows", empty, None, 2, 0),
+        ("h_n of layer 1", "pass", None, 4, 0),
+        ("h_n of layer 1, empty rows", empty, None, 2, 0),
     ]
+    assert [r.requirement for r in found] == [None, "empty-rows"] * 2
 
 
 @pytest.mark.parametrize("place", [(r, b, 0) for r in range(4) for b in range(3)])
@@ -55,27 +60,51 @@ def test_h_n_off_by_an_ulp_is_seen_where_it_is(place: tuple[int, int, int]) -> N
     value = float(h_n[place])
     h_n[place] = np.nextafter(h_n[place], np.float32(1000))
     found = list(last_state(evidence))
-    assert (*summary(found[layer]), found[layer].message) == (
-        "fail", "unexplained", 6, 1, "h_n is not the output at the last valid step",
-    )  # fmt: skip
-    assert found[1 - layer].verdict == "pass"
+    empty = place[1] == 2
+    failing = found.pop(2 * layer + empty)
+    of_empty = ("h_n of a row of length 0 is not h_0", 2)
+    message, count = of_empty if empty else ("h_n is not the output at the last valid step", 4)
+    assert (*summary(failing), failing.message) == ("fail", "unexplained", count, 1, message)
+    assert {one.verdict for one in found} == {"pass"}
     direction = ("forward", "reverse")[side]
-    assert found[layer].worst == Worst(
+    assert failing.worst == Worst(
         "h_n", layer, direction, None, place[1], 0, actual=float(h_n[place]), expected=value
     )
+
+
+@pytest.mark.parametrize("other", [0.0, -0.0])
+def test_zero_after_no_step_fails_one_requirement_for_a_cause_of_its_own(other: float) -> None:
+    evidence = states(True)
+    for outputs in (*evidence.observation.hidden, evidence.outputs):
+        outputs["h_n"][:, 2] = other
+    found = list(last_state(evidence))
+    assert [r.verdict for r in found] == ["pass", "fail"] * 2
+    assert {(r.requirement, r.cause) for r in found if r.verdict == "fail"} == {
+        ("empty-rows", "empty")
+    }
+
+
+def test_what_is_left_of_an_empty_row_is_no_error_from_start_to_end() -> None:
+    config = Config.of(batch=2, steps=2, states=True, lengths="emptyrows")
+    case = case_of(config, lengths=[0, 2], h_0=[[[0.5], [0.5]]])
+    outputs = right_outputs(case)
+    outputs["h_n"][:, 0] = 0
+    assert "fail" not in {r.verdict for r in forward_error(evidence_of(case, outputs))}
+    outputs["h_n"][:, 1] = 0.25
+    assert "fail" in {r.verdict for r in forward_error(evidence_of(case, outputs))}
 
 
 @pytest.mark.parametrize(
     ("moved", "h_0", "state", "end", "row"),
     [
-        ({}, {}, 4, 5, 6),
-        ({(0, 0, 0): 7}, {}, 3, 5, 6),  # forward, the longest row stays from step 0 to 1
-        ({(1, 0, 1): 2}, {}, 3, 4, 6),  # the same in reverse, where its last step is the first
-        ({}, {(2, 1, 0): 3}, 3, 5, 6),  # what the shorter row found is what it left
-        ({}, {(3, 1, 0): 4}, 3, 5, 6),  # in reverse
-        ({}, {(0, 1, 0): 3, (1, 1, 0): 4}, 4, 5, 6),  # of the layer below
-        ({(0, 1, 1): 2}, {}, 4, 5, 5),  # in reverse the second row ends as the first
-        ({(1, 1, 0): 3, (1, 2, 0): 108}, {}, 4, 3, 6),  # padding holds the last state
+        ({}, {}, 4, 3, 4),
+        ({(0, 0, 0): 7}, {}, 3, 3, 4),  # forward, the longest row stays from step 0 to 1
+        ({(1, 0, 1): 2}, {}, 3, 2, 4),  # the same in reverse, where its last step is the first
+        ({}, {(2, 1, 0): 3}, 3, 3, 4),  # what the shorter row found is what it left
+        ({}, {(3, 1, 0): 4}, 3, 3, 4),  # in reverse
+        ({}, {(0, 1, 0): 3, (1, 1, 0): 4}, 4, 3, 4),  # of the layer below
+        ({(0, 1, 1): 2}, {}, 4, 3, 3),  # in reverse the second row ends as the first
+        ({(1, 1, 0): 3, (1, 2, 0): 108}, {}, 4, 2, 4),  # padding holds the last state
     ],
 )
 def test_another_state_shows_where_it_is_another(
@@ -87,8 +116,8 @@ def test_another_state_shows_where_it_is_another(
         evidence.outputs["output"][index] = value
     for index, value in h_0.items():
         evidence.case.inputs["h_0"][index] = value
-    _, of_second = last_state(evidence)
-    assert of_second.power == {"state": state / 6, "end": end / 6, "row": row / 6}
+    of_second = list(last_state(evidence))[2]
+    assert of_second.power == {"state": state / 4, "end": end / 4, "row": row / 4}
 
 
 def test_the_end_is_another_state_only_where_there_is_padding_or_a_reverse_direction() -> None:
@@ -149,43 +178,3 @@ def test_a_state_held_through_the_padding_shows_where_it_is_not_zero() -> None:
     alone = case_of(Config.of(steps=2), lengths=[1])
     (result,) = padding_zero(evidence_of(alone, outputs_of([[[4]], [[0]]], [[[4]]])))
     assert (result.verdict, result.power) == ("pass", {"held": 1})
-
-
-FOUR = Config.of(hidden_size=4)
-
-
-def beyond_one(
-    output: list[float], own: OwnActivations | None = None, **changes: Any
-) -> Comparison:
-    case = case_of(FOUR, **changes)
-    (result,) = bounded(evidence_of(case, outputs_of([[output]]), own=own))
-    return result
-
-
-def test_tanh_beyond_one() -> None:
-    """In valid outputs, to both sides; NaN and infinities are for others to judge."""
-    result = beyond_one([1, -1, 0.5, math.nan])
-    assert (result.part, *summary(result), result.ratio) == ("output", "pass", None, 3, 0, 1)
-    beyond = float(np.nextafter(np.float32(1), np.float32(2)))
-    result = beyond_one([1, -beyond, 0.5, math.inf])
-    assert summary(result) == ("fail", "unexplained", 3, 1)
-    assert result.message == "1 of 3 outputs of tanh exceed 1"
-    assert (worst_of(result).unit, worst_of(result).expected) == (1, -1.0)
-    result = beyond_one([beyond, -1, 0.5, 0])
-    assert (worst_of(result).unit, worst_of(result).expected) == (0, 1.0)
-    assert result.max_abs == 2.0**-23
-    output = [1, -beyond, 0.5, math.nan]
-    assert beyond_one(output, measured(largest=beyond)).cause == "activation"
-    assert beyond_one(output, measured(largest=1.0)).cause == "unexplained"
-    assert beyond_one([2, 2, 2, 2], lengths=[0]).verdict == "inconclusive"
-
-
-def test_a_tanh_too_large_shows_in_valid_outputs_near_one() -> None:
-    """From 1 - 5 * 2^-23 on: of three finite ones two."""
-    least = 1 - 5 * 2.0**-23
-    output = [[[-least, least - 2.0**-24, 1, math.inf]], [[1, 1, 1, 1]]]
-    case = case_of(FOUR.replace(steps=2), lengths=[1])
-    (result,) = bounded(evidence_of(case, outputs_of(output)))
-    assert result.power == {"saturated": pytest.approx(2 / 3, rel=1e-15)}
-    result = beyond_one([least - 2.0**-24, -0.5, 0, 0])
-    assert (result.verdict, result.power) == ("inconclusive", {"saturated": 0})

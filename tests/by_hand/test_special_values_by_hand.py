@@ -82,6 +82,25 @@ def test_every_layer_and_direction_is_asked_for_special_values() -> None:
     assert {r.message for r in found[2:]} == {UNSEEN}
 
 
+@pytest.mark.parametrize("weight", [INF, -INF, NAN])
+@pytest.mark.parametrize(("h_0", "bias", "judged_steps"), [(None, 0, 1), (0, 0, 2), (None, NAN, 2)])
+def test_a_state_that_is_absent_need_not_be_multiplied(
+    weight: float, h_0: int | None, bias: float, judged_steps: int
+) -> None:
+    """relu of x = 1, and then of 1 + w: the first step is open, unless it is NaN anyhow."""
+    config = Config.of(nonlinearity="relu", steps=2, states=h_0 is not None, data="special")
+    weights = {"weight_ih_l0": [[1]], "weight_hh_l0": [[weight]], "bias_ih_l0": [bias]}
+    given: dict[str, Any] = {} if h_0 is None else {"h_0": np.zeros((1, 1, 1))}
+    case = case_of(config, weights=weights, x=np.ones((2, 1, 1)), **given)
+    for first in (1.0, NAN):
+        second = np.maximum(1 + weight * first + bias, 0)
+        evidence = evidence_of(case, outputs_of([[[first]], [[second]]], [[[second]]]))
+        found = list(special_values(evidence))
+        assert sum(r.compared for r in found) == judged_steps
+        wrong = first == 1 and judged_steps == 2
+        assert ("fail" in {r.verdict for r in found}) is wrong
+
+
 def test_a_zero_shows_where_it_is_not_what_must_come_out() -> None:
     """relu of infinities is infinite or 0; NaN is no zero. What is finite is not counted."""
     both, infinite = judged([NAN, INF, -INF, INF, -INF, 1], [NAN, INF, 0, INF, 0, 1])
