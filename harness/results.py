@@ -29,7 +29,7 @@ __all__ = [
     "number",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Number = float | Literal["nan", "inf", "-inf"]
 """JSON has no NaN and no infinities; they are these strings."""

@@ -74,7 +74,7 @@ def test_every_line_keeps_the_contract(
 ) -> None:
     header, *results, end = lines(right_run[1])
     assert header["kind"] == "run"
-    assert header["format_version"] == 2
+    assert header["format_version"] == 3
     assert {"python", "numpy", "rnn-parity", "hypothesis"} <= set(header["versions"])
     assert (end["kind"], end["results"]) == ("end", len(results))
     assert len({r["config_id"] for r in results}) > 330

@@ -377,7 +377,7 @@ TANH = float(np.tanh(0.5))
 def test_an_activation_is_asked_of_its_own_weights_and_of_symmetric_points_only() -> None:
     """Weights of 0 would look like one that gives 0, and one point fails any as not odd."""
     key = ("oracle", "activation", Cause.ACTIVATION, "")
-    test = FailureTest(injected("tanh-not-odd"), Expectations(), key, None)
+    test = FailureTest(injected("tanh-far-from-odd"), Expectations(), key, None)
     case = initial_case(Config.of(bias=False, batch=65536, data="sweep"), test.check)
     assert not test.fails(derived(case, {name: 0 * array for name, array in case.weights.items()}))
     assert test.calls == 0

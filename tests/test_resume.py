@@ -196,7 +196,7 @@ def test_what_is_missing_in_the_middle_is_judged_by_a_resumed_run(
         (lambda lines: [], "line 1"),
         (lambda lines: [b"[]\n"], "line 1"),
         (lambda lines: [b"\xff\xfe\n"], "line 1"),
-        (lambda lines: [b'{"kind":"run","format_version":99}\n'], "expected 'run' and 2"),
+        (lambda lines: [b'{"kind":"run","format_version":99}\n'], "expected 'run' and 3"),
         (lambda lines: [*lines[:3], b'{"kind":"result"}\n', *lines[4:]], "line 4: "),
         (lambda lines: [*lines[:3], *lines[4:]], "some were lost or added"),
         (lambda lines: [*lines, lines[1]], "stands after the end"),
