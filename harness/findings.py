@@ -80,6 +80,11 @@ class Finding:
         return place is not None and place.actual is not None and place.expected is not None
 
     @property
+    def telling(self) -> Judged:
+        """The result whose message says most: the worst; of lives, the shortest."""
+        return self.smallest if Config.parse(self.smallest.config_id).life else self.worst
+
+    @property
     def difference(self) -> str:
         """What failing this check means, in half a sentence; of a call, which one it is."""
         call = aspect_of(Config.parse(self.worst.config_id)).says if self.key[3] else ""

@@ -55,7 +55,7 @@ KINDS: tuple[_Kind, ...] = (
     (1, lambda c: c.aspect == "initial" and c.dtype == "fp16"),
     (4, lambda c: c.aspect == "repeated" and c.hidden_size < 65 and c.dtype == "fp32"),
     (3, lambda c: c.aspect == "checkpoint" and c.dtype == "fp32"),
-    (60, functools.partial(_asks, LIFE)),
+    (99, functools.partial(_asks, LIFE)),
     *(
         (1, functools.partial(_asks, f"{CALL}{name}"))
         for name in dict.fromkeys(name for record in LAYERS.values() for name in record.calls)

@@ -225,6 +225,16 @@ class RaisesOnce(CorrectLayer):
         return super().forward(inputs)
 
 
+def test_dropout_that_is_gone_is_seen() -> None:
+    dropping = {"num_layers": 2, "dropout": 50}
+    backend = FAULTS["loading-ends-training-mode"].inject(CorrectBackend())
+    (result,) = failing(backend, config("f0.t.w1.f0", **dropping))
+    assert "(step 4): none of 36 elements is dropped, which happens once in 6.87e+10" in (
+        result.message
+    )
+    assert failing(backend, config("f0.t.w1.f0", **{**dropping, "dropout": 25})) == []
+
+
 def test_an_exception_is_an_answer() -> None:
     (result,) = failing(CorrectBackend(RaisesOnce), config("f0.g0.f0.f0"))
     assert result.part == "answered"

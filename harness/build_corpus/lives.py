@@ -17,9 +17,9 @@ LIVES = (
     # The first gradients of a layer, and gradients of another shape after.
     ("g0.g2.g4.f0", "g4.g0.g5.g3.g1", "g9.g6.g7.f0.g8.f9.f0", "g7.f0.g2.f0.f7.g6.g0"),
     # Gradients in training mode; evaluation after training after evaluation.
-    ("t.g0.g1.f0.e.g0.f0", "f0.t.f0.e.f0.t.g0.e.f0", "t.t.f0.e.f0.g0", "t.f0.w1.f0.e.f0.r"),
+    ("t.g0.g1.f0.e.g0.f0", "f0.t.f0.e.f0.t.g0.f0.e.f0", "t.t.f0.e.f0.g0", "t.f0.w1.f0.e.f0.r"),
     # The same seed before two calls.
-    ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0.e.f0", "t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
+    ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0.e.f0", "f0.t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
     # An ordinary call after a refused one.
     ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.f0.g0", "g0.x4.g0.x2.f7.f0"),
     # Many calls.

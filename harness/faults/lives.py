@@ -164,6 +164,30 @@ class LoadingTrains(WrappedLayer):
             super().train(True)
 
 
+@AREA.fault("loading-ends-training-mode")
+class LoadingEvaluates(WrappedLayer):
+    """A layer that was called is in evaluation mode after weights are loaded."""
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        super().load_weights(weights)
+        if self.calls:
+            self.inner.train(False)
+
+
+@AREA.fault("training-mode-works-once")
+class TrainsOnce(WrappedLayer):
+    """Once it has been in evaluation mode after training, a layer never drops again."""
+
+    trained = False
+
+    def train(self, training: bool) -> None:
+        again = training and self.trained and self.calls > 0
+        self.trained |= training
+        super().train(training)
+        if again:
+            self.inner.train(False)
+
+
 @AREA.fault("training-mode-restores-weights")
 class RestoresWeights(WrappedLayer):
     """Setting training mode brings back the weights that were loaded first."""

@@ -13,8 +13,9 @@ from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.life import ANSWERS, CODES, said
 from harness.moments import Moment, case_at, drops, moments
-from harness.observe import Answer, Lived, Observation
+from harness.observe import Answer, Lived, Observation, Outputs
 from harness.oracle import Oracle
+from harness.significance import SIGNIFICANCE
 from harness.verdicts import Verdict
 from reference.arrays import Array
 
@@ -60,9 +61,8 @@ def dropped_at(evidence: Evidence, moment: Moment) -> bool:
 
 
 def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comparison]:
-    """Outputs in which elements are dropped: the first layer's final states are as without.
-
-    The rest is judged by the masks, where they are seen (aspect training).
+    """Outputs in which elements are dropped: the first layer's final states are as without, and
+    something is dropped. The masks are judged where they are seen (aspect training).
     """
     case, outputs = case_at(evidence.config, moment), answer.outputs
     assert outputs is not None
@@ -77,6 +77,30 @@ def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comp
         failing = result.verdict is Verdict.FAIL
         message = f"{name} of the first layer is not what it is without dropout" * failing
         yield replace(result, message=message, cause=Cause.UNEXPLAINED if failing else None)
+    yield from _anything(evidence, moment, outputs, int((oracle.exact["output"] != 0).sum()))
+
+
+def _anything(
+    evidence: Evidence, moment: Moment, outputs: Outputs, count: int
+) -> Iterator[Comparison]:
+    """Whether anything is dropped of so many elements that the first layer passes on.
+
+    Units of relu may be dead, and show nothing of it.
+    """
+    config = evidence.config
+    probability = (1 - config.dropout / 100) ** count
+    if probability > SIGNIFICANCE or "relu" in config.cell.activations:
+        return
+    oracle = _oracle(evidence, moment)
+    with np.errstate(all="ignore"):
+        same = all(
+            (np.abs(outputs[name].astype(np.float64) - exact) <= oracle.tolerance[name]).all()
+            for name, exact in oracle.exact.items()
+        )
+    message = f"none of {count} elements is dropped, which happens once in {1 / probability:.3g}"
+    verdict = Verdict.FAIL if same else Verdict.PASS
+    cause = Cause.UNEXPLAINED if same else None
+    yield Comparison("dropped", verdict, count, message * same, cause, ratio=float(same))
 
 
 def _first_layer(case: Case) -> Case:

@@ -135,8 +135,9 @@ def finding_lines(finding: Finding) -> list[str]:
     first = place_text(finding.worst.first)
     if first not in ("", place_text(finding.worst.worst)):
         lines.append(f"the first there: {first}")
-    if finding.worst.message:
-        lines.append(f"there, {finding.worst.message}")
+    if finding.telling.message:
+        where = "there" if finding.telling is finding.worst else "the smallest"
+        lines.append(f"{where}, {finding.telling.message}")
     if finding.configs > 1:
         lines.append(f"worst config: {finding.worst.config_id}")
     return lines
