@@ -21,9 +21,9 @@ LIVES = (
     # The same seed before two calls.
     ("t.s1.f0.s1.f0.s2.f0", "t.f0.s1.f0.g0.s1.f0.g0.e.f0", "f0.t.s1.f1.w1.s1.f1.w0.s1.f1.e.f0"),
     # An ordinary call after a refused one.
-    ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.f0.g0", "g0.x4.g0.x2.f7.f0"),
+    ("f0.x0.f0.x1.f1.x2.f6.f7", "x0.g0.x1.g1.x2.f0", "f0.x3.f0.x4.r.x2.f0.g0", "g0.x4.g0.x2.f7.f0"),
     # Many calls.
-    ("n0.f1.n1.f0", "n2.f0.g1", "t.n0.e.n0.f0"),
+    ("n0.f1.n1.f0", "n2.f0.g1.f1.n1.g0", "t.n0.e.n0.f0", "f1.n2.g1"),
     # Weights that are read.
     ("f0.r.g0.r.w1.r.t.f0.r.e.r", "r.w2.f0.r.w0.r"),
     # Files.
@@ -62,15 +62,35 @@ SIZES = ((3, 4, 3, 3), (2, 5, 4, 2), (4, 3, 3, 4))
 
 def lives(layer: str) -> Iterator[Config]:
     """Every life with one set of options, every other one with a second; in training mode with one
-    that drops, and with one that does not."""
+    that drops, and with one that does not. After each comes another life, so that none is asked
+    once only: what fails is shortened.
+    """
     dropping = [one for one in OPTIONS if one.get("dropout")]
     others = [one for one in OPTIONS if not one.get("dropout")]
-    for number, life in enumerate(itertools.chain(*LIVES)):
-        trains = "t" in life.split(".")
-        yield _config(layer, life, others[number % len(others)], number)
-        if trains or number % 3 == 0:
-            among = dropping if trains else OPTIONS[::-1]
-            yield _config(layer, life, among[number % len(among)], number)
+    for number, life in enumerate(EVERY):
+        asked = [others[number % len(others)]]
+        if _trains(life):
+            asked.append(dropping[number % len(dropping)])
+        elif number % 4 == 0:
+            asked.append(OPTIONS[-1 - number % len(OPTIONS)])
+        for time, options in enumerate(asked):
+            second = _second(life, number + 17 * time, options)
+            mode = ".e." if _trains(life) else "."
+            yield _config(layer, f"{life}{mode}{second}", options, number)
+
+
+EVERY = tuple(itertools.chain(*LIVES))
+
+
+def _trains(life: str) -> bool:
+    return "t" in life.split(".")
+
+
+def _second(first: str, number: int, options: dict[str, Any]) -> str:
+    """Another life; where anything is dropped, one in training mode."""
+    others = [one for one in EVERY if one != first and "n1" not in one]
+    among = [one for one in others if _trains(one)] if options.get("dropout") else others
+    return among[(5 * number + 11) % len(among)]
 
 
 def few_lives(layer: str) -> Iterator[Config]:
