@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 from harness.strategies import configs, draw_configs
 
 
@@ -13,6 +17,24 @@ def test_draws_as_many_different_configs_as_asked_for() -> None:
 def test_the_same_seed_draws_the_same_configs() -> None:
     assert draw_configs(configs(), 50, seed=4) == draw_configs(configs(), 50, seed=4)
     assert draw_configs(configs(), 50, seed=4) != draw_configs(configs(), 50, seed=5)
+
+
+def test_the_same_seed_draws_the_same_configs_whatever_is_loaded() -> None:
+    """From the command line and from Python: the modules of a program are none of a seed's."""
+    program = (
+        "import sys, json; {}\n"
+        "from harness.strategies import configs, draw_configs\n"
+        "print(json.dumps([c.id for c in draw_configs(configs(), 60, 4)]))"
+    )
+    loaded = ("", "import harness.cli, harness.build_corpus.covering")
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", program.format(what)], capture_output=True, text=True, check=True
+        ).stdout
+        for what in loaded
+    ]
+    here = [config.id for config in draw_configs(configs(), 60, seed=4)]
+    assert json.loads(answers[0]) == json.loads(answers[1]) == here
 
 
 def test_every_option_value_is_drawn() -> None:
