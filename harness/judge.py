@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.activation import OwnActivations, measure_activation
 from harness.aspects import VALUES
-from harness.backends.protocol import Backend, BackendUnavailable
+from harness.backends.protocol import Backend, BackendUnavailable, offers
 from harness.case import make_case
 from harness.checks import Check, Need, Partner, checks_for
 from harness.comparison import Comparison
@@ -220,7 +220,7 @@ class Session:
 
 
 def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
-    return not hasattr(one, "build")
+    return not offers(one, "build")
 
 
 def replay_command(config: Config, *backends: str) -> str:

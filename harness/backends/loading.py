@@ -14,7 +14,7 @@ from typing import Any, cast
 from packaging.specifiers import SpecifierSet
 
 from harness.backends.installed import BACKENDS, DISTRIBUTION, entry_points, package_of
-from harness.backends.protocol import Backend, BackendUnavailable
+from harness.backends.protocol import Backend, BackendUnavailable, offers
 from harness.backends.reference import Kind, Reference, did_you_mean
 from harness.config import Config
 from harness.text import one_line
@@ -44,7 +44,9 @@ def unsupported_reason(backend: Backend, config: Config) -> str | None:
     """Why the backend documents that it does not do what the config asks for, or None."""
     ask = getattr(backend, "unsupported", None)
     reason = None if ask is None else ask(config)
-    return None if reason is None else str(reason)
+    if reason is True:
+        return "it says so, and gives no reason"
+    return str(reason) if reason else None
 
 
 def versions_of(backend: Backend) -> dict[str, str]:
@@ -78,7 +80,7 @@ def _installed(reference: Reference) -> Backend:
             f"{_installing(entry)}"
         ) from error
     if reference.variant:
-        variants = tuple(getattr(made, "variants", ()))
+        variants = tuple(getattr(made, "variants", None) or ())
         if reference.variant not in variants:
             expected = f"expected one of {', '.join(variants)}" if variants else "it has none"
             raise BackendUnavailable(
@@ -167,7 +169,7 @@ def _external(reference: Reference) -> Backend:
 
 def _makes(candidate: Any) -> bool:
     """Whether it is not a backend itself, but makes one."""
-    return isinstance(candidate, type) or (callable(candidate) and not hasattr(candidate, "build"))
+    return isinstance(candidate, type) or (callable(candidate) and not offers(candidate, "build"))
 
 
 def _module(reference: Reference) -> ModuleType:

@@ -15,6 +15,8 @@ __all__ = [
     "FullBackend",
     "FullLayer",
     "Layer",
+    "NotOffered",
+    "offers",
     "positional",
     "require_parameters",
 ]
@@ -22,6 +24,10 @@ __all__ = [
 
 class BackendUnavailable(Exception):
     """A backend that was asked for cannot be used at all; the message says how to mend it."""
+
+
+class NotOffered(Exception):
+    """A backend lacks what an aspect needs; the message follows its name."""
 
 
 class Layer(Protocol):
@@ -134,6 +140,11 @@ class FullBackend(Backend, Protocol):
 
     def threads(self, count: int | None) -> None:
         """Compute with so many threads from now on; None for as many as there were at first."""
+
+
+def offers(one: object, *members: str) -> bool:
+    """Whether a backend, or a layer, has all of these; one that is None is not offered."""
+    return all(getattr(one, name, None) is not None for name in members)
 
 
 def positional(inputs: Mapping[str, Any]) -> tuple[Any, ...]:

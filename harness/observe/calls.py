@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.bits import same_bits
 from harness.calls import Call, make_call, user_inputs
 from harness.case import Case, make_case
@@ -35,7 +35,7 @@ WARM_UP = 24
 
 def observe_call(backend: Backend, case: Case) -> Observation:
     """Build and call; an exception is an answer here, and no trouble."""
-    if not hasattr(backend, "construct"):
+    if not offers(backend, "construct"):
         raise NotOffered("has no method construct(layer, positional, keywords)")
     made = make_call(case.config)
     if made is None:
@@ -68,15 +68,15 @@ def _attempt(
         raise
     except BaseException as error:
         return CallOutcome("build", headline(error), None, made.weights, None)
-    if not hasattr(layer, "call"):
+    if not offers(layer, "call"):
         raise NotOffered("has layers without a method call(inputs, named)")
-    if hasattr(layer, "train"):
+    if offers(layer, "train"):
         layer.train(False)
     weights = _given_weights(layer, made.weights)
     try:
         returned = _kept(layer.call(made.inputs, made.named))
         trained = None
-        if made.undropped and hasattr(layer, "train"):
+        if made.undropped and offers(layer, "train"):
             layer.train(True)
             trained = _kept(layer.call(made.inputs, made.named))
     except (KeyboardInterrupt, MemoryError):
@@ -98,7 +98,7 @@ def _harmed(
     A new layer tells what is right; one that takes no ordinary call either says nothing.
     """
     other = build()
-    if hasattr(other, "train"):
+    if offers(other, "train"):
         other.train(False)
     other.load_weights({name: array.copy() for name, array in weights.items()})
     try:

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from harness.backends.protocol import Backend, FullLayer
+from harness.backends.protocol import Backend, FullLayer, offers
 from harness.case import Case
 from harness.config import LayerOptions
 from harness.observe.arrays import parameters
@@ -38,7 +38,7 @@ def round_trip(
     """These weights through the backend's own file format."""
     options = case.config.options
     layer = backend.build(options)
-    if not (hasattr(layer, "save") and hasattr(layer, "load")):
+    if not offers(layer, "save", "load"):
         raise NotOffered("has no methods save(directory) and load(directory)")
     own = _through_file(backend, options, weights)
     stored = Checkpoint(weights, own, computes=computes(backend, case))

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from harness.axes import axes_of
-from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.case import Case
 from harness.config import Config
 from harness.layers import pass_through
@@ -32,18 +32,18 @@ shape how many threads are fastest."""
 
 def observe_dropout(backend: Backend, case: Case) -> Observation:
     """The stack in both modes, and the mode it comes in."""
-    if not hasattr(backend, "construct"):
+    if not offers(backend, "construct"):
         raise NotOffered("has no method construct(layer, positional, keywords)")
     config, case = case.config, passing_on(case)
     stack = cast(FullLayer, loaded(backend, config, case.weights))
-    if not hasattr(stack, "train"):
+    if not offers(stack, "train"):
         raise NotOffered("has no method train(training)")
     one = _first_layer(case)
     alone = call(loaded(backend, one.config, one.weights), one, [])
     without = loaded(backend, config.replace(dropout=0), case.weights)
     evaluated = call(stack, case, [])
-    if hasattr(backend, "seed"):
-        backend.seed(config.seed)  # so that a replay drops the same elements
+    if offers(backend, "seed"):
+        cast(FullBackend, backend).seed(config.seed)  # so that a replay drops the same elements
     stack.train(True)
     trained = tuple(call(stack, case, []) for _ in range(CALLS))
     later = tuple(call(stack, case, []) for _ in range(LATER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.backends.protocol import NotOffered
 from harness.text import one_line
 
 __all__ = ["Malformed", "NotOffered", "NotTransferred", "described", "headline"]
@@ -15,10 +16,6 @@ class Malformed(Exception):
 
 class NotTransferred(Exception):
     """The weights read back are not the weights that were loaded."""
-
-
-class NotOffered(Exception):
-    """A backend lacks the method that an aspect needs."""
 
 
 def described(error: BaseException) -> str:

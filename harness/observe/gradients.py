@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from harness.axes import from_layout, to_layout
-from harness.backends.protocol import Backend, FullLayer
+from harness.backends.protocol import Backend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents
 from harness.observe.arrays import viewed
@@ -27,7 +27,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     Before them, both are asked of another x of the same shape, which must leave no trace.
     """
     layer = loaded(backend, case.config, case.weights)
-    if not hasattr(layer, "gradients"):
+    if not offers(layer, "gradients"):
         raise NotOffered("has no method gradients(inputs, cotangents)")
     modified: list[str] = []
     outputs = call(layer, case, modified)

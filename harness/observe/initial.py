@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from harness.backends.protocol import Backend, FullBackend
+from harness.backends.protocol import Backend, FullBackend, offers
 from harness.case import Case
 from harness.config import LayerOptions
 from harness.observe.arrays import parameters
@@ -23,7 +23,7 @@ MOST_LAYERS = 24
 
 def observe_initial(backend: Backend, case: Case) -> Observation:
     """Build until there are enough weights to judge a distribution by, and with seeds."""
-    if not hasattr(backend, "seed"):
+    if not offers(backend, "seed"):
         raise NotOffered("has no method seed(value)")
     options = case.config.options
     count = sum(array.size for array in case.weights.values())

@@ -46,9 +46,9 @@ def about(backend: Backend) -> About:
     return About(
         backend.name,
         versions_of(backend) | own,
-        str(getattr(backend, "variant_of", "")),
+        str(getattr(backend, "variant_of", None) or ""),
         bool(getattr(backend, "sampled", False)),
-        tuple(map(str, getattr(backend, "default_variants", ()))),
+        tuple(map(str, getattr(backend, "default_variants", None) or ())),
     )
 
 
