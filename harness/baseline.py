@@ -29,9 +29,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["BASELINE", "BaselineError", "KnownDifference", "read_baseline"]
+__all__ = ["BASELINE", "INCLUDES", "BaselineError", "KnownDifference", "read_baseline"]
 
 BASELINE = Path(__file__).with_name("known_differences.toml")
+
+INCLUDES = "includes_installed"
+"""Key of a file to which the entries of the installed baseline are added."""
 
 
 class BaselineError(ValueError):
@@ -110,6 +113,8 @@ def _matches(value: Any, wanted: Any) -> bool:
 def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
     """All entries of a baseline, those for other versions and machines too.
 
+    With `includes_installed = true` at its top, those of the installed baseline as well.
+
     Raises:
         BaselineError: unreadable, an entry without a reason, a config id or version range that
             cannot be parsed.
@@ -119,12 +124,21 @@ def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
         entries = msgspec.convert(data.get("difference", []), list[KnownDifference])
     except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
         raise BaselineError(f"baseline {path}: {error}") from error
-    others = sorted(set(data) - {"difference"})
-    if others:
-        raise BaselineError(f"baseline {path}: {others!r}, expected [[difference]] only")
+    others = sorted(set(data) - {"difference", INCLUDES})
+    if others or type(data.get(INCLUDES, False)) is not bool:
+        raise BaselineError(
+            f"baseline {path}: {others or INCLUDES!r}, expected [[difference]] and "
+            f"{INCLUDES} = true only"
+        )
     for entry in entries:
         _validate(path, entry)
-    return entries
+    if not data.get(INCLUDES) or path.resolve() == BASELINE.resolve():
+        return entries
+    installed = read_baseline(BASELINE)
+    twice = sorted({entry.id for entry in entries} & {entry.id for entry in installed})
+    if twice:
+        raise BaselineError(f"baseline {path}: {twice[0]!r} is in the included one as well")
+    return [*entries, *installed]
 
 
 def _validate(path: Path, entry: KnownDifference) -> None:

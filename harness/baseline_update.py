@@ -16,16 +16,26 @@ from typing import Any
 import msgspec
 import tomlkit
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from tomlkit.items import AoT, Table
 
 from harness.backends.reference import name_in, unversioned
-from harness.baseline import KnownDifference
+from harness.baseline import INCLUDES, KnownDifference
 from harness.expectations import Expectations, Judged, holds_on, missing, peak
 from harness.findings import Finding, find
 from harness.results import Result, as_float
 
-__all__ = ["Update", "updated"]
+__all__ = ["NEW", "Update", "updated"]
+
+NEW = f"""\
+# Known differences of one's own backends, and why; those of this project's are added to them.
+
+{INCLUDES} = true
+"""
+"""The text of a baseline that does not exist yet."""
+
+ANY_WORKER = ("python", "numpy")
+"""What every worker reports the versions of; numpy stands for one that reports nothing else."""
 
 ROOM = 1.25
 """How much larger or smaller than measured a ratio may be on another machine."""
@@ -52,7 +62,6 @@ def updated(
     measured = [
         msgspec.structs.replace(result, backend=unversioned(result.backend)) for result in results
     ]
-    versions = header["versions"]
     document = tomlkit.parse(text)
     tables = document.get("difference")
     if not isinstance(tables, AoT):
@@ -62,7 +71,7 @@ def updated(
     here = {entry.id for entry in known.entries}
     others = [e for e in _entries(tables) if e.id not in here]
     carried = _carried(tables, others, known.join(measured), header, update)
-    known = Expectations((*known.entries, *carried))
+    known = Expectations((*known.entries, *carried), known.elsewhere, known.wraps)
     known = _raised(known.join(measured), tables, known, update)
     lines = known.join(measured)
     by_id = {entry.id: entry for entry in known.entries}
@@ -74,7 +83,7 @@ def updated(
             del tables[place]
     for finding in find(lines):
         if finding.unexpected:
-            _enter(tables, finding, versions, update)
+            _enter(tables, finding, header, update)
     # A blank line before each entry, new ones included.
     update.text = re.sub(
         r"(?<!\n)\n\[\[difference\]\]", "\n\n[[difference]]", tomlkit.dumps(document)
@@ -138,11 +147,12 @@ def _raised(
 ) -> Expectations:
     """The entries with limits that leave no result unexpected for its size alone."""
     entries = {entry.id: entry for entry in known.entries}
+    own = {str(table.get("id")) for table in tables}
     for line in lines:
         if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
             continue
         smaller = msgspec.structs.replace(line, ratio=1.0)
-        entry = next((e for e in entries.values() if _explained(e, smaller)), None)
+        entry = next((e for e in entries.values() if e.id in own and _explained(e, smaller)), None)
         if entry is None or _explained(entry, line):
             continue
         limit = rounded(as_float(line.ratio) * ROOM)
@@ -156,7 +166,7 @@ def _raised(
         where[name] = limit
         entries[entry.id] = msgspec.structs.replace(entry, **changed)
         update.changes.append(f"{entry.id}: {name} is {limit:g} now")
-    return Expectations(entries.values())
+    return Expectations(entries.values(), known.elsewhere, known.wraps)
 
 
 def _explained(entry: KnownDifference, line: Result) -> bool:
@@ -210,10 +220,10 @@ def _before(entry: KnownDifference) -> str:
     return "without a range before" if entry.ratio is None else f"was {list(entry.ratio)}"
 
 
-def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: Update) -> None:
+def _enter(tables: AoT, finding: Finding, header: Mapping[str, Any], update: Update) -> None:
     """A new entry, with everything but what only a person knows."""
-    package = next((name for name in versions if name == name_in(finding.backend)), None)
-    if not finding.cause.about.excusable or package is None:
+    package, version = _pinned_to(finding.backend, header)
+    if not finding.cause.about.excusable or not package:
         why = "no cause is established" if package else "no package's version to pin it to"
         update.open.append(f"{finding.backend}, {finding.check}: not entered, {why}")
         return
@@ -222,26 +232,52 @@ def _enter(tables: AoT, finding: Finding, versions: Mapping[str, str], update: U
         "id": finding.slug.removesuffix("-unexpected"),
         "statement": "",
         "backends": [finding.backend],
-        "versions": {package: _compatible(versions[package])},
+        "versions": {package: _compatible(version)},
         "checks": [finding.check],
         "causes": [str(finding.cause)],
         "reason": "",
         "shown_by": [smallest.config_id],
     }
+    if finding.key[3]:
+        fields["when"] = {"aspect": finding.key[3]}
     if math.isfinite(largest) and largest > 0:
         fields["max_ratio"] = rounded(largest * ROOM)
     table = tomlkit.table()
     for name, value in fields.items():
-        table[name] = tomlkit.inline_table() | value if name == "versions" else value
+        table[name] = tomlkit.inline_table() | value if isinstance(value, dict) else value
     tables.append(table)
     update.changes.append(f"{fields['id']}: entered")
     update.open.append(f"{fields['id']}: give it a statement and a reason")
 
 
+def _pinned_to(backend: str, header: Mapping[str, Any]) -> tuple[str, str]:
+    """The package whose behaviour it is, and its version: the backend's own, what it wraps, the
+    first that its worker reports, or numpy. Empty texts where there is none.
+    """
+    own: Mapping[str, Any] = next(
+        (b for b in header["backends"].values() if unversioned(b["name"]) == backend), {}
+    )
+    versions = {**header["versions"], **own.get("versions", {})}
+    reported = [name for name in own.get("versions", {}) if name not in ANY_WORKER]
+    for name in (name_in(backend), name_in(own.get("wraps", "")), *reported, *ANY_WORKER[1:]):
+        if name in versions and _is_version(versions[name]):
+            return name, versions[name]
+    return "", ""
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
 def _compatible(version: str) -> str:
-    """The same minor version: '>=2.10,<2.11' of '2.10.0'."""
-    major, minor = (int(part) for part in version.split(".")[:2])
-    return f">={major}.{minor},<{major}.{minor + 1}"
+    """The same minor version: '>=2.10,<2.11' of '2.10.0', '>=3,<4' of '3'."""
+    *before, last = Version(version).release[:2]
+    low, high = (".".join(map(str, (*before, part))) for part in (last, last + 1))
+    return f">={low},<{high}"
 
 
 def rounded(value: float) -> float:

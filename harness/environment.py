@@ -38,12 +38,14 @@ def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]
         "cpu": cpu_model(),
         "cpu_flags": sorted(cpu_flags()),
         "cpu_count": os.cpu_count(),
-        "backends": {
-            key: {"name": runner.about.name, "versions": runner.about.versions}
-            for key, runner in runners.items()
-        },
+        "backends": {key: _backend(runner.about) for key, runner in runners.items()},
         "parameters": parameters,
     }
+
+
+def _backend(about: About) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": about.name, "versions": about.versions}
+    return {**said, "wraps": about.wraps} if about.wraps else said
 
 
 def _versions(backends: Sequence[About]) -> dict[str, str]:

@@ -8,12 +8,14 @@ the entry is stale, and that is as loud as a new failure.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -60,14 +62,18 @@ class Expectations:
     """The known differences that apply to a run.
 
     `elsewhere` are backends and entries (ids) that are about other versions than this one runs.
+    `wraps` has backends and the frameworks that they wrap: what is known of those is expected of
+    them, but need not show, for they may offer less.
     """
 
     def __init__(
         self,
         entries: Iterable[KnownDifference] = (),
         elsewhere: Iterable[tuple[str, str]] = (),
+        wraps: Mapping[str, str] | None = None,
     ) -> None:
         self.entries, self.elsewhere = tuple(entries), frozenset(elsewhere)
+        self.wraps = dict(wraps or {})
 
     @property
     def by_id(self) -> dict[str, KnownDifference]:
@@ -92,8 +98,12 @@ class Expectations:
         if result.verdict not in CONCLUDED:
             return None
         config = Config.parse(result.config_id)
-        for entry in self.entries:
-            shows = entry.explains(result, config) or entry.hides(result, config)
+        framework = self.wraps.get(result.backend)
+        named = [result]
+        if framework is not None:
+            named.append(msgspec.structs.replace(result, backend=framework))
+        for one, entry in itertools.product(named, self.entries):
+            shows = entry.explains(one, config) or entry.hides(one, config)
             if shows and self.covers(entry, result.backend):
                 return entry.id
         return None
@@ -115,7 +125,8 @@ def expectations_of(header: Mapping[str, Any], baseline: Path = BASELINE) -> Exp
         if there and holds_on(entry, header):
             found.append(entry)
             elsewhere += [(name, entry.id) for name in versions if name not in there]
-    return Expectations(found, elsewhere)
+    wraps = {one["name"]: one.get("wraps", "") for one in header["backends"].values()}
+    return Expectations(found, elsewhere, {name: of for name, of in wraps.items() if of})
 
 
 def _in_range(entry: KnownDifference, versions: Mapping[str, str]) -> bool:
@@ -200,6 +211,7 @@ def peak(entry: KnownDifference, results: Sequence[Judged]) -> float | None:
         as_float(result.ratio)
         for result in results
         if result.known == entry.id
+        and unversioned(result.backend) in entry.backends  # no wrapper of one
         and result.verdict is Verdict.FAIL
         and result.ratio is not None
         and result.config_id in entry.shown_by

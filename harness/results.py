@@ -55,6 +55,7 @@ class BackendVersions(msgspec.Struct, frozen=True):
 
     name: str
     versions: dict[str, str]
+    wraps: str = ""
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):

@@ -13,13 +13,17 @@ from typing import Any, cast
 
 from packaging.specifiers import SpecifierSet
 
+from harness.backends.deferred import building_late
 from harness.backends.installed import BACKENDS, DISTRIBUTION, entry_points, package_of
 from harness.backends.protocol import Backend, BackendUnavailable, offers
 from harness.backends.reference import Kind, Reference, did_you_mean
 from harness.config import Config
 from harness.text import one_line
 
-__all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of"]
+__all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of", "wrapped_by"]
+
+
+WRAPPED = re.compile(r"[a-z0-9_.-]{1,60}(:[a-z0-9_.-]+)?")
 
 
 def parse_reference(text: str) -> Reference:
@@ -37,7 +41,8 @@ def load_backend(reference: str) -> Backend:
         BackendUnavailable: with what to install, or what the object lacks.
     """
     parsed = parse_reference(reference)
-    return _installed(parsed) if parsed.kind is Kind.INSTALLED else _external(parsed)
+    found = _installed(parsed) if parsed.kind is Kind.INSTALLED else _external(parsed)
+    return building_late(found)
 
 
 def unsupported_reason(backend: Backend, config: Config) -> str | None:
@@ -64,6 +69,23 @@ def versions_of(backend: Backend) -> dict[str, str]:
         raise BackendUnavailable(
             f"{type(backend).__name__}.versions() raised {_raised(error)}; expected a dict of texts"
         ) from error
+
+
+def wrapped_by(backend: Backend) -> str:
+    """The framework that it says it wraps, as a baseline names it: 'torch'; or ''.
+
+    Raises:
+        BackendUnavailable: `wraps` is no such name, or its own.
+    """
+    name = getattr(backend, "wraps", None)
+    if name is None:
+        return ""
+    if not isinstance(name, str) or not WRAPPED.fullmatch(name) or name == backend.name:
+        raise BackendUnavailable(
+            f"{type(backend).__name__}.wraps = {name!r}, expected the name of the backend that it "
+            "wraps without its version, such as wraps = 'torch'"
+        )
+    return name
 
 
 def _raised(error: Exception) -> str:
@@ -123,10 +145,11 @@ def _require_version(backend: Backend, reference: Reference) -> None:
 
 
 def _require_build(candidate: Any, reference: Reference) -> None:
-    if not callable(getattr(candidate, "build", None)):
+    if not any(callable(getattr(candidate, name, None)) for name in ("build", "build_with")):
         raise BackendUnavailable(
             f"backend {str(reference)!r}: {type(candidate).__name__} has no method "
-            "build(options); the README's section 'Your own implementation' shows a complete one"
+            "build(options), nor build_with(options, weights); the README's section 'Your own "
+            "implementation' shows a complete one"
         )
 
 
@@ -169,7 +192,9 @@ def _external(reference: Reference) -> Backend:
 
 def _makes(candidate: Any) -> bool:
     """Whether it is not a backend itself, but makes one."""
-    return isinstance(candidate, type) or (callable(candidate) and not offers(candidate, "build"))
+    return isinstance(candidate, type) or (
+        callable(candidate) and not (offers(candidate, "build") or offers(candidate, "build_with"))
+    )
 
 
 def _module(reference: Reference) -> ModuleType:
@@ -181,6 +206,9 @@ def _module(reference: Reference) -> ModuleType:
     path = Path(place)
     if not path.is_file():
         raise BackendUnavailable(f"backend file {place} does not exist (looked in {Path.cwd()})")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:  # last, so that nothing there stands in for what is installed
+        sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(f"rnn_parity_external_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise BackendUnavailable(f"backend file {place} cannot be loaded as a Python module")

@@ -108,6 +108,11 @@ class FullBackend(Backend, Protocol):
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
     a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, as documented.
+    `wraps` names the framework whose layers it calls ("torch"): what is
+    known of that framework, in the version that the worker has, is expected of the wrapper too.
+    `merges_biases` says that layers keep b_ih + b_hh, rounded once, in place of both: of the biases
+    that they read back, as bias_ih and zeros say, the sum alone is judged, and initial weights only
+    without biases.
 
     The class of an installed backend declares `variants`, and is called with the name of one where
     a reference has it. A run that names no backends judges the `default_variants` too. The loader
@@ -120,6 +125,14 @@ class FullBackend(Backend, Protocol):
     variant_of: str
     sampled: bool
     seeds_dropout: bool
+    wraps: str
+    merges_biases: bool
+
+    def build_with(self, options: LayerOptions, weights: Mapping[str, Array]) -> Layer:
+        """As `build` and `load_weights`, for one that cannot build without them; in place of both.
+
+        It is called again when other weights are loaded.
+        """
 
     def construct(
         self,

@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from harness.backends import default_backends
-from harness.baseline_update import updated
+from harness.baseline import BASELINE
+from harness.baseline_update import NEW, updated
 from harness.cli.options import (
     baseline_option,
     console_for,
@@ -97,15 +98,22 @@ def baseline_group() -> None:
     show_default=True,
     help="results.jsonl of a whole run, or its directory.",
 )
-@baseline_option
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=BASELINE,
+    show_default="the one that is installed",
+    help="File of known differences; one that does not exist is begun, beside the installed one.",
+)
 @reports_errors
 def update(results: Path, baseline: Path) -> None:
     """Rewrite the baseline as a run says it should be, for you to review; comments stay."""
     recorded = whole_run(results)
-    text = baseline.read_text("utf-8")
-    known = expectations_of(recorded.header, baseline)
+    text = baseline.read_text("utf-8") if baseline.exists() else NEW
+    known = expectations_of(recorded.header, baseline if baseline.exists() else BASELINE)
     found = updated(text, known, recorded.results, recorded.header)
-    if found.text != text:
+    if found.text != text or not baseline.exists():
+        baseline.parent.mkdir(parents=True, exist_ok=True)
         baseline.write_text(found.text, "utf-8")
     print_update(console_for(), found, baseline)
 

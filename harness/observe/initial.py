@@ -25,6 +25,8 @@ def observe_initial(backend: Backend, case: Case) -> Observation:
     """Build until there are enough weights to judge a distribution by, and with seeds."""
     if not offers(backend, "seed"):
         raise NotOffered("has no method seed(value)")
+    if case.config.bias and getattr(backend, "merges_biases", False):
+        raise NotOffered("merges its biases, so initial ones cannot be told apart")
     options = case.config.options
     count = sum(array.size for array in case.weights.values())
     layers = tuple(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from harness.backends.loading import versions_of
+from harness.backends.loading import versions_of, wrapped_by
 from harness.backends.protocol import Backend
-from harness.backends.reference import variant_in
+from harness.backends.reference import name_in, variant_in
 from harness.case import Case
 from harness.config import Config
 from harness.observe import Observation
@@ -26,7 +27,8 @@ class About(msgspec.Struct, frozen=True):
     `name` is the one in results; `versions` are those of the worker's own interpreter and
     packages. `variant_of` names the backend whose other execution mode or device it is; a `sampled`
     one is asked for a selection of configs only. A run that names no backends judges the
-    `default_variants` too.
+    `default_variants` too. `wraps` names the framework whose layers it calls: what is known of that
+    is expected of it too.
     """
 
     name: str
@@ -34,6 +36,7 @@ class About(msgspec.Struct, frozen=True):
     variant_of: str = ""
     sampled: bool = False
     default_variants: tuple[str, ...] = ()
+    wraps: str = ""
 
     @property
     def variant(self) -> str:
@@ -43,13 +46,23 @@ class About(msgspec.Struct, frozen=True):
 def about(backend: Backend) -> About:
     """The same of a backend that is loaded in this process."""
     own = {"python": platform.python_version(), "numpy": np.__version__}
+    wraps = wrapped_by(backend)
     return About(
         backend.name,
-        versions_of(backend) | own,
+        _version_of(name_in(wraps)) | versions_of(backend) | own,
         str(getattr(backend, "variant_of", None) or ""),
         bool(getattr(backend, "sampled", False)),
         tuple(map(str, getattr(backend, "default_variants", None) or ())),
+        wraps,
     )
+
+
+def _version_of(package: str) -> dict[str, str]:
+    """The installed version of what is wrapped, for wrappers that do not report it themselves."""
+    try:
+        return {package: metadata.version(package)} if package else {}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 class Runner(Protocol):
