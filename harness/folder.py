@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["FIGURES", "PAGES", "REPRODUCERS", "SCRIPTS", "remove_reports"]
+__all__ = ["FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS", "remove_logs", "remove_reports"]
 
 PAGES = ("report.html", "summary.md", "junit.xml")
 FIGURES, REPRODUCERS, SCRIPTS = "figures.json", "reproducers.json", "reproducers"
+LOGS = "logs"
+"""What backends printed, and tracebacks."""
 
 
 def remove_reports(out: Path) -> None:
@@ -16,3 +18,9 @@ def remove_reports(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
     for script in (out / SCRIPTS).glob("*.py"):
         script.unlink()
+
+
+def remove_logs(out: Path) -> None:
+    """Before backends are loaded: what they print then is of this run. Raises OSError."""
+    for log in (out / LOGS).glob("*.log"):
+        log.unlink()

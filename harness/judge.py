@@ -19,6 +19,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
+from harness.logs import noted
 from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
 from harness.results import Result, from_comparison
@@ -257,6 +258,7 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
             for comparison in check.run(evidence):
                 yield check, comparison
     except Exception as error:
+        noted(error, f"check {check.name}, {evidence.observation.backend}, {evidence.config.id}")
         message = f"what came back cannot be judged: {described(error)}"
         for requirement in check.requirements or (None,):
             yield check, Comparison("check", Verdict.ERROR, 0, message, requirement=requirement)

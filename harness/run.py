@@ -19,6 +19,7 @@ from harness.expectations import Expectations, expectations_of
 from harness.findings import find
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Disturbed, Session, replay_command
+from harness.logs import noted
 from harness.minimise.finish import finish
 from harness.minimise.life import shortest_life
 from harness.observe import described
@@ -195,6 +196,7 @@ class _Run:
         except FATAL:
             raise
         except Exception as error:
+            noted(error, f"the harness itself, {config.id}")
             results = [_not_judged(config, name, described(error), origin) for name in only]
         self.journal.append(results)
         judged = self.expected.join(results)

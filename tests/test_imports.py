@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 # Each module may import from harness only what stands before it.
 ORDER = [
     # Words.
-    *("text", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
+    *("text", "logs", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
     # What is asked.
     *("layers", "config", "data", "axes", "case", "moments", "strategies"),
     # Who answers.

@@ -22,7 +22,7 @@ from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.observe import CallOutcome
 from harness.runners import InProcess, Isolated, Limits
-from harness.runners.wire import WireError, pack, unpack_answer
+from harness.runners.wire import PROTOCOL, WireError, pack, unpack_answer
 from harness.verdicts import FAILED
 from tests.crashing import BACKENDS, TRIGGER
 
@@ -199,7 +199,9 @@ def test_a_backend_that_cannot_be_loaded_says_so() -> None:
 
 def test_a_worker_of_another_protocol_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.runners.isolated.PROTOCOL", 99)
-    with pytest.raises(BackendUnavailable, match="speaks protocol version 1, expected version 99"):
+    with pytest.raises(
+        BackendUnavailable, match=rf"speaks protocol version {PROTOCOL}, expected version 99"
+    ):
         _ = Isolated(f"{FILE}:complete").about
 
 

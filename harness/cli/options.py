@@ -26,6 +26,7 @@ from harness.baseline import BASELINE, BaselineError
 from harness.config import ConfigError
 from harness.journal import Recorded, read_run
 from harness.judge import Disturbed, Session
+from harness.logs import log_of
 from harness.results import ResultsError
 from harness.run import results_path
 from harness.runners import InProcess, Isolated, Limits, Runner
@@ -166,10 +167,15 @@ def main() -> None:
 
 
 def session_of(
-    references: tuple[str, ...], limits: Limits | None, *, variants: bool = False
+    references: tuple[str, ...],
+    limits: Limits | None,
+    *,
+    variants: bool = False,
+    logs: Path | None = None,
 ) -> Session:
     """Backends in workers with these limits; in this process if None.
 
+    `logs` is the folder for what they print and raise.
     `variants`: where no reference is given, variants that the default backends name come too.
     """
     chosen = [str(parse_reference(text)) for text in references or default_backends()]
@@ -177,7 +183,10 @@ def session_of(
 
     def begin(references: Iterable[str]) -> None:  # all begin to load, side by side
         for one in dict.fromkeys(references):
-            runners[one] = Isolated(one, limits) if limits else InProcess(load_backend(one))
+            log = logs and log_of(logs, one)
+            runners[one] = (
+                Isolated(one, limits, log=log) if limits else InProcess(load_backend(one))
+            )
 
     try:
         begin(chosen)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -21,6 +24,7 @@ from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.findings import find
+from harness.logs import listening
 from harness.minimise.reproduce import reproduce as reproduce_findings
 from harness.report.console import print_replay
 from harness.runners import Limits
@@ -40,11 +44,27 @@ def replay(
     """Print the tolerance report of one config."""
     config = Config.parse(config_id)
     read_baseline(baseline)  # before anything is loaded that takes time
-    with session_of(backends, limits) as session:
+    with (
+        _shown_after() as logs,
+        listening(sys.stderr),
+        session_of(backends, limits, logs=logs) as session,
+    ):
         expected = expectations_of(describe(session.runners), baseline)
         results = expected.join(session.judge(config))
     print_replay(console_for(), config, results)
     sys.exit(1 if any(result.unexpected for result in results) else 0)
+
+
+@contextlib.contextmanager
+def _shown_after() -> Iterator[Path]:
+    """A folder for logs, whose content is shown when all is done or failed."""
+    with tempfile.TemporaryDirectory(prefix="rnn-parity-") as folder:
+        try:
+            yield Path(folder)
+        finally:
+            for log in sorted(Path(folder).glob("*.log")):
+                click.echo(f"{log.stem} printed:", err=True)
+                click.echo(log.read_text("utf-8", "backslashreplace"), err=True, nl=False)
 
 
 @main.command()

@@ -27,9 +27,10 @@ from harness.cli.options import (
 )
 from harness.expectations import expectations_of
 from harness.figures import load_figures, make_figures, store_figures
-from harness.folder import SCRIPTS
+from harness.folder import LOGS, SCRIPTS, remove_logs
 from harness.journal import Recorded, has_header, locked, read_run, set_aside
 from harness.judge import Session
+from harness.logs import listening
 from harness.minimise.reproduce import BUDGET
 from harness.observe import headline
 from harness.outcome import Outcome, outcome_of
@@ -93,9 +94,15 @@ def run(
     path = results_path(out)
     with locked(out):
         if not (resume and has_header(path)):
+            remove_logs(out)
             set_aside(path)  # whatever becomes of this run, its reader finds no other's reports
     interruption = Interruption()
-    with interruption.awaited(), session_of(chosen, limits, variants=True) as session:
+    logs = out / LOGS
+    with (
+        interruption.awaited(),
+        listening(logs / "harness.log"),
+        session_of(chosen, limits, variants=True, logs=logs) as session,
+    ):
         check = interruption.check
         outcome = execute_with_progress(
             session,
@@ -158,6 +165,7 @@ def _present(outcome: Outcome, out: Path) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / SCRIPTS)
+    paths += sorted((out / LOGS).glob("*.log"))
     try:
         print_summary(console_for(), outcome, [str(path) for path in paths])
     except Exception as error:

@@ -17,6 +17,7 @@ from harness.calls import make_call
 from harness.case import Case
 from harness.config import Config
 from harness.floating_point import disturbances, restore
+from harness.logs import noted
 from harness.observe.calls import observe_call
 from harness.observe.checkpoint import observe_checkpoint, round_trip
 from harness.observe.dropout import observe_dropout
@@ -116,6 +117,7 @@ def _contained(backend: Backend, case: Case, ask: Callable[[], Observation]) -> 
     except (KeyboardInterrupt, MemoryError):
         raise  # the runner's business
     except BaseException as error:  # a backend may raise SystemExit, or anything
+        noted(error, f"{name}, {case.config.id}")
         return Observation(name, trouble=described(error))
 
 

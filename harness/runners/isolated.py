@@ -29,6 +29,7 @@ from harness.backends.protocol import BackendUnavailable
 from harness.case import Case
 from harness.causes import Cause
 from harness.config import Config
+from harness.logs import kept
 from harness.observe import CallOutcome, Observation
 from harness.runners.protocol import About
 from harness.runners.wire import (
@@ -84,17 +85,26 @@ class Isolated:
 
     Args:
         key: as `harness.backends.load_backend` takes it.
+        log: where to keep what it prints, and the tracebacks of what it raises.
         spec: where the worker runs, as execnet's gateway specification; another interpreter is
             "popen//python=...".
     """
 
-    def __init__(self, key: str, limits: Limits | None = None, *, spec: str = "popen") -> None:
+    def __init__(
+        self,
+        key: str,
+        limits: Limits | None = None,
+        *,
+        spec: str = "popen",
+        log: Path | None = None,
+    ) -> None:
         self.key, self.limits, self.spec = key, limits or Limits(), spec
+        self.log = None if log is None else log.absolute()
         self._about: About | None = None
         self._asked: deque[tuple[int, Request]] = deque()
         self._numbers = itertools.count(1)
         self._answers: dict[tuple[str, bool], Observation] = {}
-        self._worker: _Worker | None = _Worker(key, self.limits, spec)
+        self._worker: _Worker | None = self._started()
 
     @property
     def about(self) -> About:
@@ -145,10 +155,13 @@ class Isolated:
         self._asked.append((next(self._numbers), request))
         self._ready().send(self._asked)
 
+    def _started(self) -> _Worker:
+        return _Worker(self.key, self.limits, self.spec, self.log)
+
     def _ready(self) -> _Worker:
         """The running worker, or a new one; its backend loaded."""
         if self._worker is None:
-            self._worker = _Worker(self.key, self.limits, self.spec)
+            self._worker = self._started()
         if self._worker.loaded:
             return self._worker
         answer = self._worker.receive(LOADING, 0)
@@ -156,7 +169,7 @@ class Isolated:
             if not (isinstance(answer, _Ended) and answer.killed):
                 break
             self._worker.close()
-            self._worker = _Worker(self.key, self.limits, self.spec)
+            self._worker = self._started()
             answer = self._worker.receive(LOADING, 0)
         if isinstance(answer, Loaded):
             self._worker.loaded = True
@@ -212,8 +225,8 @@ class _Worker:
     number.
     """
 
-    def __init__(self, key: str, limits: Limits, spec: str) -> None:
-        self.key, self.spec = key, spec
+    def __init__(self, key: str, limits: Limits, spec: str, log_kept: Path | None) -> None:
+        self.key, self.spec, self.log_kept = key, spec, log_kept
         self.loaded, self.sent = False, 0
         handle, log = tempfile.mkstemp(prefix="rnn-parity-", suffix=".log")
         os.close(handle)
@@ -228,7 +241,7 @@ class _Worker:
                 "channel.send(__import__('os').getpid())\n"
                 "from harness.runners.worker import serve\nserve(channel)"
             )
-            self.channel.send((key, log, limits.mebibytes, path))
+            self.channel.send((key, log, limits.mebibytes, path, str(log_kept or "")))
 
     def send(self, requests: Iterable[tuple[int, Request]]) -> None:
         """Those that it has not got. That it has ended is told when an answer is waited for."""
@@ -350,4 +363,6 @@ class _Worker:
                 os.killpg(self.process, signal.SIGKILL)
         with contextlib.suppress(OSError, EOFError):
             self.group.terminate(timeout=1.0)
+        if self.log_kept is not None:  # what it had not kept itself when it ended
+            kept(self.log, self.log_kept, "when it ended")
         self.log.unlink(missing_ok=True)

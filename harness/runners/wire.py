@@ -34,7 +34,7 @@ __all__ = [
     "unpack_request",
 ]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of these messages, sent by a worker before any other; it rises when they change."""
 
 ARRAY = 1

@@ -16,12 +16,13 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from harness.backends import BackendUnavailable, load_backend
 from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.config import Config
+from harness.logs import kept, listening, noted
 from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.protocol import about
 from harness.runners.wire import (
@@ -47,18 +48,38 @@ PR_SET_PDEATHSIG = 1
 def serve(channel: Any) -> None:
     """Load the backend that is asked for, then observe one config after the other."""
     channel.send(PROTOCOL)
-    key, log, mebibytes, path = channel.receive()
+    key, log, mebibytes, path, log_kept = channel.receive()
     sys.path += [entry for entry in path if entry not in sys.path]
     _alone(log)
-    with open(log, "a", buffering=1) as words:
+    with open(log, "a", buffering=1) as words, listening(words):
         faulthandler.enable(words)
         backend = _load(key, channel)
         if backend is None:
             return
         _limit_memory(mebibytes)
+        _keep(log, log_kept, words, "when it was loaded")
         for number, content in channel:
-            os.ftruncate(words.fileno(), 0)  # last words are those of this request
-            channel.send((number, _answer(backend, content, mebibytes)))
+            answer = _answer(backend, content, mebibytes)
+            # Kept now: last words are those of one request.
+            _keep(log, log_kept, words, _title(content))
+            channel.send((number, answer))
+
+
+def _keep(log: str, log_kept: str, words: TextIO, title: str) -> None:
+    """What was printed up to here goes to the user's log, if there is one, and begins anew."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a backend may have closed or replaced it
+            stream.flush()
+    if log_kept:
+        kept(Path(log), Path(log_kept), title)
+    os.ftruncate(words.fileno(), 0)
+
+
+def _title(content: bytes) -> str:
+    try:
+        return unpack_request(content).config_id
+    except WireError:
+        return "?"
 
 
 def _alone(log: str) -> None:
@@ -81,9 +102,12 @@ def _load(key: str, channel: Any) -> Backend | None:
         backend = load_backend(key)
         channel.send((0, pack(Loaded(about(backend)))))
     except BackendUnavailable as error:
+        if error.__cause__ is not None:
+            noted(error.__cause__, f"loading {key}")
         channel.send((0, pack(Failed(str(error)))))
         return None
     except BaseException as error:  # whatever a backend raises is reported
+        noted(error, f"loading {key}")
         channel.send((0, pack(Failed(f"backend {key!r} cannot be loaded: {described(error)}"))))
         return None
     return backend
@@ -115,6 +139,7 @@ def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
             name, trouble=f"out of memory: more than {mebibytes} MiB asked for (--memory-limit)"
         )
     except BaseException as error:  # KeyboardInterrupt too, if a backend raises it
+        noted(error, name)
         answer = Observation(name, trouble=described(error))
     if os.getpid() != process:
         os._exit(0)  # a child that the backend forked, and that came back here
