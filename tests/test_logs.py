@@ -109,7 +109,7 @@ def test_the_harness_says_where_it_failed_itself(
         raise ZeroDivisionError("in the harness")
 
     monkeypatch.setattr("harness.oracle.Oracle.__init__", broken)
-    _, log = run(file, "prints")
+    _, log = run(file, "prints", "--in-process")
     assert "the harness itself" in log
     assert "ZeroDivisionError" in log
 
