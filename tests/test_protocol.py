@@ -77,6 +77,9 @@ MERGED = [
     Config.of(aspect="training", data="plain", num_layers=3, dropout=50, **SIZES),
     Config.of(aspect="call.x.wider", data="plain", **SIZES),
     Config.of(aspect="repeated", data="plain", **SIZES),
+    Config.parse(
+        "rnn-life.f0.g0.w2.g0.w3.f0.r.end-nobias-batchfirst-ragged-plain-i00003-h00004-b00003-t00003-s060003"
+    ).replace(bias=True),
 ]
 
 
@@ -99,7 +102,9 @@ def test_a_wrong_sum_is_not_excused_nor_a_sum_that_is_not_announced() -> None:
     assert Verdict.ERROR in wrong & unsaid
 
 
-@pytest.mark.parametrize("config", [*MERGED[:2], MERGED[3]], ids=lambda config: config.id)
+@pytest.mark.parametrize(
+    "config", [*MERGED[:2], MERGED[3], MERGED[-1]], ids=lambda config: config.id
+)
 def test_a_layer_that_is_built_with_its_weights_is_judged(config: Config) -> None:
     found = verdicts(building_late(LateBackend()), config)
     assert not found & {*FAILED}

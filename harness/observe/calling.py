@@ -18,7 +18,7 @@ from harness.observe.errors import Malformed, NotTransferred
 from harness.observe.records import Outputs
 from reference.arrays import Array
 
-__all__ = ["call", "loaded", "not_arrived", "same_outputs", "well_formed", "written_to"]
+__all__ = ["call", "differing", "loaded", "same_outputs", "well_formed", "written_to"]
 
 
 def loaded(
@@ -35,36 +35,37 @@ def loaded(
     layer.load_weights({name: array.copy() for name, array in weights.items()})
     read_back = parameters(layer.read_weights())
     require_parameters(read_back, config.parameter_shapes())
-    lost = not_arrived(backend, weights, read_back)
-    if lost is not None:
-        raise NotTransferred(lost)
+    for name in differing(backend, weights, read_back):
+        raise NotTransferred(f"{name} read back differs from what was loaded, bit for bit")
     if twice:
         backend.build(config.options).load_weights(_other(weights, 0.25))
     return layer
 
 
-def not_arrived(
+def differing(
     backend: Backend, given: Mapping[str, Array], found: Mapping[str, Array]
-) -> str | None:
-    """What is wrong with parameters that were read back; None if they are those that were given.
+) -> tuple[str, ...]:
+    """The names of parameters that were read back otherwise than they were given, or not at all.
 
     Where the backend merges its biases, the sum of each two of them, rounded once.
     """
     merges = bool(getattr(backend, "merges_biases", False))
     wanted, got = (_merged(given), _merged(found)) if merges else (given, found)
-    for name, array in wanted.items():
-        same = same_bits(got[name], array) if merges else got[name].tobytes() == array.tobytes()
-        if got[name].dtype != array.dtype or not same:
-            return f"{name} read back differs from what was loaded, bit for bit"
-    return None
+    return tuple(
+        name
+        for name, array in wanted.items()
+        if name not in got
+        or got[name].dtype != array.dtype
+        or not (same_bits(got[name], array) if merges else got[name].tobytes() == array.tobytes())
+    )
 
 
 def _merged(weights: Mapping[str, Array]) -> dict[str, Array]:
     """With bias_ih + bias_hh in place of both."""
     found = {}
     for name, array in weights.items():
-        if name.startswith("bias_ih"):
-            other = name.replace("bias_ih", "bias_hh")
+        other = name.replace("bias_ih", "bias_hh")
+        if name.startswith("bias_ih") and other in weights:
             found[f"{name} + {other}"] = array + weights[other]
         elif not name.startswith("bias_hh"):
             found[name] = array

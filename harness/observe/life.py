@@ -18,12 +18,12 @@ import numpy as np
 
 from harness.axes import to_layout
 from harness.backends.loading import unsupported_reason
-from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer
+from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.case import Case, cotangents
 from harness.config import Config
 from harness.moments import Moment, case_at, drops, inputs_of, moments, weights_number
 from harness.observe.arrays import parameters, viewed
-from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
+from harness.observe.calling import call, differing, loaded, same_outputs, well_formed, written_to
 from harness.observe.errors import Malformed, NotOffered, described
 from harness.observe.gradients import asked_gradients
 from harness.observe.records import Answer, Derivatives, Lived, Observation, Outputs
@@ -106,7 +106,7 @@ class _Life:
 
     def offered(self, method: str) -> Any:
         """A method of the layer that it need not have."""
-        if not hasattr(self.layer, method):
+        if not offers(self.layer, method):
             raise NotOffered(f"has no method {method}")
         return getattr(self.layer, method)
 
@@ -170,19 +170,15 @@ class _Life:
         self.offered("train")(moment.training)
 
     def seed(self, moment: Moment) -> None:
-        if not hasattr(self.backend, "seed"):
+        if not offers(self.backend, "seed"):
             raise NotOffered("has no method seed(value)")
         cast(FullBackend, self.backend).seed(self.config.seed + int(moment.code[1:]))
 
     def read(self, moment: Moment) -> None:
         found = parameters(self.layer.read_weights())
         expected = weights_number(self.config, moment.weights)
-        differing = tuple(
-            name
-            for name, array in expected.items()
-            if name not in found or not _same(found[name], array)
-        )
-        self.answers.append(Answer(moment.step, differing=differing))
+        names = differing(self.backend, expected, found)
+        self.answers.append(Answer(moment.step, differing=names))
 
     def save(self, moment: Moment) -> None:
         self.saves += 1
@@ -302,10 +298,6 @@ class _Seen:
 
 def _load(layer: Layer, weights: Mapping[str, Array]) -> None:
     layer.load_weights({name: array.copy() for name, array in weights.items()})
-
-
-def _same(one: Array, other: Array) -> bool:
-    return one.dtype == other.dtype and one.tobytes() == other.tobytes()
 
 
 def _one_more(given: Mapping[str, Array], name: str) -> dict[str, Array]:
