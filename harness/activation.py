@@ -12,10 +12,17 @@ from harness.aspects import VALUES
 from harness.case import make_case
 from harness.layers import LAYERS
 from harness.runners import Runner
-from reference import Exact, Format, allowance, exact_activation
+from reference import FORMATS, Exact, Format, Rounded, allowance, exact_activation
 from reference.arrays import Array, Float64Array
 
-__all__ = ["OwnActivation", "OwnActivations", "measure_activation", "survives"]
+__all__ = [
+    "LOWER",
+    "OwnActivation",
+    "OwnActivations",
+    "measure_activation",
+    "rounded_to",
+    "survives",
+]
 
 
 def measure_activation(
@@ -41,6 +48,23 @@ def measure_activation(
     zeroed = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
     flushes = bool(zeroed.any()) and survives(activation, points, values, case.fmt)
     return OwnActivation(activation, unique, values[normal][index], case.fmt, flushes)
+
+
+LOWER = (
+    FORMATS["fp32"],
+    Format("tf32", precision=11, emin=-126, emax=127),
+    FORMATS["fp16"],
+    FORMATS["bf16"],
+)
+"""Formats that a layer of a finer one may be computed in, the finest first."""
+
+
+def rounded_to(values: Float64Array, fmt: Format, *, cut: bool = False) -> Float64Array:
+    """To nearest, ties to even, or cut off; without the range of the format."""
+    fraction, exponent = np.frexp(values)
+    whole = (np.trunc if cut else np.rint)(np.ldexp(fraction, fmt.precision))
+    found: Float64Array = np.ldexp(whole, exponent - fmt.precision)
+    return found
 
 
 JUST_ABOVE = 16.0
@@ -95,9 +119,33 @@ class OwnActivation:
             return not bool((np.abs(self.error) <= allowance(self.name, exact, self.fmt)).all())
 
     @functools.cached_property
-    def largest(self) -> float:
-        """The largest |value| seen."""
-        return float(np.nanmax(np.abs(self.values)))
+    def precision(self) -> Format | None:
+        """The lower format that it was computed in; None where nothing shows one.
+
+        Evidence is that what it gave lies on that format's grid, or is what it gives, as
+        accurately as it may, of arguments that were rounded to it, or cut off. Of two formats that
+        explain it the finer one.
+        """
+        if not self.errs:
+            return None
+        return next((one for one in LOWER if self._computed_in(one)), None)
+
+    def _computed_in(self, lower: Format) -> bool:
+        fmt = self.fmt
+        if lower.precision >= fmt.precision:
+            return False
+        seen = np.isfinite(self.values) & (np.abs(self.points) >= 2.0**-12)
+        seen &= np.abs(self.points) < 2.0**4
+        points, values = self.points[seen], self.values[seen]
+        op = Rounded(lower, cast=True)
+        with np.errstate(all="ignore"):
+            within = op.activation(self.name, op.given(points)).ratio(values) <= 1
+            shown = bool((rounded_to(values, lower) == values).all())
+            for cut in (False, True):
+                read = exact_activation(self.name, rounded_to(points, lower, cut=cut))
+                off = np.abs(values - read) > allowance(self.name, read, fmt) + fmt.ulp(read)
+                shown |= not off.any()
+        return bool(within.all()) and shown
 
     def error_range(
         self, low: Float64Array, high: Float64Array
@@ -140,6 +188,12 @@ class OwnActivations:
     def flushes(self) -> bool:
         """Whether any was seen to give zero for a subnormal number."""
         return any(one.flushes for one in self.by_name.values())
+
+    @property
+    def precision(self) -> Format | None:
+        """The lower format that any was computed in: the coarsest of all."""
+        found = [one.precision for one in self.by_name.values() if one.precision is not None]
+        return min(found, key=lambda fmt: fmt.precision, default=None)
 
     @property
     def errs(self) -> bool:

@@ -72,6 +72,10 @@ class Cause(str, Enum):
             "silently accepted",
         ),
     )
+    PRECISION = (
+        "precision",
+        _About("computes in a lower precision than the layer's"),
+    )
     ACTIVATION = (
         "activation",
         _About(

@@ -163,15 +163,23 @@ class Rounded:
         flushed: also allow that any operand or result below the smallest normal number v counts
             as zero. A flushed result errs by v at most, a flushed factor by v times the other
             factor.
+        cast: the format is a lower one than numbers are stored in, so every operand is rounded to
+            it before, or cut off, which errs twice as much: four more roundings of every product,
+            a subnormal times the other factor, and as much for every result.
 
     Attributes:
         arguments: what activations were applied to, in the order of the equation.
     """
 
     def __init__(
-        self, fmt: Format, *, activation_error: ErrorRange | None = None, flushed: bool = False
+        self,
+        fmt: Format,
+        *,
+        activation_error: ErrorRange | None = None,
+        flushed: bool = False,
+        cast: bool = False,
     ) -> None:
-        self.fmt, self.activation_error = fmt, activation_error
+        self.fmt, self.activation_error, self.cast = fmt, activation_error, cast
         self.flush = fmt.smallest_normal if flushed else 0.0
         self.unit = fmt.unit_roundoff + ORACLE.unit_roundoff
         self.half_eta = 0.5 * (fmt.smallest_subnormal + ORACLE.smallest_subnormal)
@@ -180,7 +188,7 @@ class Rounded:
     def given(self, array: Array, *, stored: bool = False) -> Interval:
         """Numbers that are known exactly: inputs, parameters, or (`stored`) seen states."""
         exact = array.astype(np.float64)
-        return Interval(exact, exact, exact, stored=stored)
+        return Interval(exact, exact, exact, stored=stored or self.cast)
 
     def linear(self, block: Block, value: Value) -> Sum:
         v = self.close(value)
@@ -196,7 +204,7 @@ class Rounded:
             above = up @ positive + down @ negative
         rows = absolute.sum(axis=1)
         factors: Float64Array | float = 0.0
-        if self.flush:
+        if self.flush or self.cast:
             factors = v.largest.sum(axis=-1, keepdims=True) + rows
         # A product with a weight of 0 is 0, and adding it rounds nothing.
         terms = int(np.count_nonzero(block.weight, axis=1).max(initial=0))
@@ -265,6 +273,8 @@ class Rounded:
         expected = exact_activation(name, a.expected)
         largest = np.maximum(np.abs(low), np.abs(high))
         widening = allowance(name, largest, self.fmt) + oracle_error(name, largest) + self.flush
+        if self.cast:
+            widening = widening + 2 * (self.unit * largest + self.half_eta)
         low, high = low - widening, high + widening
         if self.activation_error is not None:
             smallest, most = self.activation_error(name, a.low, a.high)
@@ -289,14 +299,17 @@ class Rounded:
         v = self.close(value)
         if not v.stored:
             return v
-        off = self.unit * v.largest + self.half_eta
+        off = (1 + self.cast) * (self.unit * v.largest + self.half_eta)
         return Interval(v.low - off, v.expected, v.high + off, v.bounded)
 
     def error(self, value: Sum) -> Float64Array:
         """The bound on the error of adding up the terms of a sum."""
+        terms = value.terms + 4 * self.cast
         error = sum_error(
-            value.magnitude, value.terms, self.fmt, stored=value.stored, products=value.products
+            value.magnitude, terms, self.fmt, stored=value.stored, products=value.products
         )
+        if self.cast:
+            error = error + 2 * self.half_eta * value.factors
         return error + self.flush * (2 * value.terms + value.factors) if self.flush else error
 
     def _argument(self, name: str, value: Value) -> Interval:

@@ -85,8 +85,15 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
             at = float(x[result.worst.batch or 0])
             message = f"{result.failing} of {result.compared} points; worst at x = {at!r}"
             result = replace(result, message=message, cause=Cause.ACTIVATION)
-            # No more than the smallest normal number off, and normal numbers are kept.
-            small = (result.max_abs or 0.0) <= fmt.smallest_normal
-            if part == "subnormal" and small and survives(name, x, actual, fmt):
+            # All that fails is 0, and normal numbers are kept.
+            flushed = bool((actual[inside & ~(ratio <= 1)] == 0).all())
+            if part == "subnormal" and flushed and survives(name, x, actual, fmt):
                 result = replace(result, cause=Cause.FLUSH)
+            elif _of_lower_precision(evidence):
+                result = replace(result, cause=Cause.PRECISION)
         yield stated(result, {Probe.ERROR: share(resolved, inside)})
+
+
+def _of_lower_precision(evidence: Evidence) -> bool:
+    own = evidence.own_activations()
+    return own is not None and own.precision is not None

@@ -34,6 +34,7 @@ from harness.judging.gradients import (
 )
 from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import share, stated
+from harness.judging.precision import larger_bounds, lower_precision
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import Bounded
@@ -63,7 +64,7 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
     found = gradients_at(evidence, tapes)
     expected = _but_for_empty_rows(evidence, found.by_name)
     off = differences(evidence, tapes, found)
-    excuses = _excuses(evidence)
+    excuses = _excuses(evidence, expected)
     terms: Mapping[str, Bounded] | None = None
     if evidence.config.data == "ints" and _whole(evidence):
         terms = gradients_at(evidence, tapes, absolute=True).by_name
@@ -157,13 +158,19 @@ def _power(
         }
 
 
-def _excuses(evidence: Evidence) -> Excuses:
+def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
     """Only what was measured of the implementation's activation, alone."""
     own = evidence.own_activations()
     excuses: dict[Cause, Mapping[str, Bounded]] = {}
     if own is not None and own.flushes:
         excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
-    if own is not None and own.errs:
+    lower = lower_precision(evidence)
+    if lower is not None:
+        larger = larger_bounds(evidence, lower)
+        excuses[Cause.PRECISION] = {
+            name: replace(one, bound=larger * one.bound) for name, one in expected.items()
+        }
+    elif own is not None and own.errs:
         excuses[Cause.ACTIVATION] = expected_gradients(
             evidence, own=True, activation_error=own.error_range
         )

@@ -19,6 +19,7 @@ from harness.evidence import Evidence
 from harness.judging.applies import STATES
 from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import power_of, stated
+from harness.judging.precision import lower_precision
 from harness.judging.steps import DirectionSteps, direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -57,6 +58,7 @@ def _judge(evidence: Evidence, steps: DirectionSteps) -> Iterator[Comparison]:
     left = bad
     for cause, explains in (
         (Cause.FLUSH, _flush),
+        (Cause.PRECISION, _lower_precision),
         (Cause.ACTIVATION, _own_activations),
         (Cause.UNEXPLAINED, _all),
     ):
@@ -84,15 +86,24 @@ def _flush(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
     return _within(steps, steps.read(flushed=True)[1])
 
 
+def _lower_precision(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
+    """Which elements computing in a lower precision explains, where one was seen."""
+    lower = lower_precision(evidence)
+    if lower is None:
+        return np.zeros(steps.actual.shape, bool)
+    return _within(steps, steps.read(lower=lower)[1])
+
+
 def _own_activations(evidence: Evidence, steps: DirectionSteps) -> BoolArray:
     """Which elements the backend's own activations explain, and nothing else is forgiven.
 
     The value of an activation anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
     and act(a + E) plus the largest error measured there; the widening is as before. One
-    that nowhere errs more than it may explains nothing.
+    that nowhere errs more than it may explains nothing; nor does one that is right in a lower
+    precision.
     """
     own = evidence.own_activations()
-    if own is None or not own.errs:
+    if own is None or not own.errs or own.precision is not None:
         return np.zeros(steps.actual.shape, bool)
     return _within(steps, steps.read(activation_error=own.error_range)[1])
 

@@ -16,9 +16,10 @@ import numpy as np
 from harness.activation import OwnActivations
 from harness.causes import Cause
 from harness.evidence import Evidence
+from harness.judging.precision import larger_bounds, lower_precision
 from harness.observe import Outputs
 from harness.oracle import Oracle
-from reference import Exact, exact_activation
+from reference import Exact, Format, exact_activation
 from reference.arrays import Array
 
 __all__ = ["Excuse", "against_peer", "excuses", "flush", "flushed_extra"]
@@ -38,8 +39,19 @@ def excuses(evidence: Evidence) -> Iterator[Excuse]:
     mine = evidence.own_activations()
     if mine is not None and mine.flushes:
         yield flush(evidence.oracle)
-    if mine is not None and mine.errs:
+    lower = lower_precision(evidence)
+    if lower is not None:
+        yield _lower(evidence, lower)
+    elif mine is not None and mine.errs:
         yield _activation(evidence.oracle, mine)
+
+
+def _lower(evidence: Evidence, lower: Format) -> Excuse:
+    """Everything rounded to a lower format: what tolerance allows grows with the unit roundoff."""
+    oracle, larger = evidence.oracle, larger_bounds(evidence, lower)
+    nothing = {name: np.zeros_like(exact) for name, exact in oracle.exact.items()}
+    extra = {name: larger * tolerance for name, tolerance in oracle.tolerance.items()}
+    return Excuse(Cause.PRECISION, nothing, extra)
 
 
 def against_peer(evidence: Evidence) -> Iterator[Excuse]:
@@ -49,7 +61,10 @@ def against_peer(evidence: Evidence) -> Iterator[Excuse]:
         return
     if mine.flushes or theirs.flushes:
         yield flush(evidence.oracle)
-    if mine.errs or theirs.errs:
+    lower = [one for one in (lower_precision(evidence), theirs.precision) if one is not None]
+    if lower:
+        yield _lower(evidence, min(lower, key=lambda fmt: fmt.precision))
+    elif mine.errs or theirs.errs:
         one, two = _activation(evidence.oracle, mine), _activation(evidence.oracle, theirs)
         yield Excuse(
             Cause.ACTIVATION,

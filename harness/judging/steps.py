@@ -12,7 +12,7 @@ import numpy as np
 from harness.case import Case
 from harness.comparison import Worst
 from harness.evidence import Evidence
-from reference import Cell, Exact, Interval, Parameters, Rounded, parameters_of
+from reference import Cell, Exact, Format, Interval, Parameters, Rounded, parameters_of
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import previous_states
 from reference.intervals import ErrorRange
@@ -59,10 +59,21 @@ class DirectionSteps:
         return self.reading[1]
 
     def read(
-        self, *, activation_error: ErrorRange | None = None, flushed: bool = False
+        self,
+        *,
+        activation_error: ErrorRange | None = None,
+        flushed: bool = False,
+        lower: Format | None = None,
     ) -> tuple[Rounded, Interval]:
-        """The same with something forgiven, as `reference.intervals.Rounded` takes it."""
-        op = Rounded(self.case.fmt, activation_error=activation_error, flushed=flushed)
+        """The same with something forgiven, as `reference.intervals.Rounded` takes it; `lower` is a
+        format that everything may be rounded to.
+        """
+        op = Rounded(
+            lower or self.case.fmt,
+            activation_error=activation_error,
+            flushed=flushed,
+            cast=lower is not None,
+        )
         with np.errstate(all="ignore"):
             x = op.given(self.x, stored=self.layer > 0)
             states = {name: op.given(a, stored=True) for name, a in self.before.items()}
