@@ -13,7 +13,7 @@ from harness.case import make_case
 from harness.layers import LAYERS
 from harness.runners import Runner
 from reference import FORMATS, Exact, Format, Rounded, allowance, exact_activation
-from reference.arrays import Array, Float64Array
+from reference.arrays import Array, Float64Array, IntArray
 
 __all__ = [
     "LOWER",
@@ -83,6 +83,33 @@ def survives(name: str, points: Float64Array, values: Array, fmt: Format) -> boo
     return not bool((near & (np.asarray(values) == 0)).any())
 
 
+SPARSE = 2.0**-12
+"""Below this size the table has five points in every octave, above it thousands."""
+
+
+class _Extremes:
+    """The smallest and the largest of any range of values, in O(1)."""
+
+    def __init__(self, values: Float64Array) -> None:
+        """Level k holds the least and largest over 2^k neighbours."""
+        self.lows, self.highs = [values], [values]
+        while 2 ** len(self.lows) <= len(values):
+            half = 2 ** (len(self.lows) - 1)
+            self.lows.append(np.minimum(self.lows[-1][:-half], self.lows[-1][half:]))
+            self.highs.append(np.maximum(self.highs[-1][:-half], self.highs[-1][half:]))
+
+    def between(self, first: IntArray, last: IntArray) -> tuple[Float64Array, Float64Array]:
+        """From `first` to `last`, both included."""
+        level = np.frexp((last - first + 1).astype(np.float64))[1] - 1
+        smallest, largest = np.empty(first.shape), np.empty(first.shape)
+        for k in np.unique(level):
+            at = level == k
+            left, right = first[at], last[at] + 1 - 2**k
+            smallest[at] = np.minimum(self.lows[k][left], self.lows[k][right])
+            largest[at] = np.maximum(self.highs[k][left], self.highs[k][right])
+        return smallest, largest
+
+
 @dataclass(frozen=True, eq=False)
 class OwnActivation:
     """What an activation gave (`values`) at sorted, distinct, normal `points`; float64.
@@ -102,14 +129,34 @@ class OwnActivation:
         return self.values - exact_activation(self.name, self.points)
 
     @functools.cached_property
-    def _pyramids(self) -> tuple[list[Float64Array], list[Float64Array]]:
-        """Level k holds the least and largest errors over 2^k neighbours: any range in O(1)."""
-        lows, highs = [self.error], [self.error]
-        while 2 ** len(lows) <= len(self.error):
-            half = 2 ** (len(lows) - 1)
-            lows.append(np.minimum(lows[-1][:-half], lows[-1][half:]))
-            highs.append(np.maximum(highs[-1][:-half], highs[-1][half:]))
-        return lows, highs
+    def _extremes(self) -> _Extremes:
+        return _Extremes(self.error)
+
+    @functools.cached_property
+    def _near_zero(self) -> tuple[Float64Array, _Extremes]:
+        """The sizes of arguments below twice `SPARSE`, sorted, and their relative errors."""
+        exact = exact_activation(self.name, self.points)
+        seen = (exact != 0) & (np.abs(self.points) < 2 * SPARSE)
+        order = np.argsort(np.abs(self.points[seen]), kind="stable")
+        relative = (self.error[seen] / exact[seen])[order]
+        return np.abs(self.points[seen])[order], _Extremes(relative)
+
+    def _relative_range(
+        self, low: Float64Array, high: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Smallest and largest relative error of arguments of these sizes, and in the octaves near.
+
+        Where the table is sparse, an error that saws between two of its points shows in others, to
+        either side; one of a fixed size is relatively larger below.
+        """
+        sizes, extremes = self._near_zero
+        if not sizes.size:
+            nothing = np.zeros(np.shape(low))
+            return nothing, nothing
+        first = np.clip(np.searchsorted(sizes, low / 64, "left"), 0, len(sizes) - 1)
+        last = np.clip(np.searchsorted(sizes, 2 * high, "right") - 1, first, len(sizes) - 1)
+        largest = np.fmax(*np.abs(extremes.between(first, last)))
+        return -largest, largest
 
     @functools.cached_property
     def errs(self) -> bool:
@@ -156,14 +203,16 @@ class OwnActivation:
         """
         first = np.clip(np.searchsorted(self.points, low, "left") - 1, 0, len(self.points) - 1)
         last = np.clip(np.searchsorted(self.points, high, "right"), first, len(self.points) - 1)
-        level = np.frexp((last - first + 1).astype(np.float64))[1] - 1
-        lows, highs = self._pyramids
-        smallest, largest = np.empty(first.shape), np.empty(first.shape)
-        for k in np.unique(level):
-            at = level == k
-            left, right = first[at], last[at] + 1 - 2**k
-            smallest[at] = np.minimum(lows[k][left], lows[k][right])
-            largest[at] = np.maximum(highs[k][left], highs[k][right])
+        smallest, largest = self._extremes.between(first, last)
+        sizes = np.abs(low), np.abs(high)
+        small = np.maximum(*sizes) < SPARSE
+        if small.any():
+            ends = exact_activation(self.name, np.stack([low[small], high[small]]))
+            least = np.where((low > 0) | (high < 0), np.minimum(*sizes), 0.0)[small]
+            relative = np.stack(self._relative_range(least, np.maximum(*sizes)[small]))
+            errors = relative[:, None] * ends[None]
+            smallest[small] = np.minimum(smallest[small], errors.min(axis=(0, 1)))
+            largest[small] = np.maximum(largest[small], errors.max(axis=(0, 1)))
         return smallest, largest
 
     def emulate(self, a: Array) -> Float64Array:
@@ -172,10 +221,19 @@ class OwnActivation:
         return exact_activation(self.name, a) + np.interp(a, self.points, self.error)
 
     def emulate_beside(self, a: Array) -> Float64Array:
-        """As `emulate`, with the error read one table point further: how rough the table is."""
+        """As `emulate`, with the error read one table point further: how rough the table is.
+
+        Where the table is sparse, with the largest relative error nearby.
+        """
         a = a.astype(np.float64)
         index = np.clip(np.searchsorted(self.points, a, "right"), 0, len(self.error) - 1)
-        return exact_activation(self.name, a) + self.error[index]
+        exact = exact_activation(self.name, a)
+        error, size = self.error[index], np.abs(a)
+        small = size < SPARSE
+        if small.any():
+            least, most = self._relative_range(size[small], size[small])
+            error[small] = exact[small] * np.where(-least > most, least, most)
+        return exact + error
 
 
 @dataclass(frozen=True, eq=False)

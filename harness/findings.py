@@ -153,6 +153,12 @@ class Group:
         return f"{' and '.join(self.backends)} {self.cause.about.sentence}"
 
 
+_OPEN = frozenset(
+    (Cause.ERROR, Cause.UNEXPLAINED, Cause.WRONG, Cause.ACCEPTED, Cause.REFUSED, Cause.DIFFERS)
+)
+"""Causes that say what is seen, and not why: two of them may be two differences."""
+
+
 def group(findings: Iterable[Finding]) -> list[Group]:
     """Findings by known difference, the others by backend and cause; the gravest first."""
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
@@ -160,7 +166,9 @@ def group(findings: Iterable[Finding]) -> list[Group]:
         if finding.known and not finding.unexpected:
             groups[finding.known].append(finding)
         else:
-            groups["", finding.backend, finding.cause, finding.requirement].append(finding)
+            # An established cause is one difference, whichever requirements it breaks.
+            about = finding.requirement if finding.cause in _OPEN else ""
+            groups["", finding.backend, finding.cause, about].append(finding)
     found = [
         Group(
             "" if key[0] == "" else ", ".join(key),

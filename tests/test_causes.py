@@ -10,6 +10,9 @@ import pytest
 
 from harness.activation import OwnActivation, measure_activation
 from harness.backends import load_backend
+from harness.case import make_case
+from harness.checks.forward_error import forward_error
+from harness.checks.step_residual import step_residual
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
@@ -18,6 +21,7 @@ from harness.judge import Session
 from harness.runners import InProcess, Isolated
 from reference import FORMATS
 from tests.faulty import ForwardBackend, ForwardLayer, backend, with_fault
+from tests.synthetic import evidence_of
 
 CONFIG = Config.of(
     input_size=3,
@@ -169,3 +173,37 @@ def test_measuring_needs_a_backend_that_answers() -> None:
     assert measure_activation(InProcess(backend(Silent)), "rnn", "tanh", "fp32") is None
     own = measure_activation(InProcess(ForwardBackend()), "rnn", "tanh", "fp32")
     assert own is not None
+
+
+class ZeroNearZero(ForwardLayer):
+    def activation(self, name: str, a: Any) -> Any:
+        return np.where(np.abs(a) < 3e-8, 0.0, super().activation(name, a))
+
+
+class InSteps(ForwardLayer):
+    """Multiples of 1e-10: off by half of one, and between the points of the sweep as well."""
+
+    def activation(self, name: str, a: Any) -> Any:
+        exact = super().activation(name, a)
+        return np.where(np.abs(a) < 2.0**-12, np.round(exact * 1e10) / 1e10, exact)
+
+
+@pytest.mark.parametrize("layer", [ZeroNearZero, InSteps])
+def test_an_activation_that_errs_near_zero_alone_is_called_that(layer: type[ForwardLayer]) -> None:
+    session = Session({"x": backend(layer)})
+    config = CONFIG.replace(bias=False, lengths="nolengths", states=False, num_layers=1, batch=64)
+    case = make_case(config)
+    size = np.exp2(np.random.default_rng(0).uniform(-32, -14, case.x.shape))
+    found: dict[str, set[Any]] = {}
+    small = case.with_inputs(x=(np.sign(case.x) * size).astype("f"))
+    evidence = next(iter(session._evidence(config, False, None)))[1]
+    own = evidence.own_activations
+    outputs = layer(config.options)
+    outputs.load_weights(small.weights)
+    given = outputs.forward(small.inputs)
+    judged = evidence_of(small, given, own=own())
+    for result in (*step_residual(judged), *forward_error(judged)):
+        if result.verdict == "fail":
+            found.setdefault(result.part, set()).add(result.cause)
+    assert found
+    assert set().union(*found.values()) == {"activation"}

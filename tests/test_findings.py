@@ -88,6 +88,21 @@ def test_calls_are_findings_of_their_own() -> None:
     assert "x with one feature too many" in " ".join(f.difference for f in find(calls))
 
 
+@pytest.mark.parametrize(
+    ("cause", "groups"),
+    [(Cause.PRECISION, 1), (Cause.FLUSH, 1), (Cause.PADDING, 1), (Cause.UNEXPLAINED, 2)],
+)
+def test_an_established_cause_is_one_difference_whatever_it_breaks(
+    cause: Cause, groups: int
+) -> None:
+    failing = functools.partial(result, verdict=Verdict.FAIL, cause=cause)
+    lines = [
+        failing(check="step_residual", requirement="equation"),
+        failing(check="gradient", requirement="gradient-x"),
+    ]
+    assert len(group(find(lines))) == groups
+
+
 def test_a_known_difference_is_one_group_and_the_gravest_comes_first() -> None:
     mild = result(verdict=Verdict.FAIL, cause=Cause.FLUSH, known="mild")
     grave = result(verdict=Verdict.FAIL, cause=Cause.NAN, known="grave", check="special_values")
