@@ -29,6 +29,7 @@ from harness.moments import case_at, inputs_of, moments, weights_number
 from harness.results import Result
 from harness.strategies import lives
 from harness.verdicts import Verdict
+from tests.campaigns.lives import search
 
 SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 3, "steps": 3, "seed": 5}
 
@@ -291,3 +292,12 @@ def test_unfit_weights_that_are_taken_are_no_fault_of_the_next_answer() -> None:
 def test_a_kernel_that_rounds_otherwise_when_warm_is_right() -> None:
     backend = FAULTS["other-kernel-when-warm"].inject(CorrectBackend())
     assert failing(backend, config("n0.w1.f0.g0", lengths="ragged")) == []
+
+
+def test_a_search_ends_with_the_shortest_life() -> None:
+    backend = FAULTS["weights-packed-at-the-first-call"].inject(CorrectBackend(name="it"))
+    session = Session({"it": backend})
+    found = search(session, expectations_of(describe(session.runners), BASELINE), 100, 0)
+    assert found is not None
+    assert len(found.life) == 3
+    assert found.size <= Config.of(life=found.life, data="plain", bias=False, states=True).size

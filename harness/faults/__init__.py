@@ -11,6 +11,7 @@ from harness.faults import (
     directions,
     dropout,
     gradients,
+    kept,
     layers,
     lengths,
     lives,
@@ -40,6 +41,7 @@ _AREAS = (
     parameters,
     threads,
     lives,
+    kept,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

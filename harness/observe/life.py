@@ -13,21 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-import numpy as np
-
 from harness.axes import to_layout
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.case import Case, cotangents
 from harness.config import Config
-from harness.moments import Moment, case_at, drops, inputs_of, moments, weights_number
+from harness.moments import Moment, case_at, inputs_of, moments, weights_number
 from harness.observe.arrays import parameters, viewed
+from harness.observe.as_new import AsNew
 from harness.observe.calling import call, differing, loaded, same_outputs, well_formed, written_to
 from harness.observe.errors import Malformed, NotOffered, described
 from harness.observe.gradients import asked_gradients
 from harness.observe.records import Answer, Derivatives, Lived, Observation, Outputs
-from harness.observe.values import hidden_layers
+from harness.observe.unfit import unfit_inputs, unfit_weights
 from reference.arrays import Array
 
 __all__ = ["observe_life"]
@@ -54,7 +52,7 @@ def observe_life(backend: Backend, case: Case) -> Observation:
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
         life = _Life(backend, config, Path(directory))
         life.live()
-    seen = _Seen(backend, config)
+    seen = AsNew(backend, config)
     return Observation(
         backend.name,
         transferred=sum(array.size for array in case.weights.values()),
@@ -213,22 +211,11 @@ class _Life:
         """
         with contextlib.suppress(Exception):
             if moment.code in ("x3", "x4"):
-                self.layer.load_weights(self._unfit_weights(moment.code == "x3"))
+                weights = weights_number(self.config, OTHER_WEIGHTS)
+                self.layer.load_weights(unfit_weights(weights, missing=moment.code == "x3"))
                 self.load(moment)
-                return
-            case = inputs_of(self.config, 9)
-            given = {n: to_layout(case.config, n, array) for n, array in case.inputs.items()}
-            state = f"{self.config.cell.states[0]}_0"
-            unfit = {"x0": "x", "x1": state, "x2": "lengths"}[moment.code]
-            self.layer.forward({**given, **_one_more(given, unfit)})
-
-    def _unfit_weights(self, missing: bool) -> dict[str, Array]:
-        weights = dict(weights_number(self.config, OTHER_WEIGHTS))
-        name = list(weights)[-1]
-        last = weights.pop(name)
-        if missing:
-            return weights
-        return {**weights, name: np.concatenate([last, last[:1]])}
+            else:
+                self.layer.forward(unfit_inputs(self.config, moment.code))
 
     def write(self, moment: Moment) -> None:
         """Into the last call's inputs; or its answer, as far as that may be written to."""
@@ -272,36 +259,5 @@ class _Recording:
         return self.returned
 
 
-@dataclass
-class _Seen:
-    """What new layers give, of which nothing was asked before: hidden layers, and states."""
-
-    backend: Backend
-    config: Config
-    hidden: dict[tuple[int, int, bool], tuple[Outputs, ...]] = field(default_factory=dict)
-
-    def within(self, answer: Answer) -> Answer:
-        """An answer with what it is judged by; what was dropped is not seen so."""
-        moment = moments(self.config)[answer.step]
-        dropped = moment.training and drops(self.config)
-        if dropped or (answer.outputs is None and answer.derivatives is None):
-            return answer
-        case = case_at(self.config, moment)
-        key = (moment.weights, moment.inputs, moment.of_gradients)
-        if key not in self.hidden:
-            self.hidden[key] = hidden_layers(self.backend, case, [])
-        outputs = answer.outputs
-        if outputs is None:
-            outputs = call(loaded(self.backend, case.config, case.weights), case, [])
-        return msgspec.structs.replace(answer, outputs=outputs, hidden=self.hidden[key])
-
-
 def _load(layer: Layer, weights: Mapping[str, Array]) -> None:
     layer.load_weights({name: array.copy() for name, array in weights.items()})
-
-
-def _one_more(given: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """An input with one feature, unit or length too many."""
-    name = name if name in given else "x"
-    array = given[name]
-    return {name: np.concatenate([array, array[..., :1]], axis=-1)}
