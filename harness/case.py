@@ -12,11 +12,12 @@ import numpy as np
 from harness.axes import shape_of
 from harness.config import Config
 from harness.data import NUMPY_DTYPES, integers, uniform
+from harness.layers import pass_through
 from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray, IntArray
 from reference.layer import valid_steps
 
-__all__ = ["Case", "changed", "cotangents", "make_case"]
+__all__ = ["Case", "changed", "cotangents", "make_case", "passes_on", "passing_on"]
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,73 @@ def make_case(config: Config) -> Case:
         for name, shape in config.parameter_shapes().items()
     }
     case = Case(config, weights, inputs)
+    if config.drops:
+        case = _dropping(case)
     _fill_padding(case, case.x, "padding")
     return case
+
+
+def passing_on(case: Case) -> Case:
+    """The case with a positive first layer, and layers after it that pass on what they get.
+
+    So what dropout did to the output of one layer stands in that of the next. All numbers are
+    positive and so small that even scaled by 1 / (1 - p) for each layer they stay below 2: no
+    activation saturates.
+    """
+    config, dtype = case.config, case.x.dtype
+    weights = {}
+    for name in case.weights:
+        passing = _passing(case, name)
+        weights[name] = (_positive(case, name) if passing is None else passing).astype(dtype)
+    inputs = {
+        name: array if name == "lengths" else np.abs(array) * dtype.type(_kept(config))
+        for name, array in case.inputs.items()
+    }
+    inputs["x"] = dtype.type(0.5) + np.abs(case.x)
+    return replace(case, inputs=inputs, weights=weights)
+
+
+def passes_on(case: Case) -> bool:
+    """Whether layers after the first one take every number that they get by itself."""
+    return all(
+        np.array_equal(array, passing)
+        for name, array in case.weights.items()
+        if name.startswith("weight_ih") and (passing := _passing(case, name)) is not None
+    )
+
+
+def _dropping(case: Case) -> Case:
+    """A case of `passing_on` with recurrences and biases in all layers, for their gradients."""
+    passing = passing_on(case)
+    weights = {
+        name: array
+        if name.startswith("weight_ih") or _passing(case, name) is None
+        else (array + _positive(case, name)).astype(array.dtype)
+        for name, array in passing.weights.items()
+    }
+    return replace(passing, weights=weights)
+
+
+def _kept(config: Config) -> float:
+    """The probability that all layers keep an element: what undoes their scaling."""
+    return float((1 - config.dropout / 100) ** (config.num_layers - 1))
+
+
+def _positive(case: Case, name: str) -> Array:
+    """A parameter of positive numbers; a row of weights adds up to less than 1."""
+    config, array = case.config, case.weights[name]
+    part = np.abs(array.astype(np.float64)) * np.sqrt(config.hidden_size)  # within 1
+    divisor = {"weight_ih": config.input_size, "weight_hh": 2 * config.hidden_size}
+    found: Array = (0.25 + part / 2) * _kept(config) / divisor.get(name.partition("_l")[0], 4)
+    return found
+
+
+def _passing(case: Case, name: str) -> Array | None:
+    """A parameter of a layer that passes on what it gets; None of the first layer."""
+    if name.endswith(("_l0", "_l0_reverse")):
+        return None
+    own = pass_through(case.config, name.endswith("_reverse"))
+    return own[name.partition("_l")[0]].astype(case.x.dtype)
 
 
 def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolArray]:
@@ -147,7 +213,7 @@ def _as_given(case: Case, second: Array, padding: bool, neighbours: bool) -> tup
 
 def cotangents(case: Case) -> Mapping[str, Array]:
     """What gradients are asked for: of `output` (T, B, D * H), and of the final states
-    (`h_n`: (L * D, B, H)).
+    (`h_n`: (L * D, B, H)). One that is left out is no part of the loss.
 
     Within 1; integers within 2 for data of integers. The padding has some too, which must not
     matter: an output that is always 0 depends on nothing.
@@ -155,16 +221,32 @@ def cotangents(case: Case) -> Mapping[str, Array]:
     if case.given_cotangents:
         return case.given_cotangents
     config, dtype = case.config, NUMPY_DTYPES[case.config.dtype]
+    final = [f"{state}_n" for state in config.cell.states]
+    names = {"output": ["output"], "final": final}.get(config.cotangents, ["output", *final])
     drawn = {}
-    for name in ("output", *(f"{state}_n" for state in config.cell.states)):
+    for name in names:
         title, shape = f"{name} cotangent", shape_of(config, name)
         values = (
             integers(config, title, shape, -2, 2)
             if config.data == "ints"
             else uniform(config, title, shape)
         )
-        drawn[name] = values.astype(dtype)
+        drawn[name] = (values * _weights_of_steps(case, name, shape)).astype(dtype)
     return drawn
+
+
+def _weights_of_steps(case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """What cotangents are multiplied with: powers of two, or 0."""
+    config, kind = case.config, case.config.cotangents
+    if kind == "large":
+        return np.full(shape, 2.0 ** min(20, case.fmt.emax - 5))
+    if kind == "zero" or (kind == "sparse" and name != "output" and config.seed % 2 == 0):
+        return np.zeros(shape)
+    if kind == "sparse" and name == "output":
+        weights = np.zeros(shape)
+        weights[int(integers(config, "step of cotangents", (1,), 0, shape[0] - 1)[0])] = 1
+        return weights
+    return np.ones(shape)
 
 
 def _lengths(config: Config) -> IntArray | None:

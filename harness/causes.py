@@ -90,6 +90,14 @@ class Cause(str, Enum):
             requirement="subnormals",
         ),
     )
+    SLOPE = (
+        "slope",
+        _About(
+            "takes another slope of relu at 0",
+            "other gradients where a pre-activation is exactly 0",
+            requirement="relu-at-0",
+        ),
+    )
     EMPTY = (
         "empty",
         _About(

@@ -16,9 +16,11 @@ from harness.tokens import Token, number, words
 from reference import Cell, expected_parameters
 
 __all__ = [
+    "COTANGENTS",
     "DTYPES",
     "LAYOUTS",
     "LENGTHS",
+    "MODES",
     "SIZES",
     "Config",
     "ConfigError",
@@ -32,6 +34,13 @@ LENGTHS = ("nolengths", "fulllengths", "ragged", "emptyrows")
 """Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0."""
 
 DTYPES = ("fp32", "fp16", "fp64", "bf16")
+
+MODES = ("evaluation", "training")
+"""Of a layer that is asked for gradients."""
+
+COTANGENTS = ("all", "output", "final", "zero", "sparse", "large")
+"""What gradients are asked for: cotangents of the output and the final states; of one of the two
+alone; zeros; of the output at one step only; so large that narrower formats overflow."""
 
 SIZES = ("input_size", "hidden_size", "batch", "steps")
 
@@ -101,9 +110,10 @@ class Config:
     `life` what happens to a layer, step by step (`harness.life`), where that is what is asked.
     `states` says whether initial states are given. Sizes are elements: `input_size` I,
     `hidden_size` H, `batch` B, `steps` T. `scale` multiplies weights drawn as the frameworks
-    initialise them (uniform within 1/sqrt(hidden_size)). `dropout` is in percent; forward passes
-    run in evaluation mode, where it must not matter. `specific` are the options that only this
-    layer has, which can be read as attributes too.
+    initialise them (uniform within 1/sqrt(hidden_size)). `dropout` is in percent; but for gradients
+    in training mode (`mode`), and the aspect training, layers run in evaluation mode, where it must
+    not matter. `cotangents` says what gradients are asked for. `specific` are the options that only
+    this layer has, which can be read as attributes too.
 
     Raises:
         ConfigError: a value out of range, or values that contradict each other.
@@ -121,6 +131,8 @@ class Config:
     states: bool = False
     lengths: str = "nolengths"
     dtype: str = "fp32"
+    mode: str = "evaluation"
+    cotangents: str = "all"
     data: str = "mixed"
     scale: int = 1
     input_size: int = 1
@@ -237,6 +249,11 @@ class Config:
         return self.options.parameter_shapes()
 
     @property
+    def drops(self) -> bool:
+        """Whether gradients are asked of a layer that drops."""
+        return self.mode == "training" and self.num_layers > 1 and self.dropout > 0
+
+    @property
     def is_call(self) -> bool:
         """Whether what is asked is one valid or invalid call."""
         return self.aspect.startswith(CALL)
@@ -258,13 +275,15 @@ class Config:
         if self.life:
             asked = f"the life ({said(self.life)}) of "
         own = " ".join(f"{value}" for _, value in self.specific)
-        evaluated = self.aspect not in ("training", LIFE)
+        evaluated = self.aspect not in ("training", LIFE) and self.mode != "training"
         parts = (
             f"{asked}{self.num_layers} {'bidirectional ' * self.bidirectional}{own} "
             f"{self.record.title} layer{'s' * (self.num_layers > 1)}",
             "biases" if self.bias else "no biases",
             {"timefirst": "time first", "batchfirst": "batch first"}.get(self.layout, self.layout),
             f"dropout {self.dropout}%" + " in evaluation mode" * evaluated,
+            _COTANGENTS_SAY[self.cotangents],
+            "training mode" * (self.mode == "training"),
             "initial states given" if self.states else "no initial states",
             _LENGTHS_SAY[self.lengths],
             self.dtype,
@@ -272,7 +291,7 @@ class Config:
             f"weight scale {self.scale}" if self.data == "mixed" or not kind else kind.says,
             f"seed {self.seed}",
         )
-        return ", ".join(" ".join(part.split()) for part in parts)
+        return ", ".join(" ".join(part.split()) for part in parts if part)
 
     @property
     def numbers(self) -> int:
@@ -318,6 +337,15 @@ _LENGTHS_SAY = {
     "emptyrows": "lengths 0 to T",
 }
 
+_COTANGENTS_SAY = {
+    "all": "",
+    "output": "a loss of the output alone",
+    "final": "a loss of the final states alone",
+    "zero": "cotangents of 0",
+    "sparse": "a loss of one step's output",
+    "large": "large cotangents",
+}
+
 _TOKENS: dict[str, Token] = {
     "num_layers": number("l", 2, 1, None, 1),
     "bidirectional": words({False: "unidir", True: "bidir"}, False),
@@ -327,6 +355,8 @@ _TOKENS: dict[str, Token] = {
     "states": words({False: "nostates", True: "withstates"}, False),
     "lengths": words({name: name for name in LENGTHS}, "nolengths"),
     "dtype": words({name: name for name in DTYPES}, "fp32"),
+    "mode": words({"evaluation": "evalmode", "training": "trainmode"}, "evaluation"),
+    "cotangents": words({name: f"cot{name}" for name in COTANGENTS}, "all"),
     "scale": number("scale", 2, 1, 16, 1),
     "input_size": number("i", 5, 1, None, None),
     "hidden_size": number("h", 5, 1, None, None),
@@ -396,9 +426,29 @@ def _unscaled(config: Config) -> str | None:
     return None
 
 
+def _other_gradients(config: Config) -> str | None:
+    if config.aspect != "gradient" and (config.mode, config.cotangents) != ("evaluation", "all"):
+        return "mode and cotangents are of gradients, expected aspect gradient"
+    return None
+
+
+def _masks_unseen(config: Config) -> str | None:
+    seen = config.num_layers == 2 or config.steps == 1
+    if not config.drops or (
+        seen and config.data == "plain" and config.record.pass_through is not None
+    ):
+        return None
+    return (
+        "gradients of a layer that drops need masks that are seen in its outputs, expected "
+        "data = 'plain', and num_layers = 2 or steps = 1"
+    )
+
+
 _CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
     _too_large,
     _unbatched,
     _unscaled,
     _life_of_another,
+    _other_gradients,
+    _masks_unseen,
 )

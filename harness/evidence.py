@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from harness.activation import OwnActivations
 from harness.axes import axes_of
+from harness.bits import same_bits
 from harness.case import Case
 from harness.comparison import Worst
 from harness.config import Config
@@ -46,6 +50,22 @@ class Evidence:
         if self.observation.outputs is None:
             raise RuntimeError(f"{self.observation.backend} gave no output to judge")
         return self.observation.outputs
+
+    @cached_property
+    def under_autograd(self) -> Evidence | None:
+        """The same, at the outputs of the very call that gave the gradients.
+
+        None where gradients come without outputs, or with those that the forward call gave.
+        """
+        derivatives = self.observation.derivatives
+        if derivatives is None or derivatives.outputs is None:
+            return None
+        if all(same_bits(a, self.outputs[name]) for name, a in derivatives.outputs.items()):
+            return None
+        seen = msgspec.structs.replace(
+            self.observation, outputs=derivatives.outputs, hidden=derivatives.hidden
+        )
+        return replace(self, observation=seen, made={})
 
 
 def locate(config: Config, name: str) -> Callable[[tuple[int, ...]], Worst]:

@@ -255,7 +255,7 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
     """A check's comparisons; what it cannot even look at is an error of that config alone."""
     try:
         with np.errstate(all="ignore"):
-            for comparison in check.run(evidence):
+            for comparison in check.comparisons(evidence):
                 yield check, comparison
     except Exception as error:
         noted(error, f"check {check.name}, {evidence.observation.backend}, {evidence.config.id}")

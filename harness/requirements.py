@@ -318,6 +318,15 @@ _ALL = (
         causes=SLOPE,
     ),
     Requirement(
+        "relu-at-0",
+        GRADIENTS,
+        "The slope of relu at exactly 0 is 0, the subgradient of least magnitude",
+        "torch documentation, autograd mechanics",
+        lambda result, config: (
+            result.cause is Cause.SLOPE or (result.check == "gradient" and config.data == "ints")
+        ),
+    ),
+    Requirement(
         "gradient-padding",
         GRADIENTS,
         "Padding reaches no gradient, whatever stands in it",

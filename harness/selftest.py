@@ -104,6 +104,7 @@ class SelfTest:
 ASPECTS = {
     "dropout": ("training", "values", "call"),
     "gradients": ("gradient",),
+    "autograd": ("gradient",),
     "calls": ("call",),
     "parameters": ("initial", "checkpoint", "training", "values", "gradient", "call"),
     "threads": ("repeated", "values", "gradient", "training", "checkpoint", "call"),

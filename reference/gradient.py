@@ -12,6 +12,8 @@ what its states get by other ways. Then, with h_t the state before the step,
     dW_ih = sum delta_t x_t^T         dW_hh = sum delta_t h_t^T        (over steps and rows)
     db = sum delta_t                  dh_0 = what the first step hands back
 
+Where dropout multiplies the input of a layer with a mask, dx is multiplied with it, too.
+
 s at the last step takes the cotangent of the final state in place of what a later step hands back.
 dx of a layer is the g of the layer below. Padding has no step: nothing comes from it or goes to it.
 P. J. Werbos, "Backpropagation through time", Proc. IEEE 78 (1990).
@@ -77,6 +79,7 @@ def backpropagate(
     bias: bool,
     valid: BoolArray,
     fmt: Format,
+    masks: Mapping[int, Bounded] | None = None,
     flushed: bool = False,
     carried: bool = True,
     absolute: bool = False,
@@ -88,6 +91,7 @@ def backpropagate(
         output_cotangent: (T, B, D * H), time first.
         final_cotangents: by name of state, (L * D, B, H).
         valid: (T, B), which steps are not padding.
+        masks: by layer, what its input was multiplied with, (T, B, D * H).
         flushed: let the bound allow for subnormal operands and results taken as 0.
         carried: whether a step gets what the later step hands back; without, a fault.
         absolute: sums of the magnitudes of all terms, in place of the gradients.
@@ -129,6 +133,8 @@ def backpropagate(
             below = tapes[layer - 1][0] if layer else None
             others = below.carried(next(iter(below.after))) if below else 0
             into = pass_.rounding.times(concatenated(of_inputs), np.concatenate(matrices), others)
+            if masks and layer in masks:
+                into = pass_.rounding.product(masks[layer], into, others)
             into = where(steps, into, Bounded.zeros(into.value.shape))
     initial = {
         f"{name}_0": Bounded(np.stack([s.value for s in rows]), np.stack([s.bound for s in rows]))
@@ -221,13 +227,14 @@ def gradients(
     x: npt.ArrayLike,
     initial: Mapping[str, npt.ArrayLike | None],
     weights: Mapping[str, npt.ArrayLike],
-    output_cotangent: npt.ArrayLike,
+    output_cotangent: npt.ArrayLike | None,
     final_cotangents: Mapping[str, npt.ArrayLike],
     *,
     num_layers: int = 1,
     bias: bool = True,
     bidirectional: bool = False,
     lengths: npt.ArrayLike | None = None,
+    dropout_masks: Sequence[npt.ArrayLike] | None = None,
 ) -> dict[str, Float64Array]:
     """The exact gradients of sum(output * output_cotangent) + sum(h_n * h_n_cotangent) + ...
 
@@ -235,6 +242,7 @@ def gradients(
     at 0 is 0, as torch and MindSpore document theirs.
 
     Args:
+        output_cotangent: (T, B, D * H); None where the loss does not depend on the output.
         final_cotangents: by name of state; of those left out it is 0.
 
     Returns:
@@ -249,6 +257,7 @@ def gradients(
     inputs = np.where(valid[:, :, None], x, 0.0)
     shapes = Sizes.of(cell, exact).states(cell, num_layers * directions, batch)
     starts = {name: _full(initial.get(name), shape) for name, shape in shapes.items()}
+    masks = {k: np.asarray(a, np.float64) for k, a in enumerate(dropout_masks or (), start=1)}
     tapes: list[list[Tape]] = []
     for layer in range(num_layers):
         sides, outputs = [], []
@@ -263,13 +272,16 @@ def gradients(
             outputs.append(states[cell.states[0]])
         tapes.append(sides)
         inputs = np.concatenate(outputs, axis=2)
+        if layer + 1 in masks:
+            inputs = inputs * masks[layer + 1]
     found = backpropagate(
         tapes,
-        np.asarray(output_cotangent, np.float64),
+        _full(output_cotangent, inputs.shape),
         {name: _full(final_cotangents.get(name), shape) for name, shape in shapes.items()},
         bias=bias,
         valid=valid,
         fmt=FORMATS["fp64"],
+        masks={layer: Bounded.exact(mask) for layer, mask in masks.items()},
     )
     return {name: gradient.value for name, gradient in found.by_name.items()}
 

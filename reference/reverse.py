@@ -28,7 +28,7 @@ import numpy as np
 
 from reference.arithmetic import Block, Parameters
 from reference.arrays import Array, Float64Array
-from reference.bounded import Bounded, BoundedArithmetic, concatenated
+from reference.bounded import Bounded, BoundedArithmetic, concatenated, where
 from reference.cells import Cell
 from reference.formats import Format
 from reference.intervals import ErrorRange, Interval, Rounded, Value
@@ -130,11 +130,13 @@ class Slopes:
 
     `seen` are the implementation's own states: the slope of relu is 1 where its own state is
     positive. With `own`, the slope of an activation that is a state is taken from that state as
-    it is; without, from anything correct that it can be.
+    it is; without, from anything correct that it can be. With `open_at_zero` the slope of relu at
+    exactly 0 may be anything in [0, 1]: all these are subgradients.
     """
 
     seen: Mapping[str, Array] = field(default_factory=dict)
     own: bool = False
+    open_at_zero: bool = False
 
 
 class _Recorder:
@@ -197,7 +199,7 @@ class _Recorder:
 def record(
     cell: Cell,
     parameters: Parameters,
-    x: Array,
+    x: Array | Interval,
     before: Mapping[str, Array | Interval],
     fmt: Format,
     slopes: Slopes,
@@ -209,7 +211,8 @@ def record(
     """Record all steps of one direction of one layer; arrays are (T, B, n), time first.
 
     Args:
-        before: the states before each step, as seen, or as intervals where they were not.
+        x: as it was given, or as an interval where it was not seen.
+        before: the states before each step, in the same way.
         stored_x: whether x is the output of another layer of the implementation.
         flushed: as `Rounded` takes it; `activation_error` too.
 
@@ -219,7 +222,8 @@ def record(
     rounded = Rounded(fmt, activation_error=activation_error, flushed=flushed)
     recorder = _Recorder(rounded)
     with np.errstate(all="ignore"):
-        leaf = recorder.leaf("x", rounded.given(x, stored=stored_x))
+        seen_x = x if isinstance(x, Interval) else rounded.given(x, stored=stored_x)
+        leaf = recorder.leaf("x", seen_x)
         states = {
             name: recorder.leaf(
                 name, state if isinstance(state, Interval) else rounded.given(state, stored=True)
@@ -233,11 +237,11 @@ def record(
         seen = {id(node): slopes.seen[name] for name, node in after.items() if name in slopes.seen}
         for node in recorder.nodes:
             if node.activation:
-                node.factors = (_slope(rounded, node, seen.get(id(node)), slopes.own),)
+                node.factors = (_slope(rounded, node, seen.get(id(node)), slopes),)
     return Tape(tuple(recorder.nodes), {"x": leaf, **states}, after)
 
 
-def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bounded:
+def _slope(rounded: Rounded, node: Node, seen: Array | None, slopes: Slopes) -> Bounded:
     """act' at every step, and how far a correct evaluation may be from it.
 
     For tanh it is computed from a value y as 1 - y^2 in some way, for sigmoid as y (1 - y): two
@@ -245,10 +249,15 @@ def _slope(rounded: Rounded, node: Node, seen: Array | None, own: bool) -> Bound
     """
     (operand,) = node.operands
     if node.activation == "relu":
-        return _relu_slope(rounded.close(operand.value), seen)
+        argument = rounded.close(operand.value)
+        slope = _relu_slope(argument, seen)
+        if not slopes.open_at_zero:
+            return slope
+        half, zero = np.full(slope.value.shape, 0.5), argument.expected == 0
+        return where(zero, Bounded(half, half), slope)
     of = {"tanh": _tanh_slope, "sigmoid": _sigmoid_slope}[node.activation or ""]
     roundings = 4 * (rounded.fmt.unit_roundoff + EPSILON)
-    if own and seen is not None:
+    if slopes.own and seen is not None:
         y = seen.astype(np.float64)
         value = of(y)
         return Bounded(value, np.full(value.shape, roundings))

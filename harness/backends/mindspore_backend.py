@@ -59,6 +59,7 @@ class MindSporeLayer:
     def __init__(self, layer: Any, mode: int) -> None:
         self.layer, self.mode = layer, mode
         self.parameters = {parameter.name: parameter for parameter in layer.get_parameters()}
+        self.derivatives: dict[Any, Any] = {}
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
         # get_parameters() is ordered differently from torch: by name, never by position.
@@ -84,27 +85,49 @@ class MindSporeLayer:
     def gradients(
         self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
     ) -> dict[str, Array]:
-        of_lengths = [mindspore.Tensor(inputs["lengths"])] if "lengths" in inputs else []
-        given = {n: mindspore.Tensor(array) for n, array in inputs.items() if n != "lengths"}
-
-        def with_state(x: Any, h_0: Any) -> Any:
-            return self.layer(x, h_0, *of_lengths)
-
-        def without_state(x: Any) -> Any:
-            return self.layer(x, None, *of_lengths)
-
+        given = [to_tensor(array) for name, array in inputs.items() if name != "lengths"]
+        lengths = [to_tensor(array) for name, array in inputs.items() if name == "lengths"]
         names = [name for name, parameter in self.parameters.items() if parameter.requires_grad]
-        weights = mindspore.ParameterTuple([self.parameters[name] for name in names])
-        derive = mindspore.ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)
-        of = tuple(mindspore.Tensor(cotangents[name]) for name in ("output", "h_n"))
+        of = [to_tensor(array) for array in cotangents.values()]
+        derive = self._derivative(len(given), len(lengths), tuple(cotangents), names)
         with execution(self.mode):
-            function = with_state if "h_0" in given else without_state
-            of_inputs, of_weights = derive(function, weights)(*given.values(), of)
-            found = dict(zip([*given, *names], [*of_inputs, *of_weights], strict=True))
-            return {name: gradient.asnumpy().copy() for name, gradient in found.items()}
+            (_, output, h_n), (of_inputs, of_weights) = derive(*given, *lengths, *of)
+            wanted = [name for name in inputs if name != "lengths"] + names
+            of_given = of_inputs if len(given) > 1 else (of_inputs,)
+            found = dict(zip(wanted, [*of_given, *of_weights], strict=True))
+            found |= {"output": output, "h_n": h_n}
+            return {name: tensor.asnumpy().copy() for name, tensor in found.items()}
+
+    def _derivative(
+        self, given: int, lengths: int, losses: tuple[str, ...], names: Sequence[str]
+    ) -> Any:
+        """Loss, outputs and gradients of one call; kept, for a graph is compiled from it.
+
+        The loss is the sum of the products of outputs and cotangents, of those outputs alone that
+        have one.
+        """
+        key = given, lengths, losses
+        if key not in self.derivatives:
+            places = [("output", "h_n").index(name) for name in losses]
+
+            def loss(*arrays: Any) -> Any:
+                hx = arrays[1] if given > 1 else None
+                outputs = self.layer(arrays[0], hx, *arrays[given : given + lengths])
+                of = arrays[given + lengths :]
+                total = (outputs[places[0]] * of[0]).sum()
+                for number in range(1, len(places)):
+                    total = total + (outputs[places[number]] * of[number]).sum()
+                return total, outputs[0], outputs[1]
+
+            weights = mindspore.ParameterTuple([self.parameters[name] for name in names])
+            self.derivatives[key] = mindspore.value_and_grad(
+                loss, grad_position=tuple(range(given)), weights=weights, has_aux=True
+            )
+        return self.derivatives[key]
 
     def train(self, training: bool) -> None:
         self.layer.set_train(training)
+        self.derivatives.clear()
 
     def save(self, directory: Path) -> None:
         mindspore.save_checkpoint(self.layer, str(directory / "rnn.ckpt"))

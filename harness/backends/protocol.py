@@ -74,9 +74,13 @@ class FullLayer(Layer, Protocol):
     ) -> Mapping[str, Array]:
         """Vector-Jacobian product: of `x`, of initial states that are given, of every parameter.
 
-        `inputs` as `forward` takes them, `cotangents` by name of output.
-        It is judged at the states that `forward` gives for the same input: one that computes
-        other states, in another order of summation say, is not the gradient of that layer.
+        `inputs` as `forward` takes them, `cotangents` by name of output; an output that has none is
+        no part of the loss. It is asked in evaluation mode and in training mode.
+
+        The outputs of the same call may be returned as well, by name: then gradients are judged at
+        these, and these are judged like those of `forward`. Without them it is judged at the
+        states that `forward` gives for the same input, so that one that computes other states, in
+        another order of summation say, is not the gradient of that layer.
         """
 
     def train(self, training: bool) -> None:
@@ -107,9 +111,10 @@ class FullBackend(Backend, Protocol):
 
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
-    a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, as documented.
-    `wraps` names the framework whose layers it calls ("torch"): what is
-    known of that framework, in the version that the worker has, is expected of the wrapper too.
+    a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, as documented;
+    `gradients_in_training_only` that there are none in evaluation mode: all are then asked in
+    training mode. `wraps` names the framework whose layers it calls ("torch"): what is known of
+    that framework, in the version that the worker has, is expected of the wrapper too.
     `merges_biases` says that layers keep b_ih + b_hh, rounded once, in place of both: of the biases
     that they read back, as bias_ih and zeros say, the sum alone is judged, and initial weights only
     without biases.
@@ -125,6 +130,7 @@ class FullBackend(Backend, Protocol):
     variant_of: str
     sampled: bool
     seeds_dropout: bool
+    gradients_in_training_only: bool
     wraps: str
     merges_biases: bool
 

@@ -110,11 +110,16 @@ class TorchLayer:
             if name != "lengths"
         }
         lengths = {n: to_tensor(a) for n, a in inputs.items() if n == "lengths"}
-        outputs = self._tensors(positional({**given, **lengths}), {})
+        output, h_n = self._tensors(positional({**given, **lengths}), {})
+        outputs = {"output": output, "h_n": h_n}
         wanted = {**given, **dict(self.layer.named_parameters())}
-        of = [to_tensor(cotangents[name], self.device) for name in ("output", "h_n")]
-        found = torch.autograd.grad(outputs, list(wanted.values()), of)
-        return {name: to_numpy(g) for name, g in zip(wanted, found, strict=True)}
+        found = torch.autograd.grad(
+            [outputs[name] for name in cotangents],
+            list(wanted.values()),
+            [to_tensor(array, self.device) for array in cotangents.values()],
+        )
+        gradients = dict(zip(wanted, found, strict=True))
+        return {name: to_numpy(tensor) for name, tensor in {**gradients, **outputs}.items()}
 
     def train(self, training: bool) -> None:
         self.layer.train(training)
@@ -144,6 +149,8 @@ class TorchBackend:
                 "(torch.cuda.is_available() is False)"
             )
         self.device = torch.device(variant) if variant else CPU
+        # "cudnn RNN backward can only be called in training mode"
+        self.gradients_in_training_only = variant == "cuda"
 
     def build(self, options: LayerOptions) -> TorchLayer:
         keywords = options.keywords | {"dtype": DTYPES[options.dtype]}

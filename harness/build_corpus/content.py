@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.build_corpus.autograd import dropping, few_gradients, losses
 from harness.build_corpus.covering import covering, factors_of
 from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
@@ -48,6 +49,8 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "gradients, float32", gradients(layer, 3, ["fp32"])
     yield "gradients, longer and wider", large_gradients(layer)
     yield "gradients, other precisions", gradients(layer, 2, ["fp16", "fp64", "bf16"])
+    yield "gradients, every kind of loss, both modes", losses(layer)
+    yield "gradients of layers that drop", dropping(layer)
     yield "dropout in training mode", training(layer, 2, [0, 1, 10, 25, 50, 75, 90, 99])
     yield "initial weights", parameters(layer, "initial")
     yield "checkpoint round trips", parameters(layer, "checkpoint")
@@ -74,6 +77,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 6)
     yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16"), "gradient")
     yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 8)
+    yield "gradients, kinds of losses, both modes", few_gradients(layer)
     yield "dropout in training mode", small_training(layer)
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 4)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)

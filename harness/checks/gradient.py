@@ -1,14 +1,16 @@
 """Gradients against backpropagation through time, from the implementation's own states.
 
-The forward pass was seen (`step_residual` judges it), so no error of it is charged to the
-gradient. What remains is linear: the bound of `reference.gradient` is derived, element by
-element. The derivative of tanh is taken at the exact pre-activation of each step, and uncertain
-by what a correct state may be off, never beyond [-1, 1]; that of relu is 1 where the own state is
-positive, and open where rounding decides that. With small integers and relu every order of
-evaluation gives the same bits, and equality is asked.
+The forward pass was seen (`step_residual` judges it): that of the very call that gave the
+gradients, where its outputs came with them. So no error of it is charged to the gradient. What
+remains is linear: the bound of `reference.gradient` is derived, element by element. The derivative
+of tanh is taken at the exact pre-activation of each step, and uncertain by what a correct state may
+be off, never beyond [-1, 1]; that of relu is 1 where the own state is positive, and open where
+rounding decides that. With small integers and relu every order of evaluation gives the same bits,
+and equality is asked.
 
 If an element fails, it is judged again with exactly one cause forgiven: subnormal numbers taken
-as 0, if that was measured of the implementation; or the derivative 1 - h^2 of its own states.
+as 0, if that was measured of the implementation; the derivative 1 - h^2 of its own states; or, of
+small integers, another slope of relu at exactly 0, where torch documents 0 and others have others.
 An element whose bound excludes 0 has a proven sign; the other sign is a failure of its own.
 """
 
@@ -39,10 +41,11 @@ from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import Bounded
 from reference.arrays import Array, BoolArray, Float64Array
+from reference.reverse import Slopes
 
 __all__ = ["gradient"]
 
-Excuses = Mapping[Cause, Mapping[str, Bounded]]
+Excuses = dict[Cause, Mapping[str, Bounded]]
 """Cause -> the gradients and bounds with that cause forgiven."""
 
 
@@ -59,6 +62,7 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
     derivatives = evidence.observation.derivatives
     if derivatives is None:
         return
+    evidence = evidence.under_autograd or evidence
     seen = all(same_states(evidence, layer) for layer in range(evidence.config.num_layers))
     tapes = tapes_of(evidence)
     found = gradients_at(evidence, tapes)
@@ -68,11 +72,14 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
     terms: Mapping[str, Bounded] | None = None
     if evidence.config.data == "ints" and _whole(evidence):
         terms = gradients_at(evidence, tapes, absolute=True).by_name
+        excuses |= {Cause.SLOPE: _open_at_zero(evidence, terms)}
     for name, actual in derivatives.clean.items():
         exact = None if terms is None else terms[name].value < 2.0**evidence.case.fmt.precision
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
         for result in _judge(evidence, name, actual, expected[name], forgiven, exact, off[name]):
             yield result if seen else unseen(result)
+    if evidence.config.cotangents == "zero":
+        return  # which have no sign
     result = _signs(evidence, derivatives.clean, expected, excuses)
     yield result if seen else unseen(result)
 
@@ -130,7 +137,9 @@ def _judge(
         left = left & ~elements
     place = gradient_place(evidence, name)
     bound = gradient.bound if exact is None else np.where(exact, 0.0, gradient.bound)
-    shares = _power(gradient.value, bound, defined, off)
+    # Gradients of 0 are linear in nothing: every fault that a probe stands for gives 0 as well.
+    none = evidence.config.cotangents == "zero"
+    shares = {} if none else _power(gradient.value, bound, defined, off)
     for cause, elements in (*causes, (Cause.UNEXPLAINED, left)):
         if elements.any():
             others = defined & ~(bad & ~elements)
@@ -161,7 +170,7 @@ def _power(
 def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
     """Only what was measured of the implementation's activation, alone."""
     own = evidence.own_activations()
-    excuses: dict[Cause, Mapping[str, Bounded]] = {}
+    excuses: Excuses = {}
     if own is not None and own.flushes:
         excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
     lower = lower_precision(evidence)
@@ -175,6 +184,19 @@ def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
             evidence, own=True, activation_error=own.error_range
         )
     return excuses
+
+
+def _open_at_zero(evidence: Evidence, terms: Mapping[str, Bounded]) -> Mapping[str, Bounded]:
+    """With any slope of relu at exactly 0, where gradients depend on it; nothing else forgiven.
+
+    Where they do, such slopes of 1/2 add to the magnitudes of all `terms`.
+    """
+    tapes = tapes_of(evidence, Slopes(open_at_zero=True))
+    more, found = gradients_at(evidence, tapes, absolute=True).by_name, {}
+    for name, gradient in gradients_at(evidence, tapes).by_name.items():
+        depends = more[name].value > terms[name].value
+        found[name] = Bounded(gradient.value, np.where(depends, gradient.bound, 0.0))
+    return found
 
 
 def _signs(

@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.axes import output_names
 from harness.bits import beyond_flushing, differing_bits
 from harness.case import Case
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare, compare_bits
-from harness.evidence import Evidence
-from harness.judging.applies import PADDING, aspect
+from harness.evidence import Evidence, locate
+from harness.judging.applies import NOTHING_DROPPED, PADDING, aspect
 from harness.judging.gradients import gradient_place
 from harness.judging.power import share, stated
 from harness.probes import Probe
@@ -36,7 +37,7 @@ def _has_padding(case: Case) -> bool:
 @check(
     requirement="gradient-padding",
     difference="what stands in the padding reaches gradients",
-    applies=aspect("gradient") & PADDING,
+    applies=aspect("gradient") & PADDING & NOTHING_DROPPED,
     needs=(Need.OUTPUTS, Need.GRADIENTS),
     probes=(Probe.PADDING,),
     admits=_has_padding,
@@ -54,6 +55,9 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
             cause = Cause.UNEXPLAINED if numbers.cause is Cause.PADDING else numbers.cause
             part = f"{name}, finite padding"
             yield stated(replace(numbers, part=part, cause=cause), power)
+    if derivatives.padded is not None and derivatives.outputs is not None:
+        for name, clean in derivatives.outputs.items():
+            yield stated(_compared(evidence, name, derivatives.padded[name], clean), power)
     of_x = derivatives.clean["x"]
     ratio = np.where(of_x == 0, 0.0, np.inf)
     of_padding = compare(
@@ -77,7 +81,9 @@ def _compared(evidence: Evidence, name: str, found: Array, clean: Array) -> Comp
     # Adding 0 makes -0.0 and 0.0 one: the sign of a zero is no trace of the padding.
     zero = clean.dtype.type(0)
     found, clean = found + zero, clean + zero
-    result = compare_bits(name, found, clean, fmt, gradient_place(evidence, name), "")
+    output = name in output_names(evidence.config)
+    place = locate(evidence.config, name) if output else gradient_place(evidence, name)
+    result = compare_bits(name, found, clean, fmt, place, "")
     if result.verdict != Verdict.FAIL:
         return result
     flushes = own is not None and own.flushes

@@ -14,7 +14,7 @@ from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate
-from harness.judging.applies import NUMBERS
+from harness.judging.applies import STATES
 from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Outputs
 from harness.probes import Probe
@@ -28,7 +28,7 @@ __all__ = ["last_state"]
     requirement="h-n",
     also=("empty-rows",),
     difference="h_n is not the last valid output",
-    applies=NUMBERS,
+    applies=STATES,
     needs=(Need.OUTPUTS,),
     probes=(Probe.STATE, Probe.END, Probe.ROW, Probe.ZERO),
 )

@@ -11,7 +11,7 @@ from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
 from harness.evidence import Evidence, locate
-from harness.judging.applies import PADDING, VALUES
+from harness.judging.applies import PADDING, STATES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -23,7 +23,7 @@ __all__ = ["padding_zero"]
 @check(
     requirement="lengths",
     difference="outputs in the padding are not zero",
-    applies=VALUES & PADDING,
+    applies=STATES & PADDING,
     needs=(Need.OUTPUTS,),
     probes=(Probe.HELD,),
 )

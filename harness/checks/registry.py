@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from harness.aspects import CallAspect, aspect_of
@@ -104,6 +104,16 @@ class Check:
     def requirements(self) -> tuple[str, ...]:
         """All that it may speak about; of a call, that depends on the call."""
         return (self.requirement, *self.also) if self.requirement else ()
+
+    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+        """What the check gives; of one that looks at outputs alone, at those that came with
+        gradients too, where they are others.
+        """
+        yield from self.run(evidence)
+        training = evidence.under_autograd if self.needs == {Need.OUTPUTS} else None
+        if training is not None and self.second_call is None:
+            for comparison in self.run(training):
+                yield replace(comparison, part=f"{comparison.part}, under autograd")
 
     def requirement_of(self, config: Config, comparison: Comparison) -> str:
         if comparison.requirement is not None:

@@ -7,6 +7,7 @@ compute otherwise, which no check may accuse. `harness.selftest` runs both.
 from harness.faults import (
     activations,
     answers,
+    autograd,
     calls,
     directions,
     dropout,
@@ -37,6 +38,7 @@ _AREAS = (
     answers,
     dropout,
     gradients,
+    autograd,
     calls,
     parameters,
     threads,

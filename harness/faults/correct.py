@@ -121,6 +121,7 @@ class CorrectLayer(ForwardLayer):
     def __init__(self, options: LayerOptions, rng: np.random.Generator) -> None:
         super().__init__(options)
         self.training, self.rng = True, rng
+        self.drawn_masks: list[Array] | None = None
         limit = 1 / np.sqrt(options.hidden_size)
         dtype = NUMPY_DTYPES[options.dtype]
         self.weights = self.initial_weights(
@@ -161,25 +162,49 @@ class CorrectLayer(ForwardLayer):
     def gradients(
         self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]
     ) -> Mapping[str, Array]:
+        """With the outputs of the same call, and the masks that it drew."""
         given = self.entering(inputs)
+        shape = (*given["x"].shape[:2], self.options.directions * self.options.hidden_size)
+        self.drawn_masks = self.masks(shape) if self.drops() else None
         found = self.derive(given, self.time_first(cotangents))
         asked = {n: a for n, a in found.items() if n in given or n not in initial(found)}
-        return self.in_layout({n: a.astype(given["x"].dtype) for n, a in asked.items()})
+        dtype = given["x"].dtype
+        with np.errstate(over="ignore"):
+            gradients = {n: a.astype(dtype) for n, a in asked.items()}
+            values = {n: a.astype(dtype) for n, a in self.training_values(given).items()}
+        return self.in_layout({**gradients, **values})
+
+    def training_values(self, given: Arrays) -> Arrays:
+        """The outputs of a call that gradients are asked of, time first, in float64."""
+        return self.compute(given, dropout_masks=self.drawn_masks)
 
     def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
         """Time first, in float64; initial states are among them in any case."""
+        return self.differentiate(given, cotangents)
+
+    def differentiate(self, given: Arrays, cotangents: Arrays, **changes: Any) -> Arrays:
+        """The reference with this layer's options; `changes` are other arguments of it."""
         o, cell = self.options, self.cell
+        arguments: dict[str, Any] = {
+            "num_layers": o.num_layers,
+            "bias": o.bias,
+            "bidirectional": o.bidirectional,
+            "lengths": given.get("lengths"),
+            "dropout_masks": self.drawn_masks,
+            **changes,
+        }
         return gradients(
             cell,
             given["x"],
             {state: given.get(f"{state}_0") for state in cell.states},
             self.used_weights(),
-            cotangents["output"],
-            {state: cotangents[f"{state}_n"] for state in cell.states},
-            num_layers=o.num_layers,
-            bias=o.bias,
-            bidirectional=o.bidirectional,
-            lengths=given.get("lengths"),
+            cotangents.get("output"),
+            {
+                state: cotangents[f"{state}_n"]
+                for state in cell.states
+                if f"{state}_n" in cotangents
+            },
+            **arguments,
         )
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:

@@ -22,12 +22,12 @@ from harness.faults.weights import by_gate, each
 from harness.faults.wrapping import WrappedLayer
 from reference.arrays import Array
 
-__all__ = ["AREA"]
+__all__ = ["AREA", "of_parameters"]
 
 AREA = Area("gradients")
 
 
-def _parameters(found: Arrays) -> Arrays:
+def of_parameters(found: Arrays) -> Arrays:
     """Without those of inputs."""
     return {name: a for name, a in found.items() if name != "x" and name not in initial(found)}
 
@@ -51,7 +51,10 @@ AREA.table(
             "Gradients of parameters are divided by the number of batch rows.",
             lambda layer, given, found: {
                 **found,
-                **{n: a / a.dtype.type(given["x"].shape[1]) for n, a in _parameters(found).items()},
+                **{
+                    n: a / a.dtype.type(given["x"].shape[1])
+                    for n, a in of_parameters(found).items()
+                },
             },
         ),
         "w-hh-gradient-transposed": (
@@ -70,7 +73,7 @@ AREA.table(
             "Layers after the first one get no gradient.",
             lambda layer, given, found: {
                 **found,
-                **{n: np.zeros_like(a) for n, a in _parameters(found).items() if place(n).layer},
+                **{n: np.zeros_like(a) for n, a in of_parameters(found).items() if place(n).layer},
             },
         ),
     },
@@ -121,7 +124,7 @@ class Truncated(WrappedLayer):
         detached = with_final({**cotangents, "output": output[:middle]}, np.zeros_like)
         first = self.run_gradients(head, detached)
         second = self.run_gradients(tail, {**cotangents, "output": output[middle:]})
-        both = {n: a + second[n] for n, a in _parameters(first).items()}
+        both = {n: a + second[n] for n, a in of_parameters(first).items()}
         return {**first, **both, "x": np.concatenate([first["x"], second["x"]])}
 
 

@@ -14,7 +14,7 @@ from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer, ForwardLayer
 from harness.faults.layers import FusedStack
 from harness.faults.record import Area
-from harness.faults.wrapping import WrappedLayer
+from harness.faults.wrapping import WrappedBackend, WrappedLayer
 from reference import FORMATS, Block, Exact, exact_activation
 from reference.arrays import Array
 
@@ -66,6 +66,33 @@ class Fused(FusedStack):
 @AREA.fault("states-kept-in-double")
 class DoubleStates(CorrectLayer):
     """As the oracle: all states of a call are kept in float64, and rounded when returned."""
+
+
+@AREA.fault("gradients-without-outputs")
+class WithoutOutputs(WrappedLayer):
+    """Gradients come alone, without the outputs of their call."""
+
+    def training_values(self, given: Arrays, found: Arrays) -> Arrays:
+        return {}
+
+
+class TrainingOnly(WrappedLayer):
+    """In evaluation mode there are no gradients."""
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        if not self.training:
+            raise RuntimeError("backward can only be called in training mode")
+        return self.run_gradients(given, cotangents)
+
+
+@AREA.fault("gradients-in-training-mode-only")
+class GradientsInTrainingOnly(WrappedBackend):
+    """A backend that says that it gives gradients in training mode only."""
+
+    gradients_in_training_only = True
+
+    def __init__(self, base: Any) -> None:
+        super().__init__(base, TrainingOnly)
 
 
 class Sum:
@@ -306,3 +333,33 @@ AREA.table(
         ),
     },
 )
+
+
+class OtherInference(CorrectLayer):
+    """Gradients and training mode as the oracle has them; evaluation mode sums in float32."""
+
+    def inference(self) -> Float32:
+        raise NotImplementedError
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        if self.training:
+            return super().evaluate(given)
+        kernel = self.inference()
+        kernel.load_weights(self.weights)
+        return kernel.evaluate(given)
+
+
+@AREA.fault("separate-inference-kernel")
+class SeparateInference(OtherInference):
+    """Inference joins x and h in one product, training does not."""
+
+    def inference(self) -> Float32:
+        return OneProduct(self.options)
+
+
+@AREA.fault("separate-training-kernel")
+class SeparateTraining(OtherInference):
+    """Inference sums in an order of its own; what training gives comes with its gradients."""
+
+    def inference(self) -> Float32:
+        return Shuffled(self.options)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from harness.axes import output_names
 from harness.backends.loading import unsupported_reason, versions_of
 from harness.backends.protocol import Backend, FullBackend, FullLayer
 from harness.config import Config, LayerOptions
@@ -90,20 +91,35 @@ class WrappedValues(TimeFirst):
 class WrappedLayer(WrappedValues):
     """As `WrappedValues`, with everything else that the layer inside offers."""
 
+    seen: Mapping[int, Arrays] = {}
+
     def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
         """Gradients, time first; as `run_gradients` unless that is the mistake."""
         return self.run_gradients(given, cotangents)
 
+    def training_values(self, given: Arrays, found: Arrays) -> Arrays:
+        """The outputs that come with gradients, time first; those of the same call inside."""
+        return found
+
     def run_gradients(self, given: Arrays, cotangents: Arrays) -> Arrays:
-        """Of the layer inside, time first."""
+        """Of the layer inside, time first. What outputs come with them is kept."""
         inner: Any = self.inner
-        return self.time_first(inner.gradients(self.in_layout(given), self.in_layout(cotangents)))
+        found = self.time_first(inner.gradients(self.in_layout(given), self.in_layout(cotangents)))
+        names = output_names(self.layout)
+        self.seen = {id(given["x"]): {n: found.pop(n) for n in names if n in found}}
+        return found
 
     def gradients(
         self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]
     ) -> Mapping[str, Array]:
+        """With outputs, if it was this x that the layer inside was asked of."""
         given = self.entering(inputs)
-        return self.in_layout(self.derive(given, self.time_first(cotangents)))
+        self.seen = {}
+        found = self.derive(given, self.time_first(cotangents))
+        outputs = self.seen.get(id(given["x"]))
+        if outputs:
+            found = {**found, **self.training_values(given, outputs)}
+        return self.in_layout(found)
 
     def train(self, training: bool) -> None:
         self.training = training

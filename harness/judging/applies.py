@@ -14,6 +14,7 @@ __all__ = [
     "DROPPING",
     "INTEGERS",
     "LAYERS",
+    "NOTHING_DROPPED",
     "NOT_A_SWEEP",
     "NO_CALL",
     "NO_DROPPING",
@@ -60,6 +61,7 @@ ALWAYS = When("always", lambda config: True)
 CALL = When("calls", lambda config: config.is_call)
 VALUES = When("values", lambda config: config.aspect == ASKED_VALUES)
 NOT_A_SWEEP = When("no sweep of an activation", lambda config: config.data != "sweep")
+NOTHING_DROPPED = When("nothing dropped", lambda config: not config.drops)
 NUMBERS = VALUES & NOT_A_SWEEP
 STATES = When(
     "values and gradients, no sweep of an activation",

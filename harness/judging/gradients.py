@@ -8,14 +8,15 @@ rounding decides that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from harness.axes import axes_of
 from harness.comparison import Worst
 from harness.evidence import Evidence, locate
-from harness.judging.steps import DirectionSteps, direction_steps
-from reference import Bounded
+from harness.judging.steps import DirectionSteps, direction_steps, multipliers
+from reference import Bounded, Rounded
 from reference.arrays import Array, Float64Array
 from reference.gradient import Gradients, backpropagate
 from reference.intervals import ErrorRange
@@ -81,28 +82,29 @@ def expected_gradients(
         activation_error: of the other activations, their own errors.
         flushed: subnormal numbers may be taken as 0.
     """
-    tapes = tapes_of(evidence, own=own, activation_error=activation_error, flushed=flushed)
+    tapes = tapes_of(evidence, Slopes(own=own), activation_error=activation_error, flushed=flushed)
     return gradients_at(evidence, tapes, flushed=flushed).by_name
 
 
 def tapes_of(
     evidence: Evidence,
+    slopes: Slopes | None = None,
     *,
-    own: bool = False,
     activation_error: ErrorRange | None = None,
     flushed: bool = False,
 ) -> list[list[Tape]]:
-    """All steps recorded, by layer and direction."""
+    """All steps recorded, by layer and direction; `slopes` without the states that were seen."""
+    slopes = slopes or Slopes()
 
     def recorded(steps: DirectionSteps) -> Tape:
+        seen = Rounded(steps.case.fmt, flushed=flushed)
         return record(
             steps.cell,
             steps.parameters,
-            steps.x,
+            steps.given_x(seen),
             steps.before,
             steps.case.fmt,
-            Slopes({steps.cell.states[0]: steps.actual}, own=own),
-            stored_x=steps.layer > 0,
+            replace(slopes, seen={steps.cell.states[0]: steps.actual}),
             flushed=flushed,
             activation_error=activation_error,
         )
@@ -126,14 +128,17 @@ def gradients_at(
     derivatives = evidence.observation.derivatives
     assert derivatives is not None
     wide = {name: a.astype(np.float64) for name, a in derivatives.cotangents.items()}
+    # What is no part of the loss has a cotangent of 0.
+    every = {n: wide.get(n, np.zeros(a.shape)) for n, a in evidence.outputs.items()}
     states = evidence.config.cell.states
     return backpropagate(
         tapes,
-        wide["output"],
-        {state: wide[f"{state}_n"] for state in states},
+        every["output"],
+        {state: every[f"{state}_n"] for state in states},
         bias=evidence.config.bias,
         valid=evidence.case.valid,
         fmt=evidence.case.fmt,
+        masks=multipliers(evidence),
         flushed=flushed,
         carried=carried,
         absolute=absolute,

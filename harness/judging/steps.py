@@ -12,12 +12,12 @@ import numpy as np
 from harness.case import Case
 from harness.comparison import Worst
 from harness.evidence import Evidence
-from reference import Cell, Exact, Format, Interval, Parameters, Rounded, parameters_of
+from reference import Bounded, Cell, Exact, Format, Interval, Parameters, Rounded, parameters_of
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import previous_states
 from reference.intervals import ErrorRange
 
-__all__ = ["DirectionSteps", "direction_steps"]
+__all__ = ["DirectionSteps", "direction_steps", "multipliers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,8 @@ class DirectionSteps:
     """One direction of one layer, all steps at once; arrays are (T, B, n), zero in the padding.
 
     `actual` is the state after each step as the backend gave it, `before` the one that the step
-    started from, by name; `x` what the layer was given. `output` names where `actual` was seen.
+    started from, by name; `x` what the layer was given, a product with `mask` where dropout made
+    it. `output` names where `actual` was seen.
     """
 
     case: Case
@@ -36,6 +37,18 @@ class DirectionSteps:
     x: Array
     before: Mapping[str, Array]
     parameters: Parameters
+    mask: Bounded | None = None
+
+    def given_x(self, op: Rounded) -> Interval:
+        """What the layer was given, as far as it is known."""
+        seen = op.given(self.x, stored=self.layer > 0)
+        if self.mask is None:
+            return seen
+        with np.errstate(all="ignore"):
+            relative = np.where(self.mask.value == 0, 0.0, self.mask.bound / self.mask.value)
+        u, eta = self.case.fmt.unit_roundoff, self.case.fmt.smallest_subnormal
+        most = np.where(seen.expected == 0, 0.0, np.abs(seen.expected) * (relative + 2 * u) + eta)
+        return replace(seen, low=seen.expected - most, high=seen.expected + most)
 
     @property
     def cell(self) -> Cell:
@@ -75,7 +88,7 @@ class DirectionSteps:
             cast=lower is not None,
         )
         with np.errstate(all="ignore"):
-            x = op.given(self.x, stored=self.layer > 0)
+            x = self.given_x(op)
             states = {name: op.given(a, stored=True) for name, a in self.before.items()}
             found = self.cell.equation(op, self.parameters, x, states)
             return op, op.close(found[self.cell.states[0]])
@@ -180,12 +193,44 @@ def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionS
     """The steps of one direction of one layer; made once for each piece of evidence."""
     made = evidence.made
     if (layer, reverse) not in made:
-        made[layer, reverse] = _direction_steps(evidence, layer, reverse)
-    steps: DirectionSteps = made[layer, reverse]
-    return steps
+        steps, mask = _undropped(evidence, layer, reverse), multipliers(evidence).get(layer)
+        if mask is not None:
+            steps = replace(steps, x=steps.x * mask.value, mask=mask)
+        made[layer, reverse] = steps
+    found: DirectionSteps = made[layer, reverse]
+    return found
 
 
-def _direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
+def multipliers(evidence: Evidence) -> dict[int, Bounded]:
+    """By layer, what dropout multiplied its input with, (T, B, D * H): 0, or 1 / (1 - p).
+
+    Layers that drop get each number for one unit of theirs (`harness.case.passing_on`): it was kept
+    where the unit's state is nearer to what it is with the number than to what it is without.
+
+    p may be stored in the working precision, which moves 1 - p by u p, relatively p / (1 - p) u;
+    the difference and the quotient are rounded.
+    """
+    if not evidence.config.drops or evidence.observation.derivatives is None:
+        return {}
+    if "multipliers" not in evidence.made:
+        p, unit = evidence.config.dropout / 100, evidence.case.fmt.unit_roundoff
+        found = {}
+        for layer in range(1, evidence.config.num_layers):
+            sides = []
+            for direction in range(evidence.config.directions):
+                steps = _undropped(evidence, layer, direction == 1)
+                scaled = steps.exact(x=steps.x.astype(np.float64) / (1 - p))
+                dropped = steps.exact(x=np.zeros_like(steps.x))
+                sides.append(np.abs(steps.actual - scaled) < np.abs(steps.actual - dropped))
+            mask = np.concatenate(sides, axis=2) / (1 - p)
+            found[layer] = Bounded(mask, mask * (2 + p / (1 - p)) * unit)
+        evidence.made["multipliers"] = found
+    multipliers: dict[int, Bounded] = evidence.made["multipliers"]
+    return multipliers
+
+
+def _undropped(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
+    """As if nothing were dropped before the layer."""
     config, case = evidence.config, evidence.case
     first, *others = config.cell.states
     if others:

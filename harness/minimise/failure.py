@@ -148,7 +148,7 @@ def _run(check: Check, evidence: Evidence) -> list[Comparison]:
     """What a check cannot even look at does not show the finding."""
     try:
         with np.errstate(all="ignore"):
-            return list(check.run(evidence))
+            return list(check.comparisons(evidence))
     except Exception:
         return []
 

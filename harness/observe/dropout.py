@@ -1,8 +1,7 @@
 """Dropout seen from outside: all layers after the first pass on what they get.
 
-The parameters of those layers are the record's `pass_through`, so what dropout did to the first
-layer's output stands in the output of the stack. All numbers are positive and so small that even
-scaled by 1 / (1 - p) for each layer they stay below 2: no activation saturates.
+The parameters of those layers are the record's `pass_through` (`harness.case.passing_on`), so what
+dropout did to the first layer's output stands in the output of the stack.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import cast
 
-import numpy as np
-
 from harness.axes import axes_of
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
-from harness.case import Case
+from harness.case import Case, passing_on
 from harness.config import Config
-from harness.layers import pass_through
 from harness.observe.calling import call, loaded
 from harness.observe.errors import NotOffered
 from harness.observe.records import DropoutCalls, Observation
@@ -87,25 +83,3 @@ def _as_built(backend: FullBackend, config: Config) -> Layer:
     options = config.options
     sizes = (options.input_size, options.hidden_size)
     return backend.construct(config.layer, sizes, options.keywords)
-
-
-def passing_on(case: Case) -> Case:
-    """The case with a positive first layer, and layers after it that pass on what they get."""
-    config, dtype = case.config, case.x.dtype
-    kept = (1 - config.dropout / 100) ** (config.num_layers - 1)
-    weights = {}
-    for name, array in case.weights.items():
-        base = name.partition("_l")[0]
-        if not name.endswith(("_l0", "_l0_reverse")):
-            own = pass_through(config, name.endswith("_reverse"))
-            weights[name] = own[base].astype(dtype)
-            continue
-        part = np.abs(array.astype(np.float64)) * np.sqrt(config.hidden_size)  # within 1
-        scale = {"weight_ih": config.input_size, "weight_hh": 2 * config.hidden_size}
-        weights[name] = ((0.25 + part / 2) * kept / scale.get(base, 4)).astype(dtype)
-    inputs = {
-        name: array if name == "lengths" else np.abs(array) * dtype.type(kept)
-        for name, array in case.inputs.items()
-    }
-    inputs["x"] = dtype.type(0.5) + np.abs(case.x)
-    return dataclasses.replace(case, inputs=inputs, weights=weights)

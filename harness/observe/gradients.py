@@ -1,88 +1,233 @@
-"""Gradients of x, initial states and every parameter, for cotangents drawn with the case."""
+"""Gradients of x, initial states and every parameter, for the cotangents of the case."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from harness.axes import from_layout, to_layout
-from harness.backends.protocol import Backend, FullLayer, offers
+from harness.axes import from_layout, output_names, to_layout
+from harness.backends.protocol import Backend, FullBackend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
-from harness.case import Case, cotangents
+from harness.case import Case, cotangents, passes_on
 from harness.observe.arrays import viewed
-from harness.observe.calling import call, loaded, written_to
+from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
+from harness.observe.dropping import seeded, states_of
 from harness.observe.errors import Malformed, NotOffered
-from harness.observe.records import Change, Derivatives, Observation
-from harness.observe.values import hidden_layers
+from harness.observe.records import Change, Derivatives, Observation, Outputs
+from harness.observe.values import hidden_layers, shorter
 from reference.arrays import Array
 
 __all__ = ["asked_gradients", "observe_gradients"]
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """Gradients, and the outputs of the same call where they come with them."""
+
+    gradients: Mapping[str, Array]
+    outputs: Outputs | None
+
+
+class _Asked:
+    """A layer of a case, in the mode of its config, and what its calls wrote to."""
+
+    def __init__(self, backend: Backend, case: Case) -> None:
+        self.backend, self.case, self.modified = backend, case, list[str]()
+        self.training = case.config.mode == "training"
+        # In evaluation mode some kernels give no gradients; a backend says so.
+        self.switched = not self.training and bool(
+            getattr(backend, "gradients_in_training_only", False)
+        )
+        config = case.config
+        if self.switched and config.num_layers > 1 and config.dropout > 0:
+            raise NotOffered("gives gradients in training mode only, where this layer drops")
+        self.layer = self.built(case)
+
+    def built(self, case: Case) -> FullLayer:
+        layer = cast(FullLayer, loaded(self.backend, case.config, case.weights))
+        if not offers(layer, "gradients"):
+            raise NotOffered("has no method gradients(inputs, cotangents)")
+        if (self.training or self.switched) and not offers(layer, "train"):
+            raise NotOffered("has no method train(training)")
+        if self.training:
+            layer.train(True)
+        return layer
+
+    def forward(self, case: Case) -> Outputs:
+        return call(self.layer, case, self.modified)
+
+    def gradients(self, case: Case) -> _Answer:
+        return self.of(self.layer, case)
+
+    def of(self, layer: FullLayer, case: Case) -> _Answer:
+        if self.switched:
+            layer.train(True)
+        try:
+            return _answer(layer, case, self.modified)
+        finally:
+            if self.switched:
+                layer.train(False)
+
+    def hidden(self, case: Case) -> tuple[Outputs, ...]:
+        """Of shorter stacks, the outputs that come with gradients."""
+        found = []
+        for layers in range(1, case.config.num_layers):
+            cut = shorter(case, layers)
+            outputs = self.of(self.built(cut), cut).outputs
+            if outputs is None:
+                raise Malformed("gradients: outputs come with those of some stacks only")
+            found.append(outputs)
+        return tuple(found)
+
+
 def observe_gradients(backend: Backend, case: Case) -> Observation:
     """The forward call, all layers seen, and the gradients; once more with zeros in the padding.
 
-    Before them, both are asked of another x of the same shape, which must leave no trace.
+    Every second seed, gradients are the first thing that a new layer is asked for. With the others,
+    both are asked of another x of the same shape before, which must leave no trace.
     """
-    layer = loaded(backend, case.config, case.weights)
-    if not offers(layer, "gradients"):
-        raise NotOffered("has no method gradients(inputs, cotangents)")
-    modified: list[str] = []
-    outputs = call(layer, case, modified)
-    full = cast(FullLayer, layer)
+    asked = _Asked(backend, case)
+    if case.config.drops:
+        return _dropping(asked)
+    fresh = case.config.seed % 2 == 1
+    found = asked.gradients(case) if fresh else None
+    outputs = asked.forward(case)
     other = case.with_inputs(x=case.x.dtype.type(0.5) - case.x)
-    asked_gradients(full, other, modified)
-    call(layer, other, modified)
-    found = asked_gradients(full, case, modified)
-    clean = found
-    if not case.valid.all():
-        x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
-        clean = asked_gradients(full, case.with_inputs(x=x), modified)
-    finite = None
-    if any((~np.isfinite(found[name]) & np.isfinite(clean[name])).any() for name in found):
-        # Does only what is not finite come through, or do numbers too, hidden by it? Large ones
-        # may overflow on the way, and are left out.
-        kept = case.valid[:, :, None] | (np.abs(case.x) <= 64)
-        x = np.where(kept, case.x, case.x.dtype.type(0.75))
-        finite = asked_gradients(full, case.with_inputs(x=x), modified)
-    second = asked_gradients(full, case, modified)
-    changes: list[Change] = []
-    for name in found:
-        changes += _changes(True, second[name], found[name], case)
-    differing = second if changes else None
-    after = call(layer, case, modified)
-    for name in outputs:
-        changes += _changes(False, after[name], outputs[name], case)
+    asked.gradients(other)
+    asked.forward(other)
+    found = found or asked.gradients(case)
+    unpadded = _unpadded(case)
+    clean = found if unpadded is case else asked.gradients(unpadded)
+    finite = _finite(asked, found, clean)
+    second = asked.gradients(case)
+    changes = _changes(True, second.gradients, found.gradients, case)
+    differing = second.gradients if changes else None
+    if found.outputs is not None and second.outputs is not None:
+        changes += _changes(True, second.outputs, found.outputs, case)
+    changes += _changes(False, asked.forward(case), outputs, case)
+    hidden = hidden_layers(backend, case, asked.modified, training=asked.training)
     return Observation(
         backend.name,
         outputs=outputs,
-        hidden=hidden_layers(backend, case, modified),
+        hidden=hidden,
         transferred=sum(array.size for array in case.weights.values()),
-        modified=tuple(modified),
+        modified=tuple(asked.modified),
         changed=tuple(dict.fromkeys(changes)),
-        derivatives=Derivatives(cotangents(case), found, clean, differing, finite),
+        derivatives=Derivatives(
+            cotangents(case),
+            found.gradients,
+            clean.gradients,
+            differing,
+            finite,
+            clean.outputs,
+            _hidden(asked, unpadded, clean, outputs, hidden),
+            _padded(found, clean),
+        ),
     )
 
 
-def _changes(of_gradients: bool, one: Array, two: Array, case: Case) -> list[Change]:
-    """The change of two arrays that should be the same bits; none if they are."""
-    if same_bits(one, two):
-        return []
-    return [Change(of_gradients, not beyond_flushing(one, two, case.fmt).any())]
+def _unpadded(case: Case) -> Case:
+    """The case with zeros in the padding; the same where there is none."""
+    if case.valid.all():
+        return case
+    return case.with_inputs(x=np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0)))
 
 
-def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Mapping[str, Array]:
+def _finite(asked: _Asked, found: _Answer, clean: _Answer) -> Mapping[str, Array] | None:
+    """Does only what is not finite come through, or do numbers too, hidden by it? Large ones may
+    overflow on the way, and are left out.
+    """
+    case, before = asked.case, clean.gradients
+    if not any(
+        (~np.isfinite(a) & np.isfinite(before[n])).any() for n, a in found.gradients.items()
+    ):
+        return None
+    kept = case.valid[:, :, None] | (np.abs(case.x) <= 64)
+    x = np.where(kept, case.x, case.x.dtype.type(0.75))
+    return asked.gradients(case.with_inputs(x=x)).gradients
+
+
+def _hidden(
+    asked: _Asked, case: Case, clean: _Answer, outputs: Outputs, hidden: tuple[Outputs, ...]
+) -> tuple[Outputs, ...]:
+    """The hidden layers of the call that gave gradients: others only where its outputs are."""
+    if clean.outputs is None or same_outputs(clean.outputs, outputs):
+        return hidden
+    return asked.hidden(case)
+
+
+def _padded(found: _Answer, clean: _Answer) -> Outputs | None:
+    if found.outputs is None or clean.outputs is None:
+        return None
+    return None if same_outputs(found.outputs, clean.outputs) else found.outputs
+
+
+def _dropping(asked: _Asked) -> Observation:
+    """Gradients of a layer that drops, and the outputs of a call that drops the same."""
+    if not passes_on(asked.case):
+        raise NotOffered("drops, and with these weights no output shows what")
+    backend, case = asked.backend, _unpadded(asked.case)
+    config = case.config
+    if config.seed % 2 == 0:
+        asked.gradients(case.with_inputs(x=case.x * case.x.dtype.type(0.5)))
+        asked.forward(case)
+    if offers(backend, "seed"):
+        cast(FullBackend, backend).seed(config.seed)  # so that a replay drops the same elements
+    found = asked.gradients(case)
+    outputs = found.outputs
+    if outputs is None:
+        outputs, gradients = seeded(
+            backend,
+            config.seed,
+            lambda: asked.forward(case),
+            lambda: asked.gradients(case).gradients,
+        )
+        found = _Answer(gradients, outputs)
+    if config.steps == 1:
+        hidden = states_of(config, outputs)
+    elif found.outputs is None:
+        hidden = hidden_layers(backend, case, asked.modified, training=True)
+    else:
+        hidden = asked.hidden(case)
+    return Observation(
+        backend.name,
+        outputs=outputs,
+        hidden=hidden,
+        transferred=sum(array.size for array in case.weights.values()),
+        modified=tuple(asked.modified),
+        derivatives=Derivatives(cotangents(case), found.gradients, found.gradients),
+    )
+
+
+def _changes(
+    of_gradients: bool, one: Mapping[str, Array], two: Mapping[str, Array], case: Case
+) -> list[Change]:
+    """How arrays changed that should be the same bits."""
+    return [
+        Change(of_gradients, not beyond_flushing(array, two[name], case.fmt).any())
+        for name, array in one.items()
+        if not same_bits(array, two[name])
+    ]
+
+
+def _answer(layer: FullLayer, case: Case, modified: list[str]) -> _Answer:
     """Fresh copies of everything go in; what is written to is noted."""
     config = case.config
     inputs = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
     of = {name: to_layout(config, name, array) for name, array in cotangents(case).items()}
     before = [{name: array.tobytes() for name, array in given.items()} for given in (inputs, of)]
-    found = _well_formed(layer.gradients(dict(inputs), dict(of)), case)
+    returned = layer.gradients(dict(inputs), dict(of))
     modified += [f"{name} of gradients" for name in written_to(inputs, before[0])]
     modified += [f"cotangent of {name}" for name in written_to(of, before[1])]
-    return found
+    names = output_names(config)
+    if not isinstance(returned, Mapping) or not set(names) & set(returned):
+        return _Answer(_well_formed(returned, case), None)
+    gradients = {name: array for name, array in returned.items() if name not in names}
+    outputs = {name: returned[name] for name in names if name in returned}
+    return _Answer(_well_formed(gradients, case), well_formed(outputs, config))
 
 
 def _well_formed(returned: Any, case: Case) -> dict[str, Array]:

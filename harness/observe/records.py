@@ -67,6 +67,10 @@ class Derivatives(msgspec.Struct, frozen=True):
     in the padding (the same object where there is no padding), `finite` with the finite numbers of
     the padding alone, where what is not finite reached gradients, and `second` what the same call
     gave the second time, where that is other than `found`.
+
+    `outputs` are those of the call that gave `clean`, and `hidden` those of shorter stacks asked in
+    the same way (`Observation.hidden` in place of none); None where gradients come without.
+    `padded` are those that came with `found`, where they are others.
     """
 
     cotangents: Mapping[str, Array]
@@ -74,6 +78,9 @@ class Derivatives(msgspec.Struct, frozen=True):
     clean: Mapping[str, Array]
     second: Mapping[str, Array] | None = None
     finite: Mapping[str, Array] | None = None
+    outputs: Outputs | None = None
+    hidden: tuple[Outputs, ...] = ()
+    padded: Outputs | None = None
 
 
 class CallOutcome(msgspec.Struct, frozen=True, tag=True):

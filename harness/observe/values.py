@@ -10,20 +10,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from harness.axes import axes_of
 from harness.backends.loading import unsupported_reason
-from harness.backends.protocol import Backend, Layer
+from harness.backends.protocol import Backend, FullLayer, Layer
 from harness.bits import same_bits
 from harness.case import Case, changed, make_case
 from harness.config import Config
 from harness.observe.calling import call, loaded, well_formed
 from harness.observe.records import Observation, Outputs, Rerun
+from reference.arrays import Array
 
-__all__ = ["hidden_layers", "observe_values"]
+__all__ = ["hidden_layers", "observe_values", "shorter"]
 
 
 def observe_values(backend: Backend, case: Case, repeat: bool) -> Observation:
@@ -108,27 +109,39 @@ def _same_kept(first: Outputs, rerun: Rerun) -> bool:
     )
 
 
-def hidden_layers(backend: Backend, case: Case, modified: list[str]) -> tuple[Outputs, ...]:
+def hidden_layers(
+    backend: Backend, case: Case, modified: list[str], *, training: bool = False
+) -> tuple[Outputs, ...]:
     """Every hidden layer, seen by cutting the stack off after it (a prefix).
 
     Running single layers one by one would be cheaper from three layers on, but says nothing of
     a stack that keeps its states in a higher precision, or another memory layout, than it
     gives them out in.
     """
-    return tuple(
-        _prefix(backend, case, layers, modified) for layers in range(1, case.config.num_layers)
-    )
+    found = []
+    for layers in range(1, case.config.num_layers):
+        cut = shorter(case, layers)
+        layer = loaded(backend, cut.config, cut.weights)
+        if training:
+            cast(FullLayer, layer).train(True)
+        found.append(call(layer, cut, modified))
+    return tuple(found)
 
 
-def _prefix(backend: Backend, case: Case, layers: int, modified: list[str]) -> Outputs:
+def shorter(case: Case, layers: int) -> Case:
     """The first `layers` layers of the case as a stack of their own."""
     config, rows = case.config, layers * case.config.directions
-    cut = config.replace(aspect="values", num_layers=layers, data="mixed")
+    values = {"aspect": "values", "mode": "evaluation", "cotangents": "all", "data": "mixed"}
+    cut = config.replace(num_layers=layers, **values)
     names = cut.parameter_shapes()
-    weights = {name: array for name, array in case.weights.items() if name in names}
-    inputs = {
-        name: array[:rows] if "stack" in axes_of(config, name) else array
-        for name, array in case.inputs.items()
-    }
-    shorter = dataclasses.replace(case, config=cut, weights=weights, inputs=inputs)
-    return call(loaded(backend, cut, weights), shorter, modified)
+
+    def of_layers(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return {n: a[:rows] if "stack" in axes_of(config, n) else a for n, a in arrays.items()}
+
+    return dataclasses.replace(
+        case,
+        config=cut,
+        weights={name: array for name, array in case.weights.items() if name in names},
+        inputs=of_layers(case.inputs),
+        given_cotangents=of_layers(case.given_cotangents),
+    )

@@ -1,0 +1,131 @@
+"""Gradients as training asks for them: in training mode, with dropout, for losses of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import covertable
+
+from harness.build_corpus.covering import SIZES, config_of, covering, factors_of, never
+from harness.config import COTANGENTS, MODES, Config
+from harness.layers import LAYERS
+
+__all__ = ["dropping", "few_gradients", "losses"]
+
+
+def losses(layer: str) -> Iterator[Config]:
+    """Every pair of a kind of loss, a mode, and any other option; nothing is dropped."""
+    factors = {
+        **factors_of(layer),
+        "aspect": ["gradient"],
+        "data": [kind for kind in ("plain", "ints") if LAYERS[layer].kind(kind)],
+        "scale": [1],
+        "dropout": [0],
+        "num_layers": [1, 2],
+        "dtype": ["fp32", "fp32", "fp16", "fp64"],
+        "mode": list(MODES),
+        "cotangents": list(COTANGENTS),
+    }
+    usual = [never(("cotangents", "all"), ("mode", "evaluation"))]  # other configs have these
+    for number, config in enumerate(covering(layer, factors, 2, 1, usual)):
+        yield config.replace(seed=50000 + number)
+    yield config_of(
+        layer,
+        aspect="gradient",
+        mode="training",
+        dropout=50,  # which one layer ignores
+        lengths="ragged",
+        states=True,
+        data="plain",
+        input_size=3,
+        hidden_size=4,
+        batch=5,
+        steps=4,
+        seed=50100,
+    )
+
+
+def dropping(layer: str) -> Iterator[Config]:
+    """Layers that drop: of two layers all steps, of three one step, in which masks are seen."""
+    if LAYERS[layer].pass_through is None:
+        return
+    factors: dict[str, list[Any]] = {
+        **{option.name: list(option.words) for option in LAYERS[layer].options},
+        "bidirectional": [False, True],
+        "bias": [True, False],
+        "layout": ["timefirst", "batchfirst"],
+        "dropout": [25, 50, 75],
+        "states": [False, True],
+        "lengths": ["nolengths", "ragged"],
+        "dtype": ["fp32", "fp32", "fp16"],
+        "cotangents": ["all", "output", "final", "sparse"],
+    }
+    for count, row in enumerate(covertable.make(factors, strength=2, salt="0")):
+        input_size, hidden_size, batch, steps = SIZES[count % len(SIZES)]
+        yield _dropping(
+            layer,
+            **row,
+            num_layers=2,
+            input_size=input_size,
+            hidden_size=hidden_size,
+            batch=batch,
+            steps=steps,
+            seed=50200 + count,
+        )
+    for number, dropout in enumerate((25, 50)):
+        yield _dropping(
+            layer,
+            num_layers=3,
+            bidirectional=number == 1,
+            dropout=dropout,
+            states=True,
+            input_size=3,
+            hidden_size=5,
+            batch=6,
+            steps=1,
+            seed=50300 + number,
+        )
+
+
+def few_gradients(layer: str) -> Iterator[Config]:
+    """Small ones: each compiles half a dozen graphs."""
+    for number, (cotangents, mode, lengths) in enumerate(
+        (
+            ("output", "evaluation", "nolengths"),
+            ("final", "training", "ragged"),
+            ("zero", "evaluation", "nolengths"),
+            ("sparse", "training", "nolengths"),
+        )
+    ):
+        yield config_of(
+            layer,
+            aspect="gradient",
+            mode=mode,
+            cotangents=cotangents,
+            lengths=lengths,
+            states=number % 2 == 1,
+            data="plain",
+            input_size=2,
+            hidden_size=3,
+            batch=4,
+            steps=3,
+            seed=50400 + number,
+        )
+    if LAYERS[layer].pass_through is not None:
+        for number in range(2):
+            yield _dropping(
+                layer,
+                num_layers=2,
+                dropout=50,
+                states=number == 1,
+                input_size=2,
+                hidden_size=4,
+                batch=5,
+                steps=2,
+                seed=50410 + number,
+            )
+
+
+def _dropping(layer: str, **values: Any) -> Config:
+    return config_of(layer, aspect="gradient", mode="training", data="plain", **values)
