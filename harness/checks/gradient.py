@@ -45,7 +45,7 @@ from reference.reverse import Slopes
 
 __all__ = ["gradient"]
 
-Excuses = dict[Cause, Mapping[str, Bounded]]
+Excuses = Mapping[Cause, Mapping[str, Bounded]]
 """Cause -> the gradients and bounds with that cause forgiven."""
 
 
@@ -72,7 +72,7 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
     terms: Mapping[str, Bounded] | None = None
     if evidence.config.data == "ints" and _whole(evidence):
         terms = gradients_at(evidence, tapes, absolute=True).by_name
-        excuses |= {Cause.SLOPE: _open_at_zero(evidence, terms)}
+        excuses = {**excuses, Cause.SLOPE: _open_at_zero(evidence, terms)}
     for name, actual in derivatives.clean.items():
         exact = None if terms is None else terms[name].value < 2.0**evidence.case.fmt.precision
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
@@ -170,7 +170,7 @@ def _power(
 def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
     """Only what was measured of the implementation's activation, alone."""
     own = evidence.own_activations()
-    excuses: Excuses = {}
+    excuses: dict[Cause, Mapping[str, Bounded]] = {}
     if own is not None and own.flushes:
         excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
     lower = lower_precision(evidence)

@@ -95,7 +95,9 @@ def _gradients(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Com
     for moment, answer in with_moments(evidence, found):
         if answer.derivatives is not None and answer.outputs is not None:
             at = evidence_at(evidence, moment, answer)
-            yield moment.step, [*gradient(at), *gradient_padding(at)]
+            training = at.under_autograd
+            values = [] if training is None else _as_new(training)
+            yield moment.step, [*gradient(at), *gradient_padding(at), *values]
 
 
 def _seeds(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Comparison]]]:

@@ -97,8 +97,8 @@ class PaddingHeld(WrappedLayer):
         return {**found, "output": np.where(valid(given), found["output"], held)}
 
 
-@AREA.fault("last-step-before-the-update-under-autograd")
-class OutputShifted(WrappedLayer):
+@AREA.fault("last-output-stale-under-autograd")
+class LastOutputStale(WrappedLayer):
     """Under autograd the output at the last step is that of the step before."""
 
     def training_values(self, given: Arrays, found: Arrays) -> Arrays:
@@ -189,15 +189,6 @@ def first_doubled(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     """The first gradients of a layer are added to themselves: the buffer was filled already."""
     layer.derived = getattr(layer, "derived", 0) + 1
     return each(found, "", lambda a: a * a.dtype.type(2)) if layer.derived == 1 else found
-
-
-@AREA.fault("first-gradients-before-any-call")
-class BeforeAnyCall(WrappedLayer):
-    """Without a forward call before, the gradients of parameters are those of zero states."""
-
-    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
-        found = self.run_gradients(given, cotangents)
-        return found if self.calls else each(found, "weight_hh", np.zeros_like)
 
 
 @AREA.fault("mode-of-gradients-ignored", visible=lambda config: config.drops)

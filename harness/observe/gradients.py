@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,11 +20,11 @@ from harness.observe.records import Change, Derivatives, Observation, Outputs
 from harness.observe.values import hidden_layers, shorter
 from reference.arrays import Array
 
-__all__ = ["asked_gradients", "observe_gradients"]
+__all__ = ["Answered", "asked_gradients", "hidden_under_autograd", "observe_gradients"]
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answered:
     """Gradients, and the outputs of the same call where they come with them."""
 
     gradients: Mapping[str, Array]
@@ -59,28 +59,31 @@ class _Asked:
     def forward(self, case: Case) -> Outputs:
         return call(self.layer, case, self.modified)
 
-    def gradients(self, case: Case) -> _Answer:
+    def gradients(self, case: Case) -> Answered:
         return self.of(self.layer, case)
 
-    def of(self, layer: FullLayer, case: Case) -> _Answer:
+    def of(self, layer: FullLayer, case: Case) -> Answered:
         if self.switched:
             layer.train(True)
         try:
-            return _answer(layer, case, self.modified)
+            return asked_gradients(layer, case, self.modified)
         finally:
             if self.switched:
                 layer.train(False)
 
     def hidden(self, case: Case) -> tuple[Outputs, ...]:
-        """Of shorter stacks, the outputs that come with gradients."""
-        found = []
-        for layers in range(1, case.config.num_layers):
-            cut = shorter(case, layers)
-            outputs = self.of(self.built(cut), cut).outputs
-            if outputs is None:
-                raise Malformed("gradients: outputs come with those of some stacks only")
-            found.append(outputs)
-        return tuple(found)
+        return hidden_under_autograd(case, lambda cut: self.of(self.built(cut), cut))
+
+
+def hidden_under_autograd(case: Case, ask: Callable[[Case], Answered]) -> tuple[Outputs, ...]:
+    """Of shorter stacks, the outputs that come with gradients; `ask` asks a new layer."""
+    found = []
+    for layers in range(1, case.config.num_layers):
+        outputs = ask(shorter(case, layers)).outputs
+        if outputs is None:
+            raise Malformed("gradients: outputs come with those of some stacks only")
+        found.append(outputs)
+    return tuple(found)
 
 
 def observe_gradients(backend: Backend, case: Case) -> Observation:
@@ -136,7 +139,7 @@ def _unpadded(case: Case) -> Case:
     return case.with_inputs(x=np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0)))
 
 
-def _finite(asked: _Asked, found: _Answer, clean: _Answer) -> Mapping[str, Array] | None:
+def _finite(asked: _Asked, found: Answered, clean: Answered) -> Mapping[str, Array] | None:
     """Does only what is not finite come through, or do numbers too, hidden by it? Large ones may
     overflow on the way, and are left out.
     """
@@ -151,7 +154,7 @@ def _finite(asked: _Asked, found: _Answer, clean: _Answer) -> Mapping[str, Array
 
 
 def _hidden(
-    asked: _Asked, case: Case, clean: _Answer, outputs: Outputs, hidden: tuple[Outputs, ...]
+    asked: _Asked, case: Case, clean: Answered, outputs: Outputs, hidden: tuple[Outputs, ...]
 ) -> tuple[Outputs, ...]:
     """The hidden layers of the call that gave gradients: others only where its outputs are."""
     if clean.outputs is None or same_outputs(clean.outputs, outputs):
@@ -159,7 +162,7 @@ def _hidden(
     return asked.hidden(case)
 
 
-def _padded(found: _Answer, clean: _Answer) -> Outputs | None:
+def _padded(found: Answered, clean: Answered) -> Outputs | None:
     if found.outputs is None or clean.outputs is None:
         return None
     return None if same_outputs(found.outputs, clean.outputs) else found.outputs
@@ -177,7 +180,7 @@ def _dropping(asked: _Asked) -> Observation:
     if offers(backend, "seed"):
         cast(FullBackend, backend).seed(config.seed)  # so that a replay drops the same elements
     found = asked.gradients(case)
-    outputs = found.outputs
+    outputs, gradients = found.outputs, found.gradients
     if outputs is None:
         outputs, gradients = seeded(
             backend,
@@ -185,7 +188,6 @@ def _dropping(asked: _Asked) -> Observation:
             lambda: asked.forward(case),
             lambda: asked.gradients(case).gradients,
         )
-        found = _Answer(gradients, outputs)
     if config.steps == 1:
         hidden = states_of(config, outputs)
     elif found.outputs is None:
@@ -198,7 +200,7 @@ def _dropping(asked: _Asked) -> Observation:
         hidden=hidden,
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(asked.modified),
-        derivatives=Derivatives(cotangents(case), found.gradients, found.gradients),
+        derivatives=Derivatives(cotangents(case), gradients, gradients),
     )
 
 
@@ -213,7 +215,7 @@ def _changes(
     ]
 
 
-def _answer(layer: FullLayer, case: Case, modified: list[str]) -> _Answer:
+def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Answered:
     """Fresh copies of everything go in; what is written to is noted."""
     config = case.config
     inputs = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
@@ -224,10 +226,10 @@ def _answer(layer: FullLayer, case: Case, modified: list[str]) -> _Answer:
     modified += [f"cotangent of {name}" for name in written_to(of, before[1])]
     names = output_names(config)
     if not isinstance(returned, Mapping) or not set(names) & set(returned):
-        return _Answer(_well_formed(returned, case), None)
+        return Answered(_well_formed(returned, case), None)
     gradients = {name: array for name, array in returned.items() if name not in names}
     outputs = {name: returned[name] for name in names if name in returned}
-    return _Answer(_well_formed(gradients, case), well_formed(outputs, config))
+    return Answered(_well_formed(gradients, case), well_formed(outputs, config))
 
 
 def _well_formed(returned: Any, case: Case) -> dict[str, Array]:

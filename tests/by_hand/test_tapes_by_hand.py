@@ -28,7 +28,7 @@ def slope(
     rounded, middle, off = Rounded(FP32, flushed=flushed), np.array(a), np.array(error)
     argument = Interval(middle - off, middle, middle + off)
     node = Node(rounded.activation(name, argument), (Node(argument),), activation=name)
-    return _slope(rounded, node, None if seen is None else np.array(seen, "f"), own)
+    return _slope(rounded, node, None if seen is None else np.array(seen, "f"), Slopes(own=own))
 
 
 def test_slope_of_relu_is_open_where_rounding_decides_it() -> None:

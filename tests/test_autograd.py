@@ -1,0 +1,279 @@
+"""Gradients as training asks for them: the call's own outputs, modes, masks, kinds of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.case import Case, cotangents, make_case, passes_on
+from harness.causes import Cause
+from harness.config import Config, ConfigError
+from harness.faults import FAULTS, VARIANTS
+from harness.faults.correct import CorrectBackend, CorrectLayer
+from harness.judge import Session
+from harness.observe import Observation, observe
+from harness.results import Result
+from harness.selection import selection
+from harness.verdicts import Verdict
+from reference import elman
+from reference.arrays import Array
+from reference.gradient import gradients
+from reference.layer import evaluate
+
+SIZES: Any = {"input_size": 2, "hidden_size": 3, "batch": 4, "steps": 3, "data": "plain"}
+
+
+def gradient_config(**values: Any) -> Config:
+    return Config.of("rnn", **{**SIZES, "aspect": "gradient", **values})
+
+
+DROPPING = gradient_config(num_layers=2, dropout=50, mode="training", states=True, seed=1)
+
+
+def judged(backend: Any, *configs: Config) -> list[Result]:
+    with Session({backend.name: backend}) as session:
+        return [result for config in configs for result in session.judge(config)]
+
+
+def failing(results: list[Result]) -> set[tuple[str, Any]]:
+    return {(r.check, r.cause) for r in results if r.verdict in (Verdict.FAIL, Verdict.ERROR)}
+
+
+class Recording(CorrectLayer):
+    """Writes down what it is asked, and in which mode."""
+
+    asked: list[tuple[str, bool, tuple[str, ...]]]
+
+    def forward(self, inputs: Mapping[str, Any]) -> Any:
+        self.asked.append(("forward", self.training, tuple(inputs)))
+        return super().forward(inputs)
+
+    def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
+        self.asked.append(("gradients", self.training, tuple(cotangents)))
+        return super().gradients(inputs, cotangents)
+
+
+class RecordingBackend(CorrectBackend):
+    def __init__(self) -> None:
+        super().__init__(Recording)
+        self.asked: list[tuple[str, bool, tuple[str, ...]]] = []
+
+    def build(self, options: Any) -> CorrectLayer:
+        layer = super().build(options)
+        assert isinstance(layer, Recording)
+        layer.asked = self.asked
+        return layer
+
+
+def calls_for(config: Config) -> list[tuple[str, bool, tuple[str, ...]]]:
+    backend = RecordingBackend()
+    assert observe(backend, make_case(config), repeat=True).trouble is None
+    return backend.asked
+
+
+def test_every_second_seed_begins_with_gradients() -> None:
+    kinds = [calls_for(gradient_config(seed=seed))[0][0] for seed in (0, 1, 2, 3)]
+    assert kinds == ["forward", "gradients"] * 2
+
+
+@pytest.mark.parametrize("mode", ["evaluation", "training"])
+def test_all_calls_are_made_in_the_mode_of_the_config(mode: str) -> None:
+    asked = calls_for(gradient_config(mode=mode, num_layers=2))
+    assert {training for _, training, _ in asked} == {mode == "training"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("all", ("output", "h_n")), ("output", ("output",)), ("final", ("h_n",))]
+)
+def test_an_output_that_is_no_part_of_the_loss_has_no_cotangent(
+    kind: str, names: tuple[str, ...]
+) -> None:
+    asked = calls_for(gradient_config(cotangents=kind))
+    assert {given for what, _, given in asked if what == "gradients"} == {names}
+
+
+def test_cotangents_of_each_kind() -> None:
+    drawn = cotangents(make_case(gradient_config()))
+    large = cotangents(make_case(gradient_config(cotangents="large")))
+    assert all((large[name] == array * 2.0**20).all() for name, array in drawn.items())
+    zero = cotangents(make_case(gradient_config(cotangents="zero")))
+    assert set(zero) == {"output", "h_n"}
+    assert not any(array.any() for array in zero.values())
+    for seed, final in ((0, False), (1, True)):
+        sparse = cotangents(make_case(gradient_config(cotangents="sparse", seed=seed)))
+        assert sparse["output"].any(axis=(1, 2)).sum() == 1
+        assert sparse["h_n"].any() == final
+    half = cotangents(make_case(gradient_config(cotangents="large", dtype="fp16")))
+    assert np.isfinite(half["output"]).all()
+    assert np.abs(half["output"].astype(float)).max() > 512
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"aspect": "values", "mode": "training"}, "expected aspect gradient"),
+        ({"aspect": "values", "cotangents": "zero"}, "expected aspect gradient"),
+        ({"num_layers": 3, "dropout": 50, "mode": "training"}, "num_layers = 2 or steps = 1"),
+        (
+            {"num_layers": 2, "dropout": 50, "mode": "training", "data": "mixed"},
+            "data = 'plain'",
+        ),
+    ],
+)
+def test_what_cannot_be_seen_is_no_config(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        gradient_config(**values)
+
+
+def test_gradients_through_masks_are_those_of_differences() -> None:
+    """Central differences of the loss, elementwise, at masks of 0 and 2."""
+    case = make_case(DROPPING)
+    rng = np.random.default_rng(3)
+    masks = [2.0 * (rng.random((3, 4, 3)) < 0.5)]
+    of = {name: array.astype(np.float64) for name, array in cotangents(case).items()}
+    weights = {name: array.astype(np.float64) for name, array in case.weights.items()}
+    x, h_0 = case.x.astype(np.float64), {"h": case.initial["h"].astype(np.float64)}
+    cell = elman("tanh")
+
+    def loss() -> float:
+        found = evaluate(cell, x, h_0, weights, num_layers=2, dropout_masks=masks)
+        return float(sum((found[name] * array).sum() for name, array in of.items()))
+
+    found = gradients(
+        cell, x, h_0, weights, of["output"], {"h": of["h_n"]}, num_layers=2, dropout_masks=masks
+    )
+    for name, array in {"x": x, "h_0": h_0["h"], **weights}.items():
+        for at in np.ndindex(array.shape):
+            before = array[at]
+            array[at] = before + 2.0**-20
+            above = loss()
+            array[at] = before - 2.0**-20
+            slope = (above - loss()) * 2.0**19
+            array[at] = before
+            assert found[name][at] == pytest.approx(slope, abs=1e-8), (name, at)
+
+
+def test_a_case_that_drops_shows_what() -> None:
+    case = make_case(DROPPING)
+    assert passes_on(case)
+    assert all((a > 0).all() for n, a in case.weights.items() if n != "weight_ih_l1")
+
+
+class Alone(CorrectLayer):
+    """Gradients come without outputs."""
+
+    def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
+        found = super().gradients(inputs, cotangents)
+        return {n: a for n, a in found.items() if n not in ("output", "h_n")}
+
+
+class Unseeded(CorrectBackend):
+    """Its seed has no influence on dropout."""
+
+    def seed(self, value: int) -> None:
+        pass
+
+
+def observed(backend: CorrectBackend, config: Config) -> Observation:
+    return observe(backend, make_case(config), repeat=True)
+
+
+def test_without_outputs_masks_are_those_of_the_same_seed() -> None:
+    backend = CorrectBackend(Alone)
+    assert failing(judged(backend, DROPPING)) == set()
+    assert observed(backend, DROPPING).derivatives is not None
+
+
+def test_without_outputs_and_with_no_seed_that_repeats_masks_nothing_is_concluded() -> None:
+    reason = observed(Unseeded(Alone), DROPPING).unsupported
+    assert reason is not None
+    assert "a seed repeats no dropout" in reason
+
+
+class TrainingOnly(Recording):
+    """As kernels that give no gradients in evaluation mode."""
+
+    def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
+        assert self.training, "backward can only be called in training mode"
+        return super().gradients(inputs, cotangents)
+
+
+def test_a_backend_may_say_that_it_gives_gradients_in_training_mode_only() -> None:
+    backend = RecordingBackend()
+    backend.layer = TrainingOnly
+    assert observed(backend, gradient_config()).trouble is not None
+    backend.gradients_in_training_only = True  # type: ignore[attr-defined]
+    backend.asked.clear()
+    assert failing(judged(backend, gradient_config(seed=1), gradient_config(num_layers=2))) == set()
+    assert {(what, training) for what, training, _ in backend.asked} == {
+        ("forward", False),
+        ("gradients", True),
+    }
+    dropped = observed(backend, gradient_config(num_layers=2, dropout=50))
+    assert dropped.unsupported is not None
+    assert "in training mode only" in dropped.unsupported
+
+
+def test_other_outputs_under_autograd_are_judged_and_named() -> None:
+    fault = FAULTS["h-n-turned-under-autograd"].inject(CorrectBackend(name="oracle"))
+    results = judged(fault, gradient_config(bidirectional=True, num_layers=2))
+    assert {r.part for r in results if r.verdict is Verdict.FAIL and r.check == "last_state"} == {
+        f"h_n of layer {layer}, under autograd" for layer in (0, 1)
+    }
+
+
+def test_a_separate_training_kernel_is_judged_at_its_own_states() -> None:
+    """Its outputs are others than those of the forward call, and so are its hidden layers."""
+    backend = VARIANTS["separate-training-kernel"].inject(CorrectBackend(name="oracle"))
+    config = gradient_config(num_layers=2, hidden_size=8, data="mixed", seed=2)
+    with Session({backend.name: backend}) as session:
+        evidence = session.evidence(config, backend.name)
+        assert failing(session.judge(config)) == set()
+    training = evidence.under_autograd
+    assert training is not None
+    assert training.under_autograd is None
+    hidden, outputs = evidence.observation.hidden, training.observation.hidden
+    assert (hidden[0]["output"] != outputs[0]["output"]).any()
+
+
+def test_outputs_that_the_padding_changes_under_autograd_are_found() -> None:
+    class Leaking(CorrectLayer):
+        """Padding is added up into the first output that comes with gradients."""
+
+        def training_values(self, given: Any) -> Any:
+            found = super().training_values(given)
+            found["output"][0, 0, 0] += np.isnan(given["x"]).sum()
+            return found
+
+    config = gradient_config(lengths="ragged", batch=6, steps=5)
+    assert np.isnan(make_case(config).x).any()
+    assert ("gradient_padding", Cause.UNEXPLAINED) in failing(
+        judged(CorrectBackend(Leaking), config)
+    )
+
+
+@pytest.mark.parametrize("name", ["relu-slope-1-at-0", "relu-slope-half-at-0"])
+def test_another_slope_of_relu_at_0_is_named(name: str) -> None:
+    backend = FAULTS[name].inject(CorrectBackend(name="oracle"))
+    integers = [c for c in selection() if c.aspect == "gradient" and c.data == "ints"]
+    assert failing(judged(backend, *integers)) == {("gradient", Cause.SLOPE)}
+
+
+def test_a_wrong_gradient_of_integers_is_no_slope_at_0() -> None:
+    backend = FAULTS["no-gradient-of-b-hh"].inject(CorrectBackend(name="oracle"))
+    config = Config.of("rnn", **{**SIZES, "data": "ints"}, aspect="gradient", nonlinearity="relu")
+    assert failing(judged(backend, config)) == {("gradient", Cause.UNEXPLAINED)}
+
+
+def _arrays(case: Case) -> dict[str, Array]:
+    return {**case.inputs, **case.weights}
+
+
+def test_modes_and_losses_change_no_array_of_a_case() -> None:
+    """So that two configs that differ in one of them share all their numbers."""
+    plain = _arrays(make_case(gradient_config()))
+    other = _arrays(make_case(gradient_config(mode="training", cotangents="final")))
+    assert all((array == other[name]).all() for name, array in plain.items())
