@@ -6,7 +6,7 @@ that kept their content must not move. If one did, each of the three is asked by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.causes import Cause
 from harness.checks.registry import Need, SecondCall, check
@@ -15,10 +15,9 @@ from harness.evidence import Evidence
 from harness.judging.applies import NUMBERS, aspect
 from harness.judging.gradients import by_flushing
 from harness.judging.second_call import same_rows
-from harness.observe import Change
+from harness.observe import Change, Derivatives
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import Array
 
 __all__ = ["determinism"]
 
@@ -45,15 +44,11 @@ def determinism(evidence: Evidence) -> Iterator[Comparison]:
         yield Comparison("gradients of a second call", Verdict.PASS, compared, ratio=0.0)
         return
     message = f"other bits: {', '.join(map(str, changed))}"
-    cause = (
-        Cause.FLUSH if _by_flushing(evidence, changed, derivatives.second) else Cause.UNEXPLAINED
-    )
+    cause = Cause.FLUSH if _by_flushing(evidence, changed, derivatives) else Cause.UNEXPLAINED
     yield Comparison("gradients of a second call", Verdict.FAIL, compared, message, cause)
 
 
-def _by_flushing(
-    evidence: Evidence, changed: Sequence[Change], second: Mapping[str, Array] | None
-) -> bool:
+def _by_flushing(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:
     """Whether every change is one that flushing, measured of this implementation, may make."""
     own = evidence.own_activations()
     if own is None or not own.flushes:
@@ -63,4 +58,5 @@ def _by_flushing(
         return True
     if not all(change.of_gradients for change in larger):
         return False
-    return second is not None and by_flushing(evidence, second)
+    second = derivatives.second
+    return second is not None and by_flushing(evidence, second, derivatives.found)
