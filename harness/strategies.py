@@ -12,7 +12,7 @@ from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, Hypoth
 from hypothesis.strategies import SearchStrategy
 
 from harness.aspects import CALL, LIFE, VALUES
-from harness.config import LAYOUTS, LENGTHS, Config
+from harness.config import COTANGENTS, LAYOUTS, LENGTHS, MODES, Config
 from harness.layers import LAYERS
 from harness.life import ANSWERS, CODES, Life, possible
 
@@ -83,6 +83,8 @@ def configs(
     hidden_size = draw(st.integers(1, 8), label="hidden_size")
     scale = draw(st.sampled_from(tuple(scales)), label="scale")
     usual = draw(st.sampled_from((True,) * 9 + (False,)), label="usual data")
+    mode = draw(st.sampled_from(MODES), label="mode")
+    cotangents = draw(st.sampled_from(("all",) * 5 + COTANGENTS), label="cotangents")
 
     if aspect not in (VALUES, "gradient") and layout == "unbatched":
         layout = "timefirst"
@@ -120,7 +122,10 @@ def configs(
     )
     if life:
         return config.replace(life=life, data="plain")
-    return _asked(config, aspect, scale, small, usual)
+    if aspect == "gradient" and mode == "training":
+        return _trained(config, cotangents)
+    asked = _asked(config, aspect, scale, small, usual)
+    return asked.replace(cotangents=cotangents) if aspect == "gradient" else asked
 
 
 def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool) -> Config:
@@ -147,6 +152,17 @@ class _NoConstants(HypothesisProvider):
 
 _BACKEND = "rnn-parity"
 AVAILABLE_PROVIDERS[_BACKEND] = _NoConstants
+
+
+def _trained(config: Config, cotangents: str) -> Config:
+    """Gradients in training mode; with dropout where its masks are seen."""
+    plain = config.replace(
+        aspect="gradient", mode="training", cotangents=cotangents, data="plain", dropout=0
+    )
+    seen = config.num_layers == 2 or config.steps == 1
+    if config.dropout and seen and config.record.pass_through is not None:
+        return plain.replace(dropout=config.dropout)
+    return plain
 
 
 def _settings(examples: int) -> hypothesis.settings:

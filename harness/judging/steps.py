@@ -12,7 +12,17 @@ import numpy as np
 from harness.case import Case
 from harness.comparison import Worst
 from harness.evidence import Evidence
-from reference import Bounded, Cell, Exact, Format, Interval, Parameters, Rounded, parameters_of
+from reference import (
+    FORMATS,
+    Bounded,
+    Cell,
+    Exact,
+    Format,
+    Interval,
+    Parameters,
+    Rounded,
+    parameters_of,
+)
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import previous_states
 from reference.intervals import ErrorRange
@@ -207,13 +217,14 @@ def multipliers(evidence: Evidence) -> dict[int, Bounded]:
     Layers that drop get each number for one unit of theirs (`harness.case.passing_on`): it was kept
     where the unit's state is nearer to what it is with the number than to what it is without.
 
-    p may be stored in the working precision, which moves 1 - p by u p, relatively p / (1 - p) u;
-    the difference and the quotient are rounded.
+    p may be held in the working precision, or in float32, which moves 1 - p by u p, relatively
+    p / (1 - p) u; the difference and the quotient are rounded.
     """
     if not evidence.config.drops or evidence.observation.derivatives is None:
         return {}
     if "multipliers" not in evidence.made:
-        p, unit = evidence.config.dropout / 100, evidence.case.fmt.unit_roundoff
+        p = evidence.config.dropout / 100
+        unit = max(evidence.case.fmt.unit_roundoff, FORMATS["fp32"].unit_roundoff)
         found = {}
         for layer in range(1, evidence.config.num_layers):
             sides = []
