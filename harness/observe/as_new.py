@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 
-from harness.backends.protocol import Backend
+from harness.backends.protocol import Backend, FullLayer
+from harness.case import Case
 from harness.config import Config
-from harness.moments import case_at, drops, moments
-from harness.observe.calling import call, loaded
+from harness.moments import Moment, case_at, drops, moments
+from harness.observe.calling import call, loaded, same_outputs
+from harness.observe.gradients import (
+    Answered,
+    asked_gradients,
+    giving_gradients,
+    hidden_under_autograd,
+)
 from harness.observe.records import Answer, Outputs
 from harness.observe.values import hidden_layers
 
@@ -34,7 +42,23 @@ class AsNew:
         key = (moment.weights, moment.inputs, moment.of_gradients)
         if key not in self.hidden:
             self.hidden[key] = hidden_layers(self.backend, case, [])
-        outputs = answer.outputs
+        outputs, derived = answer.outputs, answer.derivatives
         if outputs is None:
             outputs = call(loaded(self.backend, case.config, case.weights), case, [])
-        return msgspec.structs.replace(answer, outputs=outputs, hidden=self.hidden[key])
+        if derived is not None and derived.outputs is not None:
+            same = same_outputs(derived.outputs, outputs)
+            hidden = self.hidden[key] if same else self._under_autograd(moment, case)
+            derived = msgspec.structs.replace(derived, hidden=hidden)
+        return msgspec.structs.replace(
+            answer, outputs=outputs, hidden=self.hidden[key], derivatives=derived
+        )
+
+    def _under_autograd(self, moment: Moment, case: Case) -> tuple[Outputs, ...]:
+        def ask(cut: Case) -> Answered:
+            layer = cast(FullLayer, loaded(self.backend, cut.config, cut.weights))
+            if moment.training:
+                layer.train(True)
+            with giving_gradients(self.backend, layer, self.config, moment.training):
+                return asked_gradients(layer, cut, [])
+
+        return hidden_under_autograd(case, ask)

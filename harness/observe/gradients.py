@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from harness.axes import from_layout, output_names, to_layout
 from harness.backends.protocol import Backend, FullBackend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents, passes_on
+from harness.config import Config
 from harness.observe.arrays import viewed
 from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
 from harness.observe.dropping import seeded, states_of
@@ -20,7 +22,13 @@ from harness.observe.records import Change, Derivatives, Observation, Outputs
 from harness.observe.values import hidden_layers, shorter
 from reference.arrays import Array
 
-__all__ = ["Answered", "asked_gradients", "hidden_under_autograd", "observe_gradients"]
+__all__ = [
+    "Answered",
+    "asked_gradients",
+    "giving_gradients",
+    "hidden_under_autograd",
+    "observe_gradients",
+]
 
 
 @dataclass(frozen=True)
@@ -37,22 +45,15 @@ class _Asked:
     def __init__(self, backend: Backend, case: Case) -> None:
         self.backend, self.case, self.modified = backend, case, list[str]()
         self.training = case.config.mode == "training"
-        # In evaluation mode some kernels give no gradients; a backend says so.
-        self.switched = not self.training and bool(
-            getattr(backend, "gradients_in_training_only", False)
-        )
-        config = case.config
-        if self.switched and config.num_layers > 1 and config.dropout > 0:
-            raise NotOffered("gives gradients in training mode only, where this layer drops")
         self.layer = self.built(case)
 
     def built(self, case: Case) -> FullLayer:
         layer = cast(FullLayer, loaded(self.backend, case.config, case.weights))
         if not offers(layer, "gradients"):
             raise NotOffered("has no method gradients(inputs, cotangents)")
-        if (self.training or self.switched) and not offers(layer, "train"):
-            raise NotOffered("has no method train(training)")
         if self.training:
+            if not offers(layer, "train"):
+                raise NotOffered("has no method train(training)")
             layer.train(True)
         return layer
 
@@ -63,16 +64,34 @@ class _Asked:
         return self.of(self.layer, case)
 
     def of(self, layer: FullLayer, case: Case) -> Answered:
-        if self.switched:
-            layer.train(True)
-        try:
+        with giving_gradients(self.backend, layer, self.case.config, self.training):
             return asked_gradients(layer, case, self.modified)
-        finally:
-            if self.switched:
-                layer.train(False)
 
     def hidden(self, case: Case) -> tuple[Outputs, ...]:
         return hidden_under_autograd(case, lambda cut: self.of(self.built(cut), cut))
+
+
+@contextlib.contextmanager
+def giving_gradients(
+    backend: Backend, layer: FullLayer, config: Config, training: bool
+) -> Iterator[None]:
+    """In training mode meanwhile, where a backend says that it gives gradients in no other.
+
+    Raises:
+        NotOffered: there the layer drops, or its mode cannot be changed.
+    """
+    if training or not getattr(backend, "gradients_in_training_only", False):
+        yield
+        return
+    if config.num_layers > 1 and config.dropout > 0:
+        raise NotOffered("gives gradients in training mode only, where this layer drops")
+    if not offers(layer, "train"):
+        raise NotOffered("has no method train(training)")
+    layer.train(True)
+    try:
+        yield
+    finally:
+        layer.train(False)
 
 
 def hidden_under_autograd(case: Case, ask: Callable[[Case], Answered]) -> tuple[Outputs, ...]:

@@ -23,7 +23,7 @@ from harness.observe.arrays import parameters, viewed
 from harness.observe.as_new import AsNew
 from harness.observe.calling import call, differing, loaded, same_outputs, well_formed, written_to
 from harness.observe.errors import Malformed, NotOffered, described
-from harness.observe.gradients import Answered, asked_gradients, hidden_under_autograd
+from harness.observe.gradients import asked_gradients, giving_gradients
 from harness.observe.records import Answer, Derivatives, Lived, Observation, Outputs
 from harness.observe.unfit import unfit_inputs, unfit_weights
 from reference.arrays import Array
@@ -145,7 +145,9 @@ class _Life:
     def _derived(self, layer: Layer, moment: Moment) -> Derivatives:
         case = case_at(self.config, moment)
         recording = _Recording(layer)
-        found = asked_gradients(cast(FullLayer, recording), case, self.modified)
+        full = cast(FullLayer, layer)
+        with giving_gradients(self.backend, full, self.config, moment.training):
+            found = asked_gradients(cast(FullLayer, recording), case, self.modified)
         self._keep(moment, recording.returned)
         of = cotangents(case)
         return Derivatives(of, found.gradients, found.gradients, outputs=found.outputs)
