@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import harness.config
 from harness.aspects import ASPECTS, CALL, LIFE
-from harness.config import DTYPES, LAYOUTS, LENGTHS, SIZES, Config, ConfigError
+from harness.config import COTANGENTS, DTYPES, LAYOUTS, LENGTHS, MODES, SIZES, Config, ConfigError
 from harness.corpus import SAMPLE, load_corpus
 from harness.layers import LAYERS, Option, registered
 from harness.strategies import configs
@@ -65,6 +65,8 @@ def tokens(layer: str) -> set[str]:
         "dtype": DTYPES,
         **dict.fromkeys(("bidirectional", "bias", "states"), (True, False)),
         "dropout": range(100),
+        "mode": MODES,
+        "cotangents": COTANGENTS,
         "scale": range(1, 17),
         "num_layers": (*range(1, 101), 12_345),
         **dict.fromkeys((*SIZES, "seed"), MANY),
@@ -75,6 +77,8 @@ def tokens(layer: str) -> set[str]:
     for name, these in values.items():
         for value in these:
             changed = {"layout": "timefirst", "lengths": "nolengths", name: value}
+            if name in ("mode", "cotangents"):
+                changed["aspect"] = "gradient"
             found.add(Config.of(layer, **changed).words[name][0])
     return found
 
