@@ -87,6 +87,11 @@ SPARSE = 2.0**-12
 """Below this size the table has five points in every octave, above it thousands."""
 
 
+BESIDE = 64
+"""Points of the table at each end of a range that count as near: an error may saw from number to
+number, faster than the table follows."""
+
+
 class _Extremes:
     """The smallest and the largest of any range of values, in O(1)."""
 
@@ -197,12 +202,13 @@ class OwnActivation:
     def error_range(
         self, low: Float64Array, high: Float64Array
     ) -> tuple[Float64Array, Float64Array]:
-        """Smallest and largest error measured over [low, high] and one point beyond each end.
+        """Smallest and largest error measured over [low, high] and `BESIDE` points at each end.
 
         NaN where the activation gave NaN nearby: that explains nothing.
         """
-        first = np.clip(np.searchsorted(self.points, low, "left") - 1, 0, len(self.points) - 1)
-        last = np.clip(np.searchsorted(self.points, high, "right"), first, len(self.points) - 1)
+        end = len(self.points) - 1
+        first = np.clip(np.searchsorted(self.points, low, "left") - BESIDE, 0, end)
+        last = np.clip(np.searchsorted(self.points, high, "right") - 1 + BESIDE, first, end)
         smallest, largest = self._extremes.between(first, last)
         sizes = np.abs(low), np.abs(high)
         small = np.maximum(*sizes) < SPARSE

@@ -72,6 +72,10 @@ class Case:
         last: IntArray = self.valid.sum(axis=0) - 1
         return last
 
+    def rows_with(self, name: str) -> BoolArray:
+        """(B,): the rows of an output that stand for steps: a final state needs one at least."""
+        return self.last_step >= (-1 if name == "output" else 0)
+
     def start(self, state: str, row: int) -> Array:
         """(B, H): an initial state of one direction of one layer; zeros where none is given."""
         if f"{state}_0" in self.inputs:

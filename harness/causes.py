@@ -101,7 +101,7 @@ class Cause(str, Enum):
     EMPTY = (
         "empty",
         _About(
-            "gives 0 as the final state of a row without steps, not its initial one",
+            "does not give the initial state as the final one of a row without steps",
             requirement="empty-rows",
         ),
     )

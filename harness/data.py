@@ -166,7 +166,9 @@ def sweep_points(dtype: str) -> Array:
         special = np.concatenate(
             [special, np.nextafter(powers.astype(numpy_dtype), numpy_dtype.type(np.inf))]
         )
-        sparse = np.concatenate([powers * (1 + k / 4) for k in (1, 2, 3)])
+        # At other fractions in every binade, so that no error on a binary grid hides between them.
+        fraction = (np.arange(len(powers)) * ((5**0.5 - 1) / 2)) % 1
+        sparse = np.concatenate([powers * (1 + (k + fraction) / 4) for k in (1, 2, 3)])
         count = SWEEP_POINTS // 2 - len(special) - len(sparse)
         dense = np.ldexp(
             1 + (np.arange(count) // 17 + 0.5) / (count // 17 + 1), np.arange(count) % 17 - 12

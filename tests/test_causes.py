@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.activation import OwnActivation, measure_activation
+from harness.activation import BESIDE, OwnActivation, measure_activation
 from harness.backends import load_backend
 from harness.case import make_case
 from harness.checks.forward_error import forward_error
@@ -158,11 +158,23 @@ def test_error_range_is_that_of_the_points_around() -> None:
     smallest, largest = own.error_range(low, high)
     error = values - np.tanh(points)
     for a, b, small, large in zip(low, high, smallest, largest, strict=True):
-        first = max(np.searchsorted(points, a) - 1, 0)
-        last = min(max(np.searchsorted(points, b, "right"), first), 1000)
-        first = min(first, 1000)
+        first = min(max(np.searchsorted(points, a) - BESIDE, 0), 1000)
+        last = min(max(np.searchsorted(points, b, "right") - 1 + BESIDE, first), 1000)
         assert small == error[first : last + 1].min()
         assert large == error[first : last + 1].max()
+
+
+def test_an_error_that_saws_faster_than_the_table_follows_is_explained() -> None:
+    class Saws(ForwardLayer):
+        def activation(self, name: str, a: Any) -> Any:
+            wide = a.astype(np.float64)
+            return (np.tanh(wide) + 1e-6 * np.sin(1e5 * wide) ** 15).astype(a.dtype)
+
+    config = Config.of(
+        input_size=4, hidden_size=20, batch=20, steps=3, bias=False, data="plain", seed=1
+    )
+    found = causes(Session({"x": backend(Saws)}), config, "step_residual")
+    assert set(found) == {"activation"}
 
 
 def test_measuring_needs_a_backend_that_answers() -> None:

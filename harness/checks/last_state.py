@@ -48,7 +48,10 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
         expected[direction] = own[0] if direction else own[case.last_step, rows]
         start = case.start(state, first_row + direction)
         expected[direction][case.last_step < 0] = start[case.last_step < 0]
-    actual, empty = final[first_row:], case.last_step < 0
+    actual, empty = final[first_row:].copy(), case.last_step < 0
+    # Rows without steps are the whole stack's own: they need no hidden layer to be seen.
+    whole = evidence.outputs[f"{state}_n"][first_row : first_row + config.directions]
+    actual[:, empty] = whole[:, empty]
     place = locate(config, f"{state}_n")
 
     def judged(part: str, which: BoolArray, message: str) -> Comparison:
@@ -70,8 +73,7 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
         message = f"{state}_n of a row of length 0 is not {state}_0"
         result = judged(f"{part}, empty rows", empty, message)
         if result.verdict == Verdict.FAIL:
-            nothing = not actual[:, empty].any()
-            result = replace(result, cause=Cause.EMPTY if nothing else Cause.UNEXPLAINED)
+            result = replace(result, cause=Cause.EMPTY)
         power = {Probe.ZERO: share(expected[:, empty] != 0)}
         yield stated(replace(result, requirement="empty-rows"), power)
 

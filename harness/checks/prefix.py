@@ -51,25 +51,27 @@ def prefix(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def _compare(evidence: Evidence, part: str, name: str, prefix: Array) -> Comparison:
-    rows, fmt = slice(0, len(prefix)), evidence.case.fmt
-    stack, place = evidence.outputs[name][rows], locate(evidence.config, name)
+    layers, fmt = slice(0, len(prefix)), evidence.case.fmt
+    rows = evidence.case.rows_with(name)
+    stack, place = evidence.outputs[name][layers], locate(evidence.config, name)
     message = f"{name} of the whole stack differs from {name} of its first layers alone"
-    result = compare_bits(part, stack, prefix, fmt, place, message)
+    alike = np.where(rows[:, None], stack, prefix)
+    result = compare_bits(part, alike, prefix, fmt, place, message)
     if result.verdict != Verdict.FAIL:
         return result
-    tolerance = 2 * evidence.oracle.tolerance[name][rows]
+    tolerance = 2 * evidence.oracle.tolerance[name][layers]
     expected = prefix.astype(np.float64)
     with np.errstate(all="ignore"):
         distance = np.abs(stack.astype(np.float64) - expected)
         ratio = distance / tolerance
-    nan = evidence.oracle.surely_nan[name][rows].astype(bool)
+    nan = evidence.oracle.surely_nan[name][layers].astype(bool)
     one_sided = nan & (np.isnan(stack) != np.isnan(prefix))
     ratio = np.where(nan, np.where(one_sided, np.inf, 0.0), ratio)
-    defined = np.isfinite(tolerance) | nan
+    defined = (np.isfinite(tolerance) | nan) & rows[:, None]
     judged = compare(part, stack, expected, ratio, fmt, place, defined=defined)
     if judged.verdict != Verdict.FAIL:
         return replace(judged, verdict=Verdict.INCONCLUSIVE, message=message)
     extra = flushed_extra(evidence)
-    flushed = extra is not None and bool((distance <= tolerance + extra[name]).all())
+    flushed = extra is not None and bool((distance <= tolerance + extra[name])[defined].all())
     cause = Cause.FLUSH if flushed else Cause.UNEXPLAINED
     return replace(judged, cause=cause, message=message)

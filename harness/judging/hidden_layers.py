@@ -18,9 +18,11 @@ def same_states(evidence: Evidence, layers: int) -> bool:
     """Whether the first `layers` layers were seen: final states equal; 0 layers are."""
     if layers == 0:
         return True
-    prefix = evidence.observation.hidden[layers - 1]
-    finals = [name for name in prefix if name != "output"]
-    return all(same_bits(evidence.outputs[n][: len(prefix[n])], prefix[n]) for n in finals)
+    prefix, whole = evidence.observation.hidden[layers - 1], evidence.outputs
+    rows = {name: evidence.case.rows_with(name) for name in prefix if name != "output"}
+    return all(
+        same_bits(whole[n][: len(prefix[n]), some], prefix[n][:, some]) for n, some in rows.items()
+    )
 
 
 def unseen(result: Comparison) -> Comparison:

@@ -20,6 +20,7 @@ from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Rerun
 from harness.probes import Probe
 from harness.verdicts import Verdict
+from reference.arrays import IntArray
 
 __all__ = ["is_other", "same_rows"]
 
@@ -78,16 +79,16 @@ def _neighbours(evidence: Evidence, rerun: Rerun) -> float:
 def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
     """The kept rows of every output, bit for bit; of several that differ the first.
 
+    What the final state of a row without steps is, `last_state` alone asks.
     The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
     the two calls can make it, and not established otherwise.
     """
-    fmt, kept = evidence.case.fmt, rerun.kept
-    rows = np.flatnonzero(kept)
-    results = []
+    fmt, results = evidence.case.fmt, []
     for name, first in evidence.outputs.items():
-        place = locate(evidence.config, name)
+        place, kept = locate(evidence.config, name), rerun.kept & evidence.case.rows_with(name)
+        rows = np.flatnonzero(kept)
 
-        def at(index: tuple[int, ...], place: Place = place) -> Worst:
+        def at(index: tuple[int, ...], place: Place = place, rows: IntArray = rows) -> Worst:
             return place((index[0], int(rows[index[1]]), index[2]))
 
         second = rerun.outputs[name][:, kept]
@@ -105,16 +106,10 @@ def _within_flushing(evidence: Evidence, rerun: Rerun) -> bool:
     extra = flushed_extra(evidence)
     if extra is None:
         return False
-    kept = rerun.kept
-    with np.errstate(all="ignore"):
-        return all(
-            bool(
-                (
-                    np.abs(rerun.outputs[name].astype(np.float64) - first.astype(np.float64))[
-                        :, kept
-                    ]
-                    <= extra[name][:, kept]
-                ).all()
-            )
-            for name, first in evidence.outputs.items()
-        )
+    within = []
+    for name, first in evidence.outputs.items():
+        kept = rerun.kept & evidence.case.rows_with(name)
+        with np.errstate(all="ignore"):
+            off = np.abs(rerun.outputs[name].astype(np.float64) - first.astype(np.float64))
+            within.append(bool((off <= extra[name])[:, kept].all()))
+    return all(within)

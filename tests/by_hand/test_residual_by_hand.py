@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.activation import OwnActivation, OwnActivations
+from harness.activation import BESIDE, OwnActivation, OwnActivations
 from harness.case import Case
 from harness.checks.step_residual import step_residual
 from harness.comparison import Comparison, Worst
@@ -206,8 +206,9 @@ def test_flushing_explains_a_smallest_normal_number_for_each_operation() -> None
 
 def test_an_activation_explains_the_errors_measured_over_the_interval() -> None:
     """a = 1, errors from -1/2 to 1: from 1/2 to 2."""
-    points = np.array([-9, 0.25, 0.75, 1.25, 1.75, 9])
-    values = np.maximum(points, 0) + np.array([7, 7, -0.5, 1, 7, 7])
+    near = np.linspace(0.75, 1.25, 2 * BESIDE)
+    points = np.array([-9, 0.25, *near, 1.75, 9])
+    values = np.maximum(points, 0) + np.array([7, 7, -0.5, *0 * near[1:-1], 1, 7, 7])
     own = OwnActivations({"relu": OwnActivation("relu", points, values, FORMATS["fp32"], False)})
     one = 2.0**-20
     case = relu_case(np.ones((1, 1, 4)))

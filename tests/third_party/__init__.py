@@ -1,0 +1,1 @@
+"""Backends for implementations that this project does not have in view."""
