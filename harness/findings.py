@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.aspects import aspect_of
 from harness.causes import Cause
 from harness.checks import check_named
 from harness.config import Config
+from harness.dependence import Rule, dependence, places, rules
 from harness.expectations import Judged
 from harness.results import Place, Result, as_float
 from harness.verdicts import FAILED, JUDGED, Verdict
 from reference import FORMATS
 
 __all__ = [
-    *("Finding", "Group", "Key"),
-    *("find", "group", "judged_as", "key_of", "members"),
+    "TESTED",
+    *("Finding", "Key"),
+    *("find", "judged_as", "key_of", "members"),
 ]
 
 Key = tuple[str, str, Cause, str]
+
+TESTED = "tested"
+"""The origin of results of configs that were chosen to test what a finding depends on."""
 
 
 def key_of(result: Result) -> Key:
@@ -38,7 +44,11 @@ def key_of(result: Result) -> Key:
 
 @dataclass(frozen=True)
 class Finding:
-    """All failing results with one backend, check, cause and, for calls, kind of call."""
+    """All failing results with one backend, check, cause and, for calls, kind of call.
+
+    `showing` and `passing` are ids of configs; those that fail for another cause are neither.
+    `tested` counts those of both that were chosen to test what it depends on.
+    """
 
     key: Key
     requirement: str
@@ -48,7 +58,40 @@ class Finding:
     judged: int
     worst: Judged
     smallest: Judged
-    depends: tuple[str, ...]
+    showing: frozenset[str]
+    passing: frozenset[str]
+    tested: int
+    places: tuple[str, ...]
+
+    @functools.cached_property
+    def rule(self) -> Rule | None:
+        """The simplest condition that separates those that show it; None where there is none."""
+        return next(iter(rules(*self.sides)), None)
+
+    @property
+    def sides(self) -> tuple[list[Config], list[Config]]:
+        """Configs that show it, and that do not, in the order of their size."""
+        parsed = ([Config.parse(one) for one in side] for side in (self.showing, self.passing))
+        showing, passing = (sorted(side, key=lambda c: (c.size, c.id)) for side in parsed)
+        return showing, passing
+
+    @functools.cached_property
+    def depends(self) -> str:
+        """What it depends on, how that is known; '' where there is nothing to say."""
+        if self.rule is None:
+            needed = [
+                f"{s.option} = {' or '.join(s.needed)} (in none of {s.elsewhere:,} with another)"
+                for s in dependence(self.showing, self.showing | self.passing)
+                if s.needed and self.configs > 1
+            ]
+            return "; ".join(needed)
+        if self.tested:
+            known = f"tested on {self.tested} config{'s' * (self.tested > 1)} chosen for it"
+        elif self.configs == 1:
+            return ""  # one config says nothing
+        else:
+            known = "seen only, not tested"
+        return f"{self.rule.text} (in none of {len(self.passing):,} without; {known})"
 
     @property
     def identity(self) -> tuple[Key, str | None]:
@@ -118,77 +161,14 @@ class Finding:
         return error, error / float(fmt.ulp(expected))
 
 
-@dataclass(frozen=True)
-class Group:
-    """One difference, as several checks, calls and modes see it.
-
-    `topic` is the id of the known difference, or "" where there is none.
-    """
-
-    topic: str
-    backends: tuple[str, ...]
-    cause: Cause
-    findings: tuple[Finding, ...]
-
-    @property
-    def unexpected(self) -> bool:
-        return any(finding.unexpected for finding in self.findings)
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        return tuple(sorted({entry for finding in self.findings for entry in finding.known}))
-
-    @property
-    def configs(self) -> int:
-        return max(finding.configs for finding in self.findings)
-
-    @property
-    def smallest(self) -> Judged:
-        results = [finding.smallest for finding in self.findings]
-        return min(results, key=lambda line: Config.parse(line.config_id).size)
-
-    @property
-    def title(self) -> str:
-        """For a difference that no baseline names."""
-        return f"{' and '.join(self.backends)} {self.cause.about.sentence}"
-
-
-_OPEN = frozenset(
-    (Cause.ERROR, Cause.UNEXPLAINED, Cause.WRONG, Cause.ACCEPTED, Cause.REFUSED, Cause.DIFFERS)
-)
-"""Causes that say what is seen, and not why: two of them may be two differences."""
-
-
-def group(findings: Iterable[Finding]) -> list[Group]:
-    """Findings by known difference, the others by backend and cause; the gravest first."""
-    groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.known and not finding.unexpected:
-            groups[finding.known].append(finding)
-        else:
-            # An established cause is one difference, whichever requirements it breaks.
-            about = finding.requirement if finding.cause in _OPEN else ""
-            groups["", finding.backend, finding.cause, about].append(finding)
-    found = [
-        Group(
-            "" if key[0] == "" else ", ".join(key),
-            tuple(dict.fromkeys(finding.backend for finding in members)),
-            members[0].cause,
-            tuple(members),
-        )
-        for key, members in groups.items()
-    ]
-    return sorted(found, key=lambda one: (not one.unexpected, one.cause.severity))
-
-
 def find(results: Sequence[Judged]) -> list[Finding]:
     """The findings of a run, unexpected ones first, then by how many configs show them."""
-    judged: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    sides: dict[tuple[str, str, str], _Sides] = defaultdict(_Sides)
     for result in results:
         if result.verdict in JUDGED:
-            judged[judged_as(key_of(result))].add(result.config_id)
+            sides[judged_as(key_of(result))].add(result)
     findings = [
-        _finding(key, lines, judged[judged_as(key)])
+        _finding(key, lines, sides[judged_as(key)])
         for (key, _), lines in sorted(members(results).items(), key=lambda item: str(item[0]))
     ]
     return sorted(findings, key=lambda f: (not f.unexpected, -f.configs))
@@ -208,8 +188,29 @@ def judged_as(key: Key) -> tuple[str, str, str]:
     return key[0], key[1], key[3]
 
 
-def _finding(key: Key, lines: list[Judged], judged: set[str]) -> Finding:
+@dataclass
+class _Sides:
+    """Ids of configs: judged, passing somewhere, failing, passing and chosen as tests."""
+
+    judged: set[str] = field(default_factory=set)
+    passing: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
+    tested: set[str] = field(default_factory=set)
+
+    def add(self, result: Result) -> None:
+        self.judged.add(result.config_id)
+        if result.verdict is Verdict.PASS:
+            self.passing.add(result.config_id)
+            if result.origin == TESTED:
+                self.tested.add(result.config_id)
+        elif result.verdict in FAILED:
+            self.failing.add(result.config_id)
+
+
+def _finding(key: Key, lines: list[Judged], sides: _Sides) -> Finding:
     showing = {line.config_id for line in lines}
+    judged, failing = sides.judged, sides.failing
+    tested = {line.config_id for line in lines if line.origin == TESTED} | (sides.tested - failing)
     return Finding(
         key=key,
         requirement=lines[0].requirement,
@@ -219,7 +220,10 @@ def _finding(key: Key, lines: list[Judged], judged: set[str]) -> Finding:
         judged=len(judged),
         worst=max(lines, key=_finite_first),
         smallest=min(lines, key=lambda line: Config.parse(line.config_id).size),
-        depends=_only_with(showing, judged),
+        showing=frozenset(showing),
+        passing=frozenset(sides.passing - failing),
+        tested=len(tested),
+        places=tuple(places(lines)),
     )
 
 
@@ -227,17 +231,6 @@ def _finite_first(result: Result) -> tuple[int, float]:
     """Sort key: the largest finite ratio; an infinite one says less about size."""
     ratio = as_float(result.ratio)
     return (1, ratio) if ratio < float("inf") else (0, 0.0)
-
-
-def _only_with(showing: set[str], judged: set[str]) -> tuple[str, ...]:
-    """Option values that all showing configs share while some judged config differs."""
-    common = []
-    configs, others = [Config.parse(i) for i in showing], [Config.parse(i) for i in judged]
-    for name in ("aspect", *configs[0].choices):
-        values = {getattr(config, name, None) for config in configs}
-        if len(values) == 1 and len({getattr(config, name, None) for config in others}) > 1:
-            common.append(f"{name} = {values.pop()}")
-    return tuple(common)
 
 
 def _consequence_of(place: Place) -> str:

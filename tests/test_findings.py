@@ -9,7 +9,8 @@ import pytest
 from harness.causes import Cause
 from harness.config import Config
 from harness.expectations import Judged
-from harness.findings import find, group, key_of
+from harness.findings import find, key_of
+from harness.groups import group
 from harness.matrix import matrix
 from harness.requirements import GROUPS, REQUIREMENTS
 from harness.results import Number, Place

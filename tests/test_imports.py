@@ -35,8 +35,17 @@ ORDER = [
     # What is kept and expected of it.
     *("folder", "journal", "power", "baseline", "expectations", "judge"),
     # What is made of many.
-    *("corpus", "build_corpus", "environment", "findings", "matrix", "baseline_update"),
-    *("comparing", "mapping", "reproducers", "figures", "dependence", "outcome", "minimise"),
+    *(
+        "corpus",
+        "build_corpus",
+        "environment",
+        "dependence",
+        "findings",
+        "groups",
+        "matrix",
+        "baseline_update",
+    ),
+    *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise"),
     # What a user meets.
     *("run", "selection", "selftest", "report", "pytest_plugin", "cli"),
 ]

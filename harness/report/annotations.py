@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.findings import group
+from harness.groups import group
 from harness.outcome import Outcome
 from harness.report.wording import finding_lines, group_title, plural
 

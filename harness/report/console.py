@@ -14,8 +14,9 @@ from harness.baseline_update import Update
 from harness.checks import every_check
 from harness.config import Config
 from harness.expectations import Judged
-from harness.findings import Finding, Group, group
+from harness.findings import Finding
 from harness.folder import SCRIPTS
+from harness.groups import Group, group
 from harness.matrix import Cell
 from harness.outcome import Outcome
 from harness.report.wording import (

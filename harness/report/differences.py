@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from harness.dependence import OptionShare, dependence
 from harness.expectations import Judged
 from harness.figures import ErrorMap
-from harness.findings import Finding, Group, judged_as, key_of, members
+from harness.findings import Finding, judged_as, key_of, members
+from harness.groups import Group
 from harness.outcome import Outcome
 from harness.report.attempts import Picture, attempted, no_picture
 from harness.reproducers import Reproducer
@@ -37,15 +38,6 @@ class FindingView:
     pictures: Sequence[Picture]
     mapped: bool
     reproducer: Reproducer | None
-
-    @property
-    def needed(self) -> list[str]:
-        """'nonlinearity = tanh (in none of 212 with another)'; one config says nothing."""
-        return [
-            f"{s.option} = {' or '.join(s.needed)} (in none of {s.elsewhere:,} with another)"
-            for s in self.shares
-            if s.needed and self.finding.configs > 1
-        ]
 
     @property
     def indifferent(self) -> list[str]:

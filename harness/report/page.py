@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.expectations import Judged
 from harness.figures import ActivationError
-from harness.findings import group
+from harness.groups import group
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
 from harness.report.attempts import Picture, attempted, no_picture

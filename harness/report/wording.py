@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from harness.baseline import KnownDifference
 from harness.expectations import Judged
-from harness.findings import Finding, Group
+from harness.findings import Finding
+from harness.groups import Group
 from harness.matrix import Cell
 from harness.probes import Probe
 from harness.results import Number, Place, as_float, number
@@ -120,9 +121,11 @@ def finding_lines(finding: Finding) -> list[str]:
         f"{finding.consequence}, in {finding.configs} of {plural(finding.judged, 'config')} "
         "that could show it"
     )
-    if finding.depends and finding.configs > 1:
-        summary += f", all with {', '.join(finding.depends)}"
     lines = [summary]
+    if finding.depends:
+        lines.append(f"depends on {finding.depends}")
+    if finding.places:
+        lines.append(f"always worst {' and '.join(finding.places)}")
     if finding.off_by is not None:
         absolute, ulps = finding.off_by
         lines.append(
