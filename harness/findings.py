@@ -47,6 +47,7 @@ class Finding:
     """All failing results with one backend, check, cause and, for calls, kind of call.
 
     `showing` and `passing` are ids of configs; those that fail for another cause are neither.
+    `alone` says whether the smallest config showed it in a new worker, if that was asked.
     `tested` counts those of both that were chosen to test what it depends on.
     """
 
@@ -62,6 +63,7 @@ class Finding:
     passing: frozenset[str]
     tested: int
     places: tuple[str, ...]
+    alone: bool | None = None
 
     @functools.cached_property
     def rule(self) -> Rule | None:

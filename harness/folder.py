@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS", "remove_logs", "remove_reports"]
+__all__ = [
+    *("ALONE", "FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS"),
+    *("remove_logs", "remove_reports"),
+]
 
 PAGES = ("report.html", "summary.md", "junit.xml")
 FIGURES, REPRODUCERS, SCRIPTS = "figures.json", "reproducers.json", "reproducers"
+ALONE = "alone.json"
+"""Which findings show alone."""
+
 LOGS = "logs"
 """What backends printed, and tracebacks."""
 
 
 def remove_reports(out: Path) -> None:
     """Everything that is made from results. Raises OSError."""
-    for name in (*PAGES, FIGURES, REPRODUCERS):
+    for name in (*PAGES, FIGURES, REPRODUCERS, ALONE):
         (out / name).unlink(missing_ok=True)
     for script in (out / SCRIPTS).glob("*.py"):
         script.unlink()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from harness.baseline import KnownDifference
 from harness.expectations import Expectations, Judged, stale_entries
 from harness.figures import Figures
 from harness.findings import Finding, find
+from harness.folder import ALONE
 from harness.journal import Recorded
 from harness.matrix import Cell, matrix
 from harness.reproducers import Reproducer
 from harness.verdicts import CONCLUDED, JUDGED, ReportState, Verdict
 
-__all__ = ["Outcome", "conclude", "outcome_of"]
+__all__ = ["Outcome", "conclude", "load_alone", "outcome_of", "store_alone"]
 
 
 @dataclass
@@ -27,7 +32,8 @@ class Outcome:
     about known differences that no longer show and requirements without verdict. `unfinished`
     says how far a run came that was ended; then both are empty, for they are about whole runs.
     `reproducers` are by the findings' slugs; `irreproducible` says of which numeric findings there
-    is none, and why. `figures` are what pictures are drawn from.
+    is none, and why. `alone` says whether a finding's smallest config shows it in a new worker.
+    `figures` are what pictures are drawn from.
     """
 
     header: dict[str, Any]
@@ -39,6 +45,7 @@ class Outcome:
     reproducers: dict[str, Reproducer] = field(default_factory=dict)
     irreproducible: dict[str, str] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
+    alone: dict[str, bool] = field(default_factory=dict)
 
     @property
     def pinned(self) -> bool:
@@ -65,7 +72,8 @@ class Outcome:
 
     @property
     def findings(self) -> list[Finding]:
-        return find(self.results)
+        found = find(self.results)
+        return [dataclasses.replace(one, alone=self.alone.get(one.slug)) for one in found]
 
     @property
     def matrix(self) -> dict[str, dict[str, Cell]]:
@@ -77,6 +85,20 @@ def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
     outcome = Outcome(recorded.header, known.join(recorded.results), known.by_id)
     conclude(outcome, known, complete=recorded.complete)
     return outcome
+
+
+def store_alone(out: Path, alone: Mapping[str, bool]) -> None:
+    """Beside the results of the run; nothing where nothing was asked. Raises OSError."""
+    if alone:
+        (out / ALONE).write_bytes(msgspec.json.encode(alone))
+
+
+def load_alone(out: Path) -> dict[str, bool]:
+    """What `store_alone` wrote; nothing where it cannot be read."""
+    try:
+        return msgspec.json.decode((out / ALONE).read_bytes(), type=dict[str, bool])
+    except (OSError, ValueError):
+        return {}
 
 
 def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,16 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.environment import describe
-from harness.expectations import Expectations, expectations_of
-from harness.findings import find
+from harness.expectations import Expectations, Judged, expectations_of
+from harness.findings import TESTED, find
+from harness.inquiry import asked_alone, chosen, questions
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Disturbed, Session, replay_command
 from harness.logs import noted
 from harness.minimise.finish import finish
 from harness.minimise.life import shortest_life
 from harness.observe import described
-from harness.outcome import Outcome, conclude
+from harness.outcome import Outcome, conclude, store_alone
 from harness.results import Result, ResultsError, from_comparison
 from harness.strategies import configs, draw_configs
 from harness.verdicts import Verdict
@@ -38,6 +40,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 FATAL = (Disturbed, BackendUnavailable, OSError)
 """Nothing more can be judged, and the message says what to do."""
+
+ALONE = 60.0
+"""Seconds that all findings together may be asked alone."""
 
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
@@ -89,6 +94,10 @@ def execute(
                 lambda: _Run(session, journal, expected, outcome, progress).all(stages),
             )
         conclude(outcome, expected, complete=complete)
+        if complete:
+            outcome.alone = _asked_alone(session, outcome, expected)
+            with contextlib.suppress(OSError):  # the reports of this run have it
+                store_alone(out, outcome.alone)
         unexpected = len(outcome.unexpected)
         finish(
             session,
@@ -99,6 +108,25 @@ def execute(
             lambda done, total: progress("reproducing", done, total, unexpected),
         )
     return outcome
+
+
+def _asked_alone(session: Session, outcome: Outcome, expected: Expectations) -> dict[str, bool]:
+    """By finding whether its smallest config shows it in a new worker, as far as there was time."""
+    found: dict[str, bool] = {}
+    until = time.monotonic() + ALONE
+    for finding in questions(outcome.results):
+        if time.monotonic() > until:
+            break
+        try:
+            alone = asked_alone(session, expected, finding)
+        except KeyboardInterrupt:
+            break
+        except (BackendUnavailable, Disturbed) as error:
+            noted(error, f"{finding.slug} asked alone")
+            break
+        if alone is not None:
+            found[finding.slug] = alone
+    return found
 
 
 def _completed(path: Path, outcome: Outcome, work: Callable[[], None]) -> bool:
@@ -162,7 +190,28 @@ class _Run:
         for stage in stages:
             self._stage(stage)
         self._shorten_lives()
+        self._test_dependence()
         self.journal.finish(self.outcome.results)
+
+    def _test_dependence(self) -> None:
+        """Configs are chosen that tell on what an unexpected finding depends."""
+        findings = questions(self.outcome.results)
+        for count, finding in enumerate(findings):
+            self._progress("testing findings", count, len(findings))
+            try:
+                chosen(finding, self._ask)
+            except FATAL:
+                raise
+            except Exception as error:  # the finding stands as it is
+                noted(error, f"testing {finding.slug}")
+        if findings:
+            self._progress("testing findings", len(findings), len(findings))
+
+    def _ask(self, config: Config, backend: str) -> Sequence[Judged]:
+        before = len(self.outcome.results)
+        if (config.id, backend) not in self.judged:
+            self._judge(config, TESTED, True, [backend])
+        return self.outcome.results[before:]
 
     def _shorten_lives(self) -> None:
         """The shortest life that shows a finding is judged too, so that the finding names it."""

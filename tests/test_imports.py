@@ -45,7 +45,7 @@ ORDER = [
         "matrix",
         "baseline_update",
     ),
-    *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise"),
+    *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise", "inquiry"),
     # What a user meets.
     *("run", "selection", "selftest", "report", "pytest_plugin", "cli"),
 ]

@@ -33,7 +33,7 @@ from harness.judge import Session
 from harness.logs import listening
 from harness.minimise.reproduce import BUDGET
 from harness.observe import headline
-from harness.outcome import Outcome, outcome_of
+from harness.outcome import Outcome, load_alone, outcome_of
 from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
 from harness.report.files import write_reports
@@ -130,6 +130,7 @@ def report(out: Path, baseline: Path) -> None:
     """Write the reports anew from results.jsonl, also from that of an unfinished run."""
     outcome = _outcome(out, baseline)
     outcome.figures = load_figures(out, outcome.header)
+    outcome.alone = load_alone(out)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
     _present(outcome, out)
 

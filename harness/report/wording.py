@@ -124,6 +124,10 @@ def finding_lines(finding: Finding) -> list[str]:
     lines = [summary]
     if finding.depends:
         lines.append(f"depends on {finding.depends}")
+    if finding.alone is False:
+        lines.append(
+            "its smallest config does not show it in a fresh process: it depends on what ran before"
+        )
     if finding.places:
         lines.append(f"always worst {' and '.join(finding.places)}")
     if finding.off_by is not None:
