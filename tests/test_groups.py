@@ -1,0 +1,93 @@
+"""One root gives one finding, and two faults stay two."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import pytest
+
+from harness.config import Config
+from harness.corpus import load_corpus
+from harness.expectations import Expectations, Judged
+from harness.faults import FAULTS
+from harness.faults.correct import CorrectBackend
+from harness.findings import find
+from harness.groups import Group, group
+from harness.judge import Session
+from tests.synthetic_results import line
+
+
+def _sampled() -> list[Config]:
+    """Small configs of all kinds; of every call all."""
+    every = [c for c in load_corpus() if c.steps < 60 and c.data != "sweep" and c.batch < 100]
+    return [c for n, c in enumerate(every) if (n % 2 == 0 if c.is_call else n % 7 == 0)]
+
+
+@functools.cache
+def differences(*faults: str) -> list[Group]:
+    """What a run of the sample finds in an implementation with these faults."""
+    backend = CorrectBackend(name="mine")
+    for name in faults:
+        backend = FAULTS[name].inject(backend)
+    results: list[Judged] = []
+    with Session({"mine": backend}) as session:
+        for config in _sampled():
+            found = session.judge(config, origin="corpus")
+            results += Expectations().join(found)
+    return group(find(results))
+
+
+@pytest.mark.parametrize(
+    ("fault", "at_most"),
+    [
+        ("leaky-relu", 1),
+        ("b-hh-dropped", 2),
+        ("w-hh-transposed", 2),
+        ("output-one-step-short", 1),
+        ("everything-accepted", 2),
+    ],
+)
+def test_one_fault_is_one_finding(fault: str, at_most: int) -> None:
+    """A gradient is judged on its own; it was up to 15 by requirement, one a kind of call."""
+    found = differences(fault)
+    assert 1 <= len(found) <= at_most, [one.title for one in found]
+    assert len({one.title for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [("b-hh-dropped", "h-n-at-t"), ("leaky-relu", "padding-not-zeroed")],
+    ids=" and ".join,
+)
+def test_two_faults_are_two_findings(faults: Sequence[str]) -> None:
+    """And neither takes the other's name."""
+    together = differences(*faults)
+    checks = {one.head.check for one in together}
+    for fault in faults:
+        assert differences(fault)[0].head.check in checks
+    assert len(together) >= 2
+
+
+def refused(call: str, message: str) -> Judged:
+    config = Config.of(aspect=f"call.{call}", data="plain")
+    return line(
+        0, 1.0, config_id=config.id, check="call", cause="refused", message=message, worst=None
+    )
+
+
+def test_what_is_refused_with_the_same_exception_is_one() -> None:
+    said = "refused in the call: TypeError: expected a list, got 3"
+    one, other = refused("x.flat", said), refused("lengths.list", said.replace("3", "14"))
+    assert len(group(find([one, other]))) == 1
+    another = refused("lengths.list", "refused in the call: KeyError: 'lengths'")
+    assert len(group(find([one, another]))) == 2
+
+
+def test_findings_without_a_cause_have_different_titles() -> None:
+    lines = [
+        line(n, 3.0, check=check, cause="unexplained", requirement=check)
+        for n, check in enumerate(("step_residual", "padding_zero", "last_state"))
+    ]
+    titles = [one.title for one in group(find(lines))]
+    assert len(set(titles)) == len(titles) == 3
