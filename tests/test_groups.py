@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from harness.backends import Backend
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.expectations import Expectations, Judged
@@ -27,7 +28,7 @@ def _sampled() -> list[Config]:
 @functools.cache
 def differences(*faults: str) -> list[Group]:
     """What a run of the sample finds in an implementation with these faults."""
-    backend = CorrectBackend(name="mine")
+    backend: Backend = CorrectBackend(name="mine")
     for name in faults:
         backend = FAULTS[name].inject(backend)
     results: list[Judged] = []
