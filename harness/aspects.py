@@ -67,6 +67,8 @@ class CallAspect(Aspect):
     def wrong(self, config: Config) -> str | None:
         if config.data != "plain" or config.dtype != "fp32":
             return "an aspect call.* compares answers, expected data = 'plain' and dtype = 'fp32'"
+        if config.memory != "contiguous":
+            return "an aspect call.* is about what is given, expected memory = 'contiguous'"
         if config.layout == "unbatched" or config.lengths == "emptyrows":
             return (
                 "an aspect call.* changes a call that everybody takes, expected layout timefirst "
@@ -85,7 +87,7 @@ class _Life(Aspect):
 class _Training(Aspect):
     def wrong(self, config: Config) -> str | None:
         dropping = config.num_layers > 1 and config.dropout > 0
-        if dropping and config.lengths in ("ragged", "emptyrows"):
+        if dropping and config.lengths not in ("nolengths", "fulllengths"):
             return (
                 "aspect training, expected lengths = 'nolengths' or 'fulllengths' where anything "
                 "is dropped (padding is no dropout)"

@@ -257,15 +257,15 @@ def _h_0(change: Callable[[Array], Any]) -> Maker:
 
 
 def _x(change: Callable[[Array], Any]) -> Maker:
-    """Another x, changed in the layout of the call."""
+    """Another x, changed in the layout of the call; states and lengths as they are."""
 
     def make(case: Case) -> Call | None:
-        case = _again(case, states=False, lengths="nolengths")
         call = _ordinary(case)
         given = change(call.inputs[0])
         if _alike(given, call.inputs[0]):
             return None
-        return dataclasses.replace(call, inputs=(given,), meaning=None)
+        others = call.inputs[1:] if case.initial or case.lengths is not None else ()
+        return dataclasses.replace(call, inputs=(given, *others), meaning=None)
 
     return make
 
@@ -579,9 +579,16 @@ _XS: Change = [
     ("none", "x = None", lambda x: None),
 ]
 
+
+def _whole(x: Array) -> Array:
+    """Small whole numbers, in the padding too."""
+    found: Array = np.rint(4 * np.nan_to_num(x, posinf=1, neginf=-1))
+    return found
+
+
 _TYPES: Change = [
-    ("int32", "int32", lambda x: np.rint(4 * x).astype(np.int32)),
-    ("int64", "int64", lambda x: np.rint(4 * x).astype(np.int64)),
+    ("int32", "int32", lambda x: _whole(x).astype(np.int32)),
+    ("int64", "int64", lambda x: _whole(x).astype(np.int64)),
     ("truth", "bool", lambda x: x > 0),
     ("complex", "complex64", lambda x: x.astype(np.complex64)),
 ]

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from harness.axes import shape_of
+from harness.axes import axes_of, shape_of
 from harness.config import Config
-from harness.data import NUMPY_DTYPES, integers, uniform
+from harness.data import NUMPY_DTYPES, drawn_lengths, integers, uniform
 from harness.layers import pass_through
 from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray, IntArray
@@ -99,13 +99,11 @@ def make_case(config: Config) -> Case:
         for state in config.cell.states:
             name = f"{state}_0"
             given[name] = kind.state(config, name, shape_of(config, name))
-    lengths = _lengths(config)
-    if config.batch >= 3 and config.data != "sweep":
+    lengths = drawn_lengths(config)
+    if config.batch >= 3 and config.data not in ("sweep", "lone"):
         # The last row is the first one again: a row's place in the batch must not matter.
         for array in given.values():
             array[:, -1] = array[:, 0]
-        if lengths is not None:
-            lengths[-1] = lengths[0]
     inputs: dict[str, Any] = {name: array.astype(dtype) for name, array in given.items()}
     if lengths is not None:
         inputs["lengths"] = lengths
@@ -117,7 +115,7 @@ def make_case(config: Config) -> Case:
     if config.drops:
         case = _dropping(case)
     _fill_padding(case, case.x, "padding")
-    return case
+    return _repeating(case) if config.memory == "broadcast" else case
 
 
 def passing_on(case: Case) -> Case:
@@ -193,7 +191,8 @@ def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolA
     if case.second_x is not None:
         return _as_given(case, case.second_x, padding, neighbours)
     kept = np.ones(config.batch, bool)
-    if neighbours and config.batch > 1:
+    repeating = config.memory == "broadcast"
+    if neighbours and config.batch > 1 and not (repeating and config.seed % 3 == 0):
         kept[1 - config.seed % 2 :: 2] = False
         padded = ~case.valid.all(axis=0)
         if padded.any() and not padded[kept].any():
@@ -201,7 +200,8 @@ def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolA
         for name in ("x", *(f"{state}_0" for state in case.initial)):
             inputs[name][:, ~kept] = uniform(config, f"other {name}", inputs[name].shape)[:, ~kept]
     _fill_padding(case, inputs["x"], "other padding" if padding else "padding")
-    return replace(case, inputs=inputs), kept
+    other = replace(case, inputs=inputs)
+    return _repeating(other) if repeating else other, kept
 
 
 def _as_given(case: Case, second: Array, padding: bool, neighbours: bool) -> tuple[Case, BoolArray]:
@@ -236,6 +236,8 @@ def cotangents(case: Case) -> Mapping[str, Array]:
             else uniform(config, title, shape)
         )
         drawn[name] = (values * _weights_of_steps(case, name, shape)).astype(dtype)
+        if config.memory == "broadcast" and config.cotangents == "all":  # as those of a sum are
+            drawn[name][...] = drawn[name].flat[0]
     return drawn
 
 
@@ -253,20 +255,25 @@ def _weights_of_steps(case: Case, name: str, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
-def _lengths(config: Config) -> IntArray | None:
-    if config.lengths == "nolengths":
-        return None
-    batch, steps = config.batch, config.steps
-    if config.lengths == "fulllengths":
-        return np.full(batch, steps)
-    lengths = integers(config, "lengths", (batch,), 1, steps).astype(np.int64)
-    # Row 0 is shortened where it can be, so that padding exists and matters.
-    lengths[0] = min(lengths[0], max(1, steps - 1))
-    if config.lengths == "ragged" and batch > 1:
-        lengths[1] = steps
-    if config.lengths == "emptyrows":
-        lengths[1 % batch] = 0
-    return lengths
+def _repeating(case: Case) -> Case:
+    """The case with values of inputs that repeat along an axis, and biases that are one number.
+
+    What repeats is a row (the longest, whose padding is padding of all), a step, or a feature.
+    """
+    config = case.config
+    axes = (("rows",), ("steps", "stack"), ("features", "units"))[config.seed % 3]
+    longest = int(case.valid.sum(axis=0).argmax())
+    inputs = dict(case.inputs)
+    for name, array in case.inputs.items():
+        for number, axis in enumerate(axes_of(config, name)):
+            if axis in axes and name != "lengths":
+                place = longest if axis == "rows" else 0
+                inputs[name] = np.repeat(array.take([place], number), array.shape[number], number)
+    weights = {
+        name: np.full_like(array, array[0]) if array.ndim == 1 else array
+        for name, array in case.weights.items()
+    }
+    return replace(case, inputs=inputs, weights=weights)
 
 
 def _fill_padding(case: Case, x: Array, name: str) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "DTYPES",
     "LAYOUTS",
     "LENGTHS",
+    "MEMORIES",
     "MODES",
     "SIZES",
     "Config",
@@ -30,8 +31,31 @@ __all__ = [
 LAYOUTS = ("timefirst", "batchfirst", "unbatched")
 """Shape of x: (T, B, I), (B, T, I), or (T, I)."""
 
-LENGTHS = ("nolengths", "fulllengths", "ragged", "emptyrows")
-"""Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0."""
+LENGTHS = (
+    "nolengths",
+    "fulllengths",
+    "ragged",
+    "emptyrows",
+    "shorter",
+    "equal",
+    "descending",
+    "ascending",
+)
+"""Lengths: not given; all T; unsorted in 1..T; unsorted in 0..T with at least one 0; unsorted in
+1..T - 1; all one number below T; in 1..T, sorted."""
+
+MEMORIES = {
+    "contiguous": "",
+    "fortran": "arrays in Fortran's order",
+    "permuted": "arrays with their first two axes permuted in memory",
+    "strided": "arrays that are every second element of larger ones",
+    "reversed": "arrays with negative strides",
+    "broadcast": "arrays with strides of 0 where their values repeat",
+    "offset": "arrays that begin inside of larger ones",
+    "unaligned": "arrays at odd addresses",
+    "readonly": "read-only arrays",
+}
+"""How the arrays that go in lie in memory, in words; `harness.memory` makes them so."""
 
 DTYPES = ("fp32", "fp16", "fp64", "bf16")
 
@@ -133,6 +157,7 @@ class Config:
     dtype: str = "fp32"
     mode: str = "evaluation"
     cotangents: str = "all"
+    memory: str = "contiguous"
     data: str = "mixed"
     scale: int = 1
     input_size: int = 1
@@ -287,6 +312,7 @@ class Config:
             "initial states given" if self.states else "no initial states",
             _LENGTHS_SAY[self.lengths],
             self.dtype,
+            *filter(None, [MEMORIES[self.memory]]),
             f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
             f"weight scale {self.scale}" if self.data == "mixed" or not kind else kind.says,
             f"seed {self.seed}",
@@ -335,6 +361,10 @@ _LENGTHS_SAY = {
     "fulllengths": "all lengths T",
     "ragged": "lengths 1 to T",
     "emptyrows": "lengths 0 to T",
+    "shorter": "lengths 1 to T - 1",
+    "equal": "one length below T for all",
+    "descending": "lengths T to 1, sorted",
+    "ascending": "lengths 1 to T, sorted",
 }
 
 _COTANGENTS_SAY = {
@@ -357,6 +387,7 @@ _TOKENS: dict[str, Token] = {
     "dtype": words({name: name for name in DTYPES}, "fp32"),
     "mode": words({"evaluation": "evalmode", "training": "trainmode"}, "evaluation"),
     "cotangents": words({name: f"cot{name}" for name in COTANGENTS}, "all"),
+    "memory": words({name: name for name in MEMORIES}, "contiguous"),
     "scale": number("scale", 2, 1, 16, 1),
     "input_size": number("i", 5, 1, None, None),
     "hidden_size": number("h", 5, 1, None, None),
@@ -444,6 +475,12 @@ def _masks_unseen(config: Config) -> str | None:
     )
 
 
+def _not_shorter(config: Config) -> str | None:
+    if config.lengths in ("shorter", "equal") and config.steps == 1:
+        return f"lengths = {config.lengths!r}, expected steps >= 2 (no length is below 1)"
+    return None
+
+
 _CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
     _too_large,
     _unbatched,
@@ -451,4 +488,5 @@ _CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
     _life_of_another,
     _other_gradients,
     _masks_unseen,
+    _not_shorter,
 )

@@ -17,17 +17,20 @@ import numpy as np
 
 from harness.layers.record import DataKind
 from reference import FORMATS
-from reference.arrays import Array, Float64Array
+from reference.arrays import Array, Float64Array, IntArray
 
 if TYPE_CHECKING:
     from harness.config import Config
 
 __all__ = [
+    "LONE",
     "MIXED",
     "NUMPY_DTYPES",
     "PLAIN",
     "SPECIAL",
+    "STREWN",
     "SWEEP_POINTS",
+    "drawn_lengths",
     "integers",
     "ordinary_weight",
     "sweep_points",
@@ -59,6 +62,31 @@ def integers(
     unit = (uniform(config, name, shape) + 1) / 2
     values: Float64Array = np.floor(unit * (high - low + 1)) + low
     return values
+
+
+def drawn_lengths(config: Config) -> IntArray | None:
+    """(B,); None where the config has none."""
+    kind, batch, steps = config.lengths, config.batch, config.steps
+    if kind == "nolengths":
+        return None
+    if kind == "fulllengths":
+        return np.full(batch, steps)
+    if kind == "equal":
+        return np.full(batch, 1 + config.seed % (steps - 1))
+    most = steps - 1 if kind == "shorter" else steps
+    lengths = integers(config, "lengths", (batch,), 1, most).astype(np.int64)
+    # Row 0 is shortened where it can be, so that padding exists and matters.
+    lengths[0] = min(lengths[0], max(1, steps - 1))
+    if kind in ("ragged", "descending", "ascending") and batch > 1:
+        lengths[1] = steps
+    if kind == "emptyrows":
+        lengths[1 % batch] = 0
+    if kind in ("descending", "ascending"):
+        lengths = np.sort(lengths)
+        return lengths if kind == "ascending" else lengths[::-1].copy()
+    if batch >= 3 and config.data != "sweep":
+        lengths[-1] = lengths[0]  # as the other arrays of a case have it
+    return lengths
 
 
 def ordinary_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
@@ -127,6 +155,35 @@ def _special_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float6
     return _scattered(config, name, values, one_in=24) if config.seed % 2 else values
 
 
+_LONE = (np.nan, np.inf, -np.inf, np.nan)
+
+
+def _lone_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+    """Three rows of four have one special value: first, in the middle or last, of steps that are
+    valid and of features; NaN and infinities in turn.
+    """
+    values = uniform(config, "x", shape) / 2
+    lengths = drawn_lengths(config)
+    for row in range(shape[1]):
+        steps = shape[0] if lengths is None else int(lengths[row])
+        place = row + config.seed
+        if steps == 0 or (shape[1] > 3 and place % 4 == 3):
+            continue
+        step, feature = (
+            (0, n // 2, n - 1)[which % 3]
+            for n, which in ((steps, place), (shape[2], place // 3 + config.seed))
+        )
+        values[step, row, feature] = _LONE[(place // 4 + place // 9) % 4]
+    return values
+
+
+def _strewn_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+    values = uniform(config, "x", shape) / 2
+    chosen = integers(config, "x special", shape, 0, 2).astype(int)
+    replaced = integers(config, "x strewn", shape, 0, 4 * shape[2] - 1) == 0
+    return np.where(replaced, np.array([np.nan, np.inf, -np.inf])[chosen], values)
+
+
 MIXED = DataKind(
     "mixed",
     "rows of ordinary, saturating, tiny (down to subnormal) and large numbers in turn",
@@ -143,6 +200,20 @@ SPECIAL = DataKind(
     _special_x,
     _special,
     _special_weight,
+)
+LONE = DataKind(
+    "lone",
+    "a single NaN or infinity in most rows of x, ordinary numbers else",
+    _lone_x,
+    _half,
+    ordinary_weight,
+)
+STREWN = DataKind(
+    "strewn",
+    "NaN and infinities strewn over x, ordinary numbers else",
+    _strewn_x,
+    _half,
+    ordinary_weight,
 )
 
 

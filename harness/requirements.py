@@ -187,7 +187,12 @@ _ALL = (
         "A second direction runs backwards; its output comes after the first one's",
         lambda c: c.bidirectional,
     ),
-    _row("x", "input / x", "x is the sequence, in either layout", lambda c: c.data != "special"),
+    _row(
+        "x",
+        "input / x",
+        "x is the sequence, in either layout",
+        lambda c: c.data not in ("special", "lone", "strewn"),
+    ),
     _row(
         "h-0-given",
         "h_0 / hx",
@@ -414,6 +419,13 @@ _ALL = (
         "both",
         causes=frozenset({Cause.FLUSH}),
     ),
+    Requirement(
+        "concurrency",
+        NUMBERS,
+        "Layers may be called from several threads at once, where that is documented",
+        "torch documentation, CPU threading",
+    ),
+    Requirement("growth", NUMBERS, "Many calls take no more memory than one", "both"),
     Requirement(
         "thread",
         NUMBERS,

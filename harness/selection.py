@@ -18,6 +18,8 @@ CRASHES = ("call.x.nosteps", "call.x.norows")
 IN_BETWEEN = 19
 """Seed of the corpus's sizes in between, of which others need not be instances."""
 
+_SHORTENED = ("shorter", "equal", "descending", "ascending")
+
 _Kind = tuple[int, Callable[[Config], bool]]
 
 
@@ -30,6 +32,17 @@ def _plain_values(config: Config) -> bool:
 
 
 KINDS: tuple[_Kind, ...] = (
+    (9, lambda c: c.aspect == VALUES and c.memory != "contiguous" and c.num_layers == 2),
+    (9, lambda c: c.aspect == VALUES and c.memory != "contiguous"),
+    (6, lambda c: c.aspect == "gradient" and c.memory != "contiguous"),
+    (5, lambda c: c.aspect == VALUES and c.lengths in _SHORTENED),
+    (5, lambda c: c.aspect == "gradient" and c.lengths in _SHORTENED),
+    (4, lambda c: c.data == "lone" and not _relu(c)),
+    (2, lambda c: c.data == "lone"),
+    (2, lambda c: c.data == "strewn"),
+    (1, lambda c: c.aspect == "repeated" and c.batch == 256),
+    (99, lambda c: c.is_call and 1 in (c.input_size, c.hidden_size, c.batch)),
+    (9, lambda c: c.aspect.startswith("call.x.") and c.lengths == "ragged" and not c.states),
     (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
     (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
     (1, lambda c: _is_long(c) and _relu(c) and c.lengths == "ragged"),

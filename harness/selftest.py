@@ -127,7 +127,7 @@ def _asked(fault: Fault, config: Config) -> bool:
     if fault.area == "variants":
         return True
     if config.is_call:
-        return fault.area == "calls" or config.aspect in EVERY_EIGHTH
+        return fault.area in ("calls", "first calls") or config.aspect in EVERY_EIGHTH
     if config.aspect == "training":
         if config.lengths == "ragged":  # a layer that is wrapped is itself in evaluation mode only
             return fault.area == "dropout"
@@ -193,7 +193,13 @@ def _peers(fault: Fault, base: str) -> tuple[Backend, ...]:
     return (PEER,) if fault.name not in VARIANTS or base == "oracle" else ()
 
 
-ERRING = ("read-back-rounded", "refuses-one-row")
+ERRING = (
+    "read-back-rounded",
+    "refuses-one-row",
+    "first-call-of-one-step-raises",
+    "first-call-of-nine-rows-raises",
+    "first-answer-of-one-step-is-a-tuple",
+)
 """Faults that show as the verdict `error`; of others that would be a mistake in the fault."""
 
 

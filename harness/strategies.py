@@ -12,7 +12,7 @@ from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, Hypoth
 from hypothesis.strategies import SearchStrategy
 
 from harness.aspects import CALL, LIFE, VALUES
-from harness.config import COTANGENTS, LAYOUTS, LENGTHS, MODES, Config
+from harness.config import COTANGENTS, LAYOUTS, LENGTHS, MEMORIES, MODES, Config
 from harness.layers import LAYERS
 from harness.life import ANSWERS, CODES, Life, possible
 
@@ -20,6 +20,7 @@ __all__ = ["ASPECT_WEIGHTS", "configs", "draw_configs", "lives"]
 
 SCALES = (1, 2, 4, 8, 16)
 DTYPES = ("fp32",) * 6 + ("fp16", "fp64", "bf16")
+SPECIAL = ("special", "lone", "strewn")
 DROPOUTS = (0, 0, 0, 50, 50, 1, 10, 25, 75, 90, 99)
 
 CALLS = "call"
@@ -76,7 +77,8 @@ def configs(
     long = draw(st.integers(0, 19), label="long if 19") == 19 and aspect == VALUES
     steps = draw(st.integers(1, max_steps if long else min(8, max_steps)), label="steps")
     small = draw(st.sampled_from((False, False, True)), label="small integers")
-    lengths = draw(st.sampled_from(LENGTHS), label="lengths")
+    lengths = draw(st.sampled_from(("nolengths", *LENGTHS)), label="lengths")
+    memory = draw(st.sampled_from(("contiguous",) * 9 + tuple(MEMORIES)), label="memory")
     dropout = draw(st.sampled_from(DROPOUTS), label="dropout")
     dtype = draw(st.sampled_from(tuple(dtypes)), label="dtype")
     batch = draw(st.integers(1, 8), label="batch")
@@ -90,8 +92,10 @@ def configs(
         layout = "timefirst"
     if layout == "unbatched":
         batch, lengths = 1, "nolengths"
-    if aspect == CALLS and lengths == "emptyrows":
+    if steps == 1 and lengths in ("shorter", "equal"):
         lengths = "ragged"
+    if aspect == CALLS:
+        lengths, memory = "ragged" if lengths == "emptyrows" else lengths, "contiguous"
     if aspect == "training":  # enough elements to count
         batch, hidden_size = 6 * batch, 3 * hidden_size
         lengths = lengths if lengths == "nolengths" else "fulllengths"  # masks are read everywhere
@@ -114,6 +118,7 @@ def configs(
         states=draw(st.booleans(), label="states"),
         lengths=lengths,
         dtype=dtype,
+        memory=memory,
         input_size=draw(st.integers(1, 8), label="input_size"),
         hidden_size=hidden_size,
         batch=batch,
@@ -137,7 +142,10 @@ def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool)
         return config.replace(aspect=aspect, data="ints")
     if usual:
         return config.replace(aspect=aspect, scale=scale)
-    return config.replace(aspect=aspect, data="special" if aspect == VALUES else "plain")
+    if aspect != VALUES:
+        return config.replace(aspect=aspect, data="plain")
+    special = [kind for kind in SPECIAL if config.record.kind(kind)]
+    return config.replace(aspect=aspect, data=special[config.seed % len(special)])
 
 
 class _NoConstants(HypothesisProvider):

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 import harness.config
 from harness.aspects import ASPECTS, CALL, LIFE
-from harness.config import COTANGENTS, DTYPES, LAYOUTS, LENGTHS, MODES, SIZES, Config, ConfigError
+from harness.config import (
+    COTANGENTS,
+    DTYPES,
+    LAYOUTS,
+    LENGTHS,
+    MEMORIES,
+    MODES,
+    SIZES,
+    Config,
+    ConfigError,
+)
 from harness.corpus import SAMPLE, load_corpus
 from harness.layers import LAYERS, Option, registered
 from harness.strategies import configs
@@ -63,6 +73,7 @@ def tokens(layer: str) -> set[str]:
         "layout": LAYOUTS,
         "lengths": LENGTHS,
         "dtype": DTYPES,
+        "memory": MEMORIES,
         **dict.fromkeys(("bidirectional", "bias", "states"), (True, False)),
         "dropout": range(100),
         "mode": MODES,
@@ -76,7 +87,7 @@ def tokens(layer: str) -> set[str]:
     found |= {f"{CALL}{name}" for name in record.calls}
     for name, these in values.items():
         for value in these:
-            changed = {"layout": "timefirst", "lengths": "nolengths", name: value}
+            changed = {"layout": "timefirst", "lengths": "nolengths", "steps": 2, name: value}
             if name in ("mode", "cotangents"):
                 changed["aspect"] = "gradient"
             found.add(Config.of(layer, **changed).words[name][0])

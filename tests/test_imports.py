@@ -23,7 +23,7 @@ ORDER = [
     # Words.
     *("text", "logs", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
     # What is asked.
-    *("layers", "config", "data", "axes", "case", "moments", "strategies"),
+    *("layers", "config", "data", "axes", "memory", "case", "at_once", "moments", "strategies"),
     # Who answers.
     *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
     # How an answer is compared.

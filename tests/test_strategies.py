@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+from harness.config import LENGTHS, MEMORIES
 from harness.strategies import configs, draw_configs
 
 
@@ -47,10 +48,11 @@ def test_every_option_value_is_drawn() -> None:
         "layout": {"timefirst", "batchfirst", "unbatched"},
         "dropout": {0, 1, 10, 25, 50, 75, 90, 99},
         "states": {True, False},
-        "lengths": {"nolengths", "fulllengths", "ragged", "emptyrows"},
+        "lengths": set(LENGTHS),
+        "memory": set(MEMORIES),
         "dtype": {"fp32", "fp16", "fp64", "bf16"},
         "scale": {1, 2, 4, 8, 16},
-        "data": {"mixed", "ints", "plain", "special"},
+        "data": {"mixed", "ints", "plain", "special", "lone", "strewn"},
         "mode": {"evaluation", "training"},
         "cotangents": {"all", "output", "final", "zero", "sparse", "large"},
     }.items():

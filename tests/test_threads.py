@@ -99,7 +99,7 @@ def test_at_least_forty_calls_are_compared_with_several_thread_counts() -> None:
     made: Any = backend(ForwardLayer, "right")
     made.threads = counts.append
     results = judged("repeated_calls", Session({"x": made}).judge(REPEATED))
-    assert {result.verdict for result in results} == {"pass"}
+    assert {result.verdict for result in results} == {"pass", "unsupported"}
     size = 3 * 4 * 3 + 4 * 3
     assert sum(result.compared for result in results) >= 40 * size
     assert counts == [1, 2, 4, None]

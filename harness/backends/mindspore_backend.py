@@ -35,8 +35,33 @@ EAGER, GRAPH = mindspore.PYNATIVE_MODE, mindspore.GRAPH_MODE
 
 
 def to_tensor(value: Any) -> Any:
-    """A NumPy array as a tensor of its dtype; anything else as it is."""
-    return mindspore.Tensor(value) if isinstance(value, np.ndarray) else value
+    """A NumPy array as a tensor of its dtype; anything else as it is.
+
+    Tensor.from_numpy shares the memory of contiguous arrays, so that what is written to inputs is
+    seen. Others it would make contiguous: they become the views that users have of tensors.
+    """
+    if not isinstance(value, np.ndarray):
+        return value
+    plain = value.ndim == 0 or value.size == 0 or min(value.strides) < 0
+    if plain or not (value.flags.writeable and value.flags.aligned):
+        return mindspore.Tensor(value)
+    return mindspore.Tensor.from_numpy(value) if value.flags.c_contiguous else _view(value)
+
+
+def _view(value: Array) -> Any:
+    """A tensor with strides: broadcast, transposed, or every second element of a larger one."""
+    repeated = [axis for axis, stride in enumerate(value.strides) if stride == 0]
+    if repeated:
+        once = tuple(slice(1) if axis in repeated else slice(None) for axis in range(value.ndim))
+        return mindspore.ops.broadcast_to(to_tensor(value[once]), value.shape)
+    order = [int(axis) for axis in np.argsort([-stride for stride in value.strides])]
+    if value.transpose(order).flags.c_contiguous:
+        dense = mindspore.Tensor.from_numpy(value.transpose(order))
+        return dense.permute(*(order.index(axis) for axis in range(value.ndim)))
+    larger = np.full([2 * size for size in value.shape], 1, value.dtype)
+    second = (slice(None, None, 2),) * value.ndim
+    larger[second] = value
+    return mindspore.Tensor.from_numpy(larger)[second]
 
 
 @contextlib.contextmanager

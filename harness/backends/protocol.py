@@ -111,7 +111,8 @@ class FullBackend(Backend, Protocol):
 
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
-    a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, as documented;
+    a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, `concurrent` that
+    several threads may call layers at once, both as documented;
     `gradients_in_training_only` that there are none in evaluation mode: all are then asked in
     training mode. `wraps` names the framework whose layers it calls ("torch"): what is known of
     that framework, in the version that the worker has, is expected of the wrapper too.
@@ -131,6 +132,7 @@ class FullBackend(Backend, Protocol):
     sampled: bool
     seeds_dropout: bool
     gradients_in_training_only: bool
+    concurrent: bool
     wraps: str
     merges_biases: bool
 

@@ -36,21 +36,27 @@ CPU = torch.device("cpu")
 
 
 def to_tensor(value: Any, device: torch.device = CPU) -> Any:
-    """A NumPy array as a tensor of its dtype, a copy; anything else as it is."""
+    """A NumPy array as a tensor of its dtype; anything else as it is.
+
+    On the CPU they share their memory, strides and all, so that what torch writes to its inputs is
+    seen; torch.from_numpy takes no negative strides, and warns of what is read-only.
+    """
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(value.view(np.int16), device=device).view(torch.bfloat16)
-    return torch.tensor(value, device=device)
+        return to_tensor(value.view(np.int16), device).view(torch.bfloat16)
+    shared = value.flags.writeable and value.flags.aligned and min(value.strides, default=0) >= 0
+    return torch.from_numpy(value if shared else value.copy()).to(device)
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """A tensor as an array of its dtype, a copy."""
+    """A tensor as an array of its dtype; they share their memory on the CPU."""
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
-        bits: Array = tensor.view(torch.int16).numpy().copy()
+        bits: Array = tensor.view(torch.int16).numpy()
         return bits.view(ml_dtypes.bfloat16)
-    return tensor.numpy().copy()
+    found: Array = tensor.numpy()
+    return found
 
 
 THREADS = torch.get_num_threads()
@@ -75,7 +81,7 @@ class TorchLayer:
                 parameter.copy_(to_tensor(weights[name]))
 
     def read_weights(self) -> dict[str, Array]:
-        return {name: to_numpy(p) for name, p in self.layer.named_parameters()}
+        return {name: to_numpy(p).copy() for name, p in self.layer.named_parameters()}
 
     def forward(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         output, h_n = self.call(positional(inputs), {})
@@ -141,6 +147,7 @@ class TorchBackend:
     name = "torch"
     variants = ("cuda",)
     seeds_dropout = True
+    concurrent = True
 
     def __init__(self, variant: str = "") -> None:
         if variant == "cuda" and not torch.cuda.is_available():

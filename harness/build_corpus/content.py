@@ -6,10 +6,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.build_corpus.arrays_given import few_given, lengths, lone, memories, strewn
 from harness.build_corpus.autograd import dropping, few_gradients, losses
 from harness.build_corpus.covering import covering, factors_of
 from harness.build_corpus.lives import few_lives, lives
-from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
+from harness.build_corpus.other_aspects import (
+    CALL_BASES,
+    calls,
+    crossed,
+    parameters,
+    repeated,
+)
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
 from harness.build_corpus.training import small_training, training
 from harness.build_corpus.values import gradients, page, special, sweeps
@@ -54,7 +61,12 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "dropout in training mode", training(layer, 2, [0, 1, 10, 25, 50, 75, 90, 99])
     yield "initial weights", parameters(layer, "initial")
     yield "checkpoint round trips", parameters(layer, "checkpoint")
+    yield "memory layouts of what is given", memories(layer)
+    yield "lengths: all shorter than T, all equal, sorted", lengths(layer)
+    yield "one NaN or infinity a row of x", lone(layer)
+    yield "NaN and infinities strewn over x", strewn(layer)
     yield "calls", calls(layer, CALL_BASES)
+    yield "calls crossed with sizes of 1 and other options", crossed(layer)
     yield "the same call again and again", repeated(layer)
     yield "lives", lives(layer)
 
@@ -81,6 +93,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "dropout in training mode", small_training(layer)
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 4)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)
+    yield "how arrays are given", few_given(layer)
     yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
     yield "the same call again and again", itertools.islice(repeated(layer), 2)
     yield "lives", few_lives(layer)

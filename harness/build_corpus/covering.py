@@ -28,7 +28,7 @@ def factors_of(layer: str, **changes: list[Any]) -> dict[str, list[Any]]:
         "layout": list(LAYOUTS),
         "dropout": [0, 50],
         "states": [False, True],
-        "lengths": list(LENGTHS),
+        "lengths": list(LENGTHS[:4]),
         "scale": SCALES,
         "data": kinds,
     } | changes

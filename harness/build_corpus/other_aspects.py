@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.aspects import CALL
+from harness.aspects import CALL, Documented
 from harness.build_corpus.covering import config_of, own_values
+from harness.calls import make_call
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["CALL_BASES", "calls", "parameters", "repeated"]
+__all__ = ["CALL_BASES", "calls", "crossed", "parameters", "repeated"]
 
 CALL_BASES = (
     {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
@@ -48,6 +49,68 @@ def calls(layer: str, bases: Iterable[dict[str, Any]]) -> Iterator[Config]:
     for base in bases:
         for name in LAYERS[layer].calls:
             yield config_of(layer, aspect=f"{CALL}{name}", data="plain", **base)
+
+
+ONE = {"input_size": 1, "hidden_size": 1, "batch": 1, "steps": 1}
+CROSSED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("input.", "hidden.", "layers.", "lengths.", "h0.", "x."), {**ONE, "seed": 111}),
+    (
+        ("lengths.", "h0.", "x."),
+        {
+            "num_layers": 2,
+            "bidirectional": True,
+            "states": True,
+            "lengths": "ragged",
+            "input_size": 3,
+            "hidden_size": 4,
+            "batch": 1,
+            "steps": 5,
+            "seed": 112,
+        },
+    ),
+    (
+        ("h0.", "x."),
+        {
+            **ONE,
+            "nonlinearity": "relu",
+            "bidirectional": True,
+            "layout": "batchfirst",
+            "states": True,
+            "batch": 4,
+            "seed": 113,
+        },
+    ),
+    (
+        ("lengths.", "x."),
+        {
+            "bidirectional": True,
+            "lengths": "ragged",
+            "input_size": 3,
+            "hidden_size": 2,
+            "batch": 4,
+            "steps": 5,
+            "seed": 114,
+        },
+    ),
+)
+"""Calls by the beginnings of their names, and what else is given: a size that is wrong may be
+broadcast to one of 1."""
+
+
+def crossed(layer: str) -> Iterator[Config]:
+    """Invalid calls at sizes of 1, with lengths, states and both directions, and without."""
+    for beginnings, base in CROSSED:
+        for name, (about, _) in LAYERS[layer].calls.items():
+            if about.documented is Documented.INVALID and name.startswith(beginnings):
+                config = config_of(layer, aspect=f"{CALL}{name}", data="plain", **base)
+                if _counts(name) and make_call(config) is not None:
+                    yield config
+
+
+def _counts(name: str) -> bool:
+    """Whether the sizes may matter to whether it is noticed; what has another type is noticed."""
+    kinds = ("text", "none", "list", "float", "bool", "half", "double")
+    return name.partition(".")[2] not in (*kinds, "int32", "int64", "truth", "complex")
 
 
 def parameters(layer: str, aspect: str) -> Iterator[Config]:
@@ -95,3 +158,6 @@ def repeated(layer: str) -> Iterator[Config]:
         more = {**of_few, "lengths": "nolengths", "data": "plain", "steps": 3}
         more["nonlinearity"] = ("tanh", "relu")[number]
         yield base.replace(**own_values(layer, more))
+    # Outputs so large that the process grows visibly if calls keep them.
+    of_many: dict[str, Any] = {"input_size": 64, "hidden_size": 128, "batch": 256, "steps": 4}
+    yield base.replace(lengths="nolengths", data="plain", **of_many)

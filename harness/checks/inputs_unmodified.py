@@ -1,4 +1,7 @@
-"""No call writes to what it was given (x, h_0, lengths), or to what an earlier call returned."""
+"""No call writes to what it was given (x, h_0, lengths), or to what an earlier call returned.
+
+And writing to what was returned changes nothing else: no input, no other answer, no weight.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ __all__ = ["inputs_unmodified"]
 
 @check(
     requirement="function",
-    difference="a call writes to its inputs",
+    difference="a call writes to its inputs, or shares what it returns",
     applies=aspect(VALUES, "gradient", "repeated"),
     needs=(Need.OUTPUTS,),
 )
@@ -25,7 +28,7 @@ def inputs_unmodified(evidence: Evidence) -> Iterator[Comparison]:
     case, modified = evidence.case, evidence.observation.modified
     compared = sum(array.size for array in case.inputs.values())
     if modified:
-        message = f"a call changed: {', '.join(sorted(set(modified)))}"
+        message = f"changed: {', '.join(sorted(set(modified)))}"
         yield Comparison("inputs", Verdict.FAIL, compared, message, Cause.UNEXPLAINED)
     else:
         yield Comparison("inputs", Verdict.PASS, compared)

@@ -7,10 +7,12 @@ compute otherwise, which no check may accuse. `harness.selftest` runs both.
 from harness.faults import (
     activations,
     answers,
+    arrays_given,
     autograd,
     calls,
     directions,
     dropout,
+    first_calls,
     gradients,
     kept,
     layers,
@@ -22,6 +24,7 @@ from harness.faults import (
     threads,
     variants,
     weights,
+    x_given,
 )
 from harness.faults.record import BASES, Fault
 
@@ -44,6 +47,9 @@ _AREAS = (
     threads,
     lives,
     kept,
+    arrays_given,
+    x_given,
+    first_calls,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

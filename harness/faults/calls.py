@@ -203,3 +203,60 @@ class OtherMode(CorrectBackend):
     """One execution mode refuses numpy.int64 as a size, where the other one takes it."""
 
     variant_of = "eager"
+
+
+class _Accepts(WrappedLayer):
+    """A layer that makes a valid call of some that are none."""
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        raise NotImplementedError
+
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        if not inputs or not isinstance(inputs[0], np.ndarray) or inputs[0].ndim != 3:
+            return super().call(inputs, named)
+        given = (*inputs, None, None)[:3]
+        changed = self.made_valid(*given)
+        return super().call(changed[: len(inputs)], named)
+
+    def rows(self, x: Any) -> int:
+        return int(x.shape[0 if self.options.batch_first else 1])
+
+
+@AREA.fault("states-of-more-rows-for-one")
+class MoreRowsForOne(_Accepts):
+    """For an x of one row, h_0 of several rows is taken: its first row."""
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        if self.rows(x) == 1 and isinstance(hx, np.ndarray) and hx.ndim == 3:
+            hx = hx[:, :1].copy()
+        return x, hx, lengths
+
+
+@AREA.fault("one-unit-takes-any-state")
+class OneUnitTakesAny(_Accepts):
+    """A layer of one unit takes an h_0 of more units, and uses the first."""
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        if self.options.hidden_size == 1 and isinstance(hx, np.ndarray) and hx.ndim == 3:
+            hx = hx[..., :1].copy()
+        return x, hx, lengths
+
+
+@AREA.fault("features-cut-with-lengths")
+class FeaturesCut(_Accepts):
+    """With lengths but no h_0 the size of x is not checked: features too many are cut off."""
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        if lengths is not None and hx is None:
+            x = x[..., : self.options.input_size].copy()
+        return x, hx, lengths
+
+
+@AREA.fault("any-lengths-for-one-row")
+class AnyLengthsForOneRow(_Accepts):
+    """For one row, lengths of any shape and number are taken: the first counts."""
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        if self.rows(x) == 1 and isinstance(lengths, np.ndarray) and lengths.size:
+            lengths = lengths.reshape(-1)[:1].copy()
+        return x, hx, lengths

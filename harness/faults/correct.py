@@ -64,7 +64,7 @@ class ForwardLayer(TimeFirst):
         self.weights = dict(weights)
 
     def read_weights(self) -> Mapping[str, Array]:
-        return self.weights
+        return {name: array.copy() for name, array in self.weights.items()}
 
     def used_weights(self) -> Mapping[str, Array]:
         """What the layer computes with; a fault may differ from what it reads back."""
@@ -261,6 +261,7 @@ class CorrectBackend:
     """Builds layers as torch does, with torch's checks of the arguments."""
 
     seeds_dropout = True
+    concurrent = True
 
     def __init__(self, layer: type[CorrectLayer] = CorrectLayer, name: str = "complete") -> None:
         self.layer, self.name = layer, name

@@ -218,3 +218,57 @@ class PaddingInScale(CorrectLayer):
         finite = np.where(np.isfinite(x), np.abs(x), 0)
         scale = np.maximum(finite.max(axis=(0, 2), keepdims=True), np.finfo(x.dtype).tiny)
         return super().evaluate({**given, "x": scaled_and_back(x, scale)})
+
+
+def _same_for_all(lengths: Any, steps: int) -> Any:
+    """T for all where several rows have one length."""
+    alike = len(lengths) > 1 and len(set(lengths.tolist())) == 1
+    return np.full_like(lengths, steps) if alike else lengths
+
+
+AREA.table(
+    _other_lengths,
+    {
+        "equal-lengths-are-full": (
+            "Where several rows have one length, it is taken for T.",
+            _same_for_all,
+        ),
+    },
+)
+
+
+@AREA.outputs("ascending-rows-stay-turned")
+def ascending_rows_stay_turned(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Rows whose lengths ascend need no sort: they are turned round, and not turned back."""
+    lengths = given.get("lengths", np.zeros(1))
+    ascending = len(set(lengths.tolist())) > 2 and (np.diff(lengths) >= 0).all()
+    return {name: array[:, ::-1] for name, array in found.items()} if ascending else found
+
+
+@AREA.inputs("descending-lengths-are-strict")
+def descending_is_strict(layer: Any, given: Arrays) -> Arrays:
+    """Rows whose lengths descend take the fast path, in which equal neighbours count one less."""
+    lengths = given.get("lengths", np.zeros(1))
+    if len(set(lengths.tolist())) < 3 or not (np.diff(lengths) <= 0).all():
+        return given
+    repeated = np.concatenate([[False], np.diff(lengths) == 0])
+    return {**given, "lengths": np.maximum(lengths - repeated, 1)}
+
+
+@AREA.output("padded-to-the-longest")
+def padded_to_the_longest(layer: Any, given: Arrays, output: Array) -> Array:
+    """Where no row of several reaches T, the output after the longest one repeats its last step."""
+    lengths = given.get("lengths", np.array([len(output)]))
+    longest = int(lengths.max())
+    if output.shape[1] > 1 and longest < len(output) and lengths.min() > 0:
+        output[longest:] = output[longest - 1]
+    return output
+
+
+@AREA.gradients("gradients-beyond-the-longest")
+def gradients_beyond_the_longest(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Where no row of several reaches T, the gradient of x after the longest row is not cleared."""
+    longest = int(given["lengths"].max()) if "lengths" in given else len(given["x"])
+    if given["x"].shape[1] > 1 and 0 < longest < len(given["x"]):
+        found["x"][longest:] = found["x"][longest - 1]
+    return found

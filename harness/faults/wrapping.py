@@ -65,7 +65,7 @@ class WrappedValues(TimeFirst):
     def read_weights(self) -> Mapping[str, Array]:
         if self.loaded is None:
             return self.inner.read_weights()
-        return {name: self.loaded[name] for name in self.inner.read_weights()}
+        return {name: self.loaded[name].copy() for name in self.inner.read_weights()}
 
     def single(self, layer: int, reverse: bool) -> Any:
         """One direction of one layer as a real layer of its own, time first, with its weights."""
@@ -166,6 +166,7 @@ class WrappedBackend:
     def __init__(self, base: Backend, layer: type[WrappedValues] = WrappedLayer) -> None:
         self.base, self.layer, self.name = cast(FullBackend, base), layer, base.name
         self.seeds_dropout = getattr(base, "seeds_dropout", False)
+        self.concurrent = getattr(base, "concurrent", False)
 
     def build(self, options: LayerOptions) -> Any:
         layer = self.layer(self.base.build(options), options, self.base)

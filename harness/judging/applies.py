@@ -49,7 +49,8 @@ class When:
 
 
 def _has_padding(config: Config) -> bool:
-    return config.lengths == "emptyrows" or (config.lengths == "ragged" and config.steps > 1)
+    padded = config.lengths not in ("nolengths", "fulllengths")
+    return config.lengths == "emptyrows" or (padded and config.steps > 1)
 
 
 def aspect(*names: str) -> When:
@@ -72,7 +73,7 @@ PADDING = When("some row is padded", _has_padding)
 NO_CALL = When("all but calls", lambda config: not config.is_call)
 SWEEP = When("the sweep of an activation", lambda config: config.data == "sweep")
 INTEGERS = When("small integers", lambda config: config.data == "ints")
-SPECIAL = When("NaN and infinities", lambda config: config.data == "special")
+SPECIAL = When("NaN and infinities", lambda config: config.data in ("special", "lone", "strewn"))
 TANH = When("states are values of tanh", lambda config: config.cell.activations == ("tanh",))
 ROWS = When("several batch rows", lambda config: config.batch > 1)
 LAYERS = When("several layers", lambda config: config.num_layers > 1)

@@ -7,7 +7,16 @@ import numpy as np
 from harness.aspects import Documented
 from harness.calls import call_table, common_calls, left_out, with_keyword
 from harness.config import Config, LayerOptions
-from harness.data import MIXED, PLAIN, SPECIAL, SWEEP_POINTS, integers, sweep_points
+from harness.data import (
+    LONE,
+    MIXED,
+    PLAIN,
+    SPECIAL,
+    STREWN,
+    SWEEP_POINTS,
+    integers,
+    sweep_points,
+)
 from harness.layers.record import DataKind, LayerRecord, Option, PageRow
 from harness.requirements import PAGE, REFUSALS, Requirement, of_page_example
 from reference import Cell, elman
@@ -267,6 +276,8 @@ LAYER = LayerRecord(
         MIXED,
         PLAIN,
         SPECIAL,
+        LONE,
+        STREWN,
         DataKind(
             "ints", "small integers", _integer_x, _integer_state, _integer_weight, _no_integers
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,29 @@ from harness.bits import same_bits
 from harness.case import Case
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
+from harness.memory import laid_out, whole
 from harness.observe.arrays import parameters, viewed
 from harness.observe.errors import Malformed, NotTransferred
 from harness.observe.records import Outputs
 from reference.arrays import Array
 
-__all__ = ["call", "differing", "loaded", "same_outputs", "well_formed", "written_to"]
+__all__ = [
+    "Exchange",
+    "call",
+    "differing",
+    "distance",
+    "loaded",
+    "same_outputs",
+    "well_formed",
+    "written_to",
+]
+
+
+class Exchange(NamedTuple):
+    """The very arrays that a call was given, and those that it returned."""
+
+    given: Mapping[str, Array]
+    returned: Mapping[str, Any]
 
 
 def loaded(
@@ -32,7 +49,7 @@ def loaded(
     layer = backend.build(config.options)
     if twice:
         layer.load_weights(_other(weights, 0.5))
-    layer.load_weights({name: array.copy() for name, array in weights.items()})
+    layer.load_weights({n: laid_out(array, config.memory) for n, array in weights.items()})
     read_back = parameters(layer.read_weights())
     require_parameters(read_back, config.parameter_shapes())
     for name in differing(backend, weights, read_back):
@@ -77,26 +94,29 @@ def _other(weights: Mapping[str, Array], offset: float) -> dict[str, Array]:
 
 
 def call(
-    layer: Layer, case: Case, modified: list[str], kept: list[Mapping[str, Any]] | None = None
+    layer: Layer, case: Case, modified: list[str], kept: list[Exchange] | None = None
 ) -> Outputs:
     """Call once with fresh copies, check what came back, note inputs written to.
 
-    `kept` receives the very arrays that were returned.
+    `kept` receives the very arrays.
     """
     config = case.config
-    given = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
-    before = {name: array.tobytes() for name, array in given.items()}
+    given = {
+        name: laid_out(to_layout(config, name, array), config.memory)
+        for name, array in case.inputs.items()
+    }
+    before = {name: whole(array) for name, array in given.items()}
     returned = layer.forward(dict(given))
     modified += written_to(given, before)
     outputs = well_formed(returned, config)
     if kept is not None:
-        kept.append(returned)
+        kept.append(Exchange(given, returned))
     return outputs
 
 
 def written_to(given: Mapping[str, Array], before: Mapping[str, bytes]) -> list[str]:
-    """The names of arrays that hold other bytes than before."""
-    return [name for name, array in given.items() if array.tobytes() != before[name]]
+    """The names of arrays that hold, or lie between, other bytes than before."""
+    return [name for name, array in given.items() if whole(array) != before[name]]
 
 
 def well_formed(returned: Any, config: Config) -> Outputs:
@@ -127,3 +147,17 @@ def well_formed(returned: Any, config: Config) -> Outputs:
 def same_outputs(one: Outputs, other: Outputs) -> bool:
     """Whether two calls gave the same bits."""
     return all(same_bits(array, other[name]) for name, array in one.items())
+
+
+def distance(one: Outputs, other: Outputs) -> float:
+    """The largest difference; infinite where only one of two is a number, or finite."""
+    with np.errstate(all="ignore"):
+        found = [
+            np.where(
+                (a == b) | (np.isnan(a) & np.isnan(b)),
+                0.0,
+                np.nan_to_num(np.abs(a.astype(np.float64) - b.astype(np.float64)), nan=np.inf),
+            )
+            for a, b in ((array, other[name]) for name, array in one.items())
+        ]
+    return max((float(array.max(initial=0.0)) for array in found), default=np.inf)

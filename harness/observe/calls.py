@@ -9,14 +9,16 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
+from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.bits import same_bits
 from harness.calls import Call, make_call, user_inputs
 from harness.case import Case, make_case
 from harness.config import Config
+from harness.memory import laid_out
 from harness.observe.arrays import is_number, parameters, viewed
 from harness.observe.calling import call, same_outputs
-from harness.observe.errors import NotOffered, headline
+from harness.observe.errors import NotOffered, headline, preparing
 from harness.observe.records import CallOutcome, Observation, Outputs
 from reference.arrays import Array
 
@@ -40,16 +42,25 @@ def observe_call(backend: Backend, case: Case) -> Observation:
     made = make_call(case.config)
     if made is None:
         return Observation(backend.name)
-    canary = _canary(backend, case.config)
-    # Where each new layer is compiled anew, the ordinary call of another layer has to do.
-    ordinary = None if getattr(backend, "sampled", False) else _ordinary(case.config)
+    with preparing("an ordinary call of another layer before it"):
+        canary = _canary(backend, case.config)
+    ordinary = _ordinary(backend, case.config, made)
     outcome = _attempt(cast(FullBackend, backend), case.config.layer, made, ordinary)
     return Observation(backend.name, details=_with_aftermath(outcome, canary))
 
 
-def _ordinary(config: Config) -> tuple[Any, ...]:
-    """The arguments of the call that everybody makes."""
-    return user_inputs(make_case(config.replace(aspect="values")))
+def _ordinary(backend: Backend, config: Config, made: Call) -> tuple[Any, ...] | None:
+    """The arguments of the call that everybody makes; None where the layer takes others.
+
+    Where each new layer is compiled anew, the ordinary call of another layer has to do.
+    """
+    usual = config.replace(aspect="values")
+    as_usual = (usual.input_size, usual.hidden_size) == made.positional
+    if getattr(backend, "sampled", False) or unsupported_reason(backend, usual) is not None:
+        return None
+    if not as_usual or made.keywords != usual.options.keywords:
+        return None
+    return user_inputs(make_case(usual))
 
 
 def _attempt(
@@ -95,7 +106,7 @@ def _harmed(
 ) -> str | None:
     """What is wrong with an ordinary call of the very layer that refused one; None if nothing is.
 
-    A new layer tells what is right; one that takes no ordinary call either says nothing.
+    A new layer tells what is right; it must take the call.
     """
     other = build()
     if offers(other, "train"):
@@ -103,8 +114,8 @@ def _harmed(
     other.load_weights({name: array.copy() for name, array in weights.items()})
     try:
         expected = other.call(_copied(ordinary), {})
-    except Exception:
-        return None
+    except Exception as error:
+        return f"a new layer refuses an ordinary call from then on: {headline(error)}"
     try:
         answer = layer.call(_copied(ordinary), {})
     except Exception as error:
@@ -117,7 +128,7 @@ def _harmed(
 def _copied(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_copied, value))
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return laid_out(value, "contiguous") if isinstance(value, np.ndarray) else value
 
 
 def _kept(returned: Any) -> tuple[Any, ...]:
@@ -169,10 +180,8 @@ def _canary_configs(layer: str) -> tuple[Config, ...]:
 def _made_canary(backend: Backend, layer_name: str) -> Canary:
     *others, last = _canary_configs(layer_name)
     for config in others:
-        try:
+        if unsupported_reason(backend, config) is None:
             return _warmed_up(backend, make_case(config))
-        except Exception:  # it may not do what this one asks for
-            continue
     return _warmed_up(backend, make_case(last))
 
 

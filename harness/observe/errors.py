@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.backends.protocol import NotOffered
 from harness.text import one_line
 
-__all__ = ["Malformed", "NotOffered", "NotTransferred", "described", "headline"]
+__all__ = [
+    "Malformed",
+    "NotOffered",
+    "NotTransferred",
+    "PreparatoryCall",
+    "described",
+    "headline",
+    "preparing",
+    "require_prepared",
+]
 
 
 class Malformed(Exception):
@@ -18,10 +29,39 @@ class NotTransferred(Exception):
     """The weights read back are not the weights that were loaded."""
 
 
+class PreparatoryCall(Exception):
+    """A call that a backend supports, made beside the one that is judged, raised."""
+
+
+@contextlib.contextmanager
+def preparing(what: str, notes: list[str] | None = None) -> Iterator[None]:
+    """Whatever is raised inside was raised by `what`, a call beside the one that is judged.
+
+    Where there are `notes`, it is noted there, so that the call that is judged can still say more.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        message = f"{what} raised {described(error)}"
+        if notes is None:
+            raise PreparatoryCall(message) from error
+        notes.append(message)
+
+
+def require_prepared(notes: list[str]) -> None:
+    """Raises PreparatoryCall with the first of what was noted, if anything was."""
+    if notes:
+        raise PreparatoryCall(notes[0])
+
+
 def described(error: BaseException) -> str:
     """An exception in one line, with the place that raised it."""
     if isinstance(error, NotTransferred):
         return headline(error)
+    if isinstance(error, PreparatoryCall):
+        return str(error)
     return f"{headline(error)}{_place(error)}"
 
 

@@ -14,12 +14,14 @@ from harness.backends.protocol import Backend, FullBackend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents, passes_on
 from harness.config import Config
+from harness.memory import laid_out, whole
 from harness.observe.arrays import viewed
 from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
 from harness.observe.dropping import seeded, states_of
-from harness.observe.errors import Malformed, NotOffered
+from harness.observe.errors import Malformed, NotOffered, preparing, require_prepared
 from harness.observe.records import Change, Derivatives, Observation, Outputs
 from harness.observe.values import hidden_layers, shorter
+from harness.observe.writing import overwritten
 from reference.arrays import Array
 
 __all__ = [
@@ -118,9 +120,12 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     found = asked.gradients(case) if fresh else None
     outputs = asked.forward(case)
     other = case.with_inputs(x=case.x.dtype.type(0.5) - case.x)
-    asked.gradients(other)
-    asked.forward(other)
+    notes: list[str] = []
+    with preparing("gradients of another x, or a call with it, before it", notes):
+        asked.gradients(other)
+        asked.forward(other)
     found = found or asked.gradients(case)
+    require_prepared(notes)
     unpadded = _unpadded(case)
     clean = found if unpadded is case else asked.gradients(unpadded)
     finite = _finite(asked, found, clean)
@@ -237,12 +242,28 @@ def _changes(
 def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Answered:
     """Fresh copies of everything go in; what is written to is noted."""
     config = case.config
-    inputs = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
-    of = {name: to_layout(config, name, array) for name, array in cotangents(case).items()}
-    before = [{name: array.tobytes() for name, array in given.items()} for given in (inputs, of)]
+    inputs, of = (
+        {n: laid_out(to_layout(config, n, array), config.memory) for n, array in given.items()}
+        for given in (case.inputs, cotangents(case))
+    )
+    before = [{name: whole(array) for name, array in given.items()} for given in (inputs, of)]
     returned = layer.gradients(dict(inputs), dict(of))
     modified += [f"{name} of gradients" for name in written_to(inputs, before[0])]
     modified += [f"cotangent of {name}" for name in written_to(of, before[1])]
+    answered = _answered(returned, case)
+    modified += overwritten(
+        {
+            f"gradient of {name}" if name not in output_names(config) else name: a
+            for name, a in returned.items()
+        },
+        {**inputs, **{f"cotangent of {name}": array for name, array in of.items()}},
+    )
+    return answered
+
+
+def _answered(returned: Any, case: Case) -> Answered:
+    """Copies of what came back, with the outputs of the same call where there are any."""
+    config = case.config
     names = output_names(config)
     if not isinstance(returned, Mapping) or not set(names) & set(returned):
         return Answered(_well_formed(returned, case), None)

@@ -21,6 +21,7 @@ __all__ = [
     "Checkpoint",
     "Derivatives",
     "DropoutCalls",
+    "Growth",
     "InitialWeights",
     "Lived",
     "Observation",
@@ -155,7 +156,8 @@ class Series(msgspec.Struct, frozen=True):
     """Identical calls: how many, how many gave other bits than the very first, the furthest such.
 
     They were computed by so many `threads`, where that was set; `own_thread`: each was made in a
-    thread of its own.
+    thread of its own. `which` of the cases at once gave the furthest answer; `serial` is
+    what it gave alone.
     """
 
     title: str
@@ -164,12 +166,24 @@ class Series(msgspec.Struct, frozen=True):
     other: Outputs | None
     threads: int | None = None
     own_thread: bool = False
+    which: int | None = None
+    serial: Outputs | None = None
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """By how many bytes the process grew in so many calls, whose output has `size` bytes."""
+
+    calls: int
+    grown: int
+    size: int
 
 
 class RepeatedCalls(msgspec.Struct, frozen=True, tag=True):
-    """Identical calls, made in several ways."""
+    """Identical calls, made in several ways, and calls `at_once`: 0 if that is not allowed."""
 
     series: tuple[Series, ...]
+    at_once: Series | None = None
+    growth: Growth | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

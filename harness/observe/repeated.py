@@ -15,7 +15,9 @@ import numpy as np
 
 from harness.backends.protocol import Backend
 from harness.case import Case
-from harness.observe.calling import call, loaded, same_outputs
+from harness.observe.at_once import called_at_once
+from harness.observe.calling import call, distance, loaded, same_outputs
+from harness.observe.growth import growth_of
 from harness.observe.records import Observation, Outputs, RepeatedCalls, Series
 
 __all__ = ["CALLS_EACH", "observe_repeated"]
@@ -34,12 +36,13 @@ def observe_repeated(backend: Backend, case: Case) -> Observation:
 
     first = answer()
     series = tuple(_series(way, first) for way in _ways(backend, answer))
+    at_once = called_at_once(backend, layer, case)
     return Observation(
         backend.name,
         outputs=first,
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
-        details=RepeatedCalls(series),
+        details=RepeatedCalls(series, at_once, growth_of(layer, case, first)),
     )
 
 
@@ -59,22 +62,8 @@ def _series(way: _Way, first: Outputs) -> Series:
         now = way.ask()
         if not same_outputs(now, first):
             others.append(now)
-    furthest = max(others, key=lambda other: _distance(other, first), default=None)
+    furthest = max(others, key=lambda other: distance(other, first), default=None)
     return Series(way.title, CALLS_EACH, len(others), furthest, way.threads, way.own_thread)
-
-
-def _distance(one: Outputs, other: Outputs) -> float:
-    """The largest difference; infinite where only one of two is a number, or finite."""
-    with np.errstate(all="ignore"):
-        found = [
-            np.where(
-                (a == b) | (np.isnan(a) & np.isnan(b)),
-                0.0,
-                np.nan_to_num(np.abs(a.astype(np.float64) - b.astype(np.float64)), nan=np.inf),
-            )
-            for a, b in ((array, other[name]) for name, array in one.items())
-        ]
-    return max((float(array.max(initial=0.0)) for array in found), default=np.inf)
 
 
 def _ways(backend: Backend, answer: Callable[[], Outputs]) -> Iterator[_Way]:

@@ -7,7 +7,6 @@ padding and other neighbours.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
@@ -20,8 +19,10 @@ from harness.backends.protocol import Backend, FullLayer, Layer
 from harness.bits import same_bits
 from harness.case import Case, changed, make_case
 from harness.config import Config
-from harness.observe.calling import call, loaded, well_formed
+from harness.observe.calling import Exchange, call, loaded, same_outputs
+from harness.observe.errors import preparing, require_prepared
 from harness.observe.records import Observation, Outputs, Rerun
+from harness.observe.writing import overwrite_parameters, overwritten
 from reference.arrays import Array
 
 __all__ = ["hidden_layers", "observe_values", "shorter"]
@@ -29,34 +30,77 @@ __all__ = ["hidden_layers", "observe_values", "shorter"]
 
 def observe_values(backend: Backend, case: Case, repeat: bool) -> Observation:
     """The stack, its shorter stacks, and, where asked for, a second call."""
-    config = case.config
-    layer = loaded(backend, config, case.weights, twice=repeat)
-    if repeat:
-        _call_other_sizes(backend, layer, config)
-        _call_other_lengths(layer, case)
+    notes: list[str] = []
+    layer = _prepared(backend, case, repeat, notes)
     modified: list[str] = []
-    returned: list[Mapping[str, Any]] = []
-    outputs = call(layer, case, modified, returned)
-    reruns = []
+    kept: list[Exchange] = []
+    outputs = call(layer, case, modified, kept)
+    require_prepared(notes)
+    reruns = _reruns(backend, layer, case, outputs, kept[0], modified) if repeat else []
+    hidden = hidden_layers(backend, case, modified)
     if repeat:
-        reruns.append(_rerun(layer, case, True, True, modified))
-        if not _same_kept(outputs, reruns[0]):
-            # Which of the three was it? Only now is it worth three more calls.
-            reruns = [_rerun(layer, case, *what, modified) for what in _ATTRIBUTIONS]
-        kept = well_formed(returned[0], config)
-        modified += [
-            f"{name} of the call before"
-            for name, array in kept.items()
-            if array.tobytes() != outputs[name].tobytes()
-        ]
+        modified += overwrite_parameters(layer)
     return Observation(
         backend.name,
         outputs=outputs,
-        hidden=hidden_layers(backend, case, modified),
+        hidden=hidden,
         reruns=tuple(reruns),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
     )
+
+
+def _prepared(backend: Backend, case: Case, repeat: bool, notes: list[str]) -> Layer:
+    """A layer with the case's weights; `repeat`: after other weights and other calls."""
+    layer = loaded(backend, case.config, case.weights, twice=repeat)
+    if repeat:
+        with preparing("an ordinary call of other sizes before it", notes):
+            _call_other_sizes(backend, layer, case.config)
+        with preparing("an ordinary call of other lengths before it", notes):
+            _call_other_lengths(layer, case)
+    return layer
+
+
+def _reruns(
+    backend: Backend,
+    layer: Layer,
+    case: Case,
+    outputs: Outputs,
+    first: Exchange,
+    modified: list[str],
+) -> list[Rerun]:
+    """The second call, after what the first one returned was written to."""
+    modified += overwritten(first.returned, first.given)
+    left = {name: array.tobytes() for name, array in first.returned.items()}
+    reruns = [_rerun(layer, case, True, True, modified)]
+    if not _same_kept(outputs, reruns[0]):
+        unwritten = _as_unwritten(backend, case, outputs)
+        if unwritten is not None:
+            modified.append("later answers, by writing to what a call returned")
+            return [unwritten]
+        # Which of the three was it? Only now is it worth three more calls.
+        reruns = [_rerun(layer, case, *what, modified) for what in _ATTRIBUTIONS]
+    if case.config.seed % 2 == 0:
+        with preparing("an ordinary call of other sizes after it"):
+            _call_other_sizes(backend, layer, case.config)
+    modified += [
+        f"{name} of the call before"
+        for name, array in first.returned.items()
+        if array.tobytes() != left[name]
+    ]
+    return reruns
+
+
+def _as_unwritten(backend: Backend, case: Case, outputs: Outputs) -> Rerun | None:
+    """The second call of a layer with the same past, nothing of whose answers was written to.
+
+    None where that gives other bits as well.
+    """
+    layer = _prepared(backend, case, True, [])
+    if not same_outputs(call(layer, case, []), outputs):
+        return None
+    rerun = _rerun(layer, case, True, True, [])
+    return rerun if _same_kept(outputs, rerun) else None
 
 
 LONG = 64
@@ -68,7 +112,7 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
     rows. With every second seed it has one step more than the case, with the others, and where the
     case is long, one step in all. It must leave no trace: no state, no lengths, no buffer or plan.
 
-    Whether it is answered, and how, is asked by other configs.
+    How it is answered, is asked by other configs.
     """
     if config.data in ("sweep", "page"):
         return
@@ -83,8 +127,7 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
     for states in (True, config.states):
         asked = config.replace(states=states, **more)
         if unsupported_reason(backend, asked) is None:
-            with contextlib.suppress(Exception):
-                call(layer, make_case(asked), [])
+            call(layer, make_case(asked), [])
             return
 
 

@@ -51,14 +51,14 @@ def test_arrays_of_the_documented_shapes() -> None:
 @pytest.mark.parametrize("own", [None, measured(flushes=True, error=0.5)], ids=["none", "flushes"])
 def test_inputs_that_a_call_wrote_to(own: OwnActivations | None) -> None:
     """Whatever was measured of the activation: flushing is done to operands, not to arrays."""
-    message = "a call changed: h_0, x"
+    message = "changed: h_0, x"
     result = found(inputs_unmodified, own, modified=("x", "h_0", "x"))
     assert result == [Comparison("inputs", Verdict.FAIL, 9, message, Cause.UNEXPLAINED)]
 
 
 def test_one_input_that_changed_once_is_enough() -> None:
     (result,) = found(inputs_unmodified, modified=("x",))
-    assert (result.verdict, result.message) == (Verdict.FAIL, "a call changed: x")
+    assert (result.verdict, result.message) == (Verdict.FAIL, "changed: x")
 
 
 def test_inputs_that_stayed() -> None:

@@ -1,0 +1,153 @@
+"""Configs of how arrays are given: memory layouts, kinds of lengths, NaN and infinities in x."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.build_corpus.covering import config_of
+from harness.config import MEMORIES, Config
+
+__all__ = ["few_given", "lengths", "lone", "memories", "strewn"]
+
+LAYOUTS = ("timefirst", "batchfirst")
+SHORTENED = ("shorter", "descending", "equal", "ascending")
+
+
+def memories(layer: str) -> Iterator[Config]:
+    """Every layout twice for values, once for gradients; values that repeat along each axis."""
+    for number, memory in enumerate((*MEMORIES, "broadcast", "broadcast")):
+        if memory == "contiguous":
+            continue
+        base: dict[str, Any] = {"memory": memory, "data": "plain", "seed": 60000 + number}
+        wide = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
+        yield config_of(
+            layer,
+            **base,
+            **wide,
+            num_layers=2,
+            bidirectional=True,
+            layout=LAYOUTS[number % 2],
+            states=True,
+            lengths=("ragged", *SHORTENED)[number % 5],
+        )
+        yield config_of(
+            layer,
+            **base,
+            nonlinearity="relu",
+            bias=number % 3 > 0,
+            layout=("unbatched", *LAYOUTS)[number % 3],
+            states=number % 2 == 0,
+            input_size=4,
+            hidden_size=3,
+            batch=1 if number % 3 == 0 else 5,
+            steps=4,
+        )
+        yield config_of(
+            layer,
+            **base,
+            **wide,
+            aspect="gradient",
+            num_layers=1 + number % 2,
+            bidirectional=number % 3 == 0,
+            layout=LAYOUTS[number // 2 % 2],
+            states=True,
+            lengths=("nolengths", *SHORTENED)[number % 5],
+        )
+    half = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "data": "plain"}
+    for number, memory in enumerate(("strided", "permuted")):
+        yield config_of(
+            layer, dtype="fp16", memory=memory, states=True, seed=60100 + number, **half
+        )
+
+
+def lengths(layer: str) -> Iterator[Config]:
+    """All shorter than T; all one length, each of 1 to T - 1; sorted; for gradients too."""
+    kinds = ("equal", "equal", "equal", "shorter", "descending", "ascending", "shorter")
+    for number, kind in enumerate(kinds):
+        more: dict[str, Any] = {
+            "lengths": kind,
+            "layout": LAYOUTS[number // 2 % 2],
+            "states": number % 3 > 0,
+            "num_layers": 1 + number % 2,
+            "bidirectional": number % 4 > 1,
+            "input_size": 3,
+            "hidden_size": 5,
+            "batch": 6 + number % 3,
+            "steps": 4,
+            "seed": 60201 + number,
+        }
+        yield config_of(layer, **more, nonlinearity=("tanh", "relu")[number // 3 % 2])
+        yield config_of(
+            layer,
+            **more,
+            aspect="gradient",
+            data="plain",
+            nonlinearity=("relu", "tanh")[number // 3 % 2],
+        )
+    for kind in ("emptyrows", "ragged"):
+        yield config_of(
+            layer,
+            aspect="gradient",
+            lengths=kind,
+            states=True,
+            bidirectional=True,
+            data="plain",
+            input_size=2,
+            hidden_size=3,
+            batch=5,
+            steps=4,
+            seed=60220,
+        )
+
+
+def lone(layer: str) -> Iterator[Config]:
+    """A single special value a row; rows sweep its place, configs what else is given."""
+    for number in range(10):
+        yield config_of(
+            layer,
+            nonlinearity=("tanh", "tanh", "relu")[number % 3],
+            num_layers=1 + number // 2 % 2,
+            bidirectional=number % 4 in (1, 2),
+            layout=("timefirst", "batchfirst", "unbatched")[number % 5 % 3],
+            states=number % 2 == 0,
+            lengths=("nolengths", "ragged", "shorter")[number % 4 % 3]
+            if number % 5 % 3 != 2
+            else "nolengths",
+            data="lone",
+            input_size=(3, 4, 1)[number % 3],
+            hidden_size=3,
+            batch=1 if number % 5 % 3 == 2 else (9, 1, 12, 2)[number // 3],
+            steps=(5, 4)[number % 2],
+            seed=60300 + number,
+        )
+
+
+def strewn(layer: str) -> Iterator[Config]:
+    """NaN and infinities all over x, ordinary states and weights."""
+    for number in range(5):
+        yield config_of(
+            layer,
+            nonlinearity=("tanh", "relu")[number % 2],
+            num_layers=1 + number % 2,
+            bidirectional=number > 2,
+            layout=LAYOUTS[number // 2 % 2],
+            states=number % 3 == 0,
+            lengths=("nolengths", "ascending", "ragged")[number % 3],
+            data="strewn",
+            input_size=4,
+            hidden_size=3,
+            batch=7,
+            steps=5,
+            seed=60400 + number,
+        )
+
+
+def few_given(layer: str) -> Iterator[Config]:
+    """A few of them, small, for backends that compile each."""
+    small: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 2}
+    for number, memory in enumerate(("fortran", "strided", "broadcast", "offset")):
+        base: dict[str, Any] = {"memory": memory, "data": "plain", "states": True}
+        yield config_of(layer, **base, **small, lengths="ragged", seed=60500 + number)
+    yield config_of(layer, lengths="equal", states=True, seed=60510, **small)
+    yield config_of(layer, data="lone", states=True, seed=60511, **small)

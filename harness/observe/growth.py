@@ -1,0 +1,37 @@
+"""The memory of the process after many calls: a gross leak only, never a small one.
+
+A call that keeps its output, or anything as large, makes the process grow by that with every call.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.backends.protocol import Layer
+from harness.case import Case
+from harness.observe.calling import call
+from harness.observe.records import Growth, Outputs
+
+__all__ = ["growth_of"]
+
+CALLS = 100
+LEAST = 2**25
+"""Bytes that all outputs together must have, so that allocators' habits are small beside them."""
+
+STATM = Path("/proc/self/statm")
+PAGE = 4096
+
+
+def growth_of(layer: Layer, case: Case, outputs: Outputs) -> Growth | None:
+    """None where there is too little to see, or no /proc."""
+    size = outputs["output"].nbytes
+    if CALLS * size < LEAST or not STATM.exists():
+        return None
+    before = _resident()
+    for _ in range(CALLS):
+        call(layer, case, [])
+    return Growth(CALLS, _resident() - before, size)
+
+
+def _resident() -> int:
+    return int(STATM.read_text("ascii").split()[1]) * PAGE
