@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ from harness.case import changed, cotangents, make_case
 from harness.config import MEMORIES, Config, ConfigError
 from harness.corpus import SAMPLE, load_corpus
 from harness.data import NUMPY_DTYPES
+from harness.faults import VARIANTS
+from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.memory import laid_out, whole
 from harness.observe import observe
@@ -295,3 +297,12 @@ def test_every_call_that_is_asked_is_another_one() -> None:
     for config in (*load_corpus(), *load_corpus(SAMPLE)):
         if config.is_call and config.seed > 110:
             assert make_call(config) is not None, config.id
+
+
+def test_a_tanh_may_err_at_an_infinity_by_what_it_may_err_anywhere() -> None:
+    config = Config.of(data="lone", states=True, seed=60300, **{**SIZES, "batch": 9})
+    made = VARIANTS["tanh-rational"].inject(cast(Any, CorrectBackend(name="x")))
+    results = judged(made, config, "special_values")
+    assert {result.verdict for result in results} == {"pass"}
+    (infinity,) = (one for one in results if one.requirement == "infinity")
+    assert infinity.max_ulp != 0
