@@ -6,6 +6,7 @@ It is batch first, has one bias (the sum of torch's two), and no lengths.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import mlx.core as mx
@@ -73,7 +74,7 @@ class MlxBackend:
         return None
 
     def versions(self) -> Mapping[str, str]:
-        return {"mlx": mx.__version__}
+        return {"mlx": version("mlx")}
 
 
 backend = MlxBackend()
