@@ -7,18 +7,21 @@ made of the states, which are not dropped.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from harness.bits import same_bits
+from harness.case import passing_on
 from harness.causes import Cause
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.power import share, stated
 from harness.layers import pass_through
 from harness.observe import DropoutCalls, Outputs
+from harness.oracle import Oracle
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import FORMATS, Interval, Rounded, split
@@ -27,6 +30,7 @@ from reference.arrays import Float64Array
 __all__ = [
     "chance",
     "chance_error",
+    "correct_distance",
     "dropout_calls",
     "each_call",
     "equal_answers",
@@ -53,10 +57,32 @@ def chance_error(evidence: Evidence) -> float:
     return roundoff(evidence) * chance(evidence)
 
 
-def equal_answers(part: str, one: Outputs, other: Outputs, message: str) -> Comparison:
-    """Whether two calls gave the same bits."""
+def correct_distance(evidence: Evidence) -> Callable[[], Outputs]:
+    """How far two correct evaluations of what was called may be apart: twice a tolerance."""
+
+    def distance() -> Outputs:
+        tolerance = Oracle(passing_on(evidence.case)).tolerance
+        return {name: 2 * array for name, array in tolerance.items()}
+
+    return functools.cache(distance)
+
+
+def equal_answers(
+    part: str,
+    one: Outputs,
+    other: Outputs,
+    message: str,
+    within: Callable[[], Outputs] | None = None,
+) -> Comparison:
+    """Whether two calls gave the same bits; where it is given, whether they are `within` that."""
     count = sum(array.size for array in one.values())
-    if all(same_bits(array, other[name]) for name, array in one.items()):
+    same = all(same_bits(array, other[name]) for name, array in one.items())
+    if not same and within is not None:
+        same = all(
+            bool((np.abs(array.astype(np.float64) - other[name]) <= within()[name]).all())
+            for name, array in one.items()
+        )
+    if same:
         result = Comparison(part, Verdict.PASS, count, ratio=0.0)
         return stated(result, {Probe.DROPPED: share(other["output"] != 0)})
     return Comparison(part, Verdict.FAIL, count, message, Cause.UNEXPLAINED, ratio=float("inf"))

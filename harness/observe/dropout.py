@@ -35,7 +35,9 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
     if not offers(stack, "train"):
         raise NotOffered("has no method train(training)")
     one = _first_layer(case)
-    alone = call(loaded(backend, one.config, one.weights), one, [])
+    first_layer = cast(FullLayer, loaded(backend, one.config, one.weights))
+    first_layer.train(True)  # as the last layer of its stack it drops nothing
+    alone = call(first_layer, one, [])
     without = loaded(backend, config.replace(dropout=0), case.weights)
     evaluated = call(stack, case, [])
     if offers(backend, "seed"):

@@ -107,7 +107,7 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
 class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
     """A stack whose layers after the first pass on what they get, in both modes.
 
-    `first` is the first layer alone, evaluated; `evaluated` the stack in evaluation mode;
+    `first` is the first layer alone, in training mode; `evaluated` the stack in evaluation mode;
     `without` the stack built with dropout 0, in evaluation mode; `trained` three calls in training
     mode; `later` more of them; `evaluated_after` evaluation mode after them; `as_built` two calls
     of a layer with these weights, in the mode that it comes in and in evaluation mode (only in
