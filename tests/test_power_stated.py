@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -13,6 +15,7 @@ from harness.checks import every_check
 from harness.config import Config
 from harness.corpus import SAMPLE, load_corpus
 from harness.faults.correct import CorrectBackend
+from harness.journal import Journal
 from harness.judge import Session
 from harness.power import VALUES, distributions, headlines
 from harness.probes import Probe
@@ -21,6 +24,7 @@ from harness.significance import SIGNIFICANCE, smallest_distance
 from tests.campaigns import power as campaign
 from tests.faulty import right
 from tests.power_configs import GRADIENT, PLAIN, VALUED, judged
+from tests.synthetic_results import written_header
 
 
 def test_the_smallest_distance_is_just_noticed() -> None:
@@ -105,10 +109,13 @@ def test_headlines_are_of_values_where_the_fault_is_possible() -> None:
 
 @pytest.mark.parametrize(("config", "code"), [(PLAIN, 0), (Config.parse(next(iter(RESEEDED))), 1)])
 def test_the_command_exits_1_where_a_figure_is_too_low(
-    monkeypatch: pytest.MonkeyPatch, config: Config, code: int
+    tmp_path: Path, config: Config, code: int
 ) -> None:
-    monkeypatch.setattr(campaign, "load_corpus", lambda path: [config])
-    done = CliRunner().invoke(campaign.main)
+    results = Session({"torch": load_backend("torch")}).judge(config, origin="corpus")
+    written = tmp_path / "results.jsonl"
+    with Journal.begin(written, written_header("torch")) as journal:
+        journal.append(results)
+    done = CliRunner().invoke(campaign.main, ["--results", str(written)])
     assert done.exit_code == code, done.output
     assert "a wrong previous state" in done.output
     assert "b_hh dropped" in done.output
