@@ -15,8 +15,8 @@ __all__ = ["is_slow", "selection"]
 CRASHES = ("call.x.nosteps", "call.x.norows")
 """Calls that end the process of one real framework: not for trials, which share a process."""
 
-IN_BETWEEN = 19
-"""Seed of the corpus's sizes in between, of which others need not be instances."""
+SIZED = range(70000, 79000)
+"""Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
 
 _Kind = tuple[int, Callable[[Config], bool]]
 
@@ -30,8 +30,8 @@ def _plain_values(config: Config) -> bool:
 
 
 KINDS: tuple[_Kind, ...] = (
-    (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
-    (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
+    (12, lambda c: c.aspect == VALUES and _is_sized(c) and c.dtype == "fp32"),
+    (4, lambda c: c.aspect == "gradient" and _is_sized(c)),
     (1, lambda c: _is_long(c) and _relu(c) and c.lengths == "ragged"),
     (1, lambda c: _is_long(c) and not _relu(c) and c.lengths == "nolengths"),
     (0, lambda c: _is_long(c)),
@@ -62,6 +62,10 @@ KINDS: tuple[_Kind, ...] = (
         if f"{CALL}{name}" not in CRASHES
     ),
 )
+
+
+def _is_sized(config: Config) -> bool:
+    return config.seed in SIZED
 
 
 def _drops(config: Config) -> bool:
