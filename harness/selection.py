@@ -50,6 +50,8 @@ KINDS: tuple[_Kind, ...] = (
     (2, lambda c: c.aspect == "gradient" and c.dtype == "fp64"),
     (2, lambda c: c.aspect == "training" and c.lengths == "ragged"),
     (3, lambda c: _drops(c) and c.dropout == 50 and c.num_layers > 1),
+    (2, lambda c: _drops(c) and c.num_layers == 3 and c.dropout in (25, 50, 75)),
+    (2, lambda c: _drops(c) and c.num_layers > 3 and c.dropout in (10, 25, 50, 75)),
     (6, lambda c: _drops(c)),
     (4, lambda c: c.aspect == "initial" and c.dtype == "fp32"),
     (1, lambda c: c.aspect == "initial" and c.dtype == "fp16"),

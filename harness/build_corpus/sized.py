@@ -79,6 +79,12 @@ def _stays_finite(config: Config) -> bool:
     return "relu" not in config.cell.activations or growth * steps < exponent
 
 
+def _is_kept(config: Config) -> bool:
+    """Whether what gets through all dropouts can be told from 0 in float16."""
+    kept = (1 - config.dropout / 100) ** (config.num_layers - 1)
+    return config.aspect != "training" or config.dtype != "fp16" or kept > 0.01
+
+
 def sized(
     layer: str,
     factors: dict[str, list[Any]],
@@ -126,5 +132,5 @@ def _candidate(
                 config = Config.of(layer, **row, **fixed)
             except ConfigError:
                 continue
-            if _stays_finite(config):
+            if _stays_finite(config) and _is_kept(config):
                 return config

@@ -45,6 +45,26 @@ def training(layer: str) -> Iterator[Config]:
             )
     yield from _shared_out(layer)
     yield from _padded_training(layer)
+    yield from _deep(layer)
+
+
+def _deep(layer: str) -> Iterator[Config]:
+    """With one step final states show the masks of every layer, with several outputs do."""
+    for seed, (layers, dropout, steps) in enumerate(((3, 50, 5), (4, 50, 1), (3, 25, 1))):
+        yield config_of(
+            layer,
+            aspect="training",
+            num_layers=layers,
+            dropout=dropout,
+            bidirectional=steps > 1,
+            layout=("timefirst", "batchfirst")[seed % 2],
+            input_size=2,
+            hidden_size=18,
+            batch=42,
+            steps=steps,
+            data="plain",
+            seed=40970 + seed,
+        )
 
 
 def _padded_training(layer: str) -> Iterator[Config]:

@@ -19,7 +19,7 @@ from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, Layer
 from harness.bits import same_bits
 from harness.case import Case, changed, make_case
-from harness.config import Config
+from harness.config import Config, ConfigError
 from harness.observe.calling import call, loaded, well_formed
 from harness.observe.records import Observation, Outputs, Rerun
 
@@ -72,7 +72,7 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
     if config.data in ("sweep", "page"):
         return
     larger = config.seed % 2 == 0
-    steps = config.steps + 1 if larger and config.steps < LONG else 1
+    steps = config.steps + 1 if larger and _can_be_longer(config) else 1
     more: dict[str, Any] = {"steps": steps}
     if config.layout != "unbatched":
         batch = config.batch
@@ -85,6 +85,14 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
             with contextlib.suppress(Exception):
                 call(layer, make_case(asked), [])
             return
+
+
+def _can_be_longer(config: Config) -> bool:
+    """Not where it is long already, or as long as its kind of data allows."""
+    try:
+        return config.replace(steps=config.steps + 1).steps <= LONG
+    except ConfigError:
+        return False
 
 
 def _call_other_lengths(layer: Layer, case: Case) -> None:
