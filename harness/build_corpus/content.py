@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.build_corpus.covering import covering, factors_of
-from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.designs import (
     sized_gradients,
     sized_precisions,
@@ -16,6 +15,7 @@ from harness.build_corpus.designs import (
     sized_training,
     sized_values,
 )
+from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
 from harness.build_corpus.sizes import degenerate, doubles, large, large_gradients, long
 from harness.build_corpus.training import small_training, training

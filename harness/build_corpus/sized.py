@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from harness.build_corpus.combinations import Combinations, Goal, sensible
 from harness.build_corpus.covering import allowed
 from harness.build_corpus.size_classes import KINDS, sizes_of_kind
@@ -41,8 +39,8 @@ GOALS = (
 class Limits:
     """What a config may cost: steps of all layers, multiplications, weights, other numbers.
 
-    `elements` and `least_steps` are how many outputs and steps it has at least. So many steps of a layer as `calls` cost as
-    much as all else of a config.
+    It has so many `elements` of output and `least_steps` at least. So many steps of a layer as
+    `calls` cost as much as all else of a config.
     """
 
     steps: int = 260

@@ -59,9 +59,7 @@ def strengths(configs: Iterable[Config] | None = None) -> Iterator[tuple[str, li
             yield f"{name}: {classes} with options", [_share(table, some, one) for one in pairs]
 
 
-def _share(
-    table: Table, configs: Sequence[Config], chosen: Sequence[tuple[int, int]]
-) -> float:
+def _share(table: Table, configs: Sequence[Config], chosen: Sequence[tuple[int, int]]) -> float:
     """Of all combinations of so many options and so many sizes, the share in these configs."""
     rows = table.rows(configs)
     rows = rows[(rows >= 0).all(axis=1)]

@@ -25,6 +25,7 @@ from reference.arrays import BoolArray
 
 __all__ = ["dropout_independent"]
 
+
 @check(
     requirement="dropout-independent",
     difference="elements are not dropped independently of each other",

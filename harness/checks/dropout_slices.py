@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
+from harness.judging.displacement import most_striking_displacement
 from harness.judging.dropout_calls import chance, dropout_calls
 from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
 from harness.judging.dropout_slices import (
@@ -20,7 +19,6 @@ from harness.judging.dropout_slices import (
     layer_masks,
     own_rates,
 )
-from harness.judging.displacement import most_striking_displacement
 from harness.probes import Probe
 
 __all__ = ["dropout_slices"]

@@ -36,7 +36,10 @@ def _no_fault(name: str) -> str:
     "--fault", "faults", multiple=True, metavar="NAME", help="Only this one. Default: all."
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, help="Other than 0: the same configs, other numbers."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Other than 0: the same configs, other numbers.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."

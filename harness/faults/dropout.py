@@ -214,7 +214,7 @@ def of_the_call_before(layer: Any, masks: list[Array]) -> list[Array]:
 def rates_differ(layer: Any, masks: list[Array]) -> list[Array]:
     """The first dropout of a stack keeps a tenth more than it should, the second as much less."""
     p = layer.options.dropout
-    if len(masks) > 1 and 0.1 < p:
+    if len(masks) > 1 and p > 0.1:
         for mask, kept in zip(masks, ((1 - p) * 1.1, (1 - p) / 1.1), strict=False):
             mask[...] = (layer.rng.random(mask.shape) < kept) / (1 - p)
     return masks

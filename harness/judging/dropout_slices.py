@@ -18,7 +18,7 @@ from harness.judging.dropout_counts import KeptElements
 from harness.observe import DropoutCalls
 from harness.observe.dropout import CALLS
 from harness.significance import binomial
-from reference.arrays import Array, BoolArray
+from reference.arrays import Array, BoolArray, IntArray
 
 __all__ = ["LayerMasks", "Slices", "any_two", "any_two_masks", "layer_masks", "own_rates"]
 
@@ -52,9 +52,12 @@ def any_two(found: KeptElements, axis: int, name: str) -> Slices | None:
     groups.append((f"in calls 1 to {CALLS}", each[:CALLS].sum(axis=0), size * len(each[:CALLS])))
     groups.append((f"in all {calls} calls", each.sum(axis=0), size * calls))
     one, two = np.triu_indices(count, 1)
-    choices = len(groups) * len(one)
+    # What is too small to show anything need not be allowed for.
+    pairs = len(groups) * len(one)
+    able = [g for g in groups if binomial(0, g[2], found.alike, pairs).powerful] or groups[-1:]
+    choices = len(able) * len(one)
     results = []
-    for where, excess, total in groups:
+    for where, excess, total in able:
         same = (excess[one, two] + total) // 2
         for place in {int(same.argmax()), int(same.argmin())}:
             what = f"{name} {one[place]} and {two[place]} {where}"
@@ -119,7 +122,7 @@ def any_two_masks(masks: LayerMasks) -> Slices:
     return max(results, key=lambda r: r.ratio)
 
 
-def _least_probable(same: Array, size: Array, chance: Array) -> Iterator[int]:
+def _least_probable(same: IntArray, size: IntArray, chance: Array) -> Iterator[int]:
     """The places with the smallest probabilities of so many, and of so few."""
     from scipy.stats import binom
 
