@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.build_corpus.combinations import Combinations, Goal, Table
@@ -52,7 +54,7 @@ def test_magnitudes() -> None:
     assert of == [MAGNITUDES[place] for place in (0, 1, 1, 2, 2, 3, 3)]
 
 
-FACTORS = {"bidirectional": [False, True], "layout": ["timefirst", "unbatched"]}
+FACTORS: dict[str, list[Any]] = {"bidirectional": [False, True], "layout": ["timefirst", "unbatched"]}
 
 
 def test_possible_combinations_leave_out_what_cannot_be() -> None:

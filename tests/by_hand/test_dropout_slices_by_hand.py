@@ -20,14 +20,15 @@ from harness.judging.dropout_slices import (
     own_rates,
 )
 from harness.significance import binomial
-from reference.arrays import Array
+from reference.arrays import Array, BoolArray
 from tests.synthetic_dropout import DROPPING, drawn, dropping, only
 
 WIDE = DROPPING.replace(hidden_size=8, batch=10, steps=3)
 
 
-def kept(*shape: int, seed: int = 0) -> Array:
-    return drawn(seed, *shape).astype(bool)
+def kept(*shape: int, seed: int = 0) -> BoolArray:
+    bits: BoolArray = drawn(seed, *shape) == 1
+    return bits
 
 
 def test_two_rows_that_are_alike_in_one_call_are_named() -> None:
