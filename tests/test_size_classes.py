@@ -54,7 +54,10 @@ def test_magnitudes() -> None:
     assert of == [MAGNITUDES[place] for place in (0, 1, 1, 2, 2, 3, 3)]
 
 
-FACTORS: dict[str, list[Any]] = {"bidirectional": [False, True], "layout": ["timefirst", "unbatched"]}
+FACTORS: dict[str, list[Any]] = {
+    "bidirectional": [False, True],
+    "layout": ["timefirst", "unbatched"],
+}
 
 
 def test_possible_combinations_leave_out_what_cannot_be() -> None:

@@ -2,7 +2,8 @@
 
 Pairs are made of neighbouring steps, rows and units, of directions, of calls, and of a call and
 itself, displaced by any number of places in the order of its memory. Where it is the most
-striking of several that is tested, the choice is allowed for.
+striking of several that is tested, the choice is allowed for. And of any two steps, rows, units
+and layers those that fare alike most unexpectedly are judged (`harness.judging.dropout_slices`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
 from harness.judging.displacement import apart, most_striking_displacement
+from harness.judging.dropout_calls import dropout_calls
 from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
+from harness.judging.dropout_slices import judged_slices
 from harness.observe.dropout import CALLS
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -36,7 +39,8 @@ __all__ = ["dropout_independent"]
 def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison for each kind of pairs."""
     found = kept_elements(evidence)
-    if found is None:
+    calls = dropout_calls(evidence)
+    if found is None or calls is None:
         return
     yield _calls_with_themselves(found)
     one, two, count = _most_striking_calls(found)
@@ -52,6 +56,7 @@ def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
             yield max(each, key=_least_by_chance)
     if evidence.config.bidirectional:
         yield _pairs(found, "directions", "", *np.split(first, 2, axis=3))
+    yield from judged_slices(evidence, found, calls)
 
 
 def _pairs(

@@ -136,6 +136,12 @@ def rate_off(layer: Any, masks: list[Array]) -> list[Array]:
     return masks
 
 
+@AREA.masks("rate-off-in-stacks-of-two")
+def rate_off_in_two(layer: Any, masks: list[Array]) -> list[Array]:
+    """With p = 0.5 a stack of two layers keeps 53% of the elements."""
+    return rate_off(layer, masks) if len(masks) == 1 else masks
+
+
 @AREA.masks("later-dropout-rate-off")
 def later_rate_off(layer: Any, masks: list[Array]) -> list[Array]:
     """All dropouts of a stack but its first drop too few elements: p - 0.03 of them."""

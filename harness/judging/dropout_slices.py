@@ -14,13 +14,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judging.dropout_counts import KeptElements
+from harness.causes import Cause
+from harness.comparison import Comparison
+from harness.evidence import Evidence
+from harness.judging.displacement import most_striking_displacement
+from harness.judging.dropout_calls import chance
+from harness.judging.dropout_counts import KeptElements, judge_count
 from harness.observe import DropoutCalls
 from harness.observe.dropout import CALLS
 from harness.significance import binomial
 from reference.arrays import Array, BoolArray, IntArray
 
-__all__ = ["LayerMasks", "Slices", "any_two", "any_two_masks", "layer_masks", "own_rates"]
+__all__ = [
+    "LayerMasks",
+    "Slices",
+    "any_two",
+    "any_two_masks",
+    "judged_slices",
+    "layer_masks",
+    "own_rates",
+]
+
+MOST = 300_000
+"""Elements of calls in sequence: more calls are left out."""
 
 
 @dataclass(frozen=True)
@@ -128,3 +144,36 @@ def _least_probable(same: IntArray, size: IntArray, chance: Array) -> Iterator[i
 
     yield int(np.argmin(binom.sf(same - 1, size, chance)))
     yield int(np.argmin(binom.cdf(same, size, chance)))
+
+
+def judged_slices(
+    evidence: Evidence, found: KeptElements, calls: DropoutCalls
+) -> Iterator[Comparison]:
+    """Any two steps, rows, units and layers; and all calls as one sequence."""
+    config = evidence.config
+    for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
+        two = any_two(found, axis, name)
+        if two is not None:
+            yield _judged(found, f"any two {name}", two)
+    yield _in_sequence(found)
+    if config.num_layers > 2:
+        state = config.cell.states[0]
+        masks = layer_masks(calls, state, config.num_layers, chance(evidence))
+        yield _judged(found, "layers' own dropouts", own_rates(masks))
+        yield _judged(found, "any two layers' masks", any_two_masks(masks))
+
+
+def _judged(found: KeptElements, part: str, two: Slices) -> Comparison:
+    expected = two.size * two.chance
+    message = f"{two.what}: {two.same} of {two.size} elements, expected {expected:.0f}"
+    cause = Cause.SHARED if found.shared else Cause.DEPENDENT
+    return judge_count(part, two.same, two.size, two.chance, message, two.choices, cause)
+
+
+def _in_sequence(found: KeptElements) -> Comparison:
+    """All calls as one sequence, in the order of their memory, against itself displaced."""
+    some = found.calls[: max(2, MOST // found.calls[0].size)]
+    most = most_striking_displacement(some.reshape(-1, *some.shape[2:]), found.alike, ("steps",))
+    what = f"calls as one sequence, {most.distance:,} places apart"
+    two = Slices(what, most.same, most.pairs, found.alike, most.choices)
+    return _judged(found, "calls in sequence", two)
