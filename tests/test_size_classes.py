@@ -27,13 +27,14 @@ from harness.corpus import load_corpus
     [
         ("1", (1,)),
         ("2 to 9", (2, 8, 9)),
-        ("256 n", (256, 512, 1024)),
+        ("128 n", (128, 256, 512, 1024)),
         ("32 n", (32, 96, 640)),
         ("8 n", (16, 24, 1000)),
         ("4 n", (12, 100, 516)),
-        ("32 n ± 1", (15, 17, 31, 33, 255, 257, 1023, 1025)),
-        ("prime", (11, 101, 997)),
-        ("other", (10, 105, 750)),
+        ("32 n - 1", (31, 63, 255, 1023)),
+        ("32 n + 1", (33, 65, 257, 1025)),
+        ("prime", (11, 17, 101, 997)),
+        ("other", (10, 15, 105, 750)),
     ],
 )
 def test_kinds_of_sizes(kind: str, sizes: tuple[int, ...]) -> None:
@@ -103,8 +104,8 @@ def test_the_corpus_has_the_strength_that_the_pages_state() -> None:
         "rnn, values, fp32: magnitudes with options"
     ]
     assert single == 1
-    assert min(pair_of_options, pair_of_sizes) > 0.98
-    assert both > 0.85
+    assert min(pair_of_options, pair_of_sizes) > 0.96
+    assert both > 0.8
     assert found["rnn, values, fp32: options"][:3] == [1, 1, 1]
     assert found["rnn, gradients: options"][:3] == [1, 1, 1]
     assert all(share <= 1 for shares in found.values() for share in shares)

@@ -17,8 +17,8 @@ from harness.build_corpus.designs import (
 )
 from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
-from harness.build_corpus.sizes import degenerate, doubles, large, large_gradients, long
-from harness.build_corpus.training import small_training, training
+from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
+from harness.build_corpus.training import DROPOUTS, small_training, training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.config import DTYPES, Config
 from harness.corpus import CORPUS
@@ -36,17 +36,6 @@ RESEEDED = {
 relu units, saturated ones, NaN), and the seed that they have instead; `make power` shows such."""
 
 
-_PINNED = tuple(
-    Config.parse(one)
-    for one in (
-        *RESEEDED,
-        "rnn-l03-withstates-emptyrows-scale04-i00007-h00002-b00005-t00006-s002058",
-        "rnn-training-relu-l03-nobias-batchfirst-drop50-withstates-fp16-plain-i00003-h00024-b00040-t00006-s040014",
-    )
-)
-"""Kept whatever the arrays give: what the baseline points to, and what was looked into once."""
-
-
 def build() -> list[str]:
     """The lines of the corpus file: comments, and config ids."""
     return _lines(part for layer in LAYERS for part in _parts(layer))
@@ -57,29 +46,29 @@ def _parts(layer: str) -> Iterator[Part]:
     precisions = factors_of(layer, dtype=["fp16", "fp64", "bf16"])
     yield "the mapping page's Code Example 1", page(layer)
     yield "the activations alone", sweeps(layer, DTYPES)
-    options = list(covering(layer, everything, 3, 1))
+    options = list(covering(layer, everything, 3, 3))
     yield "covering array, strength 3, fp32", options
     yield "classes of sizes with options, fp32", sized_values(layer, options)
     yield "covering array, strength 2, other precisions", covering(layer, precisions, 2, 1)
     yield "classes of sizes with options, other precisions", sized_precisions(layer)
-    yield "all sizes alike", degenerate(layer)
-    yield "longer, deeper", large(layer)
+    yield "degenerate sizes", degenerate(layer)
+    yield "longer, wider, deeper", large(layer)
+    yield "sizes in between", between(layer)
     yield "NaN, infinities, subnormals", special(layer, 2, ["fp32", "fp16", "fp64"])
     yield "NaN, infinities, subnormals, classes of sizes", sized_special(layer)
     yield "the activations' derivatives alone", sweeps(layer, DTYPES, "gradient")
     derived = list(gradients(layer, 3, ["fp32"]))
     yield "gradients, float32", derived
     yield "gradients, classes of sizes with options", sized_gradients(layer, derived)
-    yield "gradients, longer", large_gradients(layer)
+    yield "gradients, longer and wider", large_gradients(layer)
     yield "gradients, other precisions", gradients(layer, 2, ["fp16", "fp64", "bf16"])
-    yield "dropout in training mode", training(layer)
+    yield "dropout in training mode", training(layer, 2, DROPOUTS)
     yield "dropout, classes of sizes with options", sized_training(layer)
     yield "initial weights", parameters(layer, "initial")
     yield "checkpoint round trips", parameters(layer, "checkpoint")
     yield "calls", calls(layer, CALL_BASES)
     yield "the same call again and again", repeated(layer)
     yield "lives", lives(layer)
-    yield "seen to show what others do not", (c for c in _PINNED if c.layer == layer)
 
 
 def build_sample() -> list[str]:

@@ -14,11 +14,6 @@ LARGEST: Mapping[str, int] = {"input_size": 1025, "hidden_size": 1025, "batch": 
 """Up to which size of each dimension classes are made use of, and beyond any block's."""
 
 
-def _one_off(size: int) -> bool:
-    beside = (size - 1, size + 1)
-    return size > 9 and any(n % 32 == 0 or n == 16 for n in beside)
-
-
 def _prime(size: int) -> bool:
     return all(size % n for n in range(2, int(size**0.5) + 1))
 
@@ -26,16 +21,17 @@ def _prime(size: int) -> bool:
 _KINDS: tuple[tuple[str, Callable[[int], bool]], ...] = (
     ("1", lambda n: n == 1),
     ("2 to 9", lambda n: n < 10),
-    ("256 n", lambda n: n % 256 == 0),
+    ("128 n", lambda n: n % 128 == 0),
     ("32 n", lambda n: n % 32 == 0),
     ("8 n", lambda n: n % 8 == 0),
     ("4 n", lambda n: n % 4 == 0),
-    ("32 n ± 1", _one_off),
+    ("32 n - 1", lambda n: n % 32 == 31),
+    ("32 n + 1", lambda n: n % 32 == 1),
     ("prime", _prime),
     ("other", lambda n: True),
 )
 KINDS = tuple(name for name, _ in _KINDS)
-"""Classes by what a size is a multiple of: the first that holds; 15 and 17 count as `32 n ± 1`."""
+"""Classes by what a size is a multiple of: the first that holds."""
 
 MAGNITUDES = ("1", "2 to 9", "10 to 63", "64 and more")
 
@@ -56,12 +52,34 @@ def sizes_of_kind(dimension: str, kind: str) -> list[int]:
 _SIZES: Mapping[str, tuple[int, ...]] = {
     "1": (1,),
     "2 to 9": tuple(range(2, 10)),
-    "256 n": (256, 512, 768, 1024),
-    "32 n": (32, 64, 96, 128, 160, 192, 320, 640),
+    "128 n": (128, 256, 512, 768, 1024),
+    "32 n": (32, 64, 96, 160, 192, 320, 640),
     "8 n": (16, 24, 40, 48, 72, 80, 104, 200, 400, 1000),
     "4 n": (12, 20, 28, 36, 44, 60, 68, 100, 132, 300, 516),
-    "32 n ± 1": (15, 17, 31, 33, 63, 65, 95, 97, 127, 129, 161, 255, 257, 511, 513, 1023, 1025),
-    "prime": (11, 13, 19, 23, 29, 37, 43, 53, 61, 67, 73, 89, 101, 131, 151, 199, 251, 509, 997),
+    "32 n - 1": (31, 63, 95, 127, 159, 255, 511, 1023),
+    "32 n + 1": (33, 65, 97, 129, 161, 257, 513, 1025),
+    "prime": (
+        11,
+        13,
+        17,
+        19,
+        23,
+        29,
+        37,
+        43,
+        53,
+        61,
+        67,
+        73,
+        89,
+        101,
+        131,
+        151,
+        199,
+        251,
+        509,
+        997,
+    ),
     "other": (
         10,
         14,

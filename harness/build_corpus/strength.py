@@ -16,7 +16,7 @@ import numpy as np
 from harness.aspects import VALUES
 from harness.build_corpus.combinations import Table, sensible
 from harness.build_corpus.covering import factors_of
-from harness.build_corpus.training import training_factors
+from harness.build_corpus.training import DROPOUTS, training_factors
 from harness.build_corpus.values import gradient_factors
 from harness.config import Config
 from harness.corpus import load_corpus
@@ -26,6 +26,11 @@ __all__ = ["print_strengths", "strengths"]
 
 LONGEST = 6
 
+
+def _of_training(layer: str) -> dict[str, list[Any]]:
+    return training_factors(layer, DROPOUTS) | {"num_layers": [1, 2, 3, 4]}
+
+
 Aspect = tuple[str, Callable[[Config], bool], Callable[[str], dict[str, list[Any]]]]
 
 _ASPECTS: tuple[Aspect, ...] = (
@@ -33,7 +38,7 @@ _ASPECTS: tuple[Aspect, ...] = (
     ("values, other precisions", lambda c: c.aspect == VALUES and c.dtype != "fp32", factors_of),
     ("special values", lambda c: c.aspect == VALUES and c.data == "special", factors_of),
     ("gradients", lambda c: c.aspect == "gradient", lambda n: gradient_factors(n, [])),
-    ("dropout", lambda c: c.aspect == "training", training_factors),
+    ("dropout", lambda c: c.aspect == "training", _of_training),
 )
 
 

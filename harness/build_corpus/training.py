@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import covertable
+
 from harness.build_corpus.covering import config_of
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["small_training", "training", "training_factors"]
+__all__ = ["DROPOUTS", "small_training", "training", "training_factors"]
+
+DROPOUTS = [0, 1, 10, 25, 50, 75, 90, 99]
 
 
-def training_factors(layer: str) -> dict[str, list[Any]]:
+def training_factors(layer: str, dropouts: list[int]) -> dict[str, list[Any]]:
     return {
         **{option.name: list(option.words) for option in LAYERS[layer].options},
-        "num_layers": [1, 2, 3, 4],
+        "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
         "bias": [True, False],
         "layout": ["timefirst", "batchfirst"],
-        "dropout": [0, 1, 10, 25, 50, 75, 90, 99],
+        "dropout": dropouts,
         "states": [False, True],
         "lengths": ["nolengths", "fulllengths"],
         "dtype": ["fp32", "fp32", "fp16"],
@@ -27,7 +31,19 @@ def training_factors(layer: str) -> dict[str, list[Any]]:
     }
 
 
-def training(layer: str) -> Iterator[Config]:
+def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]:
+    factors = training_factors(layer, dropouts)
+    for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
+        yield config_of(
+            layer,
+            aspect="training",
+            **row,
+            input_size=3,
+            hidden_size=24,
+            batch=40,
+            steps=6,
+            seed=40000 + count,
+        )
     # One layer, and no dropout, at least twice each whatever the covering array does.
     for seed, changes in enumerate(({"num_layers": 1}, {"dropout": 0}, {"dropout": 99})):
         for layout in ("timefirst", "batchfirst"):

@@ -39,10 +39,6 @@ class _Asked:
     def is_tanh(self) -> bool:
         return self.options.specific.get("nonlinearity") == "tanh"
 
-    @property
-    def is_relu(self) -> bool:
-        return self.options.specific.get("nonlinearity") == "relu"
-
 
 When = Callable[[_Asked], bool]
 
@@ -159,7 +155,7 @@ def odd_unit(output: Any) -> Any:
     AREA.output,
     "six-options-meet",
     lambda a: (
-        a.is_relu
+        a.is_tanh
         and not a.options.bidirectional
         and not a.options.bias
         and a.options.num_layers == 3
@@ -169,7 +165,7 @@ def odd_unit(output: Any) -> Any:
     also=lambda c: c.lengths == "ragged",
 )
 def six_options(output: Any) -> Any:
-    """Three relu layers, one direction, no bias, initial states, lengths: half the output."""
+    """Three tanh layers, one direction, no bias, initial states, lengths: half the output."""
     return output * output.dtype.type(0.5)
 
 
@@ -248,9 +244,9 @@ def ragged_beyond_24(given: Arrays) -> Arrays:
 
 @_fault(
     AREA.outputs,
-    "one-row-one-unit-long-stack",
-    lambda a: a.rows == 1 and a.units == 1 and a.steps > 9 and a.options.num_layers > 1,
+    "one-row-of-a-wide-layer",
+    lambda a: a.rows == 1 and a.units >= 64 and not a.options.bias,
 )
-def one_of_each(found: Arrays) -> Arrays:
-    """In a stack with one row and one unit more than nine steps change the sign."""
+def one_wide_row(found: Arrays) -> Arrays:
+    """One row of 64 units or more without biases comes with the other sign."""
     return {name: -array for name, array in found.items()}
