@@ -15,8 +15,8 @@ __all__ = ["is_slow", "selection"]
 CRASHES = ("call.x.nosteps", "call.x.norows")
 """Calls that end the process of one real framework: not for trials, which share a process."""
 
-IN_BETWEEN = 19
-"""Seed of the corpus's sizes in between, of which others need not be instances."""
+SIZED = range(70000, 79000)
+"""Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
 
 _SHORTENED = ("shorter", "equal", "descending", "ascending")
 
@@ -43,8 +43,8 @@ KINDS: tuple[_Kind, ...] = (
     (1, lambda c: c.aspect == "repeated" and c.batch == 256),
     (99, lambda c: c.is_call and 1 in (c.input_size, c.hidden_size, c.batch)),
     (9, lambda c: c.aspect.startswith("call.x.") and c.lengths == "ragged" and not c.states),
-    (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
-    (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.data == "plain"),
+    (12, lambda c: c.aspect == VALUES and _is_sized(c) and c.dtype == "fp32"),
+    (4, lambda c: c.aspect == "gradient" and _is_sized(c)),
     (1, lambda c: _is_long(c) and _relu(c) and c.lengths == "ragged"),
     (1, lambda c: _is_long(c) and not _relu(c) and c.lengths == "nolengths"),
     (0, lambda c: _is_long(c)),
@@ -66,6 +66,8 @@ KINDS: tuple[_Kind, ...] = (
     (2, lambda c: c.aspect == "gradient" and c.dtype == "fp64"),
     (2, lambda c: c.aspect == "training" and c.lengths == "ragged"),
     (3, lambda c: _drops(c) and c.dropout == 50 and c.num_layers > 1),
+    (2, lambda c: _drops(c) and c.num_layers == 3 and c.dropout in (25, 50, 75)),
+    (2, lambda c: _drops(c) and c.num_layers > 3 and c.dropout in (10, 25, 50, 75)),
     (6, lambda c: _drops(c)),
     (4, lambda c: c.aspect == "initial" and c.dtype == "fp32"),
     (1, lambda c: c.aspect == "initial" and c.dtype == "fp16"),
@@ -78,6 +80,10 @@ KINDS: tuple[_Kind, ...] = (
         if f"{CALL}{name}" not in CRASHES
     ),
 )
+
+
+def _is_sized(config: Config) -> bool:
+    return config.seed in SIZED
 
 
 def _drops(config: Config) -> bool:

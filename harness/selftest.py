@@ -22,6 +22,7 @@ from harness.backends.protocol import Backend
 from harness.case import make_case
 from harness.checks import every_check
 from harness.config import Config
+from harness.corpus import load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
 from harness.faults import BASES, FAULTS, VARIANTS, Fault
@@ -115,6 +116,22 @@ OTHERS = ("values", "gradient", "training", "checkpoint", "call")
 """Aspects that a fault of an area can touch, the likeliest first; of other areas, `OTHERS`."""
 
 
+MOST_SIZES = 12
+"""Configs a trial of a fault that only certain sizes show, of all in the corpus that can."""
+
+
+SEED_STEP = 1_000_000
+"""How far seeds are moved for another selftest: beyond those of the corpus. Even, since of special
+weights every second seed has some."""
+
+
+def moved(config: Config, seed: int) -> Config:
+    """The same config with other numbers; those of a page or a sweep are given."""
+    if seed == 0 or config.data in ("page", "sweep"):
+        return config
+    return config.replace(seed=config.seed + seed * SEED_STEP)
+
+
 def _kind(config: Config) -> str:
     return "call" if config.is_call else config.aspect
 
@@ -137,7 +154,13 @@ def _asked(fault: Fault, config: Config) -> bool:
     return config.steps < 1000 or fault.area == "states" or fault.visible is not None
 
 
-def _touched(fault: Fault, configs: Sequence[Config]) -> list[Config]:
+def _touched(fault: Fault, configs: Sequence[Config], seed: int = 0) -> list[Config]:
+    return [moved(config, seed) for config in _chosen(fault, configs)]
+
+
+def _chosen(fault: Fault, configs: Sequence[Config]) -> list[Config]:
+    if fault.area == "sizes" and fault.visible is not None:
+        return list(filter(fault.visible, filter(fault.concerns, load_corpus())))[:MOST_SIZES]
     aspects = ASPECTS.get(fault.area, OTHERS)
     touched = [c for c in configs if fault.concerns(c) and _kind(c) in aspects and _asked(fault, c)]
     if fault.visible is not None:
@@ -226,7 +249,9 @@ def _accepted(base: str, config: Config) -> bool:
     return not _accusing(_session(backend, (PEER,)), backend, config)
 
 
-def examine(fault: Fault, base: str, configs: Sequence[Config], *, everything: bool) -> Trial:
+def examine(
+    fault: Fault, base: str, configs: Sequence[Config], *, everything: bool, seed: int = 0
+) -> Trial:
     """Inject a fault and judge it; `everything`: until a second check sees it too.
 
     A correct implementation is judged to the end.
@@ -236,7 +261,7 @@ def examine(fault: Fault, base: str, configs: Sequence[Config], *, everything: b
     caught: dict[str, tuple[str, int]] = {}
     errs = fault.name in ERRING or fault.name in VARIANTS
     judged, began = 0, time.perf_counter()
-    for config in _touched(fault, configs):
+    for config in _touched(fault, configs, seed):
         judged += 1
         checks = _accusing(session, backend, config, errs=errs)
         new = not checks <= set(caught)
@@ -259,7 +284,7 @@ def _started(free: Any) -> None:
     _FREE["cores"] = free
 
 
-def _task(task: tuple[str, tuple[str, ...]]) -> list[Trial]:
+def _task(task: tuple[str, tuple[str, ...], int]) -> list[Trial]:
     """One process, one base, some implementations."""
     core = _FREE["cores"].get() if _FREE else None
     try:
@@ -271,9 +296,9 @@ def _task(task: tuple[str, tuple[str, ...]]) -> list[Trial]:
             _FREE["cores"].put(core)
 
 
-def _trials(base: str, names: Sequence[str]) -> list[Trial]:
+def _trials(base: str, names: Sequence[str], seed: int) -> list[Trial]:
     trials = [
-        examine(FAULTS[name], base, selection(), everything=base == "oracle")
+        examine(FAULTS[name], base, selection(), everything=base == "oracle", seed=seed)
         for name in names
         if name in FAULTS
     ]
@@ -283,17 +308,23 @@ def _trials(base: str, names: Sequence[str]) -> list[Trial]:
         :: 3 if slow else 1
     ]
     correct = [name for name in names if name in VARIANTS]
-    return trials + [examine(VARIANTS[name], base, quick, everything=True) for name in correct]
+    return trials + [
+        examine(VARIANTS[name], base, quick, everything=True, seed=seed) for name in correct
+    ]
 
 
 def run_selftest(
     bases: Sequence[str] = (),
     names: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seed: int = 0,
 ) -> SelfTest:
-    """Run the faults named (all, if none is) on these bases (all), in two processes."""
+    """Run the faults named (all, if none is) on these bases (all), in two processes.
+
+    Another `seed` gives the same configs other numbers.
+    """
     bases = bases or BASES
-    tasks = list(_tasks(bases, names))
+    tasks = [(base, some, seed) for base, some in _tasks(bases, names)]
     trials: dict[tuple[str, str], Trial] = {}
     total = sum(len(task[1]) for task in tasks)
     # A process for each task: what one framework does to its process (it flushes subnormals, say)

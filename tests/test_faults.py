@@ -47,7 +47,7 @@ UNIQUE = {
     "dropout_inert": "evaluation-ignored-once-trained",
     "dropout_none": "single-layer-dropped",
     "dropout_values": "last-dropout-unscaled",
-    "dropout_rate": "dropout-rate-off",
+    "dropout_rate": "rate-off-in-stacks-of-two",
     "dropout_independent": "masks-shared-by-neighbours",
     "dropout_states": "first-state-dropped",
     "initial_mode": "comes-in-evaluation-mode",
@@ -103,6 +103,12 @@ def test_is_caught_on_torch(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_correct_one_is_not_accused(name: str) -> None:
     assert examine(VARIANTS[name], "oracle", selection(), everything=True).caught == {}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", [n for n, fault in FAULTS.items() if fault.area == "sizes"])
+def test_faults_of_sizes_do_not_hang_on_one_seed(name: str, seed: int) -> None:
+    assert examine(FAULTS[name], "oracle", (), everything=False, seed=seed).caught
 
 
 def test_torch_itself_is_not_accused() -> None:

@@ -1,10 +1,10 @@
 """Writes the pinned corpus: `python -m harness.build_corpus` (needs the extra `test`).
 
 A covering array of strength 3 over all options (every triple of option values stands together
-in at least one config that the constraints allow), three times with other sizes and seeds;
-one of strength 2 with the other precisions; and configs whose sizes are degenerate. What it
-writes is committed: the corpus changes when somebody runs this and reviews the change, never
-because a library was upgraded.
+in at least one config that the constraints allow), one of strength 2 with the other precisions,
+and for every aspect configs in which classes of sizes meet options, as many as a run can afford;
+`--strength` says how much of all combinations that is. What it writes is committed: the corpus
+changes when somebody runs this and reviews the change, never because a library was upgraded.
 """
 
 from __future__ import annotations

@@ -9,6 +9,14 @@ from typing import Any
 from harness.build_corpus.arrays_given import few_given, lengths, lone, memories, strewn
 from harness.build_corpus.autograd import dropping, few_gradients, losses
 from harness.build_corpus.covering import covering, factors_of
+from harness.build_corpus.designs import (
+    sized_gradients,
+    sized_precisions,
+    sized_sample,
+    sized_special,
+    sized_training,
+    sized_values,
+)
 from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import (
     CALL_BASES,
@@ -18,7 +26,7 @@ from harness.build_corpus.other_aspects import (
     repeated,
 )
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
-from harness.build_corpus.training import small_training, training
+from harness.build_corpus.training import DROPOUTS, small_training, training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.config import DTYPES, Config
 from harness.corpus import CORPUS
@@ -46,19 +54,26 @@ def _parts(layer: str) -> Iterator[Part]:
     precisions = factors_of(layer, dtype=["fp16", "fp64", "bf16"])
     yield "the mapping page's Code Example 1", page(layer)
     yield "the activations alone", sweeps(layer, DTYPES)
-    yield "covering array, strength 3, fp32", covering(layer, everything, 3, 3)
+    options = list(covering(layer, everything, 3, 3))
+    yield "covering array, strength 3, fp32", options
+    yield "classes of sizes with options, fp32", sized_values(layer, options)
     yield "covering array, strength 2, other precisions", covering(layer, precisions, 2, 1)
+    yield "classes of sizes with options, other precisions", sized_precisions(layer)
     yield "degenerate sizes", degenerate(layer)
     yield "longer, wider, deeper", large(layer)
     yield "sizes in between", between(layer)
     yield "NaN, infinities, subnormals", special(layer, 2, ["fp32", "fp16", "fp64"])
+    yield "NaN, infinities, subnormals, classes of sizes", sized_special(layer)
     yield "the activations' derivatives alone", sweeps(layer, DTYPES, "gradient")
-    yield "gradients, float32", gradients(layer, 3, ["fp32"])
+    derived = list(gradients(layer, 3, ["fp32"]))
+    yield "gradients, float32", derived
+    yield "gradients, classes of sizes with options", sized_gradients(layer, derived)
     yield "gradients, longer and wider", large_gradients(layer)
     yield "gradients, other precisions", gradients(layer, 2, ["fp16", "fp64", "bf16"])
     yield "gradients, every kind of loss, both modes", losses(layer)
     yield "gradients of layers that drop", dropping(layer)
-    yield "dropout in training mode", training(layer, 2, [0, 1, 10, 25, 50, 75, 90, 99])
+    yield "dropout in training mode", training(layer, 2, DROPOUTS)
+    yield "dropout, classes of sizes with options", sized_training(layer)
     yield "initial weights", parameters(layer, "initial")
     yield "checkpoint round trips", parameters(layer, "checkpoint")
     yield "memory layouts of what is given", memories(layer)
@@ -86,6 +101,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "other precisions", covering(layer, other, 1, 2)
     yield "float64, rounding visible", doubles(layer)
     yield "longer", long(layer, 100)
+    yield "classes of sizes with options", sized_sample(layer)
     yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 6)
     yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16"), "gradient")
     yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 8)

@@ -11,11 +11,13 @@ from harness.build_corpus.covering import config_of
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["small_training", "training"]
+__all__ = ["DROPOUTS", "small_training", "training", "training_factors"]
+
+DROPOUTS = [0, 1, 10, 25, 50, 75, 90, 99]
 
 
-def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]:
-    factors = {
+def training_factors(layer: str, dropouts: list[int]) -> dict[str, list[Any]]:
+    return {
         **{option.name: list(option.words) for option in LAYERS[layer].options},
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
@@ -27,6 +29,10 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
         "dtype": ["fp32", "fp32", "fp16"],
         "data": ["plain"],
     }
+
+
+def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]:
+    factors = training_factors(layer, dropouts)
     for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
         yield config_of(
             layer,
@@ -55,6 +61,26 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
             )
     yield from _shared_out(layer)
     yield from _padded_training(layer)
+    yield from _deep(layer)
+
+
+def _deep(layer: str) -> Iterator[Config]:
+    """With one step final states show the masks of every layer, with several outputs do."""
+    for seed, (layers, dropout, steps) in enumerate(((3, 50, 5), (4, 50, 1), (3, 25, 1))):
+        yield config_of(
+            layer,
+            aspect="training",
+            num_layers=layers,
+            dropout=dropout,
+            bidirectional=steps > 1,
+            layout=("timefirst", "batchfirst")[seed % 2],
+            input_size=2,
+            hidden_size=18,
+            batch=42,
+            steps=steps,
+            data="plain",
+            seed=40970 + seed,
+        )
 
 
 def _padded_training(layer: str) -> Iterator[Config]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from harness.aspects import VALUES
 from harness.build_corpus.covering import config_of, covering, factors_of, only_with
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["gradients", "page", "special", "sweeps"]
+__all__ = ["gradient_factors", "gradients", "page", "special", "sweeps"]
 
 
 def page(layer: str) -> Iterator[Config]:
@@ -49,14 +50,17 @@ def special(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
         yield config.replace(seed=config.seed + 300)
 
 
-def gradients(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
-    factors = factors_of(layer)
-    factors |= {
+def gradient_factors(layer: str, dtypes: list[str]) -> dict[str, list[Any]]:
+    return factors_of(layer) | {
         "data": [kind for kind in ("plain", "mixed", "ints") if LAYERS[layer].kind(kind)],
         "scale": [1, 2],
         "dropout": [0],
         "dtype": dtypes,
     }
+
+
+def gradients(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
+    factors = gradient_factors(layer, dtypes)
     plain = [only_with(("data", "plain"), ("scale", 1))]
     for config in covering(layer, factors, strength, 1, plain):
         yield config.replace(aspect="gradient")

@@ -2,13 +2,14 @@
 
 Pairs are made of neighbouring steps, rows and units, of directions, of calls, and of a call and
 itself, displaced by any number of places in the order of its memory. Where it is the most
-striking of several that is tested, the choice is allowed for.
+striking of several that is tested, the choice is allowed for. And of any two steps, rows, units
+and layers those that fare alike most unexpectedly are judged (`harness.judging.dropout_slices`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,16 +17,16 @@ from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
+from harness.judging.displacement import apart, most_striking_displacement
+from harness.judging.dropout_calls import dropout_calls
 from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
+from harness.judging.dropout_slices import judged_slices
 from harness.observe.dropout import CALLS
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference.arrays import BoolArray
 
 __all__ = ["dropout_independent"]
-
-LARGE = 300
-"""Elements of a call from which on displacements beyond its half leave pairs enough."""
 
 
 @check(
@@ -38,7 +39,8 @@ LARGE = 300
 def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
     """One comparison for each kind of pairs."""
     found = kept_elements(evidence)
-    if found is None:
+    calls = dropout_calls(evidence)
+    if found is None or calls is None:
         return
     yield _calls_with_themselves(found)
     one, two, count = _most_striking_calls(found)
@@ -47,13 +49,14 @@ def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
     for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
         distances = _distances(first.shape[axis])
         each = [
-            _pairs(found, name, f", {d} apart from {s}", *_apart(first, axis, d, s), len(distances))
+            _pairs(found, name, f", {d} apart from {s}", *apart(first, axis, d, s), len(distances))
             for d, s in distances
         ]
         if each:
             yield max(each, key=_least_by_chance)
     if evidence.config.bidirectional:
         yield _pairs(found, "directions", "", *np.split(first, 2, axis=3))
+    yield from judged_slices(evidence, found, calls)
 
 
 def _pairs(
@@ -72,7 +75,7 @@ def _calls_with_themselves(found: KeptElements) -> Comparison:
     """The call that is least by chance; `failing` counts all such calls."""
     count, results = len(found.calls), []
     for number, call in enumerate(found.calls, start=1):
-        most = _most_striking_displacement(call, found.alike)
+        most = most_striking_displacement(call, found.alike)
         message = (
             f"call {number}: {most.same} of {most.pairs} pairs of elements {most.distance:,} "
             f"places apart (of {call.size:,}, {most.order} first) fare alike, expected "
@@ -97,34 +100,6 @@ def _calls_with_themselves(found: KeptElements) -> Comparison:
     return replace(worst, compared=count, failing=failing, message=message)
 
 
-@dataclass(frozen=True)
-class _Displaced:
-    """How often a call agrees with itself `distance` places later, in disjoint pairs."""
-
-    same: int
-    pairs: int
-    distance: int
-    order: str
-    choices: int
-
-
-def _most_striking_displacement(call: BoolArray, alike: float) -> _Displaced:
-    """Of a call (T, B, K), in either order of its memory."""
-    orders = {"steps": call.ravel(), "rows": call.swapaxes(0, 1).ravel()}
-    size = call.size
-    distances = np.arange(1, (3 * size // 4 if size >= LARGE else (size + 1) // 2) + 1)
-    excess = {}
-    for order, flat in orders.items():
-        spectrum = np.fft.rfft(np.where(flat, 1.0, -1.0), 2 * size)
-        agreement = np.fft.irfft(np.abs(spectrum) ** 2)[distances] / (size - distances)
-        excess[order] = np.abs((agreement + 1) / 2 - alike) * np.sqrt(size - distances)
-    order = max(orders, key=lambda one: float(excess[one].max()))
-    distance = int(distances[excess[order].argmax()])
-    one, other = _apart(orders[order], 0, distance, 0)
-    same = int((one == other).sum())
-    return _Displaced(same, one.size, distance, order, len(orders) * len(distances))
-
-
 def _most_striking_calls(found: KeptElements) -> tuple[int, int, int]:
     """The two calls that fare alike most unexpectedly often or seldom, and of how many pairs."""
     count = len(found.calls)
@@ -139,10 +114,3 @@ def _distances(length: int) -> list[tuple[int, int]]:
     """Neighbours, from even and from odd places; next but one; the other half."""
     wanted = ((1, 0), (1, 1), (2, 0), (length // 2, 0))
     return [(d, s) for d, s in dict.fromkeys(wanted) if d >= 1 and s + 2 * d <= length]
-
-
-def _apart(kept: BoolArray, axis: int, distance: int, start: int) -> tuple[BoolArray, BoolArray]:
-    """Elements and those `distance` after them, each element in one pair at most."""
-    places = np.arange(start, kept.shape[axis] - distance)
-    first = places[(places - start) // distance % 2 == 0]
-    return np.take(kept, first, axis), np.take(kept, first + distance, axis)

@@ -36,11 +36,17 @@ def _no_fault(name: str) -> str:
     "--fault", "faults", multiple=True, metavar="NAME", help="Only this one. Default: all."
 )
 @click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Other than 0: the same configs, other numbers.",
+)
+@click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."
 )
 @reports_errors
 def selftest(
-    listed: bool, bases: tuple[str, ...], faults: tuple[str, ...], out: Path | None
+    listed: bool, bases: tuple[str, ...], faults: tuple[str, ...], seed: int, out: Path | None
 ) -> None:
     """Inject faults and say which check catches each."""
     if listed:
@@ -56,7 +62,7 @@ def selftest(
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("selftest", total=None)
         result = run_selftest(
-            bases, faults, lambda done, total: bar.update(task, completed=done, total=total)
+            bases, faults, lambda done, total: bar.update(task, completed=done, total=total), seed
         )
     print_selftest(console_for(), result)
     if out is not None:

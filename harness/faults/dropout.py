@@ -136,6 +136,12 @@ def rate_off(layer: Any, masks: list[Array]) -> list[Array]:
     return masks
 
 
+@AREA.masks("rate-off-in-stacks-of-two")
+def rate_off_in_two(layer: Any, masks: list[Array]) -> list[Array]:
+    """With p = 0.5 a stack of two layers keeps 53% of the elements."""
+    return rate_off(layer, masks) if len(masks) == 1 else masks
+
+
 @AREA.masks("later-dropout-rate-off")
 def later_rate_off(layer: Any, masks: list[Array]) -> list[Array]:
     """All dropouts of a stack but its first drop too few elements: p - 0.03 of them."""
@@ -192,6 +198,87 @@ def pairs_from_the_sixth_call(layer: Any, masks: list[Array]) -> list[Array]:
             width = mask.shape[-1] // 2 * 2
             mask[..., 1:width:2] = mask[..., 0:width:2]
     return masks
+
+
+@AREA.masks("layers-1-and-3-share-a-mask")
+def first_and_third(layer: Any, masks: list[Array]) -> list[Array]:
+    """The third layer drops what the first one drops."""
+    return [*masks[:2], *masks[:1], *masks[3:]] if len(masks) > 2 else masks
+
+
+@AREA.masks("mask-of-the-call-before-a-row-on")
+def of_the_call_before(layer: Any, masks: list[Array]) -> list[Array]:
+    """From the second call on the second layer drops in each row what in the call before the first
+    layer dropped in the row before."""
+    before, layer.before = getattr(layer, "before", None), masks[0].copy() if masks else None
+    if len(masks) > 1 and before is not None and before.shape == masks[1].shape:
+        masks[1] = np.roll(before, 1, axis=1)
+    return masks
+
+
+@AREA.masks("rates-that-make-up-for-each-other")
+def rates_differ(layer: Any, masks: list[Array]) -> list[Array]:
+    """The first dropout of a stack keeps a tenth more than it should, the second as much less."""
+    p = layer.options.dropout
+    if len(masks) > 1 and p > 0.1:
+        for mask, kept in zip(masks, ((1 - p) * 1.1, (1 - p) / 1.1), strict=False):
+            mask[...] = (layer.rng.random(mask.shape) < kept) / (1 - p)
+    return masks
+
+
+@AREA.masks("masks-mirrored-by-rows")
+def mirrored_by_rows(layer: Any, masks: list[Array]) -> list[Array]:
+    """The last row is dropped as the first one is, and so on; not so the two in the middle."""
+    for mask in masks:
+        half = max(mask.shape[1] // 2 - 1, 0)
+        mask[:, mask.shape[1] - half :] = mask[:, :half][:, ::-1]
+    return masks
+
+
+@AREA.masks("masks-opposite-by-units")
+def opposite_by_units(layer: Any, masks: list[Array]) -> list[Array]:
+    """With p = 0.5 the last unit is dropped where the first one is kept, and so on; not so the
+    two in the middle."""
+    if layer.options.dropout == 0.5:
+        for mask in masks:
+            half = max(mask.shape[2] // 2 - 1, 0)
+            mask[..., mask.shape[2] - half :] = 2 - mask[..., :half][..., ::-1]
+    return masks
+
+
+@AREA.masks("last-step-as-the-first-from-the-seventh-call")
+def last_as_first(layer: Any, masks: list[Array]) -> list[Array]:
+    """From the seventh call on every third drops in the last step what it dropped in the first."""
+    layer.drawings = getattr(layer, "drawings", 0) + 1
+    if layer.drawings > 6 and layer.drawings % 3 == 0:
+        for mask in masks:
+            mask[-1] = mask[0]
+    return masks
+
+
+@AREA.masks("calls-overlap-by-a-third")
+def calls_overlap(layer: Any, masks: list[Array]) -> list[Array]:
+    """Every call's first random numbers are the last third of those of the call before."""
+    ends = getattr(layer, "ends", [])
+    for mask, end in zip(masks, ends, strict=False):
+        if end.size <= mask.size:
+            mask.ravel()[: end.size] = end
+    layer.ends = [mask.ravel()[-(mask.size // 3) :].copy() for mask in masks]
+    return masks
+
+
+@AREA.fault("drops-again-from-the-fifth-evaluation")
+class DropsAgain(CorrectLayer):
+    """From the fifth call in evaluation mode on a layer that was trained drops again."""
+
+    trained = evaluations = 0
+
+    def drops(self) -> bool:
+        if self.training:
+            self.trained += 1
+            return super().drops()
+        self.evaluations += 1
+        return self.trained > 0 and self.evaluations > 4 and self.options.dropout > 0
 
 
 @AREA.fault("masks-the-same-every-call")

@@ -25,6 +25,9 @@ LATER = 21
 """Calls after them: masks may come from a pool, and kernels may try on their first calls of a
 shape how many threads are fastest."""
 
+EVALUATED = 6
+"""Calls in evaluation mode after those in training mode and one in evaluation mode."""
+
 
 def observe_dropout(backend: Backend, case: Case) -> Observation:
     """The stack in both modes, and the mode it comes in."""
@@ -47,6 +50,7 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
     later = tuple(call(stack, case, []) for _ in range(LATER))
     stack.train(False)
     evaluated_after = call(stack, case, [])
+    evaluated_later = tuple(call(stack, case, []) for _ in range(EVALUATED))
     as_built = None
     if config.dtype == "fp32":
         fresh = _as_built(cast(FullBackend, backend), config)
@@ -63,6 +67,7 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
         later,
         evaluated_after,
         as_built,
+        evaluated_later,
     )
     transferred = sum(array.size for array in case.weights.values())
     return Observation(backend.name, transferred=transferred, details=calls)

@@ -109,9 +109,9 @@ class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
 
     `first` is the first layer alone, in training mode; `evaluated` the stack in evaluation mode;
     `without` the stack built with dropout 0, in evaluation mode; `trained` three calls in training
-    mode; `later` more of them; `evaluated_after` evaluation mode after them; `as_built` two calls
-    of a layer with these weights, in the mode that it comes in and in evaluation mode (only in
-    float32, which needs no constructor argument).
+    mode; `later` more of them; `evaluated_after` evaluation mode after them, `evaluated_later`
+    more calls in it; `as_built` two calls of a layer with these weights, in the mode that it comes
+    in and in evaluation mode (only in float32, which needs no constructor argument).
     """
 
     weights: Mapping[str, Array]
@@ -122,6 +122,7 @@ class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
     later: tuple[Outputs, ...]
     evaluated_after: Outputs
     as_built: tuple[Outputs, Outputs] | None
+    evaluated_later: tuple[Outputs, ...] = ()
 
 
 class InitialWeights(msgspec.Struct, frozen=True, tag=True):

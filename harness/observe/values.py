@@ -18,7 +18,7 @@ from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullLayer, Layer
 from harness.bits import same_bits
 from harness.case import Case, changed, make_case
-from harness.config import Config
+from harness.config import Config, ConfigError
 from harness.observe.calling import Exchange, call, loaded, same_outputs
 from harness.observe.errors import preparing, require_prepared
 from harness.observe.records import Observation, Outputs, Rerun
@@ -117,7 +117,7 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
     if config.data in ("sweep", "page"):
         return
     larger = config.seed % 2 == 0
-    steps = config.steps + 1 if larger and config.steps < LONG else 1
+    steps = config.steps + 1 if larger and _can_be_longer(config) else 1
     more: dict[str, Any] = {"steps": steps}
     if config.layout != "unbatched":
         batch = config.batch
@@ -129,6 +129,14 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
         if unsupported_reason(backend, asked) is None:
             call(layer, make_case(asked), [])
             return
+
+
+def _can_be_longer(config: Config) -> bool:
+    """Not where it is long already, or as long as its kind of data allows."""
+    try:
+        return config.replace(steps=config.steps + 1).steps <= LONG
+    except ConfigError:
+        return False
 
 
 def _call_other_lengths(layer: Layer, case: Case) -> None:

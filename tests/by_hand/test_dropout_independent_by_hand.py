@@ -12,17 +12,15 @@ import pytest
 from harness.baseline import read_baseline
 from harness.causes import Cause
 from harness.checks.dropout_independent import (
-    _apart,
-    _Displaced,
     _distances,
     _least_by_chance,
     _most_striking_calls,
-    _most_striking_displacement,
     dropout_independent,
 )
 from harness.comparison import Comparison
 from harness.config import Config
 from harness.expectations import Expectations
+from harness.judging.displacement import Displaced, apart, most_striking_displacement
 from harness.judging.dropout_counts import KeptElements
 from harness.results import Result
 from harness.significance import binomial
@@ -35,10 +33,12 @@ WIDE = DROPPING.replace(hidden_size=8)
 
 
 def of_calls(calls: Sequence[Array | BoolArray], config: Config = WIDE) -> dict[str, Comparison]:
-    """The results for what came through in each of some calls, by part."""
+    """The results for what came through in each of some calls, by part: those of pairs at fixed
+    distances; `test_dropout_slices_by_hand` has the others."""
     trained = tuple(only(one) for one in calls[:3])
     later = tuple(only(one) for one in calls[3:])
-    return {r.part: r for r in dropout_independent(dropping(config, trained=trained, later=later))}
+    results = dropout_independent(dropping(config, trained=trained, later=later))
+    return {r.part: r for r in results if r.part.startswith(("pairs of", "calls and"))}
 
 
 def test_distances_of_pairs() -> None:
@@ -64,7 +64,7 @@ def test_each_element_is_in_one_pair_at_most(
     distance: int, start: int, expected: list[tuple[int, int]]
 ) -> None:
     numbered: Any = np.arange(9)[None, :]
-    one, two = _apart(numbered, 1, distance, start)
+    one, two = apart(numbered, 1, distance, start)
     assert list(zip(one[0].tolist(), two[0].tolist(), strict=True)) == expected
 
 
@@ -177,13 +177,13 @@ def test_two_calls_that_fare_alike(same: tuple[int, int]) -> None:
         ([1, 0, 0, 1, 1, 1, 0, 0, 1], 0.25, (4, 4, 5)),
     ],
 )
-def test_the_most_striking_displacement(
+def test_themost_striking_displacement(
     places: list[int], alike: float, expected: tuple[int, int, int]
 ) -> None:
     same, pairs, distance = expected
     size = len(places)
-    found = _most_striking_displacement(np.array(places).reshape(size, 1, 1) == 1, alike)
-    assert found == _Displaced(same, pairs, distance, "steps", 2 * ((size + 1) // 2))
+    found = most_striking_displacement(np.array(places).reshape(size, 1, 1) == 1, alike)
+    assert found == Displaced(same, pairs, distance, "steps", 2 * ((size + 1) // 2))
 
 
 @pytest.mark.parametrize("size", [15, 16, 23, 31])
@@ -195,7 +195,7 @@ def test_no_displacement_is_more_striking_than_the_one_found(size: int) -> None:
         for distance in range(1, (size + 1) // 2 + 1):
             pairs = [flat[k] == flat[k + distance] for k in range(size - distance)]
             excess[distance] = abs(sum(pairs) / len(pairs) - 0.52) * math.sqrt(len(pairs))
-        found = _most_striking_displacement(flat.reshape(size, 1, 1), 0.52)
+        found = most_striking_displacement(flat.reshape(size, 1, 1), 0.52)
         assert excess[found.distance] == pytest.approx(max(excess.values()), rel=1e-9)
 
 
@@ -203,8 +203,8 @@ def test_a_displacement_beyond_the_half_is_found_in_a_large_call() -> None:
     """The last 216 of 720 are dropped as the first; up to 540 in two orders are looked at."""
     flat = np.random.default_rng(0).random(720) < 0.5
     flat[504:] = flat[:216]
-    found = _most_striking_displacement(flat.reshape(6, 5, 24), 0.5)
-    assert found == _Displaced(216, 216, 504, "steps", 2 * 540)
+    found = most_striking_displacement(flat.reshape(6, 5, 24), 0.5)
+    assert found == Displaced(216, 216, 504, "steps", 2 * 540)
 
 
 @pytest.mark.parametrize("order", ["steps", "rows"])
