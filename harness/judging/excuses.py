@@ -94,14 +94,26 @@ def flushed_extra(evidence: Evidence) -> Mapping[str, Array] | None:
 
 @functools.lru_cache(maxsize=4)
 def flush(oracle: Oracle) -> Excuse:
-    """Subnormals flushed: every pre-activation moved by what flushing its n terms may do."""
+    """Subnormals flushed: every pre-activation moved by what flushing its n terms may do.
+
+    Upwards and downwards: where a small state decides which way all later ones go, either side may
+    be the one that goes the same way.
+    """
     tiny = oracle.case.fmt.smallest_normal
     largest = max(float(np.abs(array).max()) for array in oracle.case.weights.values())
     amount = 2 * oracle.terms * tiny * (1.0 + largest)
-    reading = Exact(lambda name, a: exact_activation(name, a + amount) + tiny)
-    moved = oracle.evaluate(arithmetic=reading)
+    up, down = (
+        _spread(
+            oracle, oracle.exact, oracle.evaluate(arithmetic=_moved(side * amount, side * tiny))
+        )
+        for side in (1, -1)
+    )
     nothing = {name: np.zeros_like(exact) for name, exact in oracle.exact.items()}
-    return Excuse(Cause.FLUSH, nothing, _spread(oracle, oracle.exact, moved))
+    return Excuse(Cause.FLUSH, nothing, {name: np.fmax(up[name], down[name]) for name in up})
+
+
+def _moved(argument: float, value: float) -> Exact:
+    return Exact(lambda name, a: exact_activation(name, a + argument) + value)
 
 
 def _spread(oracle: Oracle, one: Outputs, two: Outputs) -> dict[str, Array]:

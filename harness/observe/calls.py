@@ -55,10 +55,10 @@ def _ordinary(backend: Backend, config: Config, made: Call) -> tuple[Any, ...] |
     Where each new layer is compiled anew, the ordinary call of another layer has to do.
     """
     usual = config.replace(aspect="values")
-    as_usual = (usual.input_size, usual.hidden_size) == made.positional
     if getattr(backend, "sampled", False) or unsupported_reason(backend, usual) is not None:
         return None
-    if not as_usual or made.keywords != usual.options.keywords:
+    as_usual = ((usual.input_size, usual.hidden_size), usual.options.keywords)
+    if repr(as_usual) != repr((made.positional, dict(made.keywords))):  # True is another than 1
         return None
     return user_inputs(make_case(usual))
 

@@ -44,11 +44,12 @@ SWEPT = {"bias": False, "batch": SWEEP_POINTS, "data": "sweep"}
         ({"lengths": "ragged", "steps": 2}, VALUES | PADDING | ALWAYS),
         ({"lengths": "fulllengths", "steps": 2}, VALUES | ALWAYS),
         ({"lengths": "emptyrows"}, VALUES | PADDING | ALWAYS),
-        ({"aspect": "gradient"}, {"step_residual"} | GRADIENT),
+        ({"aspect": "gradient"}, {"step_residual", "last_state"} | GRADIENT),
         (SWEPT | {"aspect": "gradient"}, GRADIENT),
         (
             {"aspect": "gradient", "num_layers": 2, "batch": 2, "lengths": "ragged", "steps": 2},
-            {"gradient_padding", "step_residual", "prefix"} | GRADIENT,
+            {"gradient_padding", "step_residual", "prefix", "last_state", "padding_zero"}
+            | GRADIENT,
         ),
         ({"aspect": "training", "dropout": 50}, {"dropout_none"} | TRAINING),
         ({"aspect": "training", "num_layers": 2}, {"dropout_none"} | TRAINING),

@@ -268,3 +268,14 @@ def test_flushing_may_move_every_sum_by_what_it_may_do_to_its_terms() -> None:
     """
     assert moved_by_flushing(0.0).item() == pytest.approx(4 * 25 * TINY, rel=1e-12, abs=0)
     assert moved_by_flushing(-1.0).item() == pytest.approx(4 * TINY, rel=1e-12, abs=0)
+
+
+def test_flushing_may_decide_either_way() -> None:
+    """A state that grows from a subnormal number to 1: what moves it upwards goes where it goes."""
+    case = case_of(
+        Config.of(bias=False, steps=40),
+        x=np.full((40, 1, 1), 2.0**-140),
+        weights={"weight_ih_l0": [[1.0]], "weight_hh_l0": [[16.0]]},
+    )
+    (extra,) = flush(Oracle(case)).extra["h_n"].ravel()
+    assert extra > 2  # the other way it goes to -1
