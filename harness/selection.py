@@ -15,10 +15,12 @@ __all__ = ["is_slow", "selection"]
 CRASHES = ("call.x.nosteps", "call.x.norows")
 """Calls that end the process of one real framework: not for trials, which share a process."""
 
-SIZED = range(70000, 79000)
-"""Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
+IN_BETWEEN = 19
+"""Seed of the corpus's sizes in between, of which others need not be instances."""
 
 _SHORTENED = ("shorter", "equal", "descending", "ascending")
+SIZED = range(70000, 79000)
+"""Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
 
 _Kind = tuple[int, Callable[[Config], bool]]
 
@@ -43,6 +45,8 @@ KINDS: tuple[_Kind, ...] = (
     (1, lambda c: c.aspect == "repeated" and c.batch == 256),
     (99, lambda c: c.is_call and 1 in (c.input_size, c.hidden_size, c.batch)),
     (9, lambda c: c.aspect.startswith("call.x.") and c.lengths == "ragged" and not c.states),
+    (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),
+    (1, lambda c: c.aspect == "gradient" and c.steps in (1, 7, 12) and c.seed == 61),
     (12, lambda c: c.aspect == VALUES and _is_sized(c) and c.dtype == "fp32"),
     (4, lambda c: c.aspect == "gradient" and _is_sized(c)),
     (1, lambda c: _is_long(c) and _relu(c) and c.lengths == "ragged"),

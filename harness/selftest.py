@@ -342,7 +342,8 @@ def run_selftest(
     def sorted_trials(faults: dict[str, Fault]) -> tuple[Trial, ...]:
         return tuple(trials[n, b] for n in faults for b in bases if (n, b) in trials)
 
-    whole = not names and "oracle" in bases
+    # With other numbers another check may happen to see a fault, too.
+    whole = not names and "oracle" in bases and seed == 0
     checks = tuple(check.name for check in every_check()) if whole else ()
     return SelfTest(sorted_trials(FAULTS), sorted_trials(VARIANTS), checks)
 
