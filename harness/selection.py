@@ -69,6 +69,8 @@ KINDS: tuple[_Kind, ...] = (
     (12, lambda c: c.aspect == "gradient" and c.data != "sweep" and c.dtype == "fp32"),
     (2, lambda c: c.aspect == "gradient" and c.dtype == "fp64"),
     (2, lambda c: c.aspect == "training" and c.lengths == "ragged"),
+    (2, lambda c: c.aspect == "training" and (c.layout == "unbatched" or c.dtype == "fp64")),
+    (1, lambda c: c.aspect == "repeated" and c.dropout > 0),
     (3, lambda c: _drops(c) and c.dropout == 50 and c.num_layers > 1),
     (2, lambda c: _drops(c) and c.num_layers == 3 and c.dropout in (25, 50, 75)),
     (2, lambda c: _drops(c) and c.num_layers > 3 and c.dropout in (10, 25, 50, 75)),

@@ -77,7 +77,25 @@ def lives(layer: str) -> Iterator[Config]:
             second = _second(life, number + 17 * time, options)
             mode = ".e." if _trains(life) else "."
             yield _config(layer, f"{life}{mode}{second}", options, number)
+    for number, (life, place) in enumerate(CROSSED):
+        yield _config(layer, life, OPTIONS[place], 200 + number)
 
+
+CROSSED = (
+    # A training loop that never leaves training mode.
+    ("t.g0.w1.g0.w2.f0.g0.e.f0.g0", 0),
+    ("t.f0.w1.g1.w0.g1.w8.g0", 5),
+    # Files and refused calls between two calls that drop.
+    ("t.k.f0.w1.l.f0.k.f0.e.f0", 1),
+    ("t.x0.f0.x1.f1.x3.f0.e.f0", 9),
+    # Copies in the other mode.
+    ("c0.f0.t.c1.f0.e.f0", 1),
+    ("t.f0.c0.f0.c1.f0.e.c1.f0.c0.f0", 9),
+    # A second file, of other weights.
+    ("k.f0.w1.k.w2.f0.l.f0.r", 0),
+    ("w1.k.w2.k.w3.k.w0.l.f0.g0.r", 3),
+)
+"""Lives of several kinds, and the options that they have."""
 
 EVERY = tuple(itertools.chain(*LIVES))
 

@@ -62,6 +62,7 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
     yield from _shared_out(layer)
     yield from _padded_training(layer)
     yield from _deep(layer)
+    yield from _alone(layer)
 
 
 def _deep(layer: str) -> Iterator[Config]:
@@ -80,6 +81,25 @@ def _deep(layer: str) -> Iterator[Config]:
             steps=steps,
             data="plain",
             seed=40970 + seed,
+        )
+
+
+def _alone(layer: str) -> Iterator[Config]:
+    """A single sequence, which has no batch; and float64."""
+    for seed, (layout, dtype) in enumerate((("unbatched", "fp32"), ("batchfirst", "fp64"))):
+        yield config_of(
+            layer,
+            aspect="training",
+            num_layers=2,
+            dropout=50,
+            layout=layout,
+            dtype=dtype,
+            input_size=2,
+            hidden_size=20,
+            batch=32 if seed else 1,
+            steps=4 if seed else 120,
+            data="plain",
+            seed=40980 + seed,
         )
 
 

@@ -369,3 +369,19 @@ class ShorterInTraining(CorrectLayer):
     def forward(self, inputs: Mapping[str, Any]) -> Any:
         found = super().forward(inputs)
         return {**found, "output": found["output"][:, :-1]} if self.training else found
+
+
+@AREA.fault("one-sequence-is-not-dropped", visible=lambda c: c.layout == "unbatched")
+class OneSequenceNotDropped(CorrectLayer):
+    """An unbatched x goes through the path of inference, which drops nothing."""
+
+    def drops(self) -> bool:
+        return super().drops() and not self.flat
+
+
+@AREA.fault("float64-is-not-dropped", visible=lambda c: c.dtype == "fp64")
+class Float64NotDropped(CorrectLayer):
+    """There is no dropout kernel for float64: training mode does not drop."""
+
+    def drops(self) -> bool:
+        return super().drops() and self.options.dtype != "fp64"

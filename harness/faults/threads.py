@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.config import LayerOptions
 from harness.faults.arrays import Arrays
+from harness.faults.correct import CorrectLayer
 from harness.faults.record import Area
 from harness.faults.wrapping import WrappedLayer
 from reference.arrays import Array
@@ -134,3 +136,16 @@ class PlansPerAddress(WrappedLayer):
         plans = self.__dict__.setdefault("plans", {})
         plans[len(plans)] = [a.copy() for a in given.values()], [given["x"].repeat(2, axis=2)]
         return self.run(given)
+
+
+@AREA.fault("mode-of-the-thread")
+class ModeOfThread(CorrectLayer):
+    """Evaluation mode is that of the thread that set it: in others a layer drops."""
+
+    def __init__(self, options: LayerOptions, rng: np.random.Generator) -> None:
+        super().__init__(options, rng)
+        self.evaluating = threading.get_ident()
+
+    def drops(self) -> bool:
+        here = threading.get_ident() == self.evaluating
+        return super().drops() or (self.options.dropout > 0 and not here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -111,7 +111,8 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     """The forward call, all layers seen, and the gradients; once more with zeros in the padding.
 
     Every second seed, gradients are the first thing that a new layer is asked for. With the others,
-    both are asked of another x of the same shape before, which must leave no trace.
+    both are asked of another x of the same shape before, and of the same x gradients for another
+    loss, which must leave no trace.
     """
     asked = _Asked(backend, case)
     if case.config.drops:
@@ -121,8 +122,10 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     outputs = asked.forward(case)
     other = case.with_inputs(x=case.x.dtype.type(0.5) - case.x)
     notes: list[str] = []
-    with preparing("gradients of another x, or a call with it, before it", notes):
+    with preparing("gradients of another x or loss, or a call with it, before it", notes):
         asked.gradients(other)
+        if not fresh:
+            asked.gradients(_for_another_loss(case))
         asked.forward(other)
     found = found or asked.gradients(case)
     require_prepared(notes)
@@ -154,6 +157,12 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
             _padded(found, clean),
         ),
     )
+
+
+def _for_another_loss(case: Case) -> Case:
+    """The case with other cotangents, of all outputs."""
+    config = case.config.replace(cotangents="all", seed=case.config.seed + 1)
+    return replace(case, given_cotangents=cotangents(replace(case, config=config)))
 
 
 def _unpadded(case: Case) -> Case:
