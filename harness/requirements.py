@@ -337,7 +337,7 @@ _ALL = (
         "Padding reaches no gradient, whatever stands in it",
         "torch documentation, pack_padded_sequence",
     ),
-    Requirement("dropout-evaluation", DROPOUT, "Evaluation mode equals p = 0, bit for bit", _TORCH),
+    Requirement("dropout-evaluation", DROPOUT, "Evaluation mode equals p = 0", _TORCH),
     Requirement("dropout-one-layer", DROPOUT, "One layer never drops", _TORCH),
     Requirement(
         "dropout-values", DROPOUT, "Dropped values are 0, kept ones scaled by 1 / (1 - p)", _TORCH

@@ -363,3 +363,32 @@ class SeparateTraining(OtherInference):
 
     def inference(self) -> Float32:
         return Shuffled(self.options)
+
+
+@AREA.fault("one-kernel-without-dropout")
+class OneWithoutDropout(OtherInference):
+    """A layer whose dropout is 0 joins x and h in one product, any other does not."""
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        planned = self.options.dropout > 0 and not self.training
+        return self.compute(given) if planned else super().evaluate(given)
+
+    def inference(self) -> Float32:
+        return OneProduct(self.options)
+
+
+@AREA.fault("planned-anew-after-training")
+class PlannedAnew(OtherInference):
+    """A layer that comes back to evaluation mode is planned anew, and sums in another order."""
+
+    trained = False
+
+    def train(self, training: bool) -> None:
+        self.trained |= self.calls > 0 and training
+        super().train(training)
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        return super().evaluate(given) if self.training or self.trained else self.compute(given)
+
+    def inference(self) -> Float32:
+        return Shuffled(self.options)

@@ -163,6 +163,8 @@ def test_training_mode_gives_the_same_answer_where_it_must(calls: Calls) -> None
     calls("valid", call())
     output, h_n = right()
     assert judged(outcome(trained=(output, h_n)))[1] == "pass"
+    near = np.nextafter(output, np.float32(9)), h_n
+    assert judged(outcome(trained=near))[1] == "pass"  # training may have a kernel of its own
     message = "in training mode the answer is another one: the layer drops"
     for pair in ((output, h_n + 1), (0 * output, h_n), (output, "h_n"), (output, h_n.astype("d"))):
         assert judged(outcome(trained=pair)) == wrong(message)

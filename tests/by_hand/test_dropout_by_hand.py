@@ -42,6 +42,14 @@ def test_evaluation_mode_is_without_dropout() -> None:
         assert (one.verdict, two.verdict, two.message) == ("pass", "fail", message)
 
 
+def test_evaluation_mode_may_round_otherwise() -> None:
+    """It may have another kernel than a layer without dropout, or be planned anew."""
+    near = {name: array * (1 + 2.0**-23) for name, array in answer().items()}
+    near = {name: array.astype(np.float32) for name, array in near.items()}
+    for evidence in (dropping(without=near), dropping(evaluated_after=near)):
+        assert [one.verdict for one in dropout_inert(evidence)] == ["pass", "pass"]
+
+
 def test_training_mode_of_one_layer_or_without_dropout() -> None:
     found = list(dropout_none(dropping(ONE_LAYER, trained=(answer(), answer(3)))))
     message = "training mode changes an answer that no dropout applies to"
