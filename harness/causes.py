@@ -105,6 +105,13 @@ class Cause(str, Enum):
             requirement="empty-rows",
         ),
     )
+    STALE = (
+        "stale",
+        _About(
+            "computes with weights that were replaced",
+            "the weights of an earlier step",
+        ),
+    )
     ROUNDING = (
         "rounding",
         _About(

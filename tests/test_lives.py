@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness.backends import load_backend
 from harness.baseline import BASELINE
 from harness.build_corpus.lives import LIVES
+from harness.causes import Cause
 from harness.cli import main
 from harness.config import Config, ConfigError
 from harness.environment import describe
@@ -301,3 +302,24 @@ def test_a_search_ends_with_the_shortest_life() -> None:
     assert found is not None
     assert len(found.life) == 3
     assert found.size <= Config.of(life=found.life, data="plain", bias=False, states=True).size
+
+
+def test_weights_that_were_replaced_are_a_cause_of_their_own() -> None:
+    """Established by judging again at the weights that the layer had before."""
+
+    class Keeps(CorrectLayer):
+        first: Any = None
+
+        def load_weights(self, weights: Any) -> None:
+            super().load_weights(weights)
+            self.first = self.first or dict(self.weights)
+
+        def gradients(self, inputs: Any, cotangents: Any) -> Any:
+            now, self.weights = self.weights, self.first
+            try:
+                return super().gradients(inputs, cotangents)
+            finally:
+                self.weights = now
+
+    (found,) = failing(CorrectBackend(Keeps, "it"), config("g0.w2.g0", states=True))
+    assert found.cause is Cause.STALE

@@ -24,6 +24,7 @@ from harness.build_corpus.other_aspects import (
     crossed,
     parameters,
     repeated,
+    typed,
 )
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients, long
 from harness.build_corpus.training import DROPOUTS, small_training, training
@@ -82,6 +83,7 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "NaN and infinities strewn over x", strewn(layer)
     yield "calls", calls(layer, CALL_BASES)
     yield "calls crossed with sizes of 1 and other options", crossed(layer)
+    yield "calls with x of another type alone", typed(layer)
     yield "the same call again and again", repeated(layer)
     yield "lives", lives(layer)
 
@@ -111,6 +113,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)
     yield "how arrays are given", few_given(layer)
     yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
+    yield "calls with x of another type alone", typed(layer)
     yield "the same call again and again", itertools.islice(repeated(layer), 2)
     yield "lives", few_lives(layer)
 

@@ -12,7 +12,7 @@ from harness.calls import make_call
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["CALL_BASES", "calls", "crossed", "parameters", "repeated"]
+__all__ = ["CALL_BASES", "calls", "crossed", "parameters", "repeated", "typed"]
 
 CALL_BASES = (
     {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
@@ -107,6 +107,15 @@ def crossed(layer: str) -> Iterator[Config]:
                     yield config
 
 
+def typed(layer: str) -> Iterator[Config]:
+    """Calls with an x of another type and nothing else that has one: no states, no lengths."""
+    sizes = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 2, "seed": 116}
+    for name, (about, _) in LAYERS[layer].calls.items():
+        if about.documented is Documented.INVALID and name.startswith("x.") and not _counts(name):
+            kind = f"{CALL}{name}"
+            yield config_of(layer, aspect=kind, data="plain", nonlinearity="relu", **sizes)
+
+
 def _counts(name: str) -> bool:
     """Whether the sizes may matter to whether it is noticed; what has another type is noticed."""
     kinds = ("text", "none", "list", "float", "bool", "half", "double")
@@ -146,9 +155,10 @@ def repeated(layer: str) -> Iterator[Config]:
             "num_layers": 1 + number % 2,
             "bidirectional": number % 3 == 0,
             "layout": ("timefirst", "batchfirst")[number // 2 % 2],
-            "dropout": 50 * (number in (1, 3)),  # which evaluation mode ignores, in every thread
         }
         yield base.replace(**own_values(layer, more))
+        if number in (1, 3):  # evaluation mode ignores it, in every thread
+            yield base.replace(**own_values(layer, {**more, "dropout": 50}))
     of_large: dict[str, Any] = {**large, "dtype": "fp64", "lengths": "nolengths", "data": "plain"}
     of_small: dict[str, Any] = {**small, "dtype": "fp16"}
     yield base.replace(**own_values(layer, of_large))

@@ -29,12 +29,14 @@ from harness.judging.lives import (
     until,
     with_moments,
 )
-from harness.observe import Lived
+from harness.moments import Moment, moments
+from harness.observe import Answer, Lived
 from harness.verdicts import Verdict
 
 __all__ = ["life"]
 
-Judged = list[tuple[int, list[Comparison]]]
+Found = list[Comparison]
+Judged = list[tuple[int, Found]]
 """Steps, and what was found at each."""
 
 
@@ -79,7 +81,7 @@ def _values(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Compar
         if dropped_at(evidence, moment):
             yield moment.step, [*dropped(evidence, moment, answer)]
         else:
-            yield moment.step, _as_new(evidence_at(evidence, moment, answer))
+            yield moment.step, _attributed(evidence, moment, answer, _as_new)
 
 
 def _as_new(at: Evidence) -> list[Comparison]:
@@ -94,10 +96,32 @@ def _gradients(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Com
     """Those in which nothing was dropped; what was is seen with the masks of the same call only."""
     for moment, answer in with_moments(evidence, found):
         if answer.derivatives is not None and answer.outputs is not None:
-            at = evidence_at(evidence, moment, answer)
-            training = at.under_autograd
-            values = [] if training is None else _as_new(training)
-            yield moment.step, [*gradient(at), *gradient_padding(at), *values]
+            yield moment.step, _attributed(evidence, moment, answer, _derived)
+
+
+def _derived(at: Evidence) -> list[Comparison]:
+    training = at.under_autograd
+    values = [] if training is None else _as_new(training)
+    return [*gradient(at), *gradient_padding(at), *values]
+
+
+def _attributed(
+    evidence: Evidence, moment: Moment, answer: Answer, judge: Callable[[Evidence], Found]
+) -> Found:
+    """What is found; what is right at weights that the layer had before has a cause."""
+    found = judge(evidence_at(evidence, moment, answer))
+    if not any(one.cause is Cause.UNEXPLAINED for one in found):
+        return found
+    earlier = {one.weights for one in moments(evidence.config)[: moment.step]} | {0}
+    for weights in sorted(earlier - {moment.weights}):
+        then = judge(evidence_at(evidence, replace(moment, weights=weights), answer))
+        verdicts = {one.verdict for one in then}
+        if Verdict.PASS in verdicts and Verdict.FAIL not in verdicts:
+            return [
+                replace(one, cause=Cause.STALE) if one.cause is Cause.UNEXPLAINED else one
+                for one in found
+            ]
+    return found
 
 
 def _seeds(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Comparison]]]:
