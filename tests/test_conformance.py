@@ -190,6 +190,9 @@ def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
     assert left_out == {
         ("bf16", "mindspore"),
         ("bf16", "mindspore:graph"),
+        ("concurrency", "mindspore"),  # no page says that layers may be called at once
+        ("concurrency", "mindspore:graph"),
+        ("empty-rows", "torch"),
         ("modes", "torch"),
         ("modes", "mindspore"),
     }

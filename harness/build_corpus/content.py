@@ -22,6 +22,7 @@ from harness.build_corpus.other_aspects import (
     CALL_BASES,
     calls,
     crossed,
+    growing,
     parameters,
     repeated,
     typed,
@@ -114,7 +115,8 @@ def _few(layer: str) -> Iterator[Part]:
     yield "how arrays are given", few_given(layer)
     yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
     yield "calls with x of another type alone", typed(layer)
-    yield "the same call again and again", itertools.islice(repeated(layer), 2)
+    few_repeated = (*itertools.islice(repeated(layer), 2), *growing(layer))
+    yield "the same call again and again", few_repeated
     yield "lives", few_lives(layer)
 
 

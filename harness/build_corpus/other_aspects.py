@@ -12,7 +12,7 @@ from harness.calls import make_call
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["CALL_BASES", "calls", "crossed", "parameters", "repeated", "typed"]
+__all__ = ["CALL_BASES", "calls", "crossed", "growing", "parameters", "repeated", "typed"]
 
 CALL_BASES = (
     {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "seed": 101},
@@ -169,6 +169,12 @@ def repeated(layer: str) -> Iterator[Config]:
         more = {**of_few, "lengths": "nolengths", "data": "plain", "steps": 3}
         more["nonlinearity"] = ("tanh", "relu")[number]
         yield base.replace(**own_values(layer, more))
-    # Outputs so large that the process grows visibly if calls keep them.
-    of_many: dict[str, Any] = {"input_size": 64, "hidden_size": 128, "batch": 256, "steps": 4}
-    yield base.replace(lengths="nolengths", data="plain", **of_many)
+    yield from growing(layer)
+
+
+def growing(layer: str) -> Iterator[Config]:
+    """Outputs so large that the process grows visibly if calls keep them."""
+    base = config_of(layer, aspect="repeated", states=True, data="plain", seed=17)
+    for nonlinearity in ("tanh", "relu"):
+        sizes: dict[str, Any] = {"input_size": 64, "hidden_size": 128, "batch": 256, "steps": 4}
+        yield base.replace(**own_values(layer, {**sizes, "nonlinearity": nonlinearity}))
