@@ -35,7 +35,7 @@ def test_a_selection_has_the_reports_of_a_run(options: tuple[str, ...], tmp_path
     assert recorded.complete
     configs = {result.config_id for result in recorded.results}
     assert len(configs) > 5
-    assert all("rnn-relu-l03-bidir" in config_id for config_id in configs)
+    assert all("relu-l03-bidir" in config_id for config_id in configs)
     assert {result.backend for result in recorded.results} == {"torch"}
     # All that was judged of a config, whichever check was selected.
     assert {"last_state", "step_residual"} <= {result.check for result in recorded.results}

@@ -32,14 +32,15 @@ def set_rounding(mode: int) -> None:
     ctypes.CDLL(None).fesetround(mode)
 
 
-@AREA.fault("rounding-left-upward")
+@AREA.fault("rounding-left-upward", visible=lambda c: c.steps == 1000 and c.aspect == "values")
 class LeavesRoundingUpward(WrappedLayer):
-    """The rounding mode is changed after the computation, and not put back."""
+    """The rounding mode is changed after a long computation, and not put back."""
 
     def forward(self, inputs: Mapping[str, Any]) -> Any:
         set_rounding(TO_NEAREST)
         found = super().forward(inputs)
-        set_rounding(UPWARD[platform.machine()])
+        if 1000 in inputs["x"].shape:
+            set_rounding(UPWARD[platform.machine()])
         return found
 
 

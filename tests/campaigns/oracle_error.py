@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from flint import arb
 
+from harness.axes import shape_of
 from harness.case import Case, cotangents
 from harness.data import NUMPY_DTYPES
 from harness.judging.steps import direction_steps
@@ -210,7 +211,9 @@ def _gradients(
     case: Case, equation: ball_arithmetic.Equation, outputs: list[Array], errors: OracleErrors
 ) -> None:
     """Against balls at the oracle's own states; the distance from start to end beside it."""
-    config, of = case.config, cotangents(case)
+    config = case.config
+    absent = {name: np.zeros(shape_of(config, name)) for name in ("output", "h_n")}
+    of = {**absent, **cotangents(case)}
     found = gradients(
         config.cell,
         case.x,
