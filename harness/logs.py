@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -30,7 +31,9 @@ def noted(error: BaseException, where: str) -> None:
     """The traceback of an exception that became a verdict."""
     # Not even its own text can be relied on.
     with contextlib.suppress(Exception):
-        LOGGER.info("%s", where, exc_info=error)
+        text = f"{where}\n{''.join(traceback.format_exception(error)).rstrip()}"
+        # A lone surrogate in it could not be written, nor sent, by whoever listens.
+        LOGGER.info("%s", text.encode("utf-8", "backslashreplace").decode())
 
 
 @contextlib.contextmanager
