@@ -71,6 +71,8 @@ class MlxBackend:
             return "only float32 is asked of MLX here"
         if config.lengths != "nolengths":
             return "mlx.nn.RNN has no lengths"
+        if config.memory == "reversed":
+            return "mlx.core.array refuses arrays with negative strides"
         return None
 
     def versions(self) -> Mapping[str, str]:
