@@ -138,6 +138,11 @@ class OwnActivation:
         return _Extremes(self.error)
 
     @functools.cached_property
+    def _jumps(self) -> _Extremes:
+        """Half of how far the error moves from every point to the next."""
+        return _Extremes(np.abs(np.diff(self.error, append=self.error[-1:])) / 2)
+
+    @functools.cached_property
     def _near_zero(self) -> tuple[Float64Array, _Extremes]:
         """The sizes of arguments below twice `SPARSE`, sorted, and their relative errors."""
         exact = exact_activation(self.name, self.points)
@@ -204,12 +209,15 @@ class OwnActivation:
     ) -> tuple[Float64Array, Float64Array]:
         """Smallest and largest error measured over [low, high] and `BESIDE` points at each end.
 
-        NaN where the activation gave NaN nearby: that explains nothing.
+        Where it jumps from point to point it may go half as far beyond them, in between. NaN where
+        the activation gave NaN nearby: that explains nothing.
         """
         end = len(self.points) - 1
         first = np.clip(np.searchsorted(self.points, low, "left") - BESIDE, 0, end)
         last = np.clip(np.searchsorted(self.points, high, "right") - 1 + BESIDE, first, end)
         smallest, largest = self._extremes.between(first, last)
+        jump = self._jumps.between(first, np.maximum(last - 1, first))[1]
+        smallest, largest = smallest - jump, largest + jump
         sizes = np.abs(low), np.abs(high)
         small = np.maximum(*sizes) < SPARSE
         if small.any():

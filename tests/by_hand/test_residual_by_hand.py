@@ -205,14 +205,14 @@ def test_flushing_explains_a_smallest_normal_number_for_each_operation() -> None
 
 
 def test_an_activation_explains_the_errors_measured_over_the_interval() -> None:
-    """a = 1, errors from -1/2 to 1: from 1/2 to 2."""
+    """a = 1, errors of -1/2 and 1, and half of the jump between them more: from -1/4 to 11/4."""
     near = np.linspace(0.75, 1.25, 2 * BESIDE)
     points = np.array([-9, 0.25, *near, 1.75, 9])
-    values = np.maximum(points, 0) + np.array([7, 7, -0.5, *0 * near[1:-1], 1, 7, 7])
+    values = np.maximum(points, 0) + np.array([7, 7, *np.where(near < 1, -0.5, 1), 7, 7])
     own = OwnActivations({"relu": OwnActivation("relu", points, values, FORMATS["fp32"], False)})
     one = 2.0**-20
     case = relu_case(np.ones((1, 1, 4)))
-    explained, other = judged(case, [[[0.5, 0.5 - one, 2, 2 + one]]], own)
+    explained, other = judged(case, [[[-0.25, -0.25 - one, 2.75, 2.75 + one]]], own)
     assert (explained.cause, explained.failing, explained.compared) == ("activation", 2, 2)
     assert (other.cause, other.failing, other.compared) == ("unexplained", 2, 2)
     assert explained.worst is not None
