@@ -232,12 +232,12 @@ def places(failing: Iterable[Result]) -> list[str]:
     Said only where so many would hardly have come together there by chance. Where a result has no
     worst element of several, the first one is recorded: such say nothing.
     """
-    told = [
+    located = [
         (Config.parse(one.config_id), one.worst)
         for one in failing
         if one.worst is not None and (one.failing == 1 or math.isfinite(as_float(one.ratio)))
     ]
-    known = [(config, at) for config, at in told if config.aspect != LIFE]
+    known = [(config, at) for config, at in located if config.aspect != LIFE]
     return [text for text, at, count in _PLACES if _only(known, at, count)]
 
 
@@ -245,8 +245,8 @@ _At = Callable[[Config, Place], "bool | None"]
 _Count = Callable[[Config, Place], float]
 
 
-def _only(told: Sequence[tuple[Config, Place]], at: _At, count: _Count) -> bool:
-    seen = [(at(*one), count(*one)) for one in told]
+def _only(located: Sequence[tuple[Config, Place]], at: _At, count: _Count) -> bool:
+    seen = [(at(*one), count(*one)) for one in located]
     here = [(there, many) for there, many in seen if there is not None and many > 1]
     return all(there for there, _ in here) and 1 / math.prod(many for _, many in here) < CHANCE
 

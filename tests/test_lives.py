@@ -1,4 +1,4 @@
-"""A layer's life: ids, the model, what a right layer and wrong ones are told, the shortest life."""
+"""A layer's life: ids, the model, verdicts on right and wrong layers, the shortest life."""
 
 from __future__ import annotations
 
@@ -323,3 +323,18 @@ def test_weights_that_were_replaced_are_a_cause_of_their_own() -> None:
 
     (found,) = failing(CorrectBackend(Keeps, "it"), config("g0.w2.g0", states=True))
     assert found.cause is Cause.STALE
+
+
+def test_right_weights_that_are_refused_after_unfit_ones_are_an_answer() -> None:
+    class Jams(CorrectLayer):
+        jammed = False
+
+        def load_weights(self, weights: Any) -> None:
+            if self.jammed:
+                raise RuntimeError("not again")
+            self.jammed = set(weights) != set(self.options.parameter_shapes())
+            if not self.jammed:
+                super().load_weights(weights)
+
+    (found,) = failing(CorrectBackend(Jams, "it"), config("x3.f0"))
+    assert "not again" in found.message

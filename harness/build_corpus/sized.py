@@ -78,7 +78,7 @@ def _stays_finite(config: Config) -> bool:
 
 
 def _is_kept(config: Config) -> bool:
-    """Whether what gets through all dropouts can be told from 0 in float16."""
+    """Whether what gets through all dropouts differs from 0 in float16."""
     kept = (1 - config.dropout / 100) ** (config.num_layers - 1)
     return config.aspect != "training" or config.dtype != "fp16" or kept > 0.01
 

@@ -61,7 +61,6 @@ def life(evidence: Evidence) -> Iterator[Comparison]:
 def _first(evidence: Evidence, part: str, judged: Judged) -> Iterator[Comparison]:
     """All comparisons of one kind in one: the first failing step's, else the closest."""
     every = [one for _, comparisons in judged for one in comparisons]
-    compared = sum(one.compared for one in every)
     for step, comparisons in judged:
         failing = [one for one in comparisons if one.verdict is Verdict.FAIL]
         if failing:
@@ -70,7 +69,9 @@ def _first(evidence: Evidence, part: str, judged: Judged) -> Iterator[Comparison
             return
     concluded = [one for one in every if one.verdict is Verdict.PASS]
     if every:
-        closest = max(concluded or every, key=lambda one: one.ratio or 0.0)
+        counted = concluded or every  # what nothing was concluded of was not compared
+        closest = max(counted, key=lambda one: one.ratio or 0.0)
+        compared = sum(one.compared for one in counted)
         yield replace(closest, part=part, compared=compared, power={}, requirement=None)
 
 

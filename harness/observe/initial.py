@@ -26,7 +26,7 @@ def observe_initial(backend: Backend, case: Case) -> Observation:
     if not offers(backend, "seed"):
         raise NotOffered("has no method seed(value)")
     if case.config.bias and getattr(backend, "merges_biases", False):
-        raise NotOffered("merges its biases, so initial ones cannot be told apart")
+        raise NotOffered("merges its biases, so initial ones cannot be separated")
     options = case.config.options
     count = sum(array.size for array in case.weights.values())
     layers = tuple(

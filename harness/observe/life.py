@@ -212,13 +212,16 @@ class _Life:
         """What is raised, or not, is asked by other configs. Where unfit weights are taken nobody
         knows what the layer has now: it gets those that it had.
         """
-        with contextlib.suppress(Exception):
-            if moment.code in ("x3", "x4"):
-                weights = weights_number(self.config, OTHER_WEIGHTS)
-                self.layer.load_weights(unfit_weights(weights, missing=moment.code == "x3"))
-                self.load(moment)
-            else:
+        if moment.code not in ("x3", "x4"):
+            with contextlib.suppress(Exception):
                 self.layer.forward(unfit_inputs(self.config, moment.code))
+            return
+        weights = weights_number(self.config, OTHER_WEIGHTS)
+        try:
+            self.layer.load_weights(unfit_weights(weights, missing=moment.code == "x3"))
+        except Exception:
+            return
+        self.load(moment)
 
     def write(self, moment: Moment) -> None:
         """Into the last call's inputs; or its answer, as far as that may be written to."""

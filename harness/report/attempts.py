@@ -25,7 +25,7 @@ def attempted(what: str, make: Callable[[], T], instead: Callable[[str], T]) -> 
     """What `make` gives; where it raises, `instead` of a sentence that says so of `what`."""
     try:
         return make()
-    except Exception as error:  # whatever it is: what was measured is to be told
+    except Exception as error:  # whatever it is: what was measured must reach the reader
         return instead(f"{what} could not be made ({headline(error)}).")
 
 

@@ -43,7 +43,7 @@ def test_two_units_that_are_opposite_in_all_calls_are_named() -> None:
     calls = kept(4, 2, 3, 5)
     calls[..., 3] = ~calls[..., 0]
     found = any_two(KeptElements(calls, 0.5, 0.5), 3, "units")
-    # Too few for anything: then all calls together are what is told.
+    # Too few for anything: then all calls together are what is compared.
     assert found == Slices("units 0 and 3 in all 4 calls", 0, 24, 0.5, 10)
     assert found.ratio == binomial(0, 24, 0.5, 10).ratio
 
