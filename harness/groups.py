@@ -24,6 +24,7 @@ from harness.config import Config
 from harness.dependence import ALWAYS, CHANCE, condition
 from harness.expectations import Judged
 from harness.findings import Finding
+from harness.observe.errors import MALFORMED
 
 __all__ = ["Group", "group"]
 
@@ -196,7 +197,11 @@ def _by_sentence(parts: Sequence[list[Finding]]) -> Iterable[list[Finding]]:
 
 def _accepted(calls: Sequence[Finding]) -> Iterable[list[Finding]]:
     """All together where nothing that was judged is refused; else by what is asked for."""
-    if all(one.configs == one.judged for one in calls) and len({c.requirement for c in calls}) > 2:
+    answered: dict[str, int] = defaultdict(int)  # wrongly, or at all
+    for one in calls:
+        answered[one.key[3]] += one.configs
+    none_refused = all(answered[one.key[3]] == one.judged for one in calls)
+    if none_refused and len({one.requirement for one in calls}) > 2:
         yield list(calls)
         return
     by_requirement: dict[str, list[Finding]] = defaultdict(list)
@@ -211,5 +216,5 @@ def _invalid(finding: Finding) -> bool:
 
 
 def _sentence(finding: Finding) -> str:
-    said = finding.worst.message.removeprefix("refused in the call: ")
+    said = finding.worst.message.removeprefix("refused in the call: ").rpartition(MALFORMED)[2]
     return re.sub(r"(#, )+#", "#", re.sub(r"\d+", "#", said))

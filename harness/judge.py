@@ -178,7 +178,7 @@ class Session:
                 continue
             there = other.round_trip(config, own.own).details
             if not isinstance(there, Checkpoint):
-                continue  # it cannot, or fails: told of it where it is asked itself
+                continue  # it cannot, or fails: reported where it is asked itself
             back = runner.round_trip(config, there.own)
             if not isinstance(back.details, Checkpoint):
                 return back

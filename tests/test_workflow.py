@@ -88,10 +88,11 @@ def test_the_steps_of_the_workflow_run_as_written(fault: str, code: int, tmp_pat
 
 
 def test_annotations_are_one_line_each_and_escaped() -> None:
-    told = {"message": "100% off", "replay": "rnn-parity replay x"}
-    wrong = line(1, 2.0, backend="mine", cause="unexplained", **told)
+    texts = {"message": "100% off", "replay": "rnn-parity replay x"}
+    wrong = line(1, 2.0, backend="mine", cause="unexplained", **texts)
     outcome = Outcome({"versions": {}}, [wrong], vanished=["entry 'a': gone,\nquite"])
     first, second = workflow_commands(outcome)
-    assert first.startswith("::error title=mine differs%2C and no cause is established::")
+    title = "mine differs%2C and no cause is established%3A states that no correct evaluation"
+    assert first.startswith(f"::error title={title}")
     assert "100%25 off%0Arnn-parity replay x" in first
     assert second.endswith("::entry 'a': gone,%0Aquite")

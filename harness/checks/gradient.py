@@ -10,7 +10,8 @@ and equality is asked.
 
 If an element fails, it is judged again with exactly one cause forgiven: subnormal numbers taken
 as 0, if that was measured of the implementation; the derivative 1 - h^2 of its own states; or, of
-small integers, another slope of relu at exactly 0, where torch documents 0 and others have others.
+small integers, another slope of relu at exactly 0, where torch documents 0 and others have others,
+if that explains everything that fails.
 An element whose bound excludes 0 has a proven sign; the other sign is a failure of its own.
 """
 
@@ -69,14 +70,17 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
     expected = _but_for_empty_rows(evidence, found.by_name)
     off = differences(evidence, tapes, found)
     excuses = _excuses(evidence, expected)
-    terms: Mapping[str, Bounded] | None = None
+    exact: Mapping[str, BoolArray] = {}
     if evidence.config.data == "ints" and _whole(evidence):
         terms = gradients_at(evidence, tapes, absolute=True).by_name
-        excuses = {**excuses, Cause.SLOPE: _open_at_zero(evidence, terms)}
+        exact = {n: one.value < 2.0**evidence.case.fmt.precision for n, one in terms.items()}
+        slopes = _open_at_zero(evidence, terms)
+        if _explains(slopes, evidence, derivatives.clean, expected, exact):
+            excuses = {**excuses, Cause.SLOPE: slopes}
     for name, actual in derivatives.clean.items():
-        exact = None if terms is None else terms[name].value < 2.0**evidence.case.fmt.precision
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
-        for result in _judge(evidence, name, actual, expected[name], forgiven, exact, off[name]):
+        one, strict = expected[name], exact.get(name)
+        for result in _judge(evidence, name, actual, one, forgiven, strict, off[name]):
             yield result if seen else unseen(result)
     if evidence.config.cotangents == "zero":
         return  # which have no sign
@@ -113,6 +117,20 @@ def requirement(name: str) -> str:
     return "gradient-h-0" if name.endswith("_0") else "gradient-parameters"
 
 
+def _held(
+    evidence: Evidence, name: str, actual: Array, gradient: Bounded, exact: BoolArray | None
+) -> tuple[Float64Array, BoolArray, BoolArray]:
+    """Each element's part of its bound; whether it fails; whether it is judged."""
+    ratio = gradient_ratio(actual, gradient)
+    if exact is not None:
+        ratio = np.where(exact, np.where(actual == gradient.value, 0.0, np.inf), ratio)
+    with np.errstate(over="ignore"):
+        defined = gradient.magnitude < evidence.case.fmt.largest  # NaN and infinities are not
+    if name == "x":
+        defined &= evidence.case.valid[:, :, None]
+    return ratio, defined & ~(ratio <= 1), defined
+
+
 def _judge(
     evidence: Evidence,
     name: str,
@@ -122,14 +140,7 @@ def _judge(
     exact: BoolArray | None,
     off: Mapping[Probe, Float64Array],
 ) -> Iterator[Comparison]:
-    ratio = gradient_ratio(actual, gradient)
-    if exact is not None:
-        ratio = np.where(exact, np.where(actual == gradient.value, 0.0, np.inf), ratio)
-    with np.errstate(over="ignore"):
-        defined = gradient.magnitude < evidence.case.fmt.largest  # NaN and infinities are not
-    if name == "x":
-        defined &= evidence.case.valid[:, :, None]
-    bad = defined & ~(ratio <= 1)
+    ratio, bad, defined = _held(evidence, name, actual, gradient, exact)
     left, causes = bad, []
     for cause, excused in forgiven.items():
         elements = left & (gradient_ratio(actual, excused) <= 1)
@@ -197,6 +208,21 @@ def _open_at_zero(evidence: Evidence, terms: Mapping[str, Bounded]) -> Mapping[s
         depends = more[name].value > terms[name].value
         found[name] = Bounded(gradient.value, np.where(depends, gradient.bound, 0.0))
     return found
+
+
+def _explains(
+    slopes: Mapping[str, Bounded],
+    evidence: Evidence,
+    found: Mapping[str, Array],
+    expected: Mapping[str, Bounded],
+    exact: Mapping[str, BoolArray],
+) -> bool:
+    """Whether everything that fails is what other slopes give: then nothing else is wrong."""
+    for name, actual in found.items():
+        _, bad, _ = _held(evidence, name, actual, expected[name], exact[name])
+        if not (gradient_ratio(actual, slopes[name]) <= 1)[bad].all():
+            return False
+    return True
 
 
 def _signs(

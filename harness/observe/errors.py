@@ -10,6 +10,7 @@ from harness.backends.protocol import NotOffered
 from harness.text import one_line
 
 __all__ = [
+    "MALFORMED",
     "Malformed",
     "NotOffered",
     "NotTransferred",
@@ -19,6 +20,10 @@ __all__ = [
     "preparing",
     "require_prepared",
 ]
+
+
+MALFORMED = "returned other outputs than documented: "
+"""What a call beside the one that is judged did, where it raises `Malformed`."""
 
 
 class Malformed(Exception):
@@ -44,7 +49,8 @@ def preparing(what: str, notes: list[str] | None = None) -> Iterator[None]:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        message = f"{what} raised {described(error)}"
+        malformed = isinstance(error, Malformed)
+        message = f"{what} {MALFORMED}{error}" if malformed else f"{what} raised {described(error)}"
         if notes is None:
             raise PreparatoryCall(message) from error
         notes.append(message)

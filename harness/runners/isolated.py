@@ -236,7 +236,7 @@ class _Worker:
         self.process: int | None = None
         # The same modules are found there; another interpreter has a path of its own.
         path = [entry for entry in sys.path if entry] if spec == "popen" else []
-        with contextlib.suppress(OSError, EOFError):  # that it ended at once is told by `receive`
+        with contextlib.suppress(OSError, EOFError):  # that it ended at once is seen by `receive`
             self.channel = self.group.makegateway(spec).remote_exec(
                 "channel.send(__import__('os').getpid())\n"
                 "from harness.runners.worker import serve\nserve(channel)"
@@ -244,7 +244,7 @@ class _Worker:
             self.channel.send((key, log, limits.mebibytes, path, str(log_kept or "")))
 
     def send(self, requests: Iterable[tuple[int, Request]]) -> None:
-        """Those that it has not got. That it has ended is told when an answer is waited for."""
+        """Those that it has not got. That it has ended is seen when an answer is waited for."""
         with contextlib.suppress(OSError, EOFError):
             for number, request in requests:
                 if self.channel is not None and number > self.sent:
