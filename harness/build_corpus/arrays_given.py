@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.build_corpus.covering import config_of
+from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import MEMORIES, Config
 
 __all__ = ["few_given", "lengths", "lone", "memories", "strewn"]
@@ -20,7 +20,7 @@ def memories(layer: str) -> Iterator[Config]:
         if memory == "contiguous":
             continue
         base: dict[str, Any] = {"memory": memory, "data": "plain", "seed": 60000 + number}
-        wide = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5}
+        wide = of_sizes(3, 4, 6, 5)
         yield config_of(
             layer,
             **base,
@@ -38,10 +38,7 @@ def memories(layer: str) -> Iterator[Config]:
             bias=number % 3 > 0,
             layout=("unbatched", *LAYOUTS)[number % 3],
             states=number % 2 == 0,
-            input_size=4,
-            hidden_size=3,
-            batch=1 if number % 3 == 0 else 5,
-            steps=4,
+            **of_sizes(4, 3, 1 if number % 3 == 0 else 5, 4),
         )
         yield config_of(
             layer,
@@ -54,7 +51,7 @@ def memories(layer: str) -> Iterator[Config]:
             states=True,
             lengths=("nolengths", *SHORTENED)[number % 5],
         )
-    half = {"input_size": 3, "hidden_size": 4, "batch": 6, "steps": 5, "data": "plain"}
+    half = {**of_sizes(3, 4, 6, 5), "data": "plain"}
     for number, memory in enumerate(("strided", "permuted")):
         yield config_of(
             layer, dtype="fp16", memory=memory, states=True, seed=60100 + number, **half
@@ -71,10 +68,7 @@ def lengths(layer: str) -> Iterator[Config]:
             "states": number % 3 > 0,
             "num_layers": 1 + number % 2,
             "bidirectional": number % 4 > 1,
-            "input_size": 3,
-            "hidden_size": 5,
-            "batch": 6 + number % 3,
-            "steps": 4,
+            **of_sizes(3, 5, 6 + number % 3, 4),
             "seed": 60201 + number,
         }
         yield config_of(layer, **more, nonlinearity=("tanh", "relu")[number // 3 % 2])
@@ -93,10 +87,7 @@ def lengths(layer: str) -> Iterator[Config]:
             states=True,
             bidirectional=True,
             data="plain",
-            input_size=2,
-            hidden_size=3,
-            batch=5,
-            steps=4,
+            **of_sizes(2, 3, 5, 4),
             seed=60220,
         )
 
@@ -115,10 +106,12 @@ def lone(layer: str) -> Iterator[Config]:
             if number % 5 % 3 != 2
             else "nolengths",
             data="lone",
-            input_size=(3, 4, 1)[number % 3],
-            hidden_size=3,
-            batch=1 if number % 5 % 3 == 2 else (9, 1, 12, 2)[number // 3],
-            steps=(5, 4)[number % 2],
+            **of_sizes(
+                (3, 4, 1)[number % 3],
+                3,
+                1 if number % 5 % 3 == 2 else (9, 1, 12, 2)[number // 3],
+                (5, 4)[number % 2],
+            ),
             seed=60300 + number,
         )
 
@@ -135,17 +128,14 @@ def strewn(layer: str) -> Iterator[Config]:
             states=number % 3 == 0,
             lengths=("nolengths", "ascending", "ragged")[number % 3],
             data="strewn",
-            input_size=4,
-            hidden_size=3,
-            batch=7,
-            steps=5,
+            **of_sizes(4, 3, 7, 5),
             seed=60400 + number,
         )
 
 
 def few_given(layer: str) -> Iterator[Config]:
     """A few of them, small, for backends that compile each."""
-    small: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 2}
+    small: dict[str, Any] = of_sizes(3, 4, 5, 2)
     for number, memory in enumerate(("fortran", "strided", "broadcast", "offset")):
         base: dict[str, Any] = {"memory": memory, "data": "plain", "states": True}
         yield config_of(layer, **base, **small, lengths="ragged", seed=60500 + number)

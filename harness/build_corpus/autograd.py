@@ -7,7 +7,7 @@ from typing import Any
 
 import covertable
 
-from harness.build_corpus.covering import SIZES, config_of, covering, factors_of, never
+from harness.build_corpus.covering import SIZES, config_of, covering, factors_of, never, of_sizes
 from harness.config import COTANGENTS, MODES, Config
 from harness.layers import LAYERS
 
@@ -38,10 +38,7 @@ def losses(layer: str) -> Iterator[Config]:
         lengths="ragged",
         states=True,
         data="plain",
-        input_size=3,
-        hidden_size=4,
-        batch=5,
-        steps=4,
+        **of_sizes(3, 4, 5, 4),
         seed=50100,
     )
 
@@ -62,15 +59,11 @@ def dropping(layer: str) -> Iterator[Config]:
         "cotangents": ["all", "output", "final", "sparse"],
     }
     for count, row in enumerate(covertable.make(factors, strength=2, salt="0")):
-        input_size, hidden_size, batch, steps = SIZES[count % len(SIZES)]
         yield _dropping(
             layer,
             **row,
             num_layers=2,
-            input_size=input_size,
-            hidden_size=hidden_size,
-            batch=batch,
-            steps=steps,
+            **of_sizes(*SIZES[count % len(SIZES)]),
             seed=50200 + count,
         )
     for number, dropout in enumerate((25, 50)):
@@ -80,10 +73,7 @@ def dropping(layer: str) -> Iterator[Config]:
             bidirectional=number == 1,
             dropout=dropout,
             states=True,
-            input_size=3,
-            hidden_size=5,
-            batch=6,
-            steps=1,
+            **of_sizes(3, 5, 6, 1),
             seed=50300 + number,
         )
 
@@ -106,10 +96,7 @@ def few_gradients(layer: str) -> Iterator[Config]:
             lengths=lengths,
             states=number % 2 == 1,
             data="plain",
-            input_size=2,
-            hidden_size=3,
-            batch=4,
-            steps=3,
+            **of_sizes(2, 3, 4, 3),
             seed=50400 + number,
         )
     if LAYERS[layer].pass_through is not None:
@@ -119,10 +106,7 @@ def few_gradients(layer: str) -> Iterator[Config]:
                 num_layers=2,
                 dropout=50,
                 states=number == 1,
-                input_size=2,
-                hidden_size=4,
-                batch=5,
-                steps=2,
+                **of_sizes(2, 4, 5, 2),
                 seed=50410 + number,
             )
 

@@ -9,9 +9,19 @@ from typing import Any
 import covertable
 
 from harness.config import LAYOUTS, LENGTHS, Config, ConfigError
+from harness.config import SIZES as SIZE_NAMES
 from harness.layers import LAYERS
 
-__all__ = ["allowed", "config_of", "covering", "factors_of", "never", "only_with", "own_values"]
+__all__ = [
+    "allowed",
+    "config_of",
+    "covering",
+    "factors_of",
+    "never",
+    "of_sizes",
+    "only_with",
+    "own_values",
+]
 
 SCALES = [1, 2, 4, 8, 16]
 
@@ -132,12 +142,14 @@ def _config(layer: str, row: dict[str, Any], sizes: tuple[int, int, int, int], s
     return Config.of(
         layer,
         **row,
-        input_size=sizes[0],
-        hidden_size=sizes[1],
-        batch=batch,
-        steps=sizes[3],
+        **of_sizes(sizes[0], sizes[1], batch, sizes[3]),
         seed=seed,
     )
+
+
+def of_sizes(*sizes: int) -> dict[str, Any]:
+    """I, H, B and T by the names of a config."""
+    return dict(zip(SIZE_NAMES, sizes, strict=True))
 
 
 def config_of(layer: str, **values: Any) -> Config:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from harness.build_corpus.covering import config_of
+from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import Config
 
 __all__ = ["few_lives", "lives"]
@@ -128,7 +128,6 @@ def few_lives(layer: str) -> Iterator[Config]:
 
 
 def _config(layer: str, life: str, options: dict[str, Any], number: int) -> Config:
-    names = ("input_size", "hidden_size", "batch", "steps")
-    values: dict[str, Any] = dict(zip(names, SIZES[number % len(SIZES)], strict=True))
-    values |= {"data": "plain", "seed": 60_000 + number, **options}
-    return config_of(layer, life=tuple(life.split(".")), **values)
+    values = {"data": "plain", "seed": 60_000 + number, **options}
+    sizes = of_sizes(*SIZES[number % len(SIZES)]) | values
+    return config_of(layer, life=tuple(life.split(".")), **sizes)

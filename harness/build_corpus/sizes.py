@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.build_corpus.covering import config_of, own_values
+from harness.build_corpus.covering import config_of, of_sizes, own_values
 from harness.config import Config
 
 __all__ = ["between", "degenerate", "doubles", "large", "large_gradients", "long"]
@@ -15,10 +15,7 @@ def degenerate(layer: str) -> Iterator[Config]:
     base = config_of(
         layer,
         states=True,
-        input_size=3,
-        hidden_size=4,
-        batch=6,
-        steps=5,
+        **of_sizes(3, 4, 6, 5),
         scale=4,
         lengths="ragged",
         seed=7,
@@ -32,7 +29,7 @@ def degenerate(layer: str) -> Iterator[Config]:
         {"input_size": 4},
         {"input_size": 4, "steps": 4, "batch": 4},
         {"input_size": 1, "hidden_size": 1, "batch": 16},
-        {"input_size": 1, "hidden_size": 1, "batch": 1, "steps": 1},
+        of_sizes(1, 1, 1, 1),
         {"lengths": "fulllengths"},
         {"lengths": "emptyrows"},
         {"lengths": "emptyrows", "batch": 1},
@@ -50,9 +47,7 @@ def degenerate(layer: str) -> Iterator[Config]:
 
 
 def large(layer: str) -> Iterator[Config]:
-    base = config_of(
-        layer, states=True, input_size=5, hidden_size=7, batch=6, steps=100, scale=2, seed=11
-    )
+    base = config_of(layer, states=True, **of_sizes(5, 7, 6, 100), scale=2, seed=11)
     yield base
     for changes in (
         {"nonlinearity": "relu", "scale": 1, "lengths": "ragged"},
@@ -105,12 +100,12 @@ def between(layer: str) -> Iterator[Config]:
         ((9, 33, 7, 3), {**relu, "dtype": "fp64", "scale": 1}),
     ):
         more: dict[str, Any] = dict(changes)
-        more |= {"input_size": inputs, "hidden_size": hidden, "batch": batch, "steps": steps}
+        more |= of_sizes(inputs, hidden, batch, steps)
         yield base.replace(**own_values(layer, more))
 
 
 def long(layer: str, steps: int) -> Iterator[Config]:
-    base = config_of(layer, input_size=3, hidden_size=5, batch=3, steps=steps, scale=2, seed=13)
+    base = config_of(layer, **of_sizes(3, 5, 3, steps), scale=2, seed=13)
     for changes in (
         {"states": True},
         {"nonlinearity": "relu", "scale": 1, "layout": "batchfirst"},
@@ -125,10 +120,7 @@ def large_gradients(layer: str) -> Iterator[Config]:
     base = config_of(
         layer,
         aspect="gradient",
-        input_size=3,
-        hidden_size=5,
-        batch=3,
-        steps=40,
+        **of_sizes(3, 5, 3, 40),
         states=True,
         data="plain",
         seed=61,
@@ -157,9 +149,6 @@ def doubles(layer: str) -> Iterator[Config]:
             layer,
             nonlinearity=nonlinearity,
             dtype="fp64",
-            input_size=3,
-            hidden_size=4,
-            batch=4,
-            steps=3,
+            **of_sizes(3, 4, 4, 3),
             seed=70 + seed,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import covertable
 
-from harness.build_corpus.covering import config_of
+from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import Config
 from harness.layers import LAYERS
 
@@ -38,10 +38,7 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
             layer,
             aspect="training",
             **row,
-            input_size=3,
-            hidden_size=24,
-            batch=40,
-            steps=6,
+            **of_sizes(3, 24, 40, 6),
             seed=40000 + count,
         )
     # One layer, and no dropout, at least twice each whatever the covering array does.
@@ -52,10 +49,7 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
             yield config_of(
                 layer,
                 aspect="training",
-                input_size=2,
-                hidden_size=20,
-                batch=32,
-                steps=4,
+                **of_sizes(2, 20, 32, 4),
                 data="plain",
                 **more,
             )
@@ -75,10 +69,7 @@ def _deep(layer: str) -> Iterator[Config]:
             dropout=dropout,
             bidirectional=steps > 1,
             layout=("timefirst", "batchfirst")[seed % 2],
-            input_size=2,
-            hidden_size=18,
-            batch=42,
-            steps=steps,
+            **of_sizes(2, 18, 42, steps),
             data="plain",
             seed=40970 + seed,
         )
@@ -94,10 +85,7 @@ def _alone(layer: str) -> Iterator[Config]:
             dropout=50,
             layout=layout,
             dtype=dtype,
-            input_size=2,
-            hidden_size=20,
-            batch=32 if seed else 1,
-            steps=4 if seed else 120,
+            **of_sizes(2, 20, 32 if seed else 1, 4 if seed else 120),
             data="plain",
             seed=40980 + seed,
         )
@@ -116,10 +104,7 @@ def _padded_training(layer: str) -> Iterator[Config]:
             lengths="ragged",
             dropout=dropout,
             states=seed == 1,
-            input_size=2,
-            hidden_size=5,
-            batch=6,
-            steps=4,
+            **of_sizes(2, 5, 6, 4),
             data="plain",
             seed=40960 + seed,
         )
@@ -134,10 +119,7 @@ def _shared_out(layer: str) -> Iterator[Config]:
             num_layers=2,
             layout=layout,
             dropout=dropout,
-            input_size=2,
-            hidden_size=128,
-            batch=64,
-            steps=8,
+            **of_sizes(2, 128, 64, 8),
             data="plain",
             seed=40950 + seed,
         )
@@ -169,10 +151,7 @@ def small_training(layer: str) -> Iterator[Config]:
             layout=("timefirst", "batchfirst")[count % 2],
             dropout=dropout,
             states=bool(count % 3),
-            input_size=2,
-            hidden_size=40,
-            batch=64,
-            steps=2,
+            **of_sizes(2, 40, 64, 2),
             data="plain",
             seed=41000 + count,
         )

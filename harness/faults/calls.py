@@ -21,16 +21,8 @@ AREA = Area("calls")
 class _OtherDefault(WrappedBackend):
     default: ClassVar[dict[str, Any]]
 
-    def construct(
-        self,
-        layer: str,
-        positional: Sequence[Any],
-        keywords: Mapping[str, Any],
-        *,
-        literal: bool = False,
-    ) -> Any:
-        default = {} if len(positional) > 2 else self.default
-        return super().construct(layer, positional, {**default, **keywords}, literal=literal)
+    def keywords(self, positional: Sequence[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return given if len(positional) > 2 else {**self.default, **given}
 
 
 @AREA.fault("other-default-nonlinearity", needs=has_option("nonlinearity"))

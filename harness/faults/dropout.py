@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -349,15 +349,8 @@ class MiddleStatesOfBelow(CorrectLayer):
 class ComesInEvaluation(CorrectBackend):
     """A newly built layer is in evaluation mode."""
 
-    def construct(
-        self,
-        layer: str,
-        positional: Sequence[Any],
-        keywords: Mapping[str, Any],
-        *,
-        literal: bool = False,
-    ) -> CorrectLayer:
-        made = super().construct(layer, positional, keywords)
+    def construct(self, *given: Any, **named: Any) -> CorrectLayer:
+        made = super().construct(*given, **named)
         made.train(False)
         return made
 

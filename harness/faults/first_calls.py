@@ -87,15 +87,8 @@ class NewLayersRefuse(WrappedBackend):
         super().__init__(base, _New)
         self.refused = False
 
-    def construct(
-        self,
-        layer: str,
-        positional: Sequence[Any],
-        keywords: Mapping[str, Any],
-        *,
-        literal: bool = False,
-    ) -> Any:
-        built = super().construct(layer, positional, keywords, literal=literal)
+    def construct(self, *given: Any, **named: Any) -> Any:
+        built = super().construct(*given, **named)
         built.backend, built.born_refused = self, self.refused
         self.refused = False
         return built

@@ -182,10 +182,13 @@ class WrappedBackend:
         literal: bool = False,
     ) -> Any:
         base: Any = self.base
-        inner = base.construct(
-            layer, positional, keywords, **({"literal": True} if literal else {})
-        )
-        return self.layer(inner, layer_options(layer, positional, keywords), self.base)
+        named = self.keywords(positional, keywords)
+        inner = base.construct(layer, positional, named, **({"literal": True} if literal else {}))
+        return self.layer(inner, layer_options(layer, positional, named), self.base)
+
+    def keywords(self, positional: Sequence[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keywords that the layer inside is constructed with."""
+        return given
 
     def seed(self, value: int) -> None:
         self.base.seed(value)

@@ -10,8 +10,6 @@ import argparse
 import functools
 import sys
 
-from hypothesis import HealthCheck, given, seed, settings
-
 from harness.aspects import LIFE
 from harness.backends import load_backend
 from harness.config import Config
@@ -19,6 +17,7 @@ from harness.environment import describe
 from harness.expectations import Expectations, expectations_of
 from harness.judge import Session, replay_command
 from harness.strategies import configs
+from tests.campaigns.fuzz import Target, campaign
 
 __all__ = ["main", "search"]
 
@@ -32,22 +31,13 @@ def search(session: Session, expected: Expectations, examples: int, first: int) 
         results = expected.join(session.judge(config))
         return any(result.unexpected for result in results)
 
-    @seed(first)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @given(configs(aspects=(LIFE,), scales=(1,), max_steps=4))
     def holds(config: Config) -> None:
         if fails(config):
             failed.append(config)
             raise AssertionError(config.id)
 
     try:
-        holds()
+        campaign(Target(configs(aspects=(LIFE,), scales=(1,), max_steps=4), holds), examples, first)
     except AssertionError:
         return failed[-1]  # Hypothesis ends with the smallest
     return None
