@@ -1,6 +1,7 @@
 """h_n is the last valid output of each direction, bit for bit; where a row is empty, h_0.
 
-The second is a requirement of its own (`empty-rows`), for no page says it.
+The second is a requirement of its own (`empty-rows`), for no page says it. Implementations give h_0
+or 0, or refuse such lengths: 0 has a cause of its own, anything else has none.
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
         message = f"{state}_n of a row of length 0 is not {state}_0"
         result = judged(f"{part}, empty rows", empty, message)
         if result.verdict == Verdict.FAIL:
-            result = replace(result, cause=Cause.EMPTY)
+            zeros = bool(((actual == expected) | (actual == 0))[:, empty].all())
+            cause = Cause.EMPTY if zeros else Cause.UNEXPLAINED
+            said = message if zeros else f"{message}, and not 0"
+            result = replace(result, cause=cause, message=said)
         power = {Probe.ZERO: share(expected[:, empty] != 0)}
         yield stated(replace(result, requirement="empty-rows"), power)
 

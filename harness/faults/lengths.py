@@ -198,6 +198,31 @@ def empty_rows_forget(layer: Any, given: Arrays, h_n: Array) -> Array:
     return h_n
 
 
+@AREA.final(
+    "empty-rows-take-the-state-before",
+    bases=("mindspore", "oracle"),
+    visible=lambda c: c.lengths == "emptyrows" and c.batch > 1,
+)
+def empty_rows_take_another(layer: Any, given: Arrays, h_n: Array) -> Array:
+    """Final states of a row without steps are those of the row before it."""
+    if "lengths" in given:
+        empty = given["lengths"] == 0
+        h_n[:, empty] = np.roll(h_n, 1, axis=1)[:, empty]
+    return h_n
+
+
+@AREA.final(
+    "empty-rows-are-not-written",
+    bases=("mindspore", "oracle"),
+    visible=lambda c: c.lengths == "emptyrows",
+)
+def empty_rows_not_written(layer: Any, given: Arrays, h_n: Array) -> Array:
+    """Final states of a row without steps are whatever the memory held."""
+    if "lengths" in given:
+        h_n[:, given["lengths"] == 0] = np.nan
+    return h_n
+
+
 @AREA.final("h-n-of-padded-rows-an-ulp-off")
 def final_state_ulp_off(layer: Any, given: Arrays, h_n: Array) -> Array:
     """Final states of padded rows are computed anew, and rounded otherwise than the output."""
