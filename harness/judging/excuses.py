@@ -117,9 +117,11 @@ def _moved(argument: float, value: float) -> Exact:
 
 
 def _spread(oracle: Oracle, one: Outputs, two: Outputs) -> dict[str, Array]:
-    factor = 2 * math.sqrt(oracle.terms)
+    """A row in which one of the two overflows gets no allowance: an infinite one says nothing."""
+    factor, most = 2 * math.sqrt(oracle.terms), oracle.case.fmt.largest
+    found = {}
     with np.errstate(all="ignore"):
-        return {
-            name: factor * np.abs(one[name] - two[name]).max(axis=(0, 2), keepdims=True)
-            for name in one
-        }
+        for name in one:
+            largest = factor * np.abs(one[name] - two[name]).max(axis=(0, 2), keepdims=True)
+            found[name] = np.where(largest > most, 0.0, largest)
+    return found

@@ -270,6 +270,19 @@ def test_flushing_may_move_every_sum_by_what_it_may_do_to_its_terms() -> None:
     assert moved_by_flushing(-1.0).item() == pytest.approx(4 * TINY, rel=1e-12, abs=0)
 
 
+@pytest.mark.parametrize("steps", [12, 9])
+def test_flushing_explains_nothing_where_what_it_moves_overflows(steps: int) -> None:
+    """A state of 0 that every step multiplies by 2^126."""
+    weights = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[2.0**126]]}
+    config = Config.of(nonlinearity="relu", bias=False, steps=steps, batch=2)
+    x = np.zeros((steps, 2, 1))
+    x[:, 1] = -(2.0**126)
+    extra = flush(Oracle(case_of(config, weights=weights, x=x))).extra
+    for array in extra.values():
+        assert array[0, 0, 0] <= 4 * TINY  # downwards
+        assert 0 < array[0, 1, 0] < 1  # beside it
+
+
 def test_flushing_may_decide_either_way() -> None:
     """A state that grows from a subnormal number to 1: what moves it upwards goes where it goes."""
     case = case_of(
