@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import queue
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner
@@ -14,12 +15,17 @@ from rich.console import Console
 
 from harness import selftest
 from harness.aspects import ASPECTS
+from harness.backends.protocol import Backend
 from harness.checks import every_check, temporary_checks
 from harness.cli import main
+from harness.config import Config
 from harness.faults import BASES, FAULTS, VARIANTS
+from harness.faults.correct import CorrectBackend
+from harness.judge import Session
 from harness.report.selftest import print_selftest, score, write_selftest
 from harness.selection import selection
 from harness.selftest import SelfTest, Trial, examine
+from harness.verdicts import Verdict
 
 # What each check alone is there to see.
 UNIQUE = {
@@ -194,3 +200,52 @@ def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert in_this_process(*fault) == 0
     with temporary_checks(without=("last_state",)):
         assert in_this_process(*fault) == 1
+
+
+def judged_alone(*faults: str) -> set[str]:
+    """The checks that fail of the correct implementation with these faults, injected in turn."""
+    backend = cast(Backend, CorrectBackend(name="it"))
+    for name in faults:
+        backend = FAULTS[name].inject(backend)
+    base = Config.of(
+        nonlinearity="relu", hidden_size=3, input_size=2, batch=3, steps=3, data="plain"
+    )
+    aspects = ("values", "call.h0.rows", "initial")
+    configs = [base.replace(aspect=aspect) for aspect in aspects]
+    with Session({"it": backend}) as session:
+        results = [result for config in configs for result in session.judge(config)]
+    return {result.check for result in results if result.verdict is Verdict.FAIL}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("everything-accepted", "numpy-sizes-refused"),
+        ("leaky-relu", "comes-in-evaluation-mode"),
+        ("output-one-step-short", "comes-in-evaluation-mode"),
+        ("leaky-relu", "alphabetical"),
+        ("fresh-in-float64", "leaky-relu"),
+    ],
+)
+def test_faults_that_are_injected_in_turn_are_all_there(faults: tuple[str, str]) -> None:
+    one, other = map(judged_alone, faults)
+    assert one
+    for order in (faults, faults[::-1]):
+        assert judged_alone(*order) >= one | other
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("leaky-relu", "relu-of-nan", "both change activation"),
+        ("sums-shuffled", "leaky-relu", "nothing of it would be left"),
+        ("leaky-relu", "sums-shuffled", "nothing of it would be left"),
+    ],
+)
+def test_a_fault_that_would_replace_another_is_refused(
+    first: str, second: str, message: str
+) -> None:
+    every = {**FAULTS, **VARIANTS}
+    backend = every[first].inject(cast(Backend, CorrectBackend(name="it")))
+    with pytest.raises(ValueError, match=message):
+        every[second].inject(backend)

@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 from harness.backends.protocol import Backend
 from harness.config import Config
 from harness.faults.arrays import with_final, with_initial
-from harness.faults.correct import CorrectBackend, CorrectLayer, ForwardBackend, ForwardLayer
-from harness.faults.wrapping import WrappedBackend, WrappedLayer, WrappedValues
+from harness.faults.correct import CorrectBackend, CorrectLayer, ForwardLayer
+from harness.faults.injecting import injecting
+from harness.faults.wrapping import WrappedLayer
 from harness.layers import LAYERS, LayerRecord
 
 __all__ = ["BASES", "Area", "Fault", "has_activation", "has_option"]
@@ -77,7 +78,7 @@ class Area:
         def register(made: F) -> F:
             on_oracle = isinstance(made, type) and issubclass(made, ForwardLayer | CorrectBackend)
             bases = {"bases": ("oracle",)} if on_oracle else {}
-            self._add(name, made.__doc__, _injecting(cast(Any, made)), {**bases, **fields})
+            self._add(name, made.__doc__, injecting(cast(Any, made)), {**bases, **fields})
             return made
 
         return register
@@ -196,7 +197,7 @@ class Area:
             layer = type(name, (base,), {method: made(change), "__doc__": change.__doc__})
             mistake = fields.pop("mistake", change.__doc__)
             bases = {"bases": ("oracle",)} if base is CorrectLayer else {}
-            self._add(name, mistake, _injecting(layer), {**bases, **fields})
+            self._add(name, mistake, injecting(layer), {**bases, **fields})
             return change
 
         return register
@@ -212,16 +213,3 @@ class Area:
         if not sentence:
             raise ValueError(f"fault {name}: no docstring, expected the mistake in one sentence")
         self.faults.append(Fault(name, sentence, self.name, inject, **fields))
-
-
-def _injecting(made: Any) -> Callable[[Backend], Backend]:
-    """How a backend is made from a layer or backend with the mistake, and a correct backend."""
-    if issubclass(made, WrappedValues):
-        return lambda base: WrappedBackend(base, made)
-    if issubclass(made, CorrectBackend):
-        return lambda base: cast(Backend, made(name=base.name))
-    if issubclass(made, CorrectLayer):
-        return lambda base: cast(Backend, CorrectBackend(made, base.name))
-    if issubclass(made, ForwardLayer):
-        return lambda base: cast(Backend, ForwardBackend(made, base.name))
-    return lambda base: cast(Backend, made(base))
