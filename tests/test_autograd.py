@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from harness.backends.protocol import Backend
 from harness.case import Case, cotangents, make_case, passes_on
 from harness.causes import Cause
+from harness.checks.gradient import gradient
 from harness.config import Config, ConfigError
+from harness.evidence import Evidence
 from harness.faults import FAULTS, VARIANTS
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session
 from harness.observe import Observation, observe
+from harness.oracle import Oracle
 from harness.results import Result
 from harness.selection import selection
 from harness.verdicts import Verdict
@@ -237,6 +241,106 @@ def test_a_separate_training_kernel_is_judged_at_its_own_states() -> None:
     assert training.under_autograd is None
     hidden, outputs = evidence.observation.hidden, training.observation.hidden
     assert (hidden[0]["output"] != outputs[0]["output"]).any()
+
+
+@pytest.mark.parametrize(
+    "name", ["inference-kernel-and-gradients-alone", "inference-shuffled-and-gradients-alone"]
+)
+def test_an_inference_kernel_beside_gradients_without_outputs_is_no_failure(name: str) -> None:
+    """Which states are positive in the call that gave the gradients nobody knows."""
+    backend = VARIANTS[name].inject(CorrectBackend(name="oracle"))
+    configs = [
+        Config.parse(
+            "rnn-gradient-relu-l03-bidir-batchfirst-ragged-scale02"
+            f"-i00003-h00004-b00006-t00005-s{seed:06}"
+        )
+        for seed in range(1000, 1024)
+    ]
+    results = [r for r in judged(backend, *configs) if r.check == "gradient"]
+    assert {r.verdict for r in results} == {Verdict.PASS, Verdict.INCONCLUSIVE}
+    said = {r.message for r in results if r.verdict is Verdict.INCONCLUSIVE}
+    assert any("return the outputs with the gradients" in message for message in said)
+
+
+class OnePerMille(Alone):
+    def derive(self, given: Any, cotangents: Any) -> Any:
+        found = super().derive(given, cotangents)
+        return {**found, "weight_hh_l0": found["weight_hh_l0"] * 1.001}
+
+
+class SignsFlipped(Alone):
+    def derive(self, given: Any, cotangents: Any) -> Any:
+        found = super().derive(given, cotangents)
+        return {
+            **found,
+            "x": np.where(np.arange(len(found["x"]))[:, None, None] == 1, -1, 1) * found["x"],
+        }
+
+
+@pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
+@pytest.mark.parametrize("layer", [OnePerMille, SignsFlipped])
+def test_a_wrong_gradient_without_outputs_fails(
+    layer: type[CorrectLayer], nonlinearity: str
+) -> None:
+    config = gradient_config(nonlinearity=nonlinearity, num_layers=2, seed=3)
+    assert failing(judged(CorrectBackend(layer), config)) == {("gradient", Cause.UNEXPLAINED)}
+
+
+class ForgetsOfOne(CorrectLayer):
+    """Of rows without steps the last layer gives 0, and so do gradients of all layers."""
+
+    forgotten = slice(-1, None)
+
+    def evaluate(self, given: Any) -> Any:
+        return self.forgetting(given, super().evaluate(given))
+
+    def training_values(self, given: Any) -> Any:
+        return self.forgetting(given, super().training_values(given))
+
+    def forgetting(self, given: Any, found: Any) -> Any:
+        h_n = found["h_n"].copy()
+        h_n[self.forgotten, given["lengths"] == 0] = 0
+        return {**found, "h_n": h_n}
+
+    def derive(self, given: Any, cotangents: Any) -> Any:
+        found = super().derive(given, cotangents)
+        h_0 = found["h_0"].copy()
+        h_0[:, given["lengths"] == 0] = 0
+        return {**found, "h_0": h_0}
+
+
+class ForgetsOfOneSide(ForgetsOfOne):
+    """The same of the reverse directions."""
+
+    forgotten = slice(1, None, 2)
+
+
+class ForgetsOfAll(ForgetsOfOne):
+    """A convention: nothing depends on h_0 there."""
+
+    forgotten = slice(None)
+
+
+@pytest.mark.parametrize("layer", [ForgetsOfOne, ForgetsOfOneSide, ForgetsOfAll])
+def test_gradients_of_empty_rows_are_open_only_in_layers_that_give_no_initial_state(
+    layer: type[ForgetsOfOne],
+) -> None:
+    config = gradient_config(bidirectional=True, num_layers=2, lengths="emptyrows", states=True)
+    results = [r for r in judged(CorrectBackend(layer), config) if r.check == "gradient"]
+    wrong = {r.part for r in results if r.verdict is Verdict.FAIL}
+    assert wrong - {"signs"} == ({"h_0"} if layer is not ForgetsOfAll else set())
+
+
+def test_of_an_initial_state_of_0_the_other_layers_tell_what_is_given() -> None:
+    """Whether 0 is the initial state or a convention cannot be seen in its own layer."""
+
+    case = make_case(gradient_config(num_layers=2, lengths="emptyrows", states=True))
+    h_0 = case.inputs["h_0"].copy()
+    h_0[0, case.last_step < 0] = 0
+    case = case.with_inputs(h_0=h_0)
+    observation = observe(cast(Backend, CorrectBackend(ForgetsOfAll)), case, repeat=False)
+    found = [*gradient(Evidence(case, Oracle(case), observation, lambda: None))]
+    assert Verdict.FAIL not in {one.verdict for one in found}
 
 
 def test_outputs_that_the_padding_changes_under_autograd_are_found() -> None:

@@ -77,10 +77,11 @@ class FullLayer(Layer, Protocol):
         `inputs` as `forward` takes them, `cotangents` by name of output; an output that has none is
         no part of the loss. It is asked in evaluation mode and in training mode.
 
-        The outputs of the same call may be returned as well, by name: then gradients are judged at
-        these, and these are judged like those of `forward`. Without them it is judged at the
-        states that `forward` gives for the same input, so that one that computes other states, in
-        another order of summation say, is not the gradient of that layer.
+        Return the outputs with the gradients, by name: then gradients are judged at the states of
+        this very call, and its outputs like those of `forward`. Without them they are judged at the
+        states that `forward` gives for the same input; where only correct states that `forward`
+        did not give explain a gradient (another order of summation may decide on which side of 0
+        an argument of relu is), nothing is concluded of it.
         """
 
     def train(self, training: bool) -> None:

@@ -38,6 +38,7 @@ from harness.judging.gradients import (
 from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import share, stated
 from harness.judging.precision import larger_bounds, lower_precision
+from harness.judging.unseen_call import RETURN_OUTPUTS, allowed, at_any_states
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import Bounded
@@ -77,30 +78,42 @@ def gradient(evidence: Evidence) -> Iterator[Comparison]:
         slopes = _open_at_zero(evidence, terms)
         if _explains(slopes, evidence, derivatives.clean, expected, exact):
             excuses = {**excuses, Cause.SLOPE: slopes}
+    within = None if exact else _at_any_states(evidence, derivatives.clean, expected)
     for name, actual in derivatives.clean.items():
         forgiven = {cause: gradients[name] for cause, gradients in excuses.items()}
         one, strict = expected[name], exact.get(name)
-        for result in _judge(evidence, name, actual, one, forgiven, strict, off[name]):
+        other = None if within is None else within[name]
+        for result in _judge(evidence, name, actual, one, forgiven, strict, off[name], other):
             yield result if seen else unseen(result)
     if evidence.config.cotangents == "zero":
         return  # which have no sign
-    result = _signs(evidence, derivatives.clean, expected, excuses)
+    result = _signs(evidence, derivatives.clean, expected, excuses, within)
     yield result if seen else unseen(result)
+
+
+def _at_any_states(
+    evidence: Evidence, found: Mapping[str, Array], expected: Mapping[str, Bounded]
+) -> Mapping[str, Bounded] | None:
+    """Only where something fails, since such bounds are wide, and dear."""
+    if any(_held(evidence, n, a, expected[n], None)[1].any() for n, a in found.items()):
+        return at_any_states(evidence)
+    return None
 
 
 def _but_for_empty_rows(
     evidence: Evidence, expected: Mapping[str, Bounded]
 ) -> Mapping[str, Bounded]:
-    """Without a bound where an implementation gives no initial state as the final one of a row
-    without steps: then nothing depends on it (`last_state` judges that).
+    """Without a bound where an implementation gives no initial state as the final one of a layer's
+    row without steps: then nothing depends on it (`last_state` judges that). Where the initial
+    state is 0 itself, the others tell.
     """
-    open_rows = evidence.case.last_step < 0
+    empty = evidence.case.last_step < 0
     found = dict(expected)
     for state, initial in evidence.case.initial.items():
-        rows = open_rows & (evidence.outputs[f"{state}_n"] != initial).any(axis=(0, 2))
+        other = empty & (evidence.outputs[f"{state}_n"] != initial).any(axis=2)
+        open_ = other | (empty & (initial == 0).all(axis=2) & other.any())
         one = found[f"{state}_0"]
-        bound = np.where(rows[None, :, None], np.inf, one.bound)
-        found[f"{state}_0"] = replace(one, bound=bound)
+        found[f"{state}_0"] = replace(one, bound=np.where(open_[:, :, None], np.inf, one.bound))
     return found
 
 
@@ -139,8 +152,11 @@ def _judge(
     forgiven: Mapping[Cause, Bounded],
     exact: BoolArray | None,
     off: Mapping[Probe, Float64Array],
+    within: Bounded | None = None,
 ) -> Iterator[Comparison]:
     ratio, bad, defined = _held(evidence, name, actual, gradient, exact)
+    open_ = np.zeros_like(bad) if within is None else bad & allowed(actual, within)
+    bad, defined = bad & ~open_, defined & ~open_
     left, causes = bad, []
     for cause, excused in forgiven.items():
         elements = left & (gradient_ratio(actual, excused) <= 1)
@@ -164,6 +180,8 @@ def _judge(
         result = compare(
             name, actual, gradient.value, ratio, evidence.case.fmt, place, defined=defined
         )
+        if open_.any():
+            result = replace(result, verdict=Verdict.INCONCLUSIVE, message=RETURN_OUTPUTS)
         yield stated(replace(result, requirement=requirement(name)), shares)
 
 
@@ -230,6 +248,7 @@ def _signs(
     found: Mapping[str, Array],
     expected: Mapping[str, Bounded],
     excuses: Excuses,
+    within: Mapping[str, Bounded] | None = None,
 ) -> Comparison:
     """Every element whose bound excludes 0 has the sign of what is expected."""
     compared, wrong, first, total = 0, 0, None, 0
@@ -239,6 +258,8 @@ def _signs(
         with np.errstate(invalid="ignore"):
             proven = np.isfinite(gradient.bound) & (np.abs(gradient.value) > gradient.bound)
             opposite = proven & (actual.astype(np.float64) * np.sign(gradient.value) < 0)
+        if within is not None:
+            opposite &= ~allowed(actual, within[name])
         compared, total = compared + int(proven.sum()), total + actual.size
         if not opposite.any():
             continue

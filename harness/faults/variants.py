@@ -360,6 +360,22 @@ class SeparateTraining(OtherInference):
         return Shuffled(self.options)
 
 
+@AREA.fault("inference-kernel-and-gradients-alone")
+class SeparateAndAlone(SeparateInference):
+    """Inference joins x and h in one product; gradients come without outputs, from another sum."""
+
+    def training_values(self, given: Arrays) -> Arrays:
+        return {}
+
+
+@AREA.fault("inference-shuffled-and-gradients-alone")
+class ShuffledAndAlone(SeparateAndAlone):
+    """Inference sums in an order of its own; gradients come without outputs, from another."""
+
+    def inference(self) -> Float32:
+        return Shuffled(self.options)
+
+
 @AREA.fault("one-kernel-without-dropout")
 class OneWithoutDropout(OtherInference):
     """A layer whose dropout is 0 joins x and h in one product, any other does not."""

@@ -7,7 +7,7 @@ rounding decides that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +17,9 @@ from harness.bits import differing_bits
 from harness.comparison import Worst
 from harness.evidence import Evidence, locate
 from harness.judging.steps import DirectionSteps, direction_steps, multipliers
-from reference import Bounded, Rounded
+from reference import Bounded, Interval, Rounded
 from reference.arrays import Array, Float64Array
-from reference.gradient import Gradients, backpropagate
+from reference.gradient import Gradients, backpropagate, previous_states
 from reference.intervals import ErrorRange
 from reference.reverse import Slopes, Tape, record
 
@@ -99,17 +99,28 @@ def tapes_of(
     *,
     activation_error: ErrorRange | None = None,
     flushed: bool = False,
+    margins: Sequence[Float64Array] | None = None,
 ) -> list[list[Tape]]:
-    """All steps recorded, by layer and direction; `slopes` without the states that were seen."""
+    """All steps recorded, by layer and direction; `slopes` without the states that were seen.
+
+    Args:
+        margins: of each layer, how far its output (T, B, D * H) may be from what was seen.
+    """
     slopes = slopes or Slopes()
 
     def recorded(steps: DirectionSteps) -> Tape:
         seen = Rounded(steps.case.fmt, flushed=flushed)
+        x = steps.given_x(seen)
+        before = {name: seen.given(a, stored=True) for name, a in steps.before.items()}
+        if margins is not None:
+            x = _widened(x, margins[steps.layer - 1]) if steps.layer else x
+            own = _before(steps, margins[steps.layer])
+            before = {name: _widened(state, own) for name, state in before.items()}
         return record(
             steps.cell,
             steps.parameters,
-            steps.given_x(seen),
-            steps.before,
+            x,
+            before,
             steps.case.fmt,
             replace(slopes, seen={steps.cell.states[0]: steps.actual}),
             flushed=flushed,
@@ -121,6 +132,17 @@ def tapes_of(
         [recorded(direction_steps(evidence, layer, d == 1)) for d in directions]
         for layer in range(evidence.config.num_layers)
     ]
+
+
+def _widened(one: Interval, margin: Float64Array) -> Interval:
+    with np.errstate(all="ignore"):
+        return replace(one, low=one.low - margin, high=one.high + margin)
+
+
+def _before(steps: DirectionSteps, margin: Float64Array) -> Float64Array:
+    """The margin of the state before each step; the initial state is known."""
+    own = np.split(margin, steps.case.config.directions, axis=2)[steps.reverse]
+    return previous_states(own, np.zeros(own.shape[1:]), steps.case.valid, steps.reverse)
 
 
 def gradients_at(

@@ -88,7 +88,9 @@ def test_integers_too_large_to_be_exact_may_round(second: float, verdict: str) -
 
 
 def test_excuses_reach_the_gradients_and_the_signs() -> None:
-    """Off by more than the slope's own bound, and within that of flushing in float16."""
+    """Off by more than the slope's own bound, and within that of flushing in float16; without
+    outputs, within that of other states as well.
+    """
     half = CONFIG.replace(dtype="fp16")
     plain = expected_gradients(right_evidence(half))
     flushed = expected_gradients(right_evidence(half), flushed=True)
@@ -99,7 +101,10 @@ def test_excuses_reach_the_gradients_and_the_signs() -> None:
     found = derivatives_of(right_evidence(half)).clean[name].flat[0]
     move = float(value - found + (bound + wide) / 2)
     for own, cause in ((measured(flushes=True), "flush"), (None, "unexplained")):
-        results = gradient(right_evidence(half, own, **{name: move}))
+        moved = right_evidence(half, own, **{name: move})
+        assert {r.verdict for r in gradient(moved)} <= {"pass", "inconclusive"}
+        with_outputs = msgspec.structs.replace(derivatives_of(moved), outputs=moved.outputs)
+        results = gradient(observing(moved, derivatives=with_outputs))
         assert [r.cause for r in results if r.verdict == "fail"] == [cause]
 
 
