@@ -52,9 +52,25 @@ _SAYS: Mapping[str, tuple[str, ...]] = {
         "a call with too many lengths",
         "loading weights of which one is missing",
         "loading weights of which one is misshapen",
+        "gradients for a misshapen loss",
+        "gradients for too many features",
     ),
     "a": ("the last answer is written to", "the last call's inputs are written to"),
     "c": ("it is copied, and the copy used", "it is pickled, and the copy used"),
+    "h": (
+        "calls of which each has the h_n before as h_0",
+        "calls of one step with the h_n before as h_0",
+        "a call with the output before as x, where it fits",
+        "gradients with the h_n before as h_0",
+    ),
+    "o": (
+        "a call of one step with h_0",
+        "a call of one row",
+        "a call with lengths of 1 and 2",
+        "gradients of one step",
+        "gradients of one row",
+    ),
+    "d": ("a call from another thread", "gradients from another thread"),
 }
 """Steps with a number."""
 
@@ -72,7 +88,7 @@ CODES: Mapping[str, str] = {
 }
 """Every step, and how people say it."""
 
-ANSWERS = "fgnb"
+ANSWERS = "fgnbhod"
 """The letters of steps that give an answer."""
 
 
@@ -108,7 +124,7 @@ def _judged(codes: Iterable[str]) -> Iterator[tuple[str, str]]:
             why = "expected only after 'k'"
         elif code[0] == "a" and not answered:
             why = "expected only after a call"
-        saved, answered = saved or code == "k", answered or code[0] in "fn"
+        saved, answered = saved or code == "k", answered or code[0] in "fnh"
         yield code, why
 
 

@@ -28,12 +28,14 @@ def laid_out(array: Array, memory: str) -> Array:
 
 
 def whole(array: Array) -> bytes:
-    """All of the buffer that an array is part of, what belongs to no element too."""
-    owner: Any = array
-    while getattr(owner, "base", None) is not None:
+    """All of the buffer that an array is part of, what belongs to no element too.
+
+    Of a framework's own memory, what belongs to the array.
+    """
+    owner = array
+    while isinstance(owner.base, np.ndarray):
         owner = owner.base
-    content: bytes = owner.tobytes()
-    return content
+    return owner.tobytes()
 
 
 def _buffer(shape: tuple[int, ...], dtype: np.dtype[Any], shift: int = 0) -> Array:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,10 +20,29 @@ from harness.config import Config
 from harness.life import ANSWERS
 from reference.arrays import Array
 
-__all__ = ["Moment", "case_at", "drops", "inputs_of", "moments", "weights_number"]
+__all__ = [
+    "GOES_ON",
+    "Moment",
+    "asked_at",
+    "case_at",
+    "drops",
+    "inputs_of",
+    "moments",
+    "weights_number",
+]
 
 BESIDE = 10
 """The first number of weights that only other layers have."""
+
+GOES_ON = {"h0": 10, "h1": 11, "h2": 12, "h3": 10}
+"""By step, the number of the inputs that go with what an earlier call of the step gave."""
+
+SMALL = {"o0": 11, "o1": 13, "o2": 14, "o3": 11, "o4": 13}
+"""By step, the number of inputs that are few."""
+
+OF_GRADIENTS = ("b1", "n2", "o3", "o4", "d1")
+
+NOTHING: Mapping[str, Array] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,7 @@ class Moment:
 
     `weights` and `inputs` are numbers; of another layer's answer they are that layer's. `repeats`
     is the step whose answer this one must repeat, bit for bit, because the seed was the same.
+    `of_gradients` says whether the answer is gradients.
     """
 
     step: int
@@ -38,15 +60,11 @@ class Moment:
     training: bool
     inputs: int
     repeats: int | None
+    of_gradients: bool = False
 
     @property
     def answers(self) -> bool:
         return self.code[0] in ANSWERS
-
-    @property
-    def of_gradients(self) -> bool:
-        """Whether the answer is gradients."""
-        return self.code[0] == "g" or self.code in ("b1", "n2")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -70,7 +88,7 @@ def moments(config: Config) -> tuple[Moment, ...]:
         if letter == "s":
             since = (number, weights, saved, training)
         elif since is not None:
-            since = None if letter == "b" else (*since, code)
+            since = None if letter in "bd" else (*since, code)
         if letter in "fg" and since is not None and training and drops(config):
             repeats = asked.setdefault(since, step)
         other = letter == "b"
@@ -80,8 +98,9 @@ def moments(config: Config) -> tuple[Moment, ...]:
                 code,
                 beside if other else weights,
                 training and not other,
-                number if letter in "fg" else 0,
+                number if letter in "fg" else SMALL.get(code, 0),
                 None if repeats == step else repeats,
+                letter == "g" or code in OF_GRADIENTS,
             )
         )
         beside += other
@@ -93,9 +112,17 @@ def drops(config: Config) -> bool:
     return config.num_layers > 1 and config.dropout > 0
 
 
-def case_at(config: Config, moment: Moment) -> Case:
-    """The case that an answer is an answer to."""
-    case = inputs_of(config, moment.inputs, moment.of_gradients)
+def asked_at(config: Config, step: int, given: Mapping[str, Array], derived: bool) -> Moment:
+    """The moment of an answer; what was `given` back to the layer came from the same step."""
+    moment = moments(config)[step]
+    if not given:
+        return moment
+    return dataclasses.replace(moment, inputs=GOES_ON[moment.code], of_gradients=derived)
+
+
+def case_at(config: Config, moment: Moment, given: Mapping[str, Array] = NOTHING) -> Case:
+    """The case that an answer is an answer to; of what was `given` back, with that."""
+    case = inputs_of(config, moment.inputs, moment.of_gradients).with_inputs(**given)
     return dataclasses.replace(case, weights=weights_number(config, moment.weights))
 
 
@@ -118,9 +145,11 @@ def inputs_of(config: Config, number: int, of_gradients: bool = False) -> Case:
     """
     own = config.replace(aspect="gradient" if of_gradients else VALUES, life=())
     case = make_case(own.replace(**_changes(own, number)))
-    if number == 8 and "lengths" in case.inputs:
+    if number in (8, 14) and "lengths" in case.inputs:
         unpadded = make_case(own.replace(lengths="nolengths"))
         case = case.with_inputs(**unpadded.inputs)
+    if number == 14 and case.lengths is not None:
+        case = case.with_inputs(lengths=np.minimum(case.lengths, 2))
     if of_gradients:
         x = np.where(case.valid[:, :, None], case.x, case.x.dtype.type(0))
         case = case.with_inputs(x=x)
@@ -128,7 +157,7 @@ def inputs_of(config: Config, number: int, of_gradients: bool = False) -> Case:
 
 
 def _changes(config: Config, number: int) -> dict[str, object]:
-    """Of a config, for inputs of this number (`harness.life.INPUTS`)."""
+    """Of a config, for inputs of this number (`harness.life.INPUTS`; beyond, of other steps)."""
     steps, rows, lengths = config.steps, config.batch, config.lengths
     single = config.layout == "unbatched"  # has neither rows nor lengths
     more: dict[str, object] = {"seed": config.seed + 7_919 * number}
@@ -145,6 +174,14 @@ def _changes(config: Config, number: int) -> dict[str, object]:
     elif number == 9:
         more |= {"states": True, "steps": steps + 2}
         more |= {} if single else {"batch": rows + 1, "lengths": "ragged"}
+    elif number == 10:
+        more["states"] = True
+    elif number == 11:
+        more |= {"states": True, "steps": 1, "lengths": "nolengths"}
+    elif number == 13:
+        more["batch"] = 1
+    elif number == 14:
+        more |= {"steps": min(steps, 2)} if single else {"lengths": "ragged"}
     return more
 
 

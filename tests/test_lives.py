@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.backends import load_backend
 from harness.baseline import BASELINE
-from harness.build_corpus.lives import LIVES
+from harness.build_corpus.lives import LIVES, ON_THE_SAME_LAYER
 from harness.causes import Cause
 from harness.cli import main
 from harness.config import Config, ConfigError
@@ -26,7 +26,7 @@ from harness.journal import read_run
 from harness.judge import Session
 from harness.life import CODES, possible
 from harness.minimise.life import shortest_life
-from harness.moments import case_at, inputs_of, moments, weights_number
+from harness.moments import asked_at, case_at, inputs_of, moments, weights_number
 from harness.results import Result
 from harness.strategies import lives
 from harness.verdicts import Verdict
@@ -145,6 +145,26 @@ def test_two_weights_differ_in_one_array_only() -> None:
         assert [n for n in own if own[n].tobytes() != other[n].tobytes()] == [name]
 
 
+def test_what_is_given_back_is_judged_at_what_it_held() -> None:
+    asked, h = config("h1"), np.full((1, 3, 4), 0.5, np.float32)
+    moment = asked_at(asked, 0, {"h_0": h}, derived=False)
+    case = case_at(asked, moment, {"h_0": h})
+    assert case.x.shape == (1, 3, 3)
+    assert case.inputs["h_0"] is h
+    assert asked_at(asked, 0, {}, derived=False).inputs == 0
+
+
+def test_an_output_is_x_where_it_fits() -> None:
+    assert judged(CorrectBackend(), config("h2", input_size=4))[0].compared == 2
+    assert judged(CorrectBackend(), config("h2"))[0].compared == 1
+
+
+def test_small_inputs_are_small() -> None:
+    asked = config("f0", lengths="ragged", steps=9, batch=4)
+    assert [inputs_of(asked, n).x.shape[:2] for n in (11, 13, 14)] == [(1, 4), (9, 1), (9, 4)]
+    assert inputs_of(asked, 14).inputs["lengths"].max() == 2
+
+
 # A right layer, and wrong ones.
 
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -160,6 +180,11 @@ def test_a_right_layer_passes_whatever_happens_to_it(life: str) -> None:
         results = judged(CorrectBackend(), config(life, **options))
         assert {result.verdict for result in results} == {Verdict.PASS}
         assert sum(result.compared for result in results) > 20
+
+
+@pytest.mark.parametrize(("life", "options"), ON_THE_SAME_LAYER)
+def test_a_right_layer_may_be_given_what_it_gave(life: str, options: dict[str, Any]) -> None:
+    assert failing(CorrectBackend(), config(life, **options)) == []
 
 
 @given(lives(max_steps=6), st.sampled_from(OPTIONS))
@@ -191,6 +216,13 @@ def test_a_right_layer_passes_what_is_drawn(life: tuple[str, ...], options: dict
         ("weights-read-once", "f0.r.w1.r", "weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 "),
         ("answers-kept-by-address", "f0.f1", "right until a call with other numbers of the same"),
         ("copies-share-their-weights", "f0.c0.f0", "right until it is copied, and the copy used"),
+        ("own-h-n-is-taken-from-the-recording", "h0", "from its first answer on: calls of which"),
+        ("own-h-n-is-updated-in-place", "f0.h1", "the answer of step 2 holds other numbers"),
+        ("own-h-n-is-refused-for-gradients", "f0.h3", "right until gradients with the h_n before"),
+        ("gradients-keep-x-by-address", "g0.g1", "right until gradients for other numbers"),
+        ("refused-gradients-leave-their-sums", "g0.x5.g0", "right until gradients for a misshapen"),
+        ("features-refused-in-gradients-leave-their-sums", "x6.g0", "gradients for too many"),
+        ("no-tape-in-other-threads", "g0.d1", "right until gradients from another thread (step 2)"),
     ],
 )
 def test_the_step_that_goes_wrong_is_named(fault: str, life: str, message: str) -> None:

@@ -74,6 +74,15 @@ def execution(mode: int) -> Iterator[None]:
         mindspore.set_context(mode=EAGER)
 
 
+def _end_recording() -> None:
+    """Gradients that raise leave the process recording, and what follows raises in any layer: a
+    known difference, which ends with the layer that shows it, so that no other is accused of it.
+    """
+    executor = getattr(mindspore.common.api, "_pynative_executor", None)
+    if executor is not None and executor.grad_flag():
+        executor.clear_res()
+
+
 CLASSES = {"rnn": mindspore.nn.RNN}
 """Layers of this harness, by name."""
 
@@ -203,6 +212,7 @@ class MindSporeBackend:
         *,
         literal: bool = False,
     ) -> MindSporeLayer:
+        _end_recording()
         named = dict(keywords)
         if "bias" in named and not literal and self._takes(layer, "__init__", "has_bias"):
             named["has_bias"] = named.pop("bias")

@@ -79,6 +79,8 @@ def lives(layer: str) -> Iterator[Config]:
             yield _config(layer, f"{life}{mode}{second}", options, number)
     for number, (life, place) in enumerate(CROSSED):
         yield _config(layer, life, OPTIONS[place], 200 + number)
+    for number, (life, options) in enumerate(ON_THE_SAME_LAYER):
+        yield _config(layer, life, options, 220 + number)
 
 
 CROSSED = (
@@ -96,6 +98,31 @@ CROSSED = (
     ("w1.k.w2.k.w3.k.w0.l.f0.g0.r", 3),
 )
 """Lives of several kinds, and the options that they have."""
+
+LONG = {"input_size": 3, "hidden_size": 5, "batch": 9, "steps": 33}
+
+ON_THE_SAME_LAYER: tuple[tuple[str, dict[str, Any]], ...] = (
+    # What a call gave goes into the next: in loops that generate, and in parts of a long sequence.
+    ("h0.f1.h2.f0.h3.g0", {"input_size": 4, "hidden_size": 4}),
+    (
+        "h2.h0.g0.h3.w1.h0",
+        {**OPTIONS[2], "layout": "batchfirst", "input_size": 6, "hidden_size": 3},
+    ),
+    ("g0.h3.h1.w1.h3", OPTIONS[3]),
+    ("t.h0.h3.h1.e.h0.h3", OPTIONS[1]),
+    # One step, one row, short rows, after many.
+    ("f0.o0.f0.o1.o2.o3.o4", {**LONG, "lengths": "ragged", "states": True}),
+    ("h1.o0.g0.o3.o2", {**OPTIONS[5], **LONG, "steps": 40}),
+    ("f0.o1.o4.o2.o0", {**LONG, "layout": "batchfirst", "lengths": "ascending"}),
+    # Gradients that are refused.
+    ("g0.x5.g0.x6.g1.f0", {"states": True}),
+    ("t.g0.x6.g1.x5.g1.e.x5.g0", {**OPTIONS[5], "nonlinearity": "relu"}),
+    # Other threads.
+    ("f0.d0.d1.w1.d1.d0.g0", {"num_layers": 2, "states": True}),
+    ("t.d0.f0.d1.d0.e.d0.f0", OPTIONS[1]),
+    ("d1.d0.t.d1.d0.e.g0", {**OPTIONS[4], "lengths": "ragged"}),
+)
+"""Lives of what is done to one layer again and again, and what else is given."""
 
 EVERY = tuple(itertools.chain(*LIVES))
 
@@ -125,6 +152,9 @@ def few_lives(layer: str) -> Iterator[Config]:
     )
     for number, (life, place) in enumerate(chosen):
         yield _config(layer, life, OPTIONS[place], 100 + number)
+    yield _config(layer, "h0.h1.h3", {"states": True}, 120)
+    yield _config(layer, "f0.o0.o1.x5.g0", {**LONG, "steps": 8}, 121)
+    yield _config(layer, "t.d0.d1.e.d0", OPTIONS[1], 122)
 
 
 def _config(layer: str, life: str, options: dict[str, Any], number: int) -> Config:

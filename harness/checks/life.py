@@ -146,7 +146,20 @@ def _weights(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Compa
 
 
 def _raised(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Comparison]]]:
-    for answer in found.answers:
+    yield from _answered(answer for answer in found.answers if not _refused(evidence, answer))
+
+
+def _raised_later(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Comparison]]]:
+    yield from _answered(answer for answer in found.answers if _refused(evidence, answer))
+
+
+def _refused(evidence: Evidence, answer: Answer) -> bool:
+    """Whether gradients were refused before an answer."""
+    return not {"x5", "x6"}.isdisjoint(evidence.config.life[: answer.step])
+
+
+def _answered(answers: Iterable[Answer]) -> Iterator[tuple[int, list[Comparison]]]:
+    for answer in answers:
         failing = _failing("answered", 1, answer.trouble or "", Cause.REFUSED)
         passing = Comparison("answered", Verdict.PASS, 1, ratio=0.0)
         yield answer.step, [passing if answer.trouble is None else failing]
@@ -154,6 +167,7 @@ def _raised(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Compar
 
 _PARTS: dict[str, Callable[[Evidence, Lived], Iterable[tuple[int, list[Comparison]]]]] = {
     "answered": _raised,
+    "answered after refused gradients": _raised_later,
     "values": _values,
     "gradients": _gradients,
     "same seed": _seeds,

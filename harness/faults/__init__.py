@@ -5,6 +5,7 @@ compute otherwise, which no check may accuse. `harness.selftest` runs both.
 """
 
 from harness.faults import (
+    accepted,
     activations,
     answers,
     arrays_given,
@@ -12,6 +13,7 @@ from harness.faults import (
     calls,
     directions,
     dropout,
+    fed_back,
     first_calls,
     gradients,
     in_training,
@@ -19,8 +21,10 @@ from harness.faults import (
     layers,
     lengths,
     lives,
+    masks,
     parameters,
     precision,
+    refused_gradients,
     sizes,
     states,
     threads,
@@ -54,6 +58,10 @@ _AREAS = (
     arrays_given,
     x_given,
     first_calls,
+    fed_back,
+    refused_gradients,
+    accepted,
+    masks,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

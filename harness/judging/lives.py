@@ -12,8 +12,8 @@ from harness.causes import Cause
 from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.life import ANSWERS, CODES, said
-from harness.moments import Moment, case_at, drops, moments
-from harness.observe import Answer, Lived, Observation, Outputs
+from harness.moments import Moment, asked_at, case_at, drops
+from harness.observe import Answer, Lived, Observation
 from harness.oracle import Oracle
 from harness.significance import SIGNIFICANCE
 from harness.verdicts import Verdict
@@ -30,27 +30,32 @@ def lived(evidence: Evidence) -> Lived | None:
 
 def with_moments(evidence: Evidence, life: Lived) -> list[tuple[Moment, Answer]]:
     """Every answer with its moment."""
-    every = moments(evidence.config)
-    return [(every[answer.step], answer) for answer in life.answers]
+    return [(_moment(evidence, answer), answer) for answer in life.answers]
+
+
+def _moment(evidence: Evidence, answer: Answer) -> Moment:
+    derived = answer.derivatives is not None
+    return asked_at(evidence.config, answer.step, answer.given, derived)
 
 
 def evidence_at(evidence: Evidence, moment: Moment, answer: Answer) -> Evidence:
     """An answer as a new layer's would be judged, at the weights and inputs of its moment."""
-    case = case_at(evidence.config, moment)
+    case = case_at(evidence.config, moment, answer.given)
     observation = Observation(
         evidence.observation.backend,
         outputs=answer.outputs,
         hidden=answer.hidden,
         derivatives=answer.derivatives,
     )
-    return Evidence(case, _oracle(evidence, moment), observation, evidence.own_activations)
+    return Evidence(case, _oracle(evidence, moment, answer), observation, evidence.own_activations)
 
 
-def _oracle(evidence: Evidence, moment: Moment) -> Oracle:
+def _oracle(evidence: Evidence, moment: Moment, answer: Answer) -> Oracle:
     """Made once for each case of a life."""
-    key = ("life", moment.weights, moment.inputs, moment.of_gradients)
+    given = tuple(array.tobytes() for array in answer.given.values())
+    key = ("life", moment.weights, moment.inputs, moment.of_gradients, given)
     if key not in evidence.made:
-        evidence.made[key] = Oracle(case_at(evidence.config, moment))
+        evidence.made[key] = Oracle(case_at(evidence.config, moment, answer.given))
     oracle: Oracle = evidence.made[key]
     return oracle
 
@@ -64,7 +69,7 @@ def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comp
     """Outputs in which elements are dropped: the first layer's final states are as without, and
     something is dropped. The masks are judged where they are seen (aspect training).
     """
-    case, outputs = case_at(evidence.config, moment), answer.outputs
+    case, outputs = case_at(evidence.config, moment, answer.given), answer.outputs
     assert outputs is not None
     one = _first_layer(case)
     oracle = Oracle(one)
@@ -77,11 +82,11 @@ def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comp
         failing = result.verdict is Verdict.FAIL
         message = f"{name} of the first layer is not what it is without dropout" * failing
         yield replace(result, message=message, cause=Cause.UNEXPLAINED if failing else None)
-    yield from _anything(evidence, moment, outputs, int((oracle.exact["output"] != 0).sum()))
+    yield from _anything(evidence, moment, answer, int((oracle.exact["output"] != 0).sum()))
 
 
 def _anything(
-    evidence: Evidence, moment: Moment, outputs: Outputs, count: int
+    evidence: Evidence, moment: Moment, answer: Answer, count: int
 ) -> Iterator[Comparison]:
     """Whether anything is dropped of so many elements that the first layer passes on.
 
@@ -91,7 +96,8 @@ def _anything(
     probability = (1 - config.dropout / 100) ** count
     if probability > SIGNIFICANCE or "relu" in config.cell.activations:
         return
-    oracle = _oracle(evidence, moment)
+    oracle, outputs = _oracle(evidence, moment, answer), answer.outputs
+    assert outputs is not None
     with np.errstate(all="ignore"):
         same = all(
             (np.abs(outputs[name].astype(np.float64) - exact) <= oracle.tolerance[name]).all()

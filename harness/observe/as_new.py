@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from harness.backends.protocol import Backend, FullLayer
 from harness.case import Case
 from harness.config import Config
-from harness.moments import Moment, case_at, drops, moments
+from harness.moments import Moment, asked_at, case_at, drops
 from harness.observe.calling import call, loaded, same_outputs
 from harness.observe.gradients import (
     Answered,
@@ -30,19 +30,21 @@ class AsNew:
 
     backend: Backend
     config: Config
-    hidden: dict[tuple[int, int, bool], tuple[Outputs, ...]] = field(default_factory=dict)
+    hidden: dict[tuple[Any, ...], tuple[Outputs, ...]] = field(default_factory=dict)
 
     def within(self, answer: Answer) -> Answer:
         """An answer with what it is judged by; what was dropped is not seen so."""
-        moment = moments(self.config)[answer.step]
+        derived = answer.derivatives
+        moment = asked_at(self.config, answer.step, answer.given, derived is not None)
         dropped = moment.training and drops(self.config)
-        if dropped or (answer.outputs is None and answer.derivatives is None):
+        if dropped or (answer.outputs is None and derived is None):
             return answer
-        case = case_at(self.config, moment)
-        key = (moment.weights, moment.inputs, moment.of_gradients)
+        case = case_at(self.config, moment, answer.given)
+        given = tuple(array.tobytes() for array in answer.given.values())
+        key = (moment.weights, moment.inputs, moment.of_gradients, given)
         if key not in self.hidden:
             self.hidden[key] = hidden_layers(self.backend, case, [])
-        outputs, derived = answer.outputs, answer.derivatives
+        outputs = answer.outputs
         if outputs is None:
             outputs = call(loaded(self.backend, case.config, case.weights), case, [])
         if derived is not None and derived.outputs is not None:

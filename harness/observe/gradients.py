@@ -248,11 +248,25 @@ def _changes(
     ]
 
 
-def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Answered:
-    """Fresh copies of everything go in; what is written to is noted."""
+def asked_gradients(
+    layer: FullLayer,
+    case: Case,
+    modified: list[str],
+    lay: Callable[[str, Array], Array] | None = None,
+    *,
+    overwrite: bool = True,
+) -> Answered:
+    """Fresh copies of everything go in, or what `lay` makes of them by name.
+
+    What is written to is noted; so is, with `overwrite`, what changes by writing to the answer.
+    """
     config = case.config
+
+    def fresh(name: str, array: Array) -> Array:
+        return laid_out(to_layout(config, name, array), config.memory)
+
     inputs, of = (
-        {n: laid_out(to_layout(config, n, array), config.memory) for n, array in given.items()}
+        {n: (lay or fresh)(n, array) for n, array in given.items()}
         for given in (case.inputs, cotangents(case))
     )
     before = [{name: whole(array) for name, array in given.items()} for given in (inputs, of)]
@@ -260,6 +274,8 @@ def asked_gradients(layer: FullLayer, case: Case, modified: list[str]) -> Answer
     modified += [f"{name} of gradients" for name in written_to(inputs, before[0])]
     modified += [f"cotangent of {name}" for name in written_to(of, before[1])]
     answered = _answered(returned, case)
+    if not overwrite:
+        return answered
     modified += overwritten(
         {
             f"gradient of {name}" if name not in output_names(config) else name: a

@@ -18,19 +18,23 @@ from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.case import Case, cotangents
 from harness.config import Config
-from harness.moments import Moment, case_at, inputs_of, moments, weights_number
+from harness.moments import GOES_ON, Moment, asked_at, case_at, inputs_of, moments, weights_number
 from harness.observe.arrays import parameters, viewed
 from harness.observe.as_new import AsNew
-from harness.observe.calling import call, differing, loaded, same_outputs, well_formed, written_to
+from harness.observe.calling import call, differing, loaded, same_outputs, well_formed
 from harness.observe.errors import Malformed, NotOffered, described
-from harness.observe.gradients import asked_gradients, giving_gradients
+from harness.observe.gradients import Answered, asked_gradients, giving_gradients
+from harness.observe.new_thread import in_a_new_thread
 from harness.observe.records import Answer, Derivatives, Lived, Observation, Outputs
-from harness.observe.unfit import unfit_inputs, unfit_weights
+from harness.observe.unfit import unfit_gradients, unfit_inputs, unfit_weights
 from reference.arrays import Array
 
 __all__ = ["observe_life"]
 
 MANY = {"n0": 10, "n1": 60, "n2": 12}
+
+IN_A_ROW = 3
+"""Answers that are given back, one after another."""
 
 DIFFERENT = 3
 """Answers of identical calls that are kept, if they have other bits."""
@@ -45,6 +49,7 @@ def observe_life(backend: Backend, case: Case) -> Observation:
     """All steps, and then what new layers give for the same weights and inputs."""
     config = case.config
     asked = {case_at(config, one).config for one in moments(config) if one.answers}
+    asked |= {inputs_of(config, GOES_ON[code]).config for code in config.life if code in GOES_ON}
     for one in sorted(asked, key=lambda one: one.id):
         reason = unsupported_reason(backend, one)
         if reason is not None:
@@ -115,14 +120,22 @@ class _Life:
         self.answers.append(Answer(moment.step, self._called(self.layer, moment)))
 
     def _called(self, layer: Layer, moment: Moment) -> Outputs:
-        case = case_at(self.config, moment)
+        return self._exchanged(layer, moment, {}, {})[1]
+
+    def _exchanged(
+        self, layer: Layer, moment: Moment, back: Mapping[str, Any], held: Mapping[str, Array]
+    ) -> tuple[Mapping[str, Any], Outputs]:
+        """The very arrays that a call gave, and copies; `back` goes in, which `held` these numbers
+        when it was given."""
+        case = case_at(self.config, moment, held)
         given = {name: self._filled(case, name, array) for name, array in case.inputs.items()}
+        given |= back
         before = {name: array.tobytes() for name, array in given.items()}
         returned = layer.forward(dict(given))
-        self.modified += written_to(given, before)
+        self.modified += [n for n, array in given.items() if array.tobytes() != before[n]]
         outputs = well_formed(returned, case.config)
         self._keep(moment, returned)
-        return outputs
+        return returned, outputs
 
     def _filled(self, case: Case, name: str, array: Array) -> Array:
         """The caller's own array of this name and shape, with these numbers."""
@@ -144,13 +157,55 @@ class _Life:
 
     def _derived(self, layer: Layer, moment: Moment) -> Derivatives:
         case = case_at(self.config, moment)
+        return _derivatives(case, self._answered(layer, moment, case, {})[1])
+
+    def _answered(
+        self, layer: Layer, moment: Moment, case: Case, back: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Answered]:
+        """The very arrays that came with gradients, and copies; `back` goes in as it is."""
         recording = _Recording(layer)
         full = cast(FullLayer, layer)
+
+        def lay(name: str, array: Array) -> Array:
+            return back[name] if name in back else self._filled(case, name, array)
+
         with giving_gradients(self.backend, full, self.config, moment.training):
-            found = asked_gradients(cast(FullLayer, recording), case, self.modified)
+            found = asked_gradients(
+                cast(FullLayer, recording), case, self.modified, lay, overwrite=not back
+            )
         self._keep(moment, recording.returned)
-        of = cotangents(case)
-        return Derivatives(of, found.gradients, found.gradients, outputs=found.outputs)
+        return recording.returned, found
+
+    def given_back(self, moment: Moment) -> None:
+        """What a call gave is given to the next one, as it came."""
+        gradients = moment.code == "h3"
+        if gradients:
+            self.offered("gradients")
+        returned, outputs = self._exchanged(self.layer, moment, {}, {})
+        self.answers.append(Answer(moment.step, outputs))
+        for _ in range(1 if moment.code == "h2" else IN_A_ROW):
+            back, held = (_given_back(self.config, moment, one) for one in (returned, outputs))
+            if not back:
+                return
+            then = asked_at(self.config, moment.step, held, gradients)
+            if gradients:
+                case = case_at(self.config, then, held)
+                returned, found = self._answered(self.layer, then, case, back)
+                derived = _derivatives(case, found)
+                self.answers.append(Answer(moment.step, derivatives=derived, given=held))
+                outputs = found.outputs or {}
+            else:
+                returned, outputs = self._exchanged(self.layer, then, back, held)
+                self.answers.append(Answer(moment.step, outputs, given=held))
+
+    def small(self, moment: Moment) -> None:
+        if moment.of_gradients:
+            self.gradients(moment)
+        else:
+            self.forward(moment)
+
+    def elsewhere(self, moment: Moment) -> None:
+        in_a_new_thread(lambda: self.small(moment))
 
     def many(self, moment: Moment) -> None:
         if moment.of_gradients:
@@ -212,6 +267,13 @@ class _Life:
         """What is raised, or not, is asked by other configs. Where unfit weights are taken nobody
         knows what the layer has now: it gets those that it had.
         """
+        if moment.code in ("x5", "x6"):
+            method = self.offered("gradients")
+            full, unfit = cast(FullLayer, self.layer), unfit_gradients(self.config, moment.code)
+            giving = giving_gradients(self.backend, full, self.config, moment.training)
+            with giving, contextlib.suppress(Exception):
+                method(*unfit)
+            return
         if moment.code not in ("x3", "x4"):
             with contextlib.suppress(Exception):
                 self.layer.forward(unfit_inputs(self.config, moment.code))
@@ -250,6 +312,9 @@ _STEPS: Mapping[str, Callable[[_Life, Moment], None]] = {
     "b": _Life.another,
     "x": _Life.refused,
     "a": _Life.write,
+    "h": _Life.given_back,
+    "o": _Life.small,
+    "d": _Life.elsewhere,
 }
 
 
@@ -263,6 +328,21 @@ class _Recording:
     def gradients(self, inputs: Mapping[str, Array], of: Mapping[str, Array]) -> Any:
         self.returned = self.layer.gradients(inputs, of)
         return self.returned
+
+
+def _derivatives(case: Case, found: Answered) -> Derivatives:
+    return Derivatives(cotangents(case), found.gradients, found.gradients, outputs=found.outputs)
+
+
+def _given_back(config: Config, moment: Moment, found: Mapping[str, Any]) -> dict[str, Any]:
+    """By the names of inputs, what a call gave; nothing where it does not fit, or is not there."""
+    states = config.cell.states
+    if moment.code == "h2":
+        fits = config.input_size == config.directions * config.hidden_size
+        return {"x": found["output"]} if fits else {}
+    if not all(f"{state}_n" in found for state in states):
+        return {}
+    return {f"{state}_0": found[f"{state}_n"] for state in states}
 
 
 def _load(layer: Layer, weights: Mapping[str, Array]) -> None:

@@ -193,7 +193,8 @@ class Answer(msgspec.Struct, frozen=True):
     `outputs` are what a call gave; of gradients, what a new layer with the same weights gives for
     the same inputs. `hidden` is as in `Observation`, of new layers too. `differing` names the
     weights that were read and are others than were loaded. `trouble` says what the step raised, or
-    what is wrong with the form of its answer: the life ended there.
+    what is wrong with the form of its answer: the life ended there. `given` are the inputs, time
+    first, that were what an earlier call of the step had given, as it held then.
     """
 
     step: int
@@ -202,6 +203,7 @@ class Answer(msgspec.Struct, frozen=True):
     derivatives: Derivatives | None = None
     differing: tuple[str, ...] | None = None
     trouble: str | None = None
+    given: Mapping[str, Array] = {}
 
 
 class Lived(msgspec.Struct, frozen=True, tag=True):

@@ -6,18 +6,16 @@ that depends on the state of the calling thread, gives other bits now and then.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from harness.backends.protocol import Backend
 from harness.case import Case
 from harness.observe.at_once import called_at_once
 from harness.observe.calling import call, distance, loaded, same_outputs
 from harness.observe.growth import growth_of
+from harness.observe.new_thread import in_a_new_thread
 from harness.observe.records import Observation, Outputs, RepeatedCalls, Series
 
 __all__ = ["CALLS_EACH", "observe_repeated"]
@@ -68,7 +66,7 @@ def _series(way: _Way, first: Outputs) -> Series:
 
 def _ways(backend: Backend, answer: Callable[[], Outputs]) -> Iterator[_Way]:
     yield _Way("in the same thread", answer)
-    yield _Way("from a thread of its own each", lambda: _in_a_new_thread(answer), own_thread=True)
+    yield _Way("from a thread of its own each", lambda: in_a_new_thread(answer), own_thread=True)
     set_threads: Any = getattr(backend, "threads", None)
     if set_threads is not None:
         for count in THREAD_COUNTS:
@@ -77,23 +75,3 @@ def _ways(backend: Backend, answer: Callable[[], Outputs]) -> Iterator[_Way]:
             yield _Way(title, answer, threads=count)
         set_threads(None)
     yield _Way("in the same thread, after all others", answer)
-
-
-def _in_a_new_thread(answer: Callable[[], Outputs]) -> Outputs:
-    """The answer to a call that a new thread makes; what it raises is raised here."""
-    found: list[Outputs] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with np.errstate(all="ignore"):  # each thread has its own
-                found.append(answer())
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-    return found[0]

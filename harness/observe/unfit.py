@@ -1,4 +1,4 @@
-"""Inputs and weights that no layer of a config can take."""
+"""Inputs, weights and losses that no layer of a config can take."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.axes import to_layout
+from harness.case import cotangents
 from harness.config import Config
 from harness.moments import inputs_of
 from reference.arrays import Array
 
-__all__ = ["unfit_inputs", "unfit_weights"]
+__all__ = ["unfit_gradients", "unfit_inputs", "unfit_weights"]
 
 
 def unfit_inputs(config: Config, code: str) -> dict[str, Array]:
@@ -22,6 +23,16 @@ def unfit_inputs(config: Config, code: str) -> dict[str, Array]:
     name = wanted if wanted in given else "x"
     array = given[name]
     return {**given, name: np.concatenate([array, array[..., :1]], axis=-1)}
+
+
+def unfit_gradients(config: Config, code: str) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Inputs and cotangents with one unit in the loss (x5), or feature in x (x6), too many."""
+    case = inputs_of(config, 9)
+    of = {name: to_layout(case.config, name, array) for name, array in cotangents(case).items()}
+    if code == "x6":
+        return unfit_inputs(config, "x0"), of
+    given = {name: to_layout(case.config, name, array) for name, array in case.inputs.items()}
+    return given, {n: np.concatenate([a, a[..., :1]], axis=-1) for n, a in of.items()}
 
 
 def unfit_weights(given: Mapping[str, Array], *, missing: bool) -> dict[str, Array]:
