@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from harness.config import Config
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in workers; before torch is imported
+
 settings.register_profile(
     "dev", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -182,6 +182,7 @@ class MindSporeBackend:
     def __init__(self, variant: str = "") -> None:
         self.sampled = variant == "graph"
         self.mode = GRAPH if variant == "graph" else EAGER
+        self.single_core = self.mode == EAGER
         mindspore.set_context(mode=EAGER)
         # Launching in the calling thread: small layers run several times faster, and an error
         # surfaces in the call that caused it.

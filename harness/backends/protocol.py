@@ -113,7 +113,8 @@ class FullBackend(Backend, Protocol):
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
     a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, `concurrent` that
-    several threads may call layers at once, both as documented;
+    several threads may call layers at once, both as documented; `single_core` that its threads
+    spin while they wait for one another, so that its worker answers faster on one core;
     `gradients_in_training_only` that there are none in evaluation mode: all are then asked in
     training mode. `wraps` names the framework whose layers it calls ("torch"): what is known of
     that framework, in the version that the worker has, is expected of the wrapper too.
@@ -134,6 +135,7 @@ class FullBackend(Backend, Protocol):
     seeds_dropout: bool
     gradients_in_training_only: bool
     concurrent: bool
+    single_core: bool
     wraps: str
     merges_biases: bool
 

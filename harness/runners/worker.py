@@ -24,6 +24,7 @@ from harness.case import make_case
 from harness.config import Config
 from harness.logs import kept, listening, noted
 from harness.observe import Observation, described, observe, observe_round_trip
+from harness.runners.cores import on_one_core
 from harness.runners.protocol import about
 from harness.runners.wire import (
     PROTOCOL,
@@ -50,6 +51,8 @@ def serve(channel: Any) -> None:
     channel.send(PROTOCOL)
     key, log, mebibytes, path, log_kept = channel.receive()
     sys.path += [entry for entry in path if entry not in sys.path]
+    # As many threads as ever, but those that wait for work leave the cores to other workers.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _alone(log)
     with open(log, "a", buffering=1) as words, listening(words):
         faulthandler.enable(words)
@@ -59,7 +62,9 @@ def serve(channel: Any) -> None:
         _limit_memory(mebibytes)
         _keep(log, log_kept, words, "when it was loaded")
         for number, content in channel:
-            answer = _answer(backend, content, mebibytes)
+            one_core = getattr(backend, "single_core", False) is True
+            with on_one_core() if one_core else contextlib.nullcontext():
+                answer = _answer(backend, content, mebibytes)
             # Kept now: last words are those of one request.
             _keep(log, log_kept, words, _title(content))
             channel.send((number, answer))

@@ -1,0 +1,39 @@
+"""One core for a worker whose threads wait for one another by spinning.
+
+MindSpore hands every small operation to another thread and back; meanwhile its threads call
+`sched_yield`. On two cores each hand-over wakes the other core, and what spins there takes it from
+every other process. On one core the thread that has work runs at once. Which core that is, the
+scheduler says anew for each request, so that workers do not meet on one while another is idle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+
+__all__ = ["on_one_core"]
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """All threads of this process on the core that it runs on; then this thread on any again.
+
+    Does nothing where the operating system offers none of this.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    core = ctypes.CDLL(None).sched_getcpu()
+    if core in cores and len(cores) > 1:
+        for thread in map(int, os.listdir("/proc/self/task")):
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(thread, {core})
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
