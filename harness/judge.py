@@ -71,7 +71,7 @@ class Session:
         self, config: Config, *, repeat: bool = True, only: Sequence[str] | None = None
     ) -> None:
         """Let the backends that `judge` will ask begin; they work while others are judged."""
-        for runner in self._needed(only):
+        for runner in self.needed(only):
             runner.begin(config, repeat=repeat)
 
     def judge(
@@ -120,7 +120,7 @@ class Session:
         """For every backend that is reported on, one after the other."""
         oracle = self.oracles(config)
         observations: dict[str, Observation] = {}
-        for runner in self._needed(only):
+        for runner in self.needed(only):
             name = runner.about.name
             observation = self._observe(runner, config, repeat)
             peer = next(iter(observations.values()), None)
@@ -140,7 +140,7 @@ class Session:
                 ),
             )
 
-    def _needed(self, only: Sequence[str] | None) -> list[Runner]:
+    def needed(self, only: Sequence[str] | None) -> list[Runner]:
         """Who has to run: reported on, the first one, or the other mode of one reported on."""
         every = list(self.runners.values())
         if only is None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backends.protocol import BackendUnavailable
 from harness.baseline import BASELINE
-from harness.checks import checks_for
-from harness.comparison import Comparison
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.environment import describe
@@ -20,15 +19,14 @@ from harness.expectations import Expectations, Judged, expectations_of
 from harness.findings import TESTED, find
 from harness.inquiry import asked_alone, chosen, questions
 from harness.journal import Journal, has_header, locked, read_run
-from harness.judge import Disturbed, Session, replay_command
+from harness.judge import Disturbed, Session
 from harness.logs import noted
 from harness.minimise.finish import finish
 from harness.minimise.life import shortest_life
-from harness.observe import described
 from harness.outcome import Outcome, conclude, store_alone
-from harness.results import Result, ResultsError, from_comparison
+from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
+from harness.results import Result, ResultsError
 from harness.strategies import configs, draw_configs
-from harness.verdicts import Verdict
 
 __all__ = ["execute", "results_path"]
 
@@ -37,9 +35,6 @@ Progress = Callable[[str, int, int, int], None]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a disk that the user can mend."""
-
-FATAL = (Disturbed, BackendUnavailable, OSError)
-"""Nothing more can be judged, and the message says what to do."""
 
 ALONE = 60.0
 """Seconds that all findings together may be asked alone."""
@@ -82,7 +77,7 @@ def execute(
     """
     stages = _stages(session, examples, seed, corpus)
     parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
-    planned = len({pair for stage in stages for pair in stage.pairs})
+    planned = len({pair for stage in stages for task in stage.tasks for pair in task.pairs})
     header = describe(session.runners, **parameters) | {"planned": planned}
     path, expected = results_path(out), expectations_of(header, baseline)
     with locked(out):
@@ -210,7 +205,7 @@ class _Run:
     def _ask(self, config: Config, backend: str) -> Sequence[Judged]:
         before = len(self.outcome.results)
         if (config.id, backend) not in self.judged:
-            self._judge(config, TESTED, True, [backend])
+            self._judge(Task(config, (backend,), TESTED))
         return self.outcome.results[before:]
 
     def _shorten_lives(self) -> None:
@@ -226,94 +221,62 @@ class _Run:
             except Exception:  # the finding stands as it is
                 continue
             if (shortest.id, finding.backend) not in self.judged:
-                self._judge(shortest, "shortened", False, [finding.backend])
+                self._judge(Task(shortest, (finding.backend,), "shortened", repeat=False))
 
     def _stage(self, stage: _Stage) -> None:
-        left = [c for c in stage.configs if not self.judged.issuperset(stage.pairs_of(c))]
-        total = len(stage.configs)
-        for count, config in enumerate(left):
-            self._progress(stage.title, total - len(left) + count, total)
-            for ahead in left[count : count + 2]:
-                repeat = _repeats(stage.origin, ahead)
-                self.session.begin(ahead, repeat=repeat, only=stage.backends)
-            self._judge(config, stage.origin, _repeats(stage.origin, config), stage.backends)
-        self._progress(stage.title, total, total)
+        left = [task for task in stage.tasks if not self.judged.issuperset(task.pairs)]
+        done, total = len(stage.tasks) - len(left), len(stage.tasks)
+        self._progress(stage.title, done, total)
+        for task, results in judged(self.session, left):
+            self._keep(task, results)
+            done += 1
+            self._progress(stage.title, done, total)
 
-    def _judge(self, config: Config, origin: str, repeat: bool, only: Sequence[str]) -> None:
-        try:
-            results = self.session.judge(config, repeat=repeat, origin=origin, only=only)
-        except FATAL:
-            raise
-        except Exception as error:
-            noted(error, f"the harness itself, {config.id}")
-            results = [_not_judged(config, name, described(error), origin) for name in only]
+    def _judge(self, task: Task) -> None:
+        self._keep(task, judged_anyway(self.session, task))
+
+    def _keep(self, task: Task, results: Sequence[Result]) -> None:
         self.journal.append(results)
-        judged = self.expected.join(results)
-        self.outcome.results.extend(judged)
-        self.judged |= {(config.id, backend) for backend in only}
-        self.unexpected += sum(result.unexpected for result in judged)
+        joined = self.expected.join(results)
+        self.outcome.results.extend(joined)
+        self.judged |= set(task.pairs)
+        self.unexpected += sum(result.unexpected for result in joined)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, self.unexpected)
 
 
-def _not_judged(config: Config, backend: str, why: str, origin: str) -> Result:
-    """A config that the harness itself failed at costs this config, and no run."""
-    first = checks_for(config)[0]
-    comparison = Comparison("check", Verdict.ERROR, 0, f"the harness itself failed: {why}")
-    return from_comparison(
-        comparison,
-        config_id=config.id,
-        backend=backend,
-        check=first.name,
-        requirement=first.requirement_of(config, comparison),
-        replay=replay_command(config, backend),
-        origin=origin,
-    )
-
-
 @dataclass(frozen=True)
 class _Stage:
-    """Configs of one origin, and the backends that are asked for them."""
+    """Configs of one origin."""
 
     title: str
-    origin: str
-    configs: Sequence[Config]
-    backends: Sequence[str]
-
-    def pairs_of(self, config: Config) -> list[tuple[str, str]]:
-        return [(config.id, backend) for backend in self.backends]
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        return [pair for config in self.configs for pair in self.pairs_of(config)]
+    tasks: Sequence[Task]
 
 
 def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[_Stage]:
     every = [runner.about for runner in session.runners.values()]
-    sampled = [about.name for about in every if about.sampled]
-    others = [about.name for about in every if not about.sampled]
-    stages = []
+    sampled = tuple(about.name for about in every if about.sampled)
+    others = tuple(about.name for about in every if not about.sampled)
+    pinned: dict[tuple[str, ...], Sequence[Config]] = {}
+    drawn: dict[tuple[str, ...], Sequence[Config]] = {}
     if others:
-        pinned = load_corpus(corpus or CORPUS)
-        drawn = draw_configs(configs(), examples, seed) if examples else []
-        stages += [
-            _Stage("corpus", "corpus", pinned, others),
-            _Stage("drawn", "drawn", drawn, others),
-        ]
+        pinned[others] = load_corpus(corpus or CORPUS)
+        drawn[others] = draw_configs(configs(), examples, seed) if examples else []
     if sampled:
-        pinned = load_corpus(corpus or SAMPLE)
-        small = configs(max_steps=4, max_layers=2)
-        few = examples // SAMPLED_SHARE
-        drawn = draw_configs(small, few, seed) if few else []
-        title = ", ".join(sampled)
-        stages += [
-            _Stage(f"corpus, {title}", "corpus", pinned, sampled),
-            _Stage(f"drawn, {title}", "drawn", drawn, sampled),
-        ]
-    return stages
+        pinned[sampled] = load_corpus(corpus or SAMPLE)
+        small, few = configs(max_steps=4, max_layers=2), examples // SAMPLED_SHARE
+        drawn[sampled] = draw_configs(small, few, seed) if few else []
+    return [
+        _Stage(origin, _tasks(origin, lists))
+        for origin, lists in (("corpus", pinned), ("drawn", drawn))
+    ]
 
 
-def _repeats(stage: str, config: Config) -> bool:
+def _tasks(origin: str, lists: Mapping[tuple[str, ...], Sequence[Config]]) -> list[Task]:
     """A second call of every corpus config, and of an eighth of the drawn ones."""
-    return stage == "corpus" or config.seed % 8 == 0
+    parts = [
+        [Task(one, backends, origin, origin == "corpus" or one.seed % 8 == 0) for one in chosen]
+        for backends, chosen in lists.items()
+    ]
+    return functools.reduce(merged, parts, [])

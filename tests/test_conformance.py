@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -26,9 +26,11 @@ from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of, holds_on, stale_entries
 from harness.judge import Session
 from harness.matrix import matrix
+from harness.pipeline import Task, judged, merged
 from harness.pytest_plugin import Record
 from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
 from harness.requirements import REQUIREMENTS
+from harness.results import Result
 from harness.runners import Isolated
 from harness.strategies import configs
 
@@ -62,39 +64,63 @@ def header(backend: str) -> dict[str, Any]:
     return describe(session(backend).runners)
 
 
-@functools.cache
-def results(config_id: str, backend: str) -> tuple[Judged, ...]:
-    config = Config.parse(config_id)
-    judging = session(backend, config.aspect)
-    judging.begin(config, only=[backend])
-    following = Config.parse(NEXT.get((config_id, backend), config_id))
-    session(backend, following.aspect).begin(following, only=[backend])
-    return tuple(expected(backend).join(judging.judge(config, only=[backend], origin="corpus")))
+FOUND: dict[tuple[str, str], tuple[Judged, ...]] = {}
+"""By config id and backend: what came."""
 
 
-NEXT: dict[tuple[str, str], str] = {}
-"""By config id and backend: what is asked of it after that. Its worker goes on while we judge."""
+Stream = Iterator[tuple[Task, list[Result]]]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _in_order(request: pytest.FixtureRequest) -> None:
-    asked: dict[str, dict[str, None]] = {backend: {} for backend in BACKENDS}
+def begun(tasks: Sequence[Task]) -> Stream:
+    """Results as they come, in order; each backend works ahead."""
+    if not tasks:
+        return iter(())
+    asked = max(BACKENDS.index(name) for task in tasks for name in task.backends)
+    files = any(task.config.aspect == "checkpoint" for task in tasks)
+    return judged(session(BACKENDS[asked], "checkpoint" if files else VALUES), tasks)
+
+
+def results(config_id: str, backend: str, stream: Stream) -> tuple[Judged, ...]:
+    """Of one config, after those of all before it in the stream."""
+    mine = [Task(Config.parse(config_id), (backend,), "corpus")]
+    following = itertools.chain(stream, begun(mine))
+    while (config_id, backend) not in FOUND:
+        task, found = next(following)
+        for name in task.backends:
+            own = [result for result in found if result.backend == name]
+            FOUND[task.config.id, name] = tuple(expected(name).join(own))
+    return FOUND[config_id, backend]
+
+
+@pytest.fixture(scope="module")
+def stream(request: pytest.FixtureRequest) -> Stream:
+    """Of what the selected tests will ask for, in their order."""
+    asked: dict[str, dict[str, None]] = {}
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.originalname == "test_corpus":
             params = item.callspec.params
-            asked[str(params["backend"])].setdefault(str(params["config_id"]))
-    for backend, ids in asked.items():
-        NEXT.update({(one, backend): two for one, two in itertools.pairwise(ids)})
+            asked.setdefault(str(params["config_id"]), {})[str(params["backend"])] = None
+    return begun([Task(Config.parse(one), tuple(of), "corpus") for one, of in asked.items()])
+
+
+def whole() -> list[Task]:
+    """The whole corpus."""
+    eager = [Task(config, ("torch", "mindspore"), "corpus") for config in load_corpus(CORPUS)]
+    graph = [Task(config, ("mindspore:graph",), "corpus") for config in load_corpus(SAMPLE)]
+    return merged(eager, graph)
 
 
 @functools.cache
 def everything() -> tuple[Judged, ...]:
     """The whole corpus: what the tests above it asked for already costs nothing."""
+    every = whole()
+    left = [t for t in every if any((t.config.id, name) not in FOUND for name in t.backends)]
+    following = begun(left)
     return tuple(
         result
-        for backend, path in CORPORA.items()
-        for config in load_corpus(path)
-        for result in results(config.id, backend)
+        for task in every
+        for name in task.backends
+        for result in results(task.config.id, name, following)
     )
 
 
@@ -114,17 +140,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         one = [Config.parse(metafunc.config.option.keyword.strip())]
     except ConfigError:
         one = []
+    tasks = [Task(config, BACKENDS) for config in one] or whole()
     cases = [
-        pytest.param(config.id, backend, check, id=f"{config.id}-{backend}-{check}")
-        for backend in BACKENDS
-        for config in one or load_corpus(CORPORA[backend])
-        for check in applicable(config, backend)
+        pytest.param(task.config.id, name, check, id=f"{task.config.id}-{name}-{check}")
+        for task in tasks
+        for name in task.backends
+        for check in applicable(task.config, name)
     ]
     metafunc.parametrize(("config_id", "backend", "check"), cases)
 
 
-def test_corpus(config_id: str, backend: str, check: str, parity_report: Record) -> None:
-    every = results(config_id, backend)
+def test_corpus(
+    config_id: str, backend: str, check: str, stream: Stream, parity_report: Record
+) -> None:
+    every = results(config_id, backend, stream)
     parity_report(every, {backend: runner(backend)})
     if every and every[0].verdict == "unsupported":
         pytest.skip(every[0].message)

@@ -31,7 +31,7 @@ from harness.causes import Cause
 from harness.config import Config
 from harness.logs import kept
 from harness.observe import CallOutcome, Observation
-from harness.runners.protocol import About
+from harness.runners.protocol import AHEAD, About
 from harness.runners.wire import (
     PROTOCOL,
     Answer,
@@ -52,9 +52,6 @@ __all__ = ["Isolated", "Limits"]
 
 LOADING = 300.0
 """Seconds that a backend may take to be imported."""
-
-AHEAD = 2
-"""Requests that may wait in a worker: it goes on while the harness judges."""
 
 RETRIES = 3
 """How often loading is begun again after a SIGKILL."""

@@ -18,7 +18,10 @@ from harness.config import Config
 from harness.observe import Observation
 from reference.arrays import Array
 
-__all__ = ["About", "Runner", "about"]
+__all__ = ["AHEAD", "About", "Runner", "about"]
+
+AHEAD = 4
+"""Requests that may wait in a worker: it goes on while the harness judges, or waits for another."""
 
 
 class About(msgspec.Struct, frozen=True):
