@@ -67,6 +67,17 @@ class Evidence:
         )
         return replace(self, observation=seen, made={})
 
+    @cached_property
+    def unspoiled(self) -> Evidence | None:
+        """The same, at the outputs of the call with finite numbers in the padding of x, if made."""
+        finite = self.observation.unspoiled
+        if finite is None:
+            return None
+        seen = msgspec.structs.replace(
+            self.observation, outputs=finite.outputs, hidden=finite.hidden, unspoiled=None
+        )
+        return replace(self, observation=seen, made={})
+
 
 def locate(config: Config, name: str) -> Callable[[tuple[int, ...]], Worst]:
     """From an index into an array, by its name, to where that is."""

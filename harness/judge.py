@@ -19,6 +19,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
+from harness.judging.padding import by_padding
 from harness.logs import noted
 from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
@@ -255,7 +256,7 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
     """A check's comparisons; what it cannot even look at is an error of that config alone."""
     try:
         with np.errstate(all="ignore"):
-            for comparison in check.comparisons(evidence):
+            for comparison in by_padding(evidence, check.comparisons):
                 yield check, comparison
     except Exception as error:
         noted(error, f"check {check.name}, {evidence.observation.backend}, {evidence.config.id}")

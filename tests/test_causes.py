@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from harness.activation import BESIDE, OwnActivation, measure_activation
 from harness.backends import load_backend
+from harness.backends.protocol import Backend
 from harness.case import make_case
+from harness.causes import Cause
 from harness.checks.forward_error import forward_error
 from harness.checks.step_residual import step_residual
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.faults import FAULTS
+from harness.faults.correct import CorrectBackend
 from harness.judge import Session
+from harness.results import Result
 from harness.runners import InProcess, Isolated
 from reference import FORMATS
 from tests.faulty import ForwardBackend, ForwardLayer, backend, with_fault
@@ -221,3 +225,52 @@ def test_an_activation_that_errs_near_zero_alone_is_called_that(layer: type[Forw
             found.setdefault(result.part, set()).add(result.cause)
     assert found
     assert set().union(*found.values()) == {"activation"}
+
+
+PADDED = Config.of(
+    batch=6,
+    steps=5,
+    hidden_size=4,
+    num_layers=2,
+    bidirectional=True,
+    lengths="ragged",
+    data="plain",
+)
+
+
+def judged(*faults: str, config: Config = PADDED) -> list[Result]:
+    """What fails in the correct implementation with these faults."""
+    backend = cast(Backend, CorrectBackend(name="it"))
+    for fault in faults:
+        backend = FAULTS[fault].inject(backend)
+    with Session({"it": backend}) as session:
+        return [result for result in session.judge(config) if result.verdict == "fail"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "aspect"),
+    [
+        ("steps-masked-by-products", "values"),
+        *itertools.product(
+            ("padding-masked-by-product", "h-n-by-a-product", "rows-turned-by-a-product"),
+            ("values", "gradient"),
+        ),
+    ],
+)
+def test_nan_that_comes_from_the_padding_is_called_that(fault: str, aspect: str) -> None:
+    """Any finite numbers there give the right answer."""
+    found = judged(fault, config=PADDED.replace(aspect=aspect))
+    assert {r.cause for r in found} == {Cause.PADDING}
+
+
+@pytest.mark.parametrize("fault", ["padding-leaks", "lengths-ignored", "h-n-at-t"])
+def test_numbers_that_come_from_the_padding_are_no_nan_times_0(fault: str) -> None:
+    """With finite numbers there the answer is as wrong."""
+    found = judged(fault)
+    assert {r.cause for r in found if r.check != "padding_ignored"} == {Cause.UNEXPLAINED}
+
+
+def test_nan_from_the_padding_hides_no_other_fault() -> None:
+    found = judged("b-hh-dropped", "h-n-by-a-product")
+    assert {r.cause for r in found if r.check == "last_state"} == {Cause.PADDING}
+    assert Cause.UNEXPLAINED in {r.cause for r in found if r.check == "step_residual"}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from harness.backends import Backend
+from harness.causes import Cause
 from harness.config import Config
 from harness.corpus import load_corpus
 from harness.expectations import Expectations, Judged
@@ -54,6 +55,20 @@ def test_one_fault_is_one_finding(fault: str, at_most: int) -> None:
     found = differences(fault)
     assert 1 <= len(found) <= at_most, [one.title for one in found]
     assert len({one.title for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "padding-masked-by-product",
+        "h-n-by-a-product",
+        "rows-turned-by-a-product",
+        "padding-in-the-row-scale",
+    ],
+)
+def test_what_reaches_values_from_the_padding_is_one_finding(fault: str) -> None:
+    (found,) = differences(fault)
+    assert found.cause is Cause.PADDING
 
 
 @pytest.mark.parametrize(

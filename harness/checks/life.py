@@ -29,6 +29,7 @@ from harness.judging.lives import (
     until,
     with_moments,
 )
+from harness.judging.padding import by_padding
 from harness.moments import Moment, moments
 from harness.observe import Answer, Lived
 from harness.verdicts import Verdict
@@ -110,7 +111,7 @@ def _attributed(
     evidence: Evidence, moment: Moment, answer: Answer, judge: Callable[[Evidence], Found]
 ) -> Found:
     """What is found; what is right at weights that the layer had before has a cause."""
-    found = judge(evidence_at(evidence, moment, answer))
+    found = [*by_padding(evidence_at(evidence, moment, answer), judge)]
     if not any(one.cause is Cause.UNEXPLAINED for one in found):
         return found
     earlier = {one.weights for one in moments(evidence.config)[: moment.step]} | {0}

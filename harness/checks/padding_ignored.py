@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.case import Case
+from harness.causes import Cause
 from harness.checks.registry import Need, SecondCall, check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
@@ -34,4 +36,6 @@ def padding_ignored(evidence: Evidence) -> Iterator[Comparison]:
     for rerun in evidence.observation.reruns:
         if rerun.padding:
             message = "other numbers in the padding of x gave other bits"
-            yield same_rows(evidence, rerun, message, Probe.PADDING)
+            result = same_rows(evidence, rerun, message, Probe.PADDING)
+            shown = result.cause is Cause.UNEXPLAINED  # of the same numbers alone it is not
+            yield replace(result, cause=Cause.PADDING) if shown else result

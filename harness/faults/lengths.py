@@ -10,11 +10,15 @@ from harness.faults.arrays import (
     Arrays,
     clean,
     final,
+    initial,
+    resumed,
     scaled_and_back,
     valid,
+    with_final,
     with_initial,
     without_lengths,
 )
+from harness.faults.chained import Stepped
 from harness.faults.correct import CorrectLayer
 from harness.faults.record import Area, Change
 from reference.arrays import Array
@@ -153,8 +157,51 @@ def masked_by_product(layer: Any, given: Arrays, output: Array) -> Any:
     """Padding is computed too and multiplied by 0, which leaves NaN and infinities NaN."""
     if "lengths" not in given:
         return output
-    padding = np.where(valid(given), 0, given["x"]).sum(axis=2, keepdims=True)
-    return output + padding * output.dtype.type(0)
+    return output - _times_zero(np.where(valid(given), 0, given["x"]).sum(axis=2, keepdims=True))
+
+
+def _times_zero(array: Array) -> Array:
+    """0, which taken away changes nothing, not even a sign; or NaN."""
+    zeros: Array = np.abs(array) * array.dtype.type(0)
+    return zeros
+
+
+@AREA.outputs("h-n-by-a-product")
+def final_state_by_a_product(layer: Any, given: Arrays, found: Arrays) -> Any:
+    """h_n is the sum of all states, padding and all, each times 1 or 0: NaN is left."""
+    if "lengths" not in given:
+        return found
+    left = _times_zero(np.where(valid(given), 0, given["x"]).sum(axis=(0, 2)))[None, :, None]
+    return with_final(found, lambda array: array - left)
+
+
+@AREA.inputs("rows-turned-by-a-product")
+def turned_by_a_product(layer: Any, given: Arrays) -> Arrays:
+    """Rows are turned round for the reverse direction by a matrix of 0 and 1: NaN spreads."""
+    if "lengths" not in given or not layer.options.bidirectional:
+        return given
+    left = _times_zero(np.where(valid(given), 0, given["x"]).sum(axis=0))
+    return {**given, "x": given["x"] - left}
+
+
+@AREA.fault("steps-masked-by-products", bases=("torch", "oracle"))
+class MaskedByProducts(Stepped):
+    """After each step the state is m h' + (1 - m) h, m being 0 in the padding: NaN is left."""
+
+    def scan(self, single: Any, given: Arrays) -> Arrays:
+        x, steps = given["x"], valid(given)
+        start = {n: given[n] for n in initial(given)}
+        zeros = np.zeros((1, x.shape[1], self.options.hidden_size), x.dtype)
+        states = {f"{name}_0": start.get(f"{name}_0", zeros) for name in self.states}
+        output = np.zeros((len(x), *zeros.shape[1:]), x.dtype)
+        for t, now in enumerate(x):
+            copies = {name: array.copy() for name, array in states.items()}
+            after = resumed(single.forward({"x": now[None].copy(), **copies}))
+            m = steps[t].astype(x.dtype)
+            states = {n: m * a + (1 - m) * states[n] for n, a in after.items()}
+            output[t] = np.where(steps[t], after[f"{self.states[0]}_0"][0], 0)
+        ends = {name.removesuffix("_0") + "_n": array for name, array in states.items()}
+        return {"output": output, **ends}
 
 
 @AREA.outputs("h-n-at-t")

@@ -46,6 +46,7 @@ def evidence_at(evidence: Evidence, moment: Moment, answer: Answer) -> Evidence:
         outputs=answer.outputs,
         hidden=answer.hidden,
         derivatives=answer.derivatives,
+        unspoiled=answer.unspoiled,
     )
     return Evidence(case, _oracle(evidence, moment, answer), observation, evidence.own_activations)
 

@@ -12,13 +12,14 @@ from harness.case import Case
 from harness.config import Config
 from harness.moments import Moment, asked_at, case_at, drops
 from harness.observe.calling import call, loaded, same_outputs
+from harness.observe.finite_padding import unspoiled
 from harness.observe.gradients import (
     Answered,
     asked_gradients,
     giving_gradients,
     hidden_under_autograd,
 )
-from harness.observe.records import Answer, Outputs
+from harness.observe.records import Answer, Outputs, Unspoiled
 from harness.observe.values import hidden_layers
 
 __all__ = ["AsNew"]
@@ -51,8 +52,21 @@ class AsNew:
             same = same_outputs(derived.outputs, outputs)
             hidden = self.hidden[key] if same else self._under_autograd(moment, case)
             derived = msgspec.structs.replace(derived, hidden=hidden)
+        finite = None if moment.of_gradients else self._unspoiled(case, outputs)
         return msgspec.structs.replace(
-            answer, outputs=outputs, hidden=self.hidden[key], derivatives=derived
+            answer,
+            outputs=outputs,
+            hidden=self.hidden[key],
+            derivatives=derived,
+            unspoiled=finite,
+        )
+
+    def _unspoiled(self, case: Case, outputs: Outputs) -> Unspoiled | None:
+        return unspoiled(
+            case,
+            outputs,
+            lambda other: call(loaded(self.backend, other.config, other.weights), other, []),
+            lambda other: hidden_layers(self.backend, other, []),
         )
 
     def _under_autograd(self, moment: Moment, case: Case) -> tuple[Outputs, ...]:

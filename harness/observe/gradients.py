@@ -19,6 +19,7 @@ from harness.observe.arrays import viewed
 from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
 from harness.observe.dropping import seeded, states_of
 from harness.observe.errors import Malformed, NotOffered, preparing, require_prepared
+from harness.observe.finite_padding import unspoiled, with_finite_padding
 from harness.observe.records import Change, Derivatives, Observation, Outputs
 from harness.observe.values import hidden_layers, shorter
 from harness.observe.writing import overwritten
@@ -68,6 +69,9 @@ class _Asked:
     def of(self, layer: FullLayer, case: Case) -> Answered:
         with giving_gradients(self.backend, layer, self.case.config, self.training):
             return asked_gradients(layer, case, self.modified)
+
+    def hidden_layers(self, case: Case) -> tuple[Outputs, ...]:
+        return hidden_layers(self.backend, case, self.modified, training=self.training)
 
     def hidden(self, case: Case) -> tuple[Outputs, ...]:
         return hidden_under_autograd(case, lambda cut: self.of(self.built(cut), cut))
@@ -138,7 +142,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     if found.outputs is not None and second.outputs is not None:
         changes += _changes(True, second.outputs, found.outputs, case)
     changes += _changes(False, asked.forward(case), outputs, case)
-    hidden = hidden_layers(backend, case, asked.modified, training=asked.training)
+    hidden = asked.hidden_layers(case)
     return Observation(
         backend.name,
         outputs=outputs,
@@ -146,6 +150,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(asked.modified),
         changed=tuple(dict.fromkeys(changes)),
+        unspoiled=unspoiled(case, outputs, asked.forward, asked.hidden_layers),
         derivatives=Derivatives(
             cotangents(case),
             found.gradients,
@@ -173,17 +178,13 @@ def _unpadded(case: Case) -> Case:
 
 
 def _finite(asked: _Asked, found: Answered, clean: Answered) -> Mapping[str, Array] | None:
-    """Does only what is not finite come through, or do numbers too, hidden by it? Large ones may
-    overflow on the way, and are left out.
-    """
+    """Does only what is not finite come through, or do numbers too, hidden by it?"""
     case, before = asked.case, clean.gradients
     if not any(
         (~np.isfinite(a) & np.isfinite(before[n])).any() for n, a in found.gradients.items()
     ):
         return None
-    kept = case.valid[:, :, None] | (np.abs(case.x) <= 64)
-    x = np.where(kept, case.x, case.x.dtype.type(0.75))
-    return asked.gradients(case.with_inputs(x=x)).gradients
+    return asked.gradients(with_finite_padding(case)).gradients
 
 
 def _hidden(

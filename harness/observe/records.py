@@ -29,6 +29,7 @@ __all__ = [
     "RepeatedCalls",
     "Rerun",
     "Series",
+    "Unspoiled",
 ]
 
 Outputs = dict[str, Array]
@@ -59,6 +60,13 @@ class Rerun(msgspec.Struct, frozen=True):
     neighbours: bool
     kept: BoolArray
     outputs: Outputs
+
+
+class Unspoiled(msgspec.Struct, frozen=True):
+    """Outputs, and those of shorter stacks, of the same call with finite numbers in the padding."""
+
+    outputs: Outputs
+    hidden: tuple[Outputs, ...]
 
 
 class Derivatives(msgspec.Struct, frozen=True):
@@ -192,9 +200,10 @@ class Answer(msgspec.Struct, frozen=True):
 
     `outputs` are what a call gave; of gradients, what a new layer with the same weights gives for
     the same inputs. `hidden` is as in `Observation`, of new layers too. `differing` names the
-    weights that were read and are others than were loaded. `trouble` says what the step raised, or
-    what is wrong with the form of its answer: the life ended there. `given` are the inputs, time
-    first, that were what an earlier call of the step had given, as it held then.
+    weights that were read and are others than were loaded. `unspoiled` is as in `Observation`, of
+    new layers. `trouble` says what the step raised, or what is wrong with the form of its answer:
+    the life ended there. `given` are the inputs, time first, that were what an earlier call of the
+    step had given, as it held then.
     """
 
     step: int
@@ -202,6 +211,7 @@ class Answer(msgspec.Struct, frozen=True):
     hidden: tuple[Outputs, ...] = ()
     derivatives: Derivatives | None = None
     differing: tuple[str, ...] | None = None
+    unspoiled: Unspoiled | None = None
     trouble: str | None = None
     given: Mapping[str, Array] = {}
 
@@ -227,7 +237,8 @@ class Observation(msgspec.Struct, frozen=True, tag=True):
     `hidden[k]` is what the first k + 1 layers alone gave, for all k but the last. `transferred`
     counts the weights that were read back and found equal, bit for bit. `modified` names the
     inputs that a call wrote to, `changed` what other calls than those in `reruns` gave otherwise
-    the second time. `details` is what other aspects than values and gradients measured. `ended`
+    the second time. `unspoiled` is there where outputs are not finite, and neither is the padding.
+    `details` is what other aspects than values and gradients measured. `ended`
     says that there was no answer (crashed or hung). `disturbed` tells what was wrong with the
     floating-point environment of the calling thread before, and after.
     """
@@ -242,6 +253,7 @@ class Observation(msgspec.Struct, frozen=True, tag=True):
     transferred: int = 0
     modified: tuple[str, ...] = ()
     changed: tuple[Change, ...] | None = None
+    unspoiled: Unspoiled | None = None
     derivatives: Derivatives | None = None
     details: (
         CallOutcome | DropoutCalls | InitialWeights | Checkpoint | RepeatedCalls | Lived | None

@@ -21,6 +21,7 @@ from harness.case import Case, changed, make_case
 from harness.config import Config, ConfigError
 from harness.observe.calling import Exchange, call, loaded, same_outputs
 from harness.observe.errors import preparing, require_prepared
+from harness.observe.finite_padding import unspoiled
 from harness.observe.records import Observation, Outputs, Rerun
 from harness.observe.writing import overwrite_parameters, overwritten
 from reference.arrays import Array
@@ -40,6 +41,12 @@ def observe_values(backend: Backend, case: Case, repeat: bool) -> Observation:
     hidden = hidden_layers(backend, case, modified)
     if repeat:
         modified += overwrite_parameters(layer)
+    finite = unspoiled(
+        case,
+        outputs,
+        lambda other: call(loaded(backend, other.config, other.weights), other, modified),
+        lambda other: hidden_layers(backend, other, modified),
+    )
     return Observation(
         backend.name,
         outputs=outputs,
@@ -47,6 +54,7 @@ def observe_values(backend: Backend, case: Case, repeat: bool) -> Observation:
         reruns=tuple(reruns),
         transferred=sum(array.size for array in case.weights.values()),
         modified=tuple(modified),
+        unspoiled=finite,
     )
 
 

@@ -247,7 +247,7 @@ def test_padding_is_asked_where_it_was_changed() -> None:
     case = case_of(CONFIG, lengths=[2, 1, 2])
     (result,) = padding_ignored(evidence_of(case, first_call(), reruns=kinds[1:]))
     message = "other numbers in the padding of x gave other bits"
-    assert (*summary(result), result.message) == ("fail", "unexplained", 24, 1, message)
+    assert (*summary(result), result.message) == ("fail", "padding", 24, 1, message)
     assert list(result.power) == ["padding"]
     # What the same input moves by itself says nothing about padding.
     (result,) = padding_ignored(evidence_of(case, first_call(), reruns=kinds))
