@@ -33,7 +33,7 @@ ORDER = [
     # The judges.
     *("layers/*", "judging", "checks"),
     # What is kept and expected of it.
-    *("folder", "journal", "power", "baseline", "expectations", "judge"),
+    *("folder", "journal", "power", "baseline", "expectations", "judge", "pipeline"),
     # What is made of many.
     *(
         "corpus",
