@@ -87,11 +87,8 @@ class _Life(Aspect):
 class _Training(Aspect):
     def wrong(self, config: Config) -> str | None:
         dropping = config.num_layers > 1 and config.dropout > 0
-        if dropping and config.lengths not in ("nolengths", "fulllengths"):
-            return (
-                "aspect training, expected lengths = 'nolengths' or 'fulllengths' where anything "
-                "is dropped (padding is no dropout)"
-            )
+        if dropping and config.lengths == "emptyrows":
+            return "aspect training, expected no empty rows where anything is dropped"
         return super().wrong(config)
 
 

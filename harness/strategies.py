@@ -98,7 +98,7 @@ def configs(
         lengths, memory = "ragged" if lengths == "emptyrows" else lengths, "contiguous"
     if aspect == "training":  # enough elements to count
         batch, hidden_size = 6 * batch, 3 * hidden_size
-        lengths = lengths if lengths == "nolengths" else "fulllengths"  # masks are read everywhere
+        lengths = "ragged" if lengths == "emptyrows" else lengths
     else:
         dropout = 50 * (dropout > 0)
     if aspect == "gradient":

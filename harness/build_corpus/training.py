@@ -57,6 +57,20 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
     yield from _padded_training(layer)
     yield from _deep(layer)
     yield from _alone(layer)
+    yield from _padded_dropping(layer)
+    # So small that some hundred calls are made: masks that come from a pool are seen.
+    yield config_of(
+        layer,
+        aspect="training",
+        num_layers=2,
+        dropout=50,
+        input_size=2,
+        hidden_size=16,
+        batch=10,
+        steps=1,
+        data="plain",
+        seed=40995,
+    )
 
 
 def _deep(layer: str) -> Iterator[Config]:
@@ -107,6 +121,29 @@ def _padded_training(layer: str) -> Iterator[Config]:
             **of_sizes(2, 5, 6, 4),
             data="plain",
             seed=40960 + seed,
+        )
+
+
+def _padded_dropping(layer: str) -> Iterator[Config]:
+    """What is dropped of valid steps is seen, row by row."""
+    for seed, (lengths, layers, dropout, bidirectional) in enumerate(
+        (("ragged", 2, 50, False), ("shorter", 3, 25, True), ("equal", 2, 75, True))
+    ):
+        yield config_of(
+            layer,
+            aspect="training",
+            num_layers=layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            layout=("timefirst", "batchfirst")[seed % 2],
+            states=seed == 1,
+            lengths=lengths,
+            input_size=2,
+            hidden_size=20,
+            batch=18,
+            steps=4,
+            data="plain",
+            seed=40990 + seed,
         )
 
 

@@ -1,18 +1,26 @@
-"""An error of one call belongs to that call: an ordinary one right after it is unharmed."""
+"""What one call does ends with it: an ordinary one right after it is unharmed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import msgspec
+
+from harness.calls import Call
+from harness.case import make_case
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import CALL
+from harness.judging.call_outcomes import judge_answer
 from harness.observe import CallOutcome
 from harness.verdicts import Verdict
 
 __all__ = ["call_contained"]
+
+AFTER = "the call after"
 
 
 @check(
@@ -21,13 +29,19 @@ __all__ = ["call_contained"]
     applies=CALL,
 )
 def call_contained(evidence: Evidence) -> Iterator[Comparison]:
-    """The call after it: an error of one call belongs to that call."""
+    """The call after it: of another layer, and of the very one that refused it or took it."""
     outcome = evidence.observation.details
     if not isinstance(outcome, CallOutcome):
         return
+    if outcome.aftermath is None and outcome.ordinary is not None:
+        after = _ordinary(evidence, outcome)
+        if after.verdict is not Verdict.PASS:
+            message = f"of the layer that took the call, for an ordinary one: {after.message}"
+            yield replace(after, part=AFTER, message=message, requirement="contained-errors")
+            return
     verdict = Verdict.PASS if outcome.aftermath is None else Verdict.FAIL
     yield Comparison(
-        "the call after",
+        AFTER,
         verdict,
         1,
         outcome.aftermath or "",
@@ -35,3 +49,11 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
         ratio=0.0 if verdict == Verdict.PASS else None,
         requirement="contained-errors",
     )
+
+
+def _ordinary(evidence: Evidence, outcome: CallOutcome) -> Comparison:
+    """Its answer to the ordinary call against what that means, at the weights that it had."""
+    case = make_case(evidence.config.replace(aspect="values"))
+    answered = msgspec.structs.replace(outcome, returned=outcome.ordinary, trained=None)
+    asked = Call((), {}, (), case.weights, meaning=case)
+    return judge_answer(case.config, answered, asked)

@@ -1,7 +1,8 @@
 """Whether dropout drops each element by itself: exact tests of how often pairs fare alike.
 
-Pairs are made of neighbouring steps, rows and units, of directions, of calls, and of a call and
-itself, displaced by any number of places in the order of its memory. Where it is the most
+Pairs are made of neighbouring steps, rows and units, of directions, of calls, of calls of two
+layers, and of a call and itself, displaced by any number of places in the order of its memory (but
+for padded calls, whose order is not known). Where it is the most
 striking of several that is tested, the choice is allowed for. And of any two steps, rows, units
 and layers those that fare alike most unexpectedly are judged (`harness.judging.dropout_slices`).
 """
@@ -42,9 +43,23 @@ def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
     calls = dropout_calls(evidence)
     if found is None or calls is None:
         return
+    seen = found.seen.reshape(len(found.calls), -1)
+    one, two, count = _most_striking_calls(seen, None, found.alike)
+    yield _pairs(found, "calls", "", seen[one], seen[two], count)
+    if calls.beside:
+        others = np.stack([call["output"] != 0 for call in calls.beside])
+        others = others if found.valid is None else others[:, found.valid]
+        others = others.reshape(len(others), -1)
+        one, two, count = _most_striking_calls(seen, others, found.alike)
+        yield _pairs(found, "calls of two layers", "", seen[one], others[two], count)
+    if found.valid is None:
+        yield from _places(evidence, found)
+    yield from judged_slices(evidence, found, calls)
+
+
+def _places(evidence: Evidence, found: KeptElements) -> Iterator[Comparison]:
+    """Calls and themselves displaced; neighbours along each axis; directions."""
     yield _calls_with_themselves(found)
-    one, two, count = _most_striking_calls(found)
-    yield _pairs(found, "calls", "", found.calls[one], found.calls[two], count)
     first = found.calls[:CALLS]
     for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
         distances = _distances(first.shape[axis])
@@ -56,7 +71,6 @@ def dropout_independent(evidence: Evidence) -> Iterator[Comparison]:
             yield max(each, key=_least_by_chance)
     if evidence.config.bidirectional:
         yield _pairs(found, "directions", "", *np.split(first, 2, axis=3))
-    yield from judged_slices(evidence, found, calls)
 
 
 def _pairs(
@@ -100,13 +114,16 @@ def _calls_with_themselves(found: KeptElements) -> Comparison:
     return replace(worst, compared=count, failing=failing, message=message)
 
 
-def _most_striking_calls(found: KeptElements) -> tuple[int, int, int]:
-    """The two calls that fare alike most unexpectedly often or seldom, and of how many pairs."""
-    count = len(found.calls)
-    signs = np.where(found.calls, 1.0, -1.0).reshape(count, -1)
-    rows, columns = np.triu_indices(count, 1)
-    same = ((signs @ signs.T)[rows, columns] / signs.shape[1] + 1) / 2
-    chosen = int(np.abs(same - found.alike).argmax())
+def _most_striking_calls(
+    calls: BoolArray, others: BoolArray | None, alike: float
+) -> tuple[int, int, int]:
+    """Of any two calls, or of one and an other, those that fare alike most unexpectedly often or
+    seldom, and of how many pairs."""
+    one, two = (np.where(kept, 1.0, -1.0) for kept in (calls, calls if others is None else others))
+    same = ((one @ two.T) / calls.shape[1] + 1) / 2
+    rows, columns = np.triu_indices(len(calls), 1) if others is None else np.indices(same.shape)
+    rows, columns = rows.ravel(), columns.ravel()
+    chosen = int(np.abs(same[rows, columns] - alike).argmax())
     return int(rows[chosen]), int(columns[chosen]), len(rows)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
-from harness.judging.dropout_counts import judge_count, kept_elements
+from harness.judging.dropout_counts import KeptElements, judge_count, kept_elements
 from harness.observe.dropout import CALLS
 from harness.probes import Probe
+from reference.arrays import BoolArray
 
 __all__ = ["dropout_rate"]
 
@@ -29,8 +32,8 @@ def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
     if found is None:
         return
     for part, calls, other in (
-        ("kept elements", found.calls[:CALLS], Cause.UNEXPLAINED),
-        ("kept elements, later calls", found.calls[CALLS:], Cause.DEPENDENT),
+        ("kept elements", found.seen[:CALLS], Cause.UNEXPLAINED),
+        ("kept elements, later calls", found.seen[CALLS:], Cause.DEPENDENT),
     ):
         if calls.size:
             count, chance = int(calls.sum()), found.documented
@@ -39,3 +42,28 @@ def dropout_rate(evidence: Evidence) -> Iterator[Comparison]:
             yield judge_count(
                 part, count, calls.size, chance, message, cause=cause, slack=found.slack
             )
+    if found.valid is not None:
+        yield _any_row(found, found.valid)
+
+
+def _any_row(found: KeptElements, valid: BoolArray) -> Comparison:
+    """Of padded rows the one that is least by chance, in all calls: no row's padding may count."""
+    results, rows = [], valid.shape[1]
+    cause = Cause.SHARED if found.shared else Cause.DEPENDENT
+    for row in np.flatnonzero(valid.any(axis=0)):
+        kept = found.calls[:, valid[:, row], row]
+        count, chance = int(kept.sum()), found.documented
+        message = f"{count} of {kept.size} kept in row {row}, expected {kept.size * chance:.0f}"
+        results.append(
+            judge_count(
+                "kept elements, any row",
+                count,
+                kept.size,
+                chance,
+                message,
+                rows,
+                cause,
+                found.slack,
+            )
+        )
+    return max(results, key=lambda result: result.ratio or 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.bits import same_bits
+from harness.case import Case
 from harness.causes import Cause
 from harness.checks.registry import check
 from harness.comparison import Comparison
@@ -57,9 +58,9 @@ def _states(
     sides, name = config.directions, f"{config.cell.states[0]}_n"
     final = call[name]
     first = same_bits(final[:sides], calls.first[name])
-    ends = _ends(config, call["output"])
+    ends = _ends(evidence.case, call["output"])
     last = all(same_bits(own, end) for own, end in zip(final[-sides:], ends, strict=True))
-    ranges = [(_ends(config, low), _ends(config, high)) for low, high in between]
+    ranges = [(_ends(evidence.case, low), _ends(evidence.case, high)) for low, high in between]
     if first and last and _possible(config, final, ranges):
         result = Comparison(part, Verdict.PASS, final.size, ratio=0.0)
         return stated(result, {Probe.DROPPED: share(calls.evaluated[name] != 0)})
@@ -72,11 +73,12 @@ def _states(
     )
 
 
-def _ends(config: Config, output: Array) -> list[Array]:
-    """What each direction ends with, (B, H): at the last step, or the first one."""
+def _ends(case: Case, output: Array) -> list[Array]:
+    """What each direction ends with, (B, H): at each row's last step, or the first one."""
+    rows = np.arange(output.shape[1])
     return [
-        np.ascontiguousarray(own[0 if side else -1])
-        for side, own in enumerate(np.split(output, config.directions, axis=2))
+        own[0 if side else case.last_step, rows]
+        for side, own in enumerate(np.split(output, case.config.directions, axis=2))
     ]
 
 

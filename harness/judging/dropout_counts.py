@@ -7,7 +7,7 @@ it gets, in many calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,13 +32,20 @@ class KeptElements:
 
     `probability` is the documented one, or, where `shared`, that of fewer dropouts than there are:
     the one that the first calls fit, which do not fit the documented one. Either may be off by
-    `slack`, for p is held in some precision.
+    `slack`, for p is held in some precision. `valid` (T, B) says where there is no padding; None
+    where there is none anywhere.
     """
 
     calls: BoolArray
     documented: float
     probability: float
     slack: float = 0.0
+    valid: BoolArray | None = None
+
+    @property
+    def seen(self) -> BoolArray:
+        """By call, what is no padding."""
+        return self.calls if self.valid is None else self.calls[:, self.valid]
 
     @property
     def shared(self) -> bool:
@@ -61,13 +68,14 @@ def kept_elements(evidence: Evidence) -> KeptElements | None:
     if not isinstance(calls, DropoutCalls) or config.num_layers == 1 or config.dropout == 0:
         return None
     kept = np.stack([call["output"] != 0 for call in (*calls.trained, *calls.later)])
+    valid = None if evidence.case.valid.all() else evidence.case.valid
     documented, *fewer = (
         (1 - config.dropout / 100) ** n for n in range(config.num_layers - 1, 0, -1)
     )
     # Of a product of n factors within 1, each off by as much, the error is n times that at most.
     slack = (config.num_layers - 1) * chance_error(evidence)
-    probability = _fitting(kept[:CALLS], documented, fewer, slack)
-    return KeptElements(kept, documented, probability, slack)
+    found = KeptElements(kept, documented, documented, slack, valid)
+    return replace(found, probability=_fitting(found.seen[:CALLS], documented, fewer, slack))
 
 
 def _fitting(

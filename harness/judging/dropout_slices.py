@@ -30,6 +30,7 @@ __all__ = [
     "Slices",
     "any_two",
     "any_two_masks",
+    "any_two_padded",
     "judged_slices",
     "layer_masks",
     "own_rates",
@@ -79,6 +80,44 @@ def any_two(found: KeptElements, axis: int, name: str) -> Slices | None:
             what = f"{name} {one[place]} and {two[place]} {where}"
             results.append(Slices(what, int(same[place]), total, found.alike, choices))
     return max(results, key=lambda r: r.ratio)
+
+
+def any_two_padded(found: KeptElements, valid: BoolArray, axis: int, name: str) -> Slices | None:
+    """The same where there is padding: of two slices count the places at which neither has any."""
+    kept = np.moveaxis(found.calls, axis, 1)
+    there = np.broadcast_to(valid[:, :, None], found.calls.shape[1:])
+    calls, count = kept.shape[:2]
+    one, two = np.triu_indices(count, 1)
+    if not len(one):
+        return None
+    mask = np.moveaxis(there, axis - 1, 0).reshape(count, -1).astype(np.float32)
+    signs = np.where(kept.reshape(calls, count, -1), mask, -mask)
+    size = (mask @ mask.T).astype(np.int64)[one, two]
+    each = np.stack([own @ own.T for own in signs]).astype(np.int64)[:, one, two]
+    groups = [(f"in call {number}", own, 1) for number, own in enumerate(each, start=1)]
+    groups.append((f"in calls 1 to {CALLS}", each[:CALLS].sum(axis=0), len(each[:CALLS])))
+    groups.append((f"in all {calls} calls", each.sum(axis=0), calls))
+    # What is too small to show anything need not be allowed for.
+    pairs = len(groups) * len(one)
+    able = [_able(size * times, found.alike, pairs) for _, _, times in groups]
+    choices, results = sum(int(some.sum()) for some in able), []
+    for (where, excess, times), some in zip(groups, able, strict=True):
+        if not some.any():
+            continue
+        total, places = size[some] * times, np.flatnonzero(some)
+        same = (excess[some] + total) // 2
+        for place in _least_probable(same, total, np.asarray(found.alike)):
+            pair = places[place]
+            what = f"{name} {one[pair]} and {two[pair]} {where}"
+            counted = int(same[place]), int(total[place])
+            results.append(Slices(what, *counted, found.alike, choices))
+    return max(results, key=lambda r: r.ratio, default=None)
+
+
+def _able(sizes: IntArray, alike: float, choices: int) -> BoolArray:
+    """Whether so many elements could show anything."""
+    powerful = {int(n): binomial(0, int(n), alike, choices).powerful for n in np.unique(sizes)}
+    return np.array([powerful[int(n)] for n in sizes], bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +189,16 @@ def judged_slices(
     evidence: Evidence, found: KeptElements, calls: DropoutCalls
 ) -> Iterator[Comparison]:
     """Any two steps, rows, units and layers; and all calls as one sequence."""
-    config = evidence.config
+    config, valid = evidence.config, found.valid
     for axis, name in ((1, "steps"), (2, "rows"), (3, "units")):
-        two = any_two(found, axis, name)
+        if valid is None:
+            two = any_two(found, axis, name)
+        else:
+            two = any_two_padded(found, valid, axis, name)
         if two is not None:
             yield _judged(found, f"any two {name}", two)
-    yield _in_sequence(found)
+    if valid is None:
+        yield _in_sequence(found)
     if config.num_layers > 2:
         state = config.cell.states[0]
         masks = layer_masks(calls, state, config.num_layers, chance(evidence))

@@ -95,7 +95,15 @@ def _attempt(
     except BaseException as error:
         harmed = None if ordinary is None else _harmed(layer, build, weights, ordinary)
         return CallOutcome("call", headline(error), None, weights, harmed)
-    return CallOutcome("call", None, returned, weights, None, trained=trained)
+    harmed, answer = None, None
+    if ordinary is not None:
+        try:
+            if trained is not None:
+                layer.train(False)
+            answer = _kept(layer.call(_copied(ordinary), {}))
+        except Exception as error:
+            harmed = f"the layer itself refuses an ordinary call from then on: {headline(error)}"
+    return CallOutcome("call", None, returned, weights, harmed, trained=trained, ordinary=answer)
 
 
 def _harmed(

@@ -7,6 +7,7 @@ dropout did to the first layer's output stands in the output of the stack.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import cast
 
 from harness.axes import axes_of
@@ -15,7 +16,8 @@ from harness.case import Case, passing_on
 from harness.config import Config
 from harness.observe.calling import call, loaded
 from harness.observe.errors import NotOffered
-from harness.observe.records import DropoutCalls, Observation
+from harness.observe.new_thread import in_a_new_thread
+from harness.observe.records import DropoutCalls, Observation, Outputs
 
 __all__ = ["CALLS", "observe_dropout"]
 
@@ -24,6 +26,12 @@ CALLS = 3
 LATER = 21
 """Calls after them: masks may come from a pool, and kernels may try on their first calls of a
 shape how many threads are fastest."""
+
+MANY = 297
+"""Later calls of one step and few elements, which cost little: a pool of so many masks is seen."""
+
+ELSEWHERE = 3
+"""How many of the later calls come from a thread of their own each."""
 
 EVALUATED = 6
 """Calls in evaluation mode after those in training mode and one in evaluation mode."""
@@ -47,10 +55,11 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
         cast(FullBackend, backend).seed(config.seed)  # so that a replay drops the same elements
     stack.train(True)
     trained = tuple(call(stack, case, []) for _ in range(CALLS))
-    later = tuple(call(stack, case, []) for _ in range(LATER))
+    later = tuple(_later(stack, case))
     stack.train(False)
     evaluated_after = call(stack, case, [])
     evaluated_later = tuple(call(stack, case, []) for _ in range(EVALUATED))
+    beside = () if getattr(backend, "sampled", False) else tuple(_beside(backend, case))
     as_built = None
     if config.dtype == "fp32":
         fresh = _as_built(cast(FullBackend, backend), config)
@@ -68,9 +77,32 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
         evaluated_after,
         as_built,
         evaluated_later,
+        beside,
     )
     transferred = sum(array.size for array in case.weights.values())
     return Observation(backend.name, transferred=transferred, details=calls)
+
+
+def _later(stack: FullLayer, case: Case) -> Iterator[Outputs]:
+    """More calls in training mode, the last of them from other threads."""
+    config = case.config
+    elements = config.batch * config.directions * config.hidden_size
+    count = MANY if config.steps == 1 and 100 <= elements <= 200 else LATER
+    for number in range(count):
+        if number < count - ELSEWHERE:
+            yield call(stack, case, [])
+        else:
+            yield in_a_new_thread(lambda: call(stack, case, []))
+
+
+def _beside(backend: Backend, case: Case) -> Iterator[Outputs]:
+    """First calls of another layer, where anything is dropped."""
+    if case.config.num_layers == 1 or case.config.dropout == 0:
+        return
+    other = cast(FullLayer, loaded(backend, case.config, case.weights))
+    other.train(True)
+    for _ in range(CALLS):
+        yield call(other, case, [])
 
 
 def _first_layer(case: Case) -> Case:

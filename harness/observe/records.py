@@ -101,6 +101,7 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
     had. `aftermath` says what was wrong with an ordinary call right after it; None if nothing was.
     `ended` says that there was no answer at all (crashed or hung), and `error` what is known of
     it. `trained` is what the same call gave in training mode, where that must be the same.
+    `ordinary` is what the layer that accepted the call then gave for an ordinary one.
     """
 
     stage: str
@@ -110,6 +111,7 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
     aftermath: str | None
     ended: Cause | None = None
     trained: tuple[Any, ...] | None = None
+    ordinary: tuple[Any, ...] | None = None
 
 
 class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
@@ -119,7 +121,8 @@ class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
     `without` the stack built with dropout 0, in evaluation mode; `trained` three calls in training
     mode; `later` more of them; `evaluated_after` evaluation mode after them, `evaluated_later`
     more calls in it; `as_built` two calls of a layer with these weights, in the mode that it comes
-    in and in evaluation mode (only in float32, which needs no constructor argument).
+    in and in evaluation mode (only in float32, which needs no constructor argument); `beside` calls
+    in training mode of another layer with these weights, for which no seed was set.
     """
 
     weights: Mapping[str, Array]
@@ -131,6 +134,7 @@ class DropoutCalls(msgspec.Struct, frozen=True, tag=True):
     evaluated_after: Outputs
     as_built: tuple[Outputs, Outputs] | None
     evaluated_later: tuple[Outputs, ...] = ()
+    beside: tuple[Outputs, ...] = ()
 
 
 class InitialWeights(msgspec.Struct, frozen=True, tag=True):

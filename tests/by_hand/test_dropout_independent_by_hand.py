@@ -135,9 +135,8 @@ def test_the_two_calls_that_are_most_alike_or_least() -> None:
 
     def striking(rows: list[str], probability: float) -> tuple[int, int, int]:
         calls = np.array([[place == "1" for place in row] for row in rows])
-        return _most_striking_calls(
-            KeptElements(calls.reshape(-1, 2, 2, 2), probability, probability)
-        )
+        found = KeptElements(calls.reshape(-1, 2, 2, 2), probability, probability)
+        return _most_striking_calls(calls, None, found.alike)
 
     first, second, third = "11110000", "11000011", "11000010"
     other = "00001111"
@@ -147,6 +146,20 @@ def test_the_two_calls_that_are_most_alike_or_least() -> None:
     # What is dropped by both counts as much as what both keep: six places, where others have five.
     assert striking(["00000011", "00000000", "11100011"], 0.5) == (0, 1, 3)
     assert striking(["11111100", "11111111", "00011100"], 0.5) == (0, 1, 3)
+
+
+def test_calls_of_two_layers() -> None:
+    """The second call of one layer and the third of the other, of 3 times 3 pairs."""
+    own = [drawn(k, 2, 3, 8) for k in range(3)]
+    beside = tuple(only(one) for one in (drawn(7, 2, 3, 8), drawn(8, 2, 3, 8), own[1]))
+    trained = tuple(map(only, own))
+    for others, verdict in ((beside, "fail"), (beside[:2], "pass")):
+        found = dropout_independent(dropping(WIDE, trained=trained, beside=others))
+        (result,) = (one for one in found if one.part == "pairs of calls of two layers")
+        assert result.verdict == verdict
+        assert result.compared == 48
+        p = binomial(48, 48, 0.5, 9)
+        assert (result.ratio == p.ratio) == (verdict == "fail")
 
 
 @pytest.mark.parametrize("same", [(0, 1), (2, 3), (0, 4)])
