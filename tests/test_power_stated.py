@@ -62,7 +62,7 @@ def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
     kinds = {
         (config.aspect, config.num_layers, config.data): config
         for config in load_corpus()
-        if config.aspect in ("training", "initial") or config.data == "special"
+        if config.aspect in ("training", "initial", "life") or config.data == "special"
     }
     asked = [
         *VALUED,

@@ -32,6 +32,7 @@ from harness.judging.lives import (
 from harness.judging.padding import by_padding
 from harness.moments import Moment, moments
 from harness.observe import Answer, Lived
+from harness.probes import Probe
 from harness.verdicts import Verdict
 
 __all__ = ["life"]
@@ -45,6 +46,10 @@ Judged = list[tuple[int, Found]]
     requirement="life",
     difference="an answer depends on what happened to the layer before",
     applies=aspect("life"),
+    probes=(
+        *(Probe.BIAS, Probe.INPUT, Probe.STATE, Probe.ROW, Probe.END, Probe.HELD),
+        *(Probe.STEP, Probe.CARRY, Probe.ZERO, Probe.SIGN),
+    ),
 )
 def life(evidence: Evidence) -> Iterator[Comparison]:
     """A comparison for each kind of answer; it names the step that went wrong first."""
@@ -73,7 +78,18 @@ def _first(evidence: Evidence, part: str, judged: Judged) -> Iterator[Comparison
         counted = concluded or every  # what nothing was concluded of was not compared
         closest = max(counted, key=lambda one: one.ratio or 0.0)
         compared = sum(one.compared for one in counted)
-        yield replace(closest, part=part, compared=compared, power={}, requirement=None)
+        yield replace(
+            closest, part=part, compared=compared, power=_least(counted), requirement=None
+        )
+
+
+def _least(counted: Iterable[Comparison]) -> dict[Probe, float]:
+    """Of each probe the least power that any of some comparisons states."""
+    found: dict[Probe, float] = {}
+    for one in counted:
+        for probe, power in one.power.items():
+            found[probe] = min(power, found.get(probe, power))
+    return found
 
 
 def _values(evidence: Evidence, found: Lived) -> Iterator[tuple[int, list[Comparison]]]:

@@ -177,6 +177,19 @@ def test_the_call_after() -> None:
     assert list(call_contained(evidence_of(None))) == []
 
 
+def test_the_call_after_of_the_layer_that_took_one() -> None:
+    case = make_case(CONFIG.replace(aspect="values"))
+    exact = Oracle(case).exact
+    ordinary = tuple(exact[name].astype("f") for name in ("output", "h_n"))
+    (result,) = call_contained(evidence_of(outcome(ordinary=ordinary)))
+    assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
+    for wrong, cause in (((ordinary[0] * 2, ordinary[1]), "wrong"), (ordinary[:1], "wrong")):
+        (result,) = call_contained(evidence_of(outcome(ordinary=wrong)))
+        assert (result.verdict, result.cause) == ("fail", cause)
+        assert result.message.startswith("of the layer that took the call, for an ordinary one: ")
+        assert result.requirement == "contained-errors"
+
+
 def test_two_modes_of_one_framework() -> None:
     def found(mine: CallOutcome | None, theirs: CallOutcome | None) -> list[tuple[Any, ...]]:
         eager = Observation("eager", details=theirs)

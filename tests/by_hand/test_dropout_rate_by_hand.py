@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from harness.case import make_case
 from harness.checks.dropout_rate import dropout_rate
 from harness.comparison import Comparison
 from harness.judging.dropout_counts import judge_count, kept_elements
@@ -89,6 +92,30 @@ def test_the_rate_of_later_calls_is_judged_too() -> None:
     assert (one.part, one.verdict, one.compared) == ("kept elements", "pass", 144)
     assert (two.part, two.verdict) == ("kept elements, later calls", "fail")
     assert two.message.startswith("120 of 144 kept, expected 72: ")
+
+
+def test_padding_does_not_count() -> None:
+    """Half of what is valid is kept; in the third row everything, in the fourth nothing."""
+    case = make_case(DROPPING.replace(hidden_size=60, batch=4, lengths="ragged"))
+    valid = case.valid
+    assert not valid.all()
+    half = np.zeros((2, 4, 60))
+    half[..., ::2] = valid[:, :, None]
+
+    def rated() -> Iterator[Comparison]:
+        answers = (only(half),) * 3
+        return dropout_rate(replace(dropping(case.config, trained=answers), case=case))
+
+    one, row = rated()
+    count = 60 * int(valid.sum()) * 3
+    assert (one.verdict, one.compared) == ("pass", count)
+    assert row.verdict == "pass"
+    half[:, 2], half[:, 3] = valid[:, 2:3], 0
+    _, row = rated()
+    steps = valid.sum(axis=0)
+    worst = 2 if steps[2] >= steps[3] else 3
+    assert row.verdict == "fail"
+    assert f"kept in row {worst}, expected" in row.message
 
 
 @pytest.mark.parametrize(("slack", "verdict"), [(0.0, "fail"), (0.001, "pass")])

@@ -16,6 +16,7 @@ from harness.judging.dropout_slices import (
     Slices,
     any_two,
     any_two_masks,
+    any_two_padded,
     layer_masks,
     own_rates,
 )
@@ -46,6 +47,18 @@ def test_two_units_that_are_opposite_in_all_calls_are_named() -> None:
     # Too few for anything: then all calls together are what is compared.
     assert found == Slices("units 0 and 3 in all 4 calls", 0, 24, 0.5, 10)
     assert found.ratio == binomial(0, 24, 0.5, 10).ratio
+
+
+def test_padding_fares_neither_alike_nor_otherwise() -> None:
+    """Rows 0 and 2 have three and four steps: what they share is three steps of ten units."""
+    valid = np.arange(4)[:, None] < np.array([3, 1, 4])
+    calls = kept(5, 4, 3, 10) & valid[:, :, None]
+    calls[..., 2, :] = calls[..., 0, :]
+    found = any_two_padded(KeptElements(calls, 0.5, 0.5, valid=valid), valid, 2, "rows")
+    # Three pairs in all calls; one in the first three, where the others have 30 elements only.
+    assert found == Slices("rows 0 and 2 in all 5 calls", 150, 150, 0.5, 3 + 1)
+    alone = np.arange(4)[:, None] < np.array([4])
+    assert any_two_padded(KeptElements(calls[:, :, :1], 0.5, 0.5), alone, 2, "rows") is None
 
 
 def test_one_step_has_no_other() -> None:
