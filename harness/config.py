@@ -219,6 +219,10 @@ class Config:
         written = (token.write(value) for _, token, value in self._fields())
         return "-".join([self.layer, *filter(None, written)])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes it of its id: layers hold equations, which cannot be sent."""
+        return Config.parse, (self.id,)
+
     @classmethod
     @functools.lru_cache(maxsize=20_000)
     def parse(cls, config_id: str) -> Config:

@@ -28,10 +28,13 @@ from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
 from harness.results import Result, ResultsError
 from harness.strategies import configs, draw_configs
 
-__all__ = ["execute", "results_path"]
+__all__ = ["Judging", "execute", "results_path"]
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage, how many of how many configs are done, and unexpected results so far."""
+
+Judging = Callable[[Session, Sequence[Task]], Iterator[tuple[Task, list[Result]]]]
+"""Called with the session and tasks; gives every task with its results, in their order."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a disk that the user can mend."""
@@ -59,6 +62,7 @@ def execute(
     corpus: Path | None = None,
     resume: bool = False,
     reproducing: float = 0.0,
+    judging: Judging = judged,
 ) -> Outcome:
     """Judge corpus and drawn configs with all backends of the session.
 
@@ -69,6 +73,7 @@ def execute(
         corpus: a file of config ids in place of the pinned corpus.
         resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
+        judging: how corpus and drawn configs are judged; `harness.executors` has another way.
 
     Raises:
         ResultsError: what stands there is of a run with other parameters or versions, another run
@@ -86,7 +91,7 @@ def execute(
             complete = journal is None or _completed(
                 path,
                 outcome,
-                lambda: _Run(session, journal, expected, outcome, progress).all(stages),
+                lambda: _Run(session, journal, expected, outcome, progress, judging).all(stages),
             )
         conclude(outcome, expected, complete=complete)
         if complete:
@@ -176,6 +181,7 @@ class _Run:
     expected: Expectations
     outcome: Outcome
     progress: Progress
+    judging: Judging
 
     def __post_init__(self) -> None:
         self.judged = {(r.config_id, r.backend) for r in self.outcome.results}
@@ -227,7 +233,7 @@ class _Run:
         left = [task for task in stage.tasks if not self.judged.issuperset(task.pairs)]
         done, total = len(stage.tasks) - len(left), len(stage.tasks)
         self._progress(stage.title, done, total)
-        for task, results in judged(self.session, left):
+        for task, results in self.judging(self.session, left):
             self._keep(task, results)
             done += 1
             self._progress(stage.title, done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ class RaisesMarkup(ForwardLayer):
         raise RuntimeError("<script>alert(1)</script> [bold]x[/] \x1b[31m\x00\x07 \ud800 ]]>")
 
 
+class OfAnotherVersion(ForwardBackend):
+    """Of the version that the environment of its process names."""
+
+    def versions(self) -> dict[str, str]:
+        return {"library": os.environ.get("LIBRARY_VERSION", "1.0")}
+
+
 class RefusesEverything(ForwardBackend):
     def unsupported(self, config: Any) -> str:
         return "not today"
@@ -61,6 +69,7 @@ class RefusesLengths(ForwardBackend):
 
 
 right = ForwardBackend()
+versioned = OfAnotherVersion(name="versioned")
 scaled = backend(ScaledOutput)
 nan = backend(ReturnsNan)
 raises = backend(Raises)

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,8 @@ from harness.cli.options import (
     reports_errors,
     session_of,
 )
+from harness.environment import describe
+from harness.executors import Recipe, executor_named, judged_by, processes
 from harness.expectations import expectations_of
 from harness.figures import load_figures, make_figures, store_figures
 from harness.folder import LOGS, SCRIPTS, remove_logs
@@ -34,13 +36,14 @@ from harness.logs import listening
 from harness.minimise.reproduce import BUDGET
 from harness.observe import headline
 from harness.outcome import Outcome, load_alone, outcome_of
+from harness.pipeline import Task, judged
 from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
 from harness.report.files import write_reports
 from harness.report.wording import plural
 from harness.reproducers import load_reproducers
-from harness.results import ResultsError
-from harness.run import execute, results_path
+from harness.results import Result, ResultsError
+from harness.run import Judging, execute, results_path
 from harness.runners import Limits
 
 __all__ = ["Interruption", "execute_with_progress", "run"]
@@ -73,6 +76,18 @@ COMMANDLINE = ParameterSource.COMMANDLINE
     show_default=True,
     help=f"Minimise every numeric finding to a script that shows it alone; {BUDGET:g} s at most.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that judge, each with workers of its own. Results are the same.",
+)
+@click.option(
+    "--executor",
+    metavar="dask://HOST:PORT",
+    help="Judge on the workers of a dask.distributed scheduler, which must have the same versions.",
+)
 @isolation_options
 @reports_errors
 def run(
@@ -84,6 +99,8 @@ def run(
     resume: bool,
     baseline: Path,
     reproducers: bool,
+    jobs: int,
+    executor: str | None,
     limits: Limits | None,
 ) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
@@ -114,12 +131,30 @@ def run(
             resume=resume,
             check=check,
             reproducing=BUDGET if reproducers else 0.0,
+            judging=_judging(jobs, executor, limits, logs),
         )
         if not outcome.unfinished:
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
     _present(outcome, out)
+
+
+def _judging(jobs: int, executor: str | None, limits: Limits | None, logs: Path) -> Judging:
+    """In this process; in several of this machine; or wherever an executor has them."""
+    if executor is not None and jobs > 1:
+        raise click.UsageError("--jobs and --executor exclude each other; leave one of them away")
+    if executor is None and jobs == 1:
+        return judged
+    make = processes(jobs) if executor is None else executor_named(executor)
+    kept = logs if executor is None else None
+
+    def elsewhere(session: Session, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Result]]]:
+        versions = describe(session.runners)["versions"]
+        recipe = Recipe(tuple(session.runners), limits, versions, kept)
+        return judged_by(make, recipe, tasks)
+
+    return elsewhere
 
 
 @main.command()
@@ -244,6 +279,7 @@ def execute_with_progress(
     resume: bool = False,
     check: Callable[[], None] = lambda: None,
     reproducing: float = 0.0,
+    judging: Judging = judged,
 ) -> Outcome:
     """Run with a progress bar on a terminal, and a line a stage elsewhere.
 
@@ -280,4 +316,5 @@ def execute_with_progress(
             progress=progress,
             resume=resume,
             reproducing=reproducing,
+            judging=judging,
         )
