@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from harness.aspects import VALUES
 from harness.case import make_case
 from harness.layers import LAYERS
+from harness.quantised import Grid
 from harness.runners import Runner
 from reference import FORMATS, Exact, Format, Rounded, allowance, exact_activation
 from reference.arrays import Array, Float64Array, IntArray
@@ -252,9 +253,16 @@ class OwnActivation:
 
 @dataclass(frozen=True, eq=False)
 class OwnActivations:
-    """All activations of a backend's cell, measured."""
+    """All activations of a backend's cell, measured; and, when first asked for, the grid that its
+    weights are rounded to.
+    """
 
     by_name: Mapping[str, OwnActivation]
+    measure_grid: Callable[[], Grid | None] = lambda: None
+
+    @functools.cached_property
+    def grid(self) -> Grid | None:
+        return self.measure_grid()
 
     @property
     def flushes(self) -> bool:

@@ -19,10 +19,10 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
-from harness.judging.padding import by_padding
 from harness.logs import noted
 from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
+from harness.quantised import measure_grid
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
 from harness.verdicts import Verdict
@@ -218,7 +218,8 @@ class Session:
             if own is None:
                 return None
             found[activation] = own
-        return OwnActivations(found)
+        runner = self.runner_named(name)
+        return OwnActivations(found, lambda: measure_grid(runner, layer, activations[0], dtype))
 
 
 def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
@@ -256,7 +257,7 @@ def _guarded(check: Check, evidence: Evidence) -> Iterator[tuple[Check, Comparis
     """A check's comparisons; what it cannot even look at is an error of that config alone."""
     try:
         with np.errstate(all="ignore"):
-            for comparison in by_padding(evidence, check.comparisons):
+            for comparison in check.comparisons(evidence):
                 yield check, comparison
     except Exception as error:
         noted(error, f"check {check.name}, {evidence.observation.backend}, {evidence.config.id}")

@@ -96,6 +96,7 @@ def test_a_cause_that_was_not_measured_explains_nothing(fault: str, check: str) 
         )
 
 
+CORRECT = cast(Backend, CorrectBackend(name="right"))
 SWEEP: dict[str, Any] = {"batch": 65536, "data": "sweep", "bias": False}
 
 
@@ -116,6 +117,50 @@ def test_what_is_computed_in_a_lower_precision_is_called_that(fault: str, dtype:
     asked = [wide, wide.replace(aspect="gradient"), Config.of(dtype=dtype, **SWEEP)]
     found = {r.cause for c in asked for r in session.judge(c) if r.verdict == "fail"}
     assert found == {"precision"}
+
+
+@pytest.mark.parametrize("data", ["plain", "ints", "mixed"])
+@pytest.mark.parametrize(
+    "fault", ["weights-in-eight-bits", "rows-in-eight-bits", "weights-in-unsigned-bytes"]
+)
+def test_weights_in_eight_bits_are_called_a_lower_precision(fault: str, data: str) -> None:
+    """Whatever check sees it: it holds with the same weights on their grid."""
+    session = Session({"right": CORRECT, "x": with_fault(fault)})
+    wide = Config.of(
+        nonlinearity="relu",
+        num_layers=2,
+        bidirectional=True,
+        states=True,
+        lengths="ragged",
+        data=data,
+        input_size=5,
+        hidden_size=8,
+        batch=6,
+        steps=4,
+    )
+    asked = [wide, Config.of(nonlinearity="relu", **SWEEP), Config.of(**SWEEP)]
+    asked += [wide.replace(dtype="fp16"), wide.replace(dtype="fp64")]
+    asked += [wide.replace(aspect="gradient")] * (data != "mixed")
+    if data != "ints":
+        asked.append(wide.replace(nonlinearity="tanh"))
+    found = {
+        r.cause for c in asked for r in session.judge(c, only=["faulty"]) if r.verdict == "fail"
+    }
+    assert found == {"precision"}
+
+
+@pytest.mark.parametrize("fault", ["output-off-by-2-15", "operands-of-ten-bits", "x-in-half"])
+def test_what_another_grid_of_weights_does_not_give_is_not_theirs(fault: str) -> None:
+    session = Session({"x": with_fault(fault)})
+    config = CONFIG.replace(scale=1, hidden_size=8, data="plain")
+    own = session.evidence(config, "faulty").own_activations()
+    assert own is not None
+    assert own.grid is None
+
+
+def test_weights_in_eight_bits_hide_no_other_fault() -> None:
+    found = judged("b-hh-dropped", "weights-in-eight-bits")
+    assert Cause.UNEXPLAINED in {r.cause for r in found if r.check == "step_residual"}
 
 
 @pytest.mark.parametrize("fault", ["output-off-by-2-15", "b-hh-dropped", "rational-tanh"])

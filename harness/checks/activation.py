@@ -28,7 +28,7 @@ from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Rounded, allowance
+from reference import Interval, Rounded, allowance
 
 __all__ = ["activation"]
 
@@ -63,7 +63,7 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
     actual = evidence.outputs["output"].ravel()
     (name,) = config.cell.activations
     op = Rounded(fmt)
-    interval = op.activation(name, op.given(evidence.case.x.ravel()))
+    interval = op.activation(name, _arguments(evidence.case))
     ratio = interval.ratio(actual.astype(np.float64))
     allowed = allowance(name, interval.expected, fmt)
     off = interval.expected + np.maximum(2 * allowed, fmt.ulp(interval.expected))
@@ -92,6 +92,18 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
             elif _of_lower_precision(evidence):
                 result = replace(result, cause=Cause.PRECISION)
         yield stated(result, {Probe.ERROR: share(resolved, inside)})
+
+
+def _arguments(case: Case) -> Interval:
+    """x itself; with another weight than 1 the rounded product."""
+    (weight,), fmt = case.weights["weight_ih_l0"].ravel().astype(np.float64), case.fmt
+    x = case.x.ravel().astype(np.float64)
+    if weight == 1:
+        return Interval(x, x, x)
+    with np.errstate(all="ignore"):
+        product = x * weight
+        off = 2 * fmt.unit_roundoff * np.abs(product) + fmt.smallest_subnormal
+        return Interval(product - off, product, product + off)
 
 
 def _of_lower_precision(evidence: Evidence) -> bool:

@@ -20,6 +20,7 @@ from harness.checks.step_residual import step_residual
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
+from harness.judging.attributed import attributed
 from harness.judging.lives import (
     dropped,
     dropped_at,
@@ -29,7 +30,6 @@ from harness.judging.lives import (
     until,
     with_moments,
 )
-from harness.judging.padding import by_padding
 from harness.moments import Moment, moments
 from harness.observe import Answer, Lived
 from harness.probes import Probe
@@ -127,7 +127,7 @@ def _attributed(
     evidence: Evidence, moment: Moment, answer: Answer, judge: Callable[[Evidence], Found]
 ) -> Found:
     """What is found; what is right at weights that the layer had before has a cause."""
-    found = [*by_padding(evidence_at(evidence, moment, answer), judge)]
+    found = [*attributed(evidence_at(evidence, moment, answer), judge)]
     if not any(one.cause is Cause.UNEXPLAINED for one in found):
         return found
     earlier = {one.weights for one in moments(evidence.config)[: moment.step]} | {0}

@@ -24,6 +24,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.applies import When
+from harness.judging.attributed import attributed
 from harness.probes import Probe
 from harness.requirements import REQUIREMENTS
 
@@ -109,6 +110,9 @@ class Check:
         """What the check gives; of one that looks at outputs alone, at those that came with
         gradients too, where they are others.
         """
+        yield from attributed(evidence, self._found, self.applies)
+
+    def _found(self, evidence: Evidence) -> Iterator[Comparison]:
         yield from self.run(evidence)
         training = evidence.under_autograd if self.needs == {Need.OUTPUTS} else None
         if training is not None and self.second_call is None:

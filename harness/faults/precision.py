@@ -47,6 +47,40 @@ class TenBits(WrappedLayer):
         return self.run(with_initial({**given, "x": ten_bits(given["x"])}, ten_bits))
 
 
+def eight_bits(weight: Array, most: Array, steps: float) -> Array:
+    """To whole multiples of most / steps, at most 127 of them, and dequantised."""
+    scale = most / weight.dtype.type(steps)
+    whole = np.clip(np.rint(weight / np.where(scale == 0, 1, scale)), -128, 127)
+    there: Array = (whole * scale).astype(weight.dtype)
+    return there
+
+
+@AREA.weights("weights-in-eight-bits")
+def in_eight_bits(layer: Any, weights: Arrays) -> Any:
+    """Weights are int8 with a scale for each matrix, 127.5 steps, as PyTorch quantises them."""
+    return each(weights, "weight", lambda w: eight_bits(w, np.abs(w).max(keepdims=True), 127.5))
+
+
+@AREA.weights("rows-in-eight-bits")
+def rows_in_eight_bits(layer: Any, weights: Arrays) -> Any:
+    """Weights are int8 with a scale for each row, 127 steps."""
+    return each(weights, "weight", lambda w: eight_bits(w, np.abs(w).max(1, keepdims=True), 127))
+
+
+@AREA.weights("weights-in-unsigned-bytes")
+def in_unsigned_bytes(layer: Any, weights: Arrays) -> Any:
+    """Weights are uint8 from the smallest to the largest of a matrix, with a zero point."""
+
+    def quantised(w: Array) -> Array:
+        least, most = min(w.min(), 0), max(w.max(), 0)
+        scale = w.dtype.type((most - least) / w.dtype.type(255)) or w.dtype.type(1)
+        zero = np.rint(-least / scale)
+        there: Array = (np.clip(np.rint(w / scale) + zero, 0, 255) - zero) * scale
+        return there.astype(w.dtype)
+
+    return each(weights, "weight", quantised)
+
+
 @AREA.outputs("output-off-by-2-15")
 def outputs_scaled(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     """Outputs and final states are 1 + 2^-15 times too large."""

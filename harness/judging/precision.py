@@ -2,7 +2,7 @@
 
 What fails is then judged again with that format's bound. A bound alone proves nothing, for a coarse
 one explains any small error; evidence is what the activation alone shows, or states that all lie on
-the grid of a lower format where correct ones do not.
+the grid of a lower format where correct ones do not. Weights in eight bits: `quantised_weights`.
 """
 
 from __future__ import annotations
