@@ -47,7 +47,7 @@ ORDER = [
     ),
     *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise", "inquiry"),
     # What a user meets.
-    *("run", "selection", "selftest", "report", "pytest_plugin", "cli"),
+    *("executors", "run", "selection", "selftest", "report", "pytest_plugin", "cli"),
 ]
 
 REGISTRY = ("__init__.py", "record.py", "registry.py")
