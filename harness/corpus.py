@@ -6,12 +6,15 @@ from pathlib import Path
 
 from harness.config import Config, ConfigError
 
-__all__ = ["CORPUS", "SAMPLE", "load_corpus"]
+__all__ = ["CORPUS", "QUICK", "SAMPLE", "load_corpus"]
 
 CORPUS = Path(__file__).with_name("corpus.txt")
 
 SAMPLE = Path(__file__).with_name("corpus_sample.txt")
 """The configs for backends that are too expensive to be asked for all (`sampled`)."""
+
+QUICK = Path(__file__).with_name("corpus_quick.txt")
+"""Configs of both that show together what a whole run shows."""
 
 
 def load_corpus(path: Path = CORPUS) -> list[Config]:

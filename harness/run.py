@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backends.protocol import BackendUnavailable
-from harness.baseline import BASELINE
+from harness.baseline import BASELINE, KnownDifference
 from harness.config import Config
-from harness.corpus import CORPUS, SAMPLE, load_corpus
+from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of
 from harness.findings import TESTED, find
@@ -32,6 +32,9 @@ __all__ = ["Judging", "execute", "results_path"]
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage, how many of how many configs are done, and unexpected results so far."""
+
+Found = Callable[[Sequence[Judged], Mapping[str, KnownDifference]], None]
+"""Called with results beside what was expected of them, and the known differences by id."""
 
 Judging = Callable[[Session, Sequence[Task]], Iterator[tuple[Task, list[Result]]]]
 """Called with the session and tasks; gives every task with its results, in their order."""
@@ -59,6 +62,7 @@ def execute(
     examples: int,
     seed: int,
     progress: Progress = lambda *_: None,
+    found: Found = lambda *_: None,
     corpus: Path | None = None,
     resume: bool = False,
     reproducing: float = 0.0,
@@ -70,6 +74,7 @@ def execute(
 
     Args:
         baseline: what is expected; results do not depend on it.
+        found: sees the results of every config.
         corpus: a file of config ids in place of the pinned corpus.
         resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
@@ -91,7 +96,7 @@ def execute(
             complete = journal is None or _completed(
                 path,
                 outcome,
-                lambda: _Run(session, journal, expected, outcome, progress, judging).all(stages),
+                _Run(session, journal, expected, outcome, stages, progress, found, judging).all,
             )
         conclude(outcome, expected, complete=complete)
         if complete:
@@ -106,6 +111,7 @@ def execute(
             out,
             reproducing if complete else 0.0,
             lambda done, total: progress("reproducing", done, total, unexpected),
+            known=corpus != QUICK,
         )
     return outcome
 
@@ -180,15 +186,17 @@ class _Run:
     journal: Journal
     expected: Expectations
     outcome: Outcome
+    stages: Sequence[_Stage]
     progress: Progress
+    found: Found
     judging: Judging
 
     def __post_init__(self) -> None:
         self.judged = {(r.config_id, r.backend) for r in self.outcome.results}
         self.unexpected = len(self.outcome.unexpected)
 
-    def all(self, stages: Sequence[_Stage]) -> None:
-        for stage in stages:
+    def all(self) -> None:
+        for stage in self.stages:
             self._stage(stage)
         self._shorten_lives()
         self._test_dependence()
@@ -247,6 +255,7 @@ class _Run:
         self.outcome.results.extend(joined)
         self.judged |= set(task.pairs)
         self.unexpected += sum(result.unexpected for result in joined)
+        self.found(joined, self.outcome.known)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, self.unexpected)
@@ -270,7 +279,9 @@ def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> 
         pinned[others] = load_corpus(corpus or CORPUS)
         drawn[others] = draw_configs(configs(), examples, seed) if examples else []
     if sampled:
-        pinned[sampled] = load_corpus(corpus or SAMPLE)
+        sample = load_corpus(SAMPLE)
+        chosen = load_corpus(corpus) if corpus else sample
+        pinned[sampled] = [one for one in chosen if one in sample] if corpus == QUICK else chosen
         small, few = configs(max_steps=4, max_layers=2), examples // SAMPLED_SHARE
         drawn[sampled] = draw_configs(small, few, seed) if few else []
     return [

@@ -1,23 +1,35 @@
-"""Writes both files; with `--strength`, says what the corpus covers."""
+"""Writes both files; with `--strength`, says what the corpus covers.
+
+With `--quick RESULTS` writes the configs of a quick run, from results.jsonl of a whole one.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from harness.build_corpus.content import build, build_sample
+from harness.build_corpus.quick import build_quick
 from harness.build_corpus.strength import print_strengths
-from harness.corpus import CORPUS, SAMPLE
+from harness.corpus import CORPUS, QUICK, SAMPLE
 
 
 def main(arguments: list[str]) -> None:
     if arguments == ["--strength"]:
         print_strengths()
         return
+    if len(arguments) == 2 and arguments[0] == "--quick":
+        _write(QUICK, build_quick(Path(arguments[1])))
+        return
     if arguments:
-        sys.exit(f"{arguments}, expected nothing, or --strength")
+        sys.exit(f"{arguments}, expected nothing, --strength, or --quick RESULTS")
     for path, lines in ((CORPUS, build()), (SAMPLE, build_sample())):
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        print(f"{sum(not line.startswith('#') for line in lines)} configs in {path}")
+        _write(path, lines)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    print(f"{sum(not line.startswith('#') for line in lines)} configs in {path}")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from click.core import ParameterSource
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.baseline import BASELINE, read_baseline
 from harness.cli.options import (
@@ -25,6 +24,8 @@ from harness.cli.options import (
     reports_errors,
     session_of,
 )
+from harness.cli.progress import Shown
+from harness.corpus import QUICK
 from harness.environment import describe
 from harness.executors import Recipe, executor_named, judged_by, processes
 from harness.expectations import expectations_of
@@ -40,7 +41,6 @@ from harness.pipeline import Task, judged
 from harness.report.annotations import workflow_commands
 from harness.report.console import print_summary
 from harness.report.files import write_reports
-from harness.report.wording import plural
 from harness.reproducers import load_reproducers
 from harness.results import Result, ResultsError
 from harness.run import Judging, execute, results_path
@@ -62,6 +62,12 @@ COMMANDLINE = ParameterSource.COMMANDLINE
     "--corpus",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Judge the config ids in this file, one a line, in place of the pinned corpus.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Judge a few configs that show together what a whole run shows; draw none, and minimise "
+    "unexpected findings only.",
 )
 @click.option(
     "--resume",
@@ -96,6 +102,7 @@ def run(
     seed: int,
     out: Path,
     corpus: Path | None,
+    quick: bool,
     resume: bool,
     baseline: Path,
     reproducers: bool,
@@ -105,6 +112,9 @@ def run(
 ) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
     chosen = backends
+    if quick:
+        _require_alone("quick", "corpus", "examples")
+        corpus, examples = QUICK, 0
     if resume:
         chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
     read_baseline(baseline)  # before anything is loaded that takes time
@@ -138,6 +148,13 @@ def run(
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
     _present(outcome, out)
+
+
+def _require_alone(option: str, *others: str) -> None:
+    source = click.get_current_context().get_parameter_source
+    for other in others:
+        if source(other) == COMMANDLINE:
+            raise click.UsageError(f"--{option} has its own {other}; leave --{other} away")
 
 
 def _judging(jobs: int, executor: str | None, limits: Limits | None, logs: Path) -> Judging:
@@ -281,31 +298,11 @@ def execute_with_progress(
     reproducing: float = 0.0,
     judging: Judging = judged,
 ) -> Outcome:
-    """Run with a progress bar on a terminal, and a line a stage elsewhere.
+    """Run, and print how far it is, and what it finds.
 
     `check` is called after every config, and may raise what ends the run.
     """
-    console = console_for(stderr=True)
-    columns = (
-        TextColumn("{task.description:10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[unexpected]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def progress(stage: str, done: int, total: int, unexpected: int) -> None:
-            check()
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, unexpected="")
-                if not console.is_terminal and total:
-                    unit = "config" if stage != "reproducing" else "finding"
-                    console.print(f"{stage}: {plural(total, unit)} ...", highlight=False)
-            suffix = f"[red]{unexpected} unexpected" if unexpected else ""
-            bar.update(tasks[stage], completed=done, unexpected=suffix)
-
+    with Shown(console_for(stderr=True), check).running() as shown:
         return execute(
             session,
             out,
@@ -313,7 +310,8 @@ def execute_with_progress(
             seed=seed,
             baseline=baseline,
             corpus=corpus,
-            progress=progress,
+            progress=shown.progress,
+            found=shown.found,
             resume=resume,
             reproducing=reproducing,
             judging=judging,

@@ -22,6 +22,7 @@ def finish(
     out: Path,
     budget: float,
     progress: Progress,
+    known: bool = True,
 ) -> list[Attempt]:
     """Reproducers of all numeric findings, into the outcome and its directory.
 
@@ -30,14 +31,14 @@ def finish(
 
     Args:
         budget: seconds; with 0 none are made, and those of a run before are removed.
+        known: of known differences too.
     """
     attempts: list[Attempt] = []
     ended = ""
+    wanted = [one for one in outcome.findings if one.numeric and (known or one.unexpected)]
     try:
         if budget > 0:
-            for one in reproduce(
-                session, expected, outcome.findings, budget=budget, progress=progress
-            ):
+            for one in reproduce(session, expected, wanted, budget=budget, progress=progress):
                 attempts.append(one)
     except KeyboardInterrupt:
         ended = "the run was ended before this one's turn"
@@ -51,7 +52,7 @@ def finish(
         reasons = {one.finding.slug: one.reason for one in attempts}
         outcome.irreproducible = {
             finding.slug: reasons.get(finding.slug) or ended
-            for finding in outcome.findings
-            if finding.numeric and finding.slug not in outcome.reproducers
+            for finding in wanted
+            if finding.slug not in outcome.reproducers
         }
     return attempts
