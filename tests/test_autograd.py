@@ -359,6 +359,34 @@ def test_outputs_that_the_padding_changes_under_autograd_are_found() -> None:
     )
 
 
+class TakesSubnormalsAsZero(CorrectLayer):
+    """In every call of `forward`; of `gradients` where nothing in x is infinite or NaN."""
+
+    flushing = True
+
+    def entering(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        given = dict(super().entering(inputs))
+        tiny = np.finfo(given["x"].dtype).smallest_normal
+        if self.flushing:
+            given["x"] = np.where(np.abs(given["x"]) < tiny, 0, given["x"]).astype(given["x"].dtype)
+        return given
+
+    def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
+        self.flushing = bool(np.isfinite(inputs["x"]).all())
+        found = super().gradients(inputs, cotangents)
+        self.flushing = True
+        return found
+
+
+def test_gradients_at_states_that_one_call_flushes_are_not_compared() -> None:
+    """A derivative of relu is 1 at a subnormal state, and 0 where that is flushed."""
+    config = Config.parse("rnn-gradient-relu-nobias-ragged-i00002-h00005-b00006-t00003-s001023")
+    results = judged(CorrectBackend(TakesSubnormalsAsZero, "flushing"), config)
+    padding = [r for r in results if r.check == "gradient_padding"]
+    assert {r.cause for r in padding if r.verdict is Verdict.FAIL} == {Cause.FLUSH}
+    assert {r.part for r in padding if r.verdict is Verdict.INCONCLUSIVE} == {"x"}
+
+
 @pytest.mark.parametrize("name", ["relu-slope-1-at-0", "relu-slope-half-at-0"])
 def test_another_slope_of_relu_at_0_is_named(name: str) -> None:
     backend = FAULTS[name].inject(CorrectBackend(name="oracle"))
