@@ -98,6 +98,14 @@ class Cause(str, Enum):
             requirement="relu-at-0",
         ),
     )
+    UNWRITTEN = (
+        "unwritten",
+        _About(
+            "gives neither the initial state nor 0 as the final one of a row without steps",
+            "whatever the memory held",
+            requirement="empty-rows",
+        ),
+    )
     EMPTY = (
         "empty",
         _About(

@@ -1,7 +1,7 @@
 """h_n is the last valid output of each direction, bit for bit; where a row is empty, h_0.
 
 The second is a requirement of its own (`empty-rows`), for no page says it. Implementations give h_0
-or 0, or refuse such lengths: 0 has a cause of its own, anything else has none.
+or 0, or refuse such lengths: 0 is a convention, and has another cause than anything else.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
         result = judged(f"{part}, empty rows", empty, message)
         if result.verdict == Verdict.FAIL:
             zeros = bool(((actual == expected) | (actual == 0))[:, empty].all())
-            cause = Cause.EMPTY if zeros else Cause.UNEXPLAINED
+            cause = Cause.EMPTY if zeros else Cause.UNWRITTEN
             said = message if zeros else f"{message}, and not 0"
             result = replace(result, cause=cause, message=said)
         power = {Probe.ZERO: share(expected[:, empty] != 0)}

@@ -66,7 +66,8 @@ def test_h_n_off_by_an_ulp_is_seen_where_it_is(place: tuple[int, int, int]) -> N
     failing = found.pop(2 * layer + empty)
     of_empty = ("h_n of a row of length 0 is not h_0, and not 0", 2)
     message, count = of_empty if empty else ("h_n is not the output at the last valid step", 4)
-    assert (*summary(failing), failing.message) == ("fail", "unexplained", count, 1, message)
+    cause = "unwritten" if empty else "unexplained"
+    assert (*summary(failing), failing.message) == ("fail", cause, count, 1, message)
     assert {one.verdict for one in found} == {"pass"}
     direction = ("forward", "reverse")[side]
     assert failing.worst == Worst(
@@ -76,9 +77,9 @@ def test_h_n_off_by_an_ulp_is_seen_where_it_is(place: tuple[int, int, int]) -> N
 
 @pytest.mark.parametrize(
     ("other", "cause"),
-    [(0.0, "empty"), (-0.0, "empty"), (7.0, "unexplained"), (math.nan, "unexplained")],
+    [(0.0, "empty"), (-0.0, "empty"), (7.0, "unwritten"), (math.nan, "unwritten")],
 )
-def test_of_other_states_after_no_step_0_alone_has_a_cause_of_its_own(
+def test_of_other_states_after_no_step_0_has_another_cause_than_garbage(
     other: float, cause: str
 ) -> None:
     """In one row; the others may be 0."""
