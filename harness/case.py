@@ -115,7 +115,7 @@ def make_case(config: Config) -> Case:
     if config.drops:
         case = _dropping(case)
     _fill_padding(case, case.x, "padding")
-    return _repeating(case) if config.memory == "broadcast" else case
+    return _fitting(case)
 
 
 def passing_on(case: Case) -> Case:
@@ -201,7 +201,7 @@ def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolA
             inputs[name][:, ~kept] = uniform(config, f"other {name}", inputs[name].shape)[:, ~kept]
     _fill_padding(case, inputs["x"], "other padding" if padding else "padding")
     other = replace(case, inputs=inputs)
-    return _repeating(other) if repeating else other, kept
+    return _fitting(other), kept
 
 
 def _as_given(case: Case, second: Array, padding: bool, neighbours: bool) -> tuple[Case, BoolArray]:
@@ -238,6 +238,9 @@ def cotangents(case: Case) -> Mapping[str, Array]:
         drawn[name] = (values * _weights_of_steps(case, name, shape)).astype(dtype)
         if config.memory == "broadcast" and config.cotangents == "all":  # as those of a sum are
             drawn[name][...] = drawn[name].flat[0]
+        first = drawn[names[0]]
+        if config.memory == "shared" and drawn[name].size == first.size:
+            drawn[name] = first.reshape(drawn[name].shape).copy()
     return drawn
 
 
@@ -253,6 +256,42 @@ def _weights_of_steps(case: Case, name: str, shape: tuple[int, ...]) -> Array:
         weights[int(integers(config, "step of cotangents", (1,), 0, shape[0] - 1)[0])] = 1
         return weights
     return np.ones(shape)
+
+
+def _fitting(case: Case) -> Case:
+    """The case with values that can lie in memory as its config says."""
+    made = {"broadcast": _repeating, "windows": _overlapping, "shared": _sharing}
+    return made.get(case.config.memory, lambda same: same)(case)
+
+
+def _overlapping(case: Case) -> Case:
+    """The case with an x in which a step has the features of the one before, moved by one, as
+    windows over a signal have them; what is in no valid step is padding still.
+    """
+    x = case.x.copy()
+    steps, _, features = x.shape
+    for row, last in enumerate(case.last_step):
+        signal = np.concatenate([x[:, row, 0], x[-1, row, 1:]])
+        if last >= 0:
+            signal[: last + 1] = x[: last + 1, row, 0]
+            signal[last : last + features] = x[last, row]
+        x[:, row] = np.lib.stride_tricks.sliding_window_view(signal, features)[:steps]
+    return case.with_inputs(x=x)
+
+
+def _sharing(case: Case) -> Case:
+    """The case with initial states that are x, biases and weights that are each other, wherever
+    their shapes allow it: then they can be one array.
+    """
+    inputs, weights = dict(case.inputs), dict(case.weights)
+    for state in case.initial:
+        if inputs[f"{state}_0"].shape == case.x.shape and case.valid.all():
+            inputs[f"{state}_0"] = case.x.copy()
+    for name, array in case.weights.items():
+        other = name.replace("_hh", "_ih")
+        if case.weights[other].shape == array.shape:
+            weights[name] = case.weights[other].copy()
+    return replace(case, inputs=inputs, weights=weights)
 
 
 def _repeating(case: Case) -> Case:

@@ -54,6 +54,9 @@ MEMORIES = {
     "offset": "arrays that begin inside of larger ones",
     "unaligned": "arrays at odd addresses",
     "readonly": "read-only arrays",
+    "windows": "an x of windows that overlap in memory",
+    "unlike": "arrays that each lie in memory otherwise than the one before",
+    "shared": "arrays that are parts of one buffer, the same part where they are equal",
 }
 """How the arrays that go in lie in memory, in words; `harness.memory` makes them so."""
 

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from reference.arrays import Array
 
-__all__ = ["laid_out", "whole"]
+__all__ = ["all_laid_out", "laid_out", "whole"]
 
 ALIGNED = 64
 
@@ -25,6 +25,34 @@ def laid_out(array: Array, memory: str) -> Array:
     Where the values do not allow it, or there are too few axes, it is contiguous.
     """
     return _MAKERS[memory](array)
+
+
+def all_laid_out(arrays: Mapping[str, Array], memory: str, turn: int) -> dict[str, Array]:
+    """What goes in together; `turn` says which of unlike layouts comes first."""
+    if memory == "shared":
+        return _in_one_buffer(arrays)
+    if memory == "unlike":
+        kinds = [UNLIKE[(number + turn) % len(UNLIKE)] for number in range(len(arrays))]
+        return {n: laid_out(a, kind) for (n, a), kind in zip(arrays.items(), kinds, strict=True)}
+    return {name: laid_out(array, memory) for name, array in arrays.items()}
+
+
+UNLIKE = ("contiguous", "fortran", "strided", "reversed", "permuted")
+
+
+def _in_one_buffer(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Parts of one buffer for each dtype; arrays of equal bytes are the same part."""
+    parts: dict[tuple[str, bytes], Array] = {}
+    for array in arrays.values():
+        parts.setdefault((array.dtype.str, array.tobytes()), array)
+    buffers = {array.dtype.str: array.dtype for array in arrays.values()}
+    for kind, dtype in buffers.items():
+        some = {key: array for key, array in parts.items() if key[0] == kind}
+        ends = np.cumsum([0, *(array.size for array in some.values())])
+        buffer = _buffer((int(ends[-1]),), dtype)
+        for (key, array), start, end in zip(some.items(), ends, ends[1:], strict=False):
+            parts[key] = _holding(buffer[start:end], array.ravel())
+    return {n: parts[a.dtype.str, a.tobytes()].reshape(a.shape) for n, a in arrays.items()}
 
 
 def whole(array: Array) -> bytes:
@@ -99,6 +127,22 @@ def _broadcast(array: Array) -> Array:
     return found
 
 
+def _windows(array: Array) -> Array:
+    """Strides that are one element along the last axis and another one, where each row of values
+    along these is the one before, moved by one.
+    """
+    for axis in range(array.ndim - 1):
+        rows = np.moveaxis(array, axis, 0)
+        if len(rows) > 1 and rows[1:, ..., :-1].tobytes() == rows[:-1, ..., 1:].tobytes():
+            signals = np.concatenate([np.moveaxis(rows[..., 0], 0, -1), rows[-1, ..., 1:]], axis=-1)
+            signals = _contiguous(signals)
+            strides = list(signals.strides[:-1])
+            strides.insert(axis, array.itemsize)
+            found: Array = as_strided(signals, array.shape, (*strides, array.itemsize))
+            return found
+    return _contiguous(array)
+
+
 def _offset(array: Array) -> Array:
     larger = _filled((array.size + 2,), array.dtype)
     return _holding(larger[1:-1].reshape(array.shape), array)
@@ -124,4 +168,7 @@ _MAKERS: Mapping[str, Callable[[Array], Array]] = {
     "offset": _offset,
     "unaligned": _unaligned,
     "readonly": _readonly,
+    "windows": _windows,
+    "unlike": _contiguous,
+    "shared": _contiguous,
 }

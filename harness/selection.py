@@ -22,6 +22,9 @@ _SHORTENED = ("shorter", "equal", "descending", "ascending")
 SIZED = range(70000, 79000)
 """Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
 
+ONE_STEP = range(64000, 64030)
+"""Seeds of the gradients of one step with every kind of loss (`harness.build_corpus.backwards`)."""
+
 _Kind = tuple[int, Callable[[Config], bool]]
 
 
@@ -34,6 +37,10 @@ def _plain_values(config: Config) -> bool:
 
 
 KINDS: tuple[_Kind, ...] = (
+    (99, lambda c: c.memory in ("unlike", "windows", "shared")),
+    (9, lambda c: c.input_size == 1 and c.data in ("lone", "strewn") and not _relu(c)),
+    (9, lambda c: c.aspect == "gradient" and c.steps > 128),
+    (11, lambda c: c.aspect == "gradient" and c.seed in ONE_STEP),
     (9, lambda c: c.aspect == VALUES and c.memory != "contiguous" and c.num_layers == 2),
     (9, lambda c: c.aspect == VALUES and c.memory != "contiguous"),
     (6, lambda c: c.aspect == "gradient" and c.memory != "contiguous"),

@@ -20,7 +20,7 @@ from harness.data import NUMPY_DTYPES
 from harness.faults import VARIANTS
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
-from harness.memory import laid_out, whole
+from harness.memory import all_laid_out, laid_out, whole
 from harness.observe import observe
 from harness.observe.writing import overwritten
 from harness.results import Result
@@ -306,3 +306,32 @@ def test_a_tanh_may_err_at_an_infinity_by_what_it_may_err_anywhere() -> None:
     assert {result.verdict for result in results} == {"pass"}
     (infinity,) = (one for one in results if one.requirement == "infinity")
     assert infinity.max_ulp != 0
+
+
+def test_windows_overlap_whatever_is_padding() -> None:
+    config = Config.of(memory="windows", data="plain", lengths="descending", **SIZES)
+    case = make_case(config)
+    for one in (case, changed(case, padding=True, neighbours=True)[0]):
+        x = all_laid_out({"x": one.x}, "windows", 0)["x"]
+        assert x.strides[0] == x.strides[2] == x.itemsize
+        assert np.isfinite(one.x[one.valid]).all()
+        np.testing.assert_array_equal(x, one.x)
+
+
+def test_arrays_that_go_in_together_lie_otherwise_than_each_other() -> None:
+    arrays = {name: np.arange(24.0).reshape(2, 3, 4) for name in "abc"}
+    for turn in range(5):
+        found = all_laid_out(arrays, "unlike", turn)
+        assert len({array.strides for array in found.values()}) == 3
+    one = all_laid_out({**arrays, "d": arrays["a"] + 1}, "shared", 0)
+    assert one["a"].ctypes.data == one["b"].ctypes.data
+    assert not np.shares_memory(one["a"], one["d"])
+    assert whole(one["a"]) == whole(one["d"])
+
+
+def test_what_can_be_one_array_is() -> None:
+    sizes = {**SIZES, "input_size": 4, "steps": 1, "states": True}
+    case = make_case(Config.of(aspect="gradient", data="plain", memory="shared", **sizes))
+    assert case.x.tobytes() == case.inputs["h_0"].tobytes()
+    assert case.weights["bias_ih_l0"].tobytes() == case.weights["bias_hh_l0"].tobytes()
+    assert len({array.tobytes() for array in cotangents(case).values()}) == 1

@@ -8,7 +8,7 @@ from typing import Any
 from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import MEMORIES, Config
 
-__all__ = ["few_given", "lengths", "lone", "memories", "strewn"]
+__all__ = ["few_given", "lengths", "lone", "memories", "of_one_feature", "strewn", "together"]
 
 LAYOUTS = ("timefirst", "batchfirst")
 SHORTENED = ("shorter", "descending", "equal", "ascending")
@@ -16,7 +16,7 @@ SHORTENED = ("shorter", "descending", "equal", "ascending")
 
 def memories(layer: str) -> Iterator[Config]:
     """Every layout twice for values, once for gradients; values that repeat along each axis."""
-    for number, memory in enumerate((*MEMORIES, "broadcast", "broadcast")):
+    for number, memory in enumerate((*tuple(MEMORIES)[:9], "broadcast", "broadcast")):
         if memory == "contiguous":
             continue
         base: dict[str, Any] = {"memory": memory, "data": "plain", "seed": 60000 + number}
@@ -56,6 +56,28 @@ def memories(layer: str) -> Iterator[Config]:
         yield config_of(
             layer, dtype="fp16", memory=memory, states=True, seed=60100 + number, **half
         )
+
+
+def together(layer: str) -> Iterator[Config]:
+    """Arrays that lie in memory otherwise than each other, in each other, or in themselves."""
+    base: dict[str, Any] = {"data": "plain", "states": True, "input_size": 3, "hidden_size": 4}
+    for number, (memory, changes) in enumerate(
+        (
+            ("unlike", {"num_layers": 2, "batch": 5, "steps": 4, "lengths": "shorter"}),
+            ("unlike", {"num_layers": 2, "batch": 5, "steps": 4, "lengths": "ascending"}),
+            ("windows", {"layout": "batchfirst", "batch": 4, "steps": 5, "lengths": "descending"}),
+            ("shared", {"input_size": 4, "batch": 3, "steps": 1, "layout": "timefirst"}),
+        )
+    ):
+        more: dict[str, Any] = {**base, **changes, "memory": memory}
+        cotangents = ("output", "final", "sparse", "all")[number]
+        yield config_of(
+            layer, **more, aspect="gradient", cotangents=cotangents, seed=60600 + 2 * number
+        )
+    for number, (memory, layout) in enumerate((("unlike", "batchfirst"), ("windows", "unbatched"))):
+        sizes = {"batch": 1 if layout == "unbatched" else 6, "steps": 7}
+        more = {**base, **sizes, "memory": memory, "layout": layout, "seed": 60611 + 2 * number}
+        yield config_of(layer, **more)
 
 
 def lengths(layer: str) -> Iterator[Config]:
@@ -113,6 +135,26 @@ def lone(layer: str) -> Iterator[Config]:
                 (5, 4)[number % 2],
             ),
             seed=60300 + number,
+        )
+
+
+def of_one_feature(layer: str) -> Iterator[Config]:
+    """Steps that are NaN or an infinity as a whole, since there is one feature."""
+    for number, (data, layout) in enumerate(
+        (("lone", "timefirst"), ("strewn", "batchfirst"), ("strewn", "unbatched"))
+    ):
+        yield config_of(
+            layer,
+            data=data,
+            layout=layout,
+            bidirectional=number == 2,
+            states=number != 1,
+            lengths="ragged" if layout == "batchfirst" else "nolengths",
+            input_size=1,
+            hidden_size=3,
+            batch=1 if layout == "unbatched" else 9,
+            steps=6,
+            seed=60350 + number,
         )
 
 

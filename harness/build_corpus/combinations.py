@@ -32,14 +32,21 @@ class Goal:
 
 
 class Table:
-    """Configs as rows of small integers: a column for each option and each size."""
+    """Configs as rows of small integers: a column for each option and each size, none for `but`."""
 
-    def __init__(self, layer: str, factors: Mapping[str, Sequence[Any]], *, fine: bool) -> None:
+    def __init__(
+        self,
+        layer: str,
+        factors: Mapping[str, Sequence[Any]],
+        *,
+        fine: bool,
+        but: Sequence[str] = DATA,
+    ) -> None:
         self.layer = layer
         self.options = {
             name: list(dict.fromkeys(values))
             for name, values in factors.items()
-            if name not in DATA and len(set(values)) > 1
+            if name not in but and len(set(values)) > 1
         }
         self.classes: tuple[str, ...] = KINDS if fine else MAGNITUDES
         self.class_of: Callable[[int], str] = kind_of if fine else magnitude_of
@@ -114,9 +121,13 @@ class Combinations:
     """What configs cover of several goals."""
 
     def __init__(
-        self, layer: str, factors: Mapping[str, Sequence[Any]], goals: Sequence[Goal]
+        self,
+        layer: str,
+        factors: Mapping[str, Sequence[Any]],
+        goals: Sequence[Goal],
+        but: Sequence[str] = DATA,
     ) -> None:
-        tables = {fine: Table(layer, factors, fine=fine) for fine in (False, True)}
+        tables = {fine: Table(layer, factors, fine=fine, but=but) for fine in (False, True)}
         self.maps = [_Bitmap(tables[goal.fine], goal) for goal in goals]
 
     def add(self, configs: Sequence[Config]) -> None:

@@ -6,8 +6,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.build_corpus.arrays_given import few_given, lengths, lone, memories, strewn
+from harness.build_corpus.arrays_given import (
+    few_given,
+    lengths,
+    lone,
+    memories,
+    of_one_feature,
+    strewn,
+    together,
+)
 from harness.build_corpus.autograd import dropping, few_gradients, losses
+from harness.build_corpus.backwards import long_gradients, one_step
 from harness.build_corpus.covering import covering, factors_of
 from harness.build_corpus.designs import (
     sized_gradients,
@@ -72,16 +81,24 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "gradients, classes of sizes with options", sized_gradients(layer, derived)
     yield "gradients, longer and wider", large_gradients(layer)
     yield "gradients, other precisions", gradients(layer, 2, ["fp16", "fp64", "bf16"])
-    yield "gradients, every kind of loss, both modes", losses(layer)
+    lost = list(losses(layer))
+    yield "gradients, every kind of loss, both modes", lost
+    yield (
+        "gradients, one step with every kind of loss",
+        one_step(layer, [*derived, *lost, *lengths(layer), *memories(layer), *together(layer)]),
+    )
+    yield "gradients, longer than 128 and 256 steps", long_gradients(layer)
     yield "gradients of layers that drop", dropping(layer)
     yield "dropout in training mode", training(layer, 2, DROPOUTS)
     yield "dropout, classes of sizes with options", sized_training(layer)
     yield "initial weights", parameters(layer, "initial")
     yield "checkpoint round trips", parameters(layer, "checkpoint")
     yield "memory layouts of what is given", memories(layer)
+    yield "arrays that lie in memory otherwise than each other, or in each other", together(layer)
     yield "lengths: all shorter than T, all equal, sorted", lengths(layer)
     yield "one NaN or infinity a row of x", lone(layer)
     yield "NaN and infinities strewn over x", strewn(layer)
+    yield "NaN and infinities in x of one feature", of_one_feature(layer)
     yield "calls", calls(layer, CALL_BASES)
     yield "calls crossed with sizes of 1 and other options", crossed(layer)
     yield "calls with x of another type alone", typed(layer)

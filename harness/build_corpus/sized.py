@@ -11,11 +11,11 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.build_corpus.combinations import Combinations, Goal, sensible
+from harness.build_corpus.combinations import DATA, Combinations, Goal, sensible
 from harness.build_corpus.covering import allowed
 from harness.build_corpus.size_classes import KINDS, sizes_of_kind
 from harness.config import SIZES, Config, ConfigError
@@ -91,12 +91,18 @@ def sized(
     *,
     seed: int,
     before: Iterable[Config] = (),
+    goals: Sequence[Goal] = GOALS,
+    kinds: Sequence[str] = KINDS,
+    but: Sequence[str] = DATA,
     **fixed: Any,
 ) -> Iterator[Config]:
-    """So many configs; what the configs `before` cover need not be covered again."""
+    """So many configs; what the configs `before` cover need not be covered again.
+
+    Sizes are of these `kinds`; values of the factors `but` need not meet others.
+    """
     drawn = random.Random(seed)
-    pool = [_candidate(layer, factors, limits, drawn, fixed) for _ in range(POOL)]
-    covered = Combinations(layer, factors, GOALS)
+    pool = [_candidate(layer, factors, limits, drawn, fixed, kinds) for _ in range(POOL)]
+    covered = Combinations(layer, factors, goals, but)
     covered.add(list(before))
     rows = covered.encoded(pool)
     # A gain never grows: what was computed earlier is an upper bound.
@@ -118,11 +124,12 @@ def _candidate(
     limits: Limits,
     drawn: random.Random,
     fixed: dict[str, Any],
+    kinds: Sequence[str],
 ) -> Config:
     while True:
         row = {name: drawn.choice(values) for name, values in factors.items()}
-        kinds = {name: drawn.choice(KINDS) for name in SIZES}
-        row |= {name: drawn.choice(sizes_of_kind(name, kind)) for name, kind in kinds.items()}
+        chosen = {name: drawn.choice(kinds) for name in SIZES}
+        row |= {name: drawn.choice(sizes_of_kind(name, kind)) for name, kind in chosen.items()}
         if row["layout"] == "unbatched":
             row["batch"] = 1
         if allowed(layer, row) and sensible(row) and limits.admit(row):

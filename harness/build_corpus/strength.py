@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from harness.aspects import VALUES
-from harness.build_corpus.combinations import Table, sensible
+from harness.build_corpus.backwards import loss_factors
+from harness.build_corpus.combinations import DATA, Table, sensible
 from harness.build_corpus.covering import factors_of
 from harness.build_corpus.training import DROPOUTS, training_factors
 from harness.build_corpus.values import gradient_factors
@@ -38,6 +39,7 @@ _ASPECTS: tuple[Aspect, ...] = (
     ("values, other precisions", lambda c: c.aspect == VALUES and c.dtype != "fp32", factors_of),
     ("special values", lambda c: c.aspect == VALUES and c.data == "special", factors_of),
     ("gradients", lambda c: c.aspect == "gradient", lambda n: gradient_factors(n, [])),
+    ("gradients, losses", lambda c: c.aspect == "gradient", loss_factors),
     ("dropout", lambda c: c.aspect == "training", _of_training),
 )
 
@@ -52,7 +54,8 @@ def strengths(configs: Iterable[Config] | None = None) -> Iterator[tuple[str, li
             if c.layer == layer and c.data != "sweep" and belongs(c) and sensible(vars(c))
         ]
         factors = factors_for(layer)
-        coarse, fine = (Table(layer, factors, fine=one) for one in (False, True))
+        but = () if "cotangents" in factors else DATA
+        coarse, fine = (Table(layer, factors, fine=one, but=but) for one in (False, True))
         name = f"{layer}, {title}"
         ways = range(1, LONGEST + 1)
         yield f"{name}: options", [_share(fine, some, [(t, 0)]) for t in ways]

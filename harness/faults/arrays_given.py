@@ -215,3 +215,62 @@ class BiasesShareGradients(WrappedLayer):
             if other.tobytes() == found[name].tobytes():
                 found[name] = other
         return found
+
+
+@AREA.fault("only-x-asked-whether-contiguous")
+class OnlyXAsked(_Reads):
+    """Where x is contiguous, initial states are taken to be so, too."""
+
+    def reads(self, inputs: Arrays) -> Arrays:
+        if not inputs["x"].flags.c_contiguous:
+            return {}
+        return {name: _from_pointer(array) for name, array in initial(inputs).items()}
+
+
+@AREA.weights("w-hh-in-the-order-of-w-ih")
+def in_the_order_of_the_other(layer: Any, weights: Arrays) -> Arrays:
+    """W_hh is read in C order where W_ih is in C order."""
+    return {
+        n: _from_pointer(a)
+        if n.startswith("weight_hh") and weights[n.replace("_hh", "_ih")].flags.c_contiguous
+        else a
+        for n, a in weights.items()
+    }
+
+
+@AREA.fault("windows-read-as-rows")
+class WindowsAsRows(_Reads):
+    """An x whose steps overlap in memory is copied as if they did not."""
+
+    def reads(self, inputs: Arrays) -> Arrays:
+        x = inputs["x"]
+        overlap = x.strides[-1] == x.itemsize and 0 < min(x.strides[:-1]) < x.shape[-1] * x.itemsize
+        return {"x": _from_pointer(x)} if overlap else {}
+
+
+@AREA.fault("cotangents-counted-once")
+class CountedOnce(WrappedLayer):
+    """Cotangents are collected by address: of two that are one array, one is lost."""
+
+    def gradients(
+        self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]
+    ) -> Mapping[str, Array]:
+        seen = {array.ctypes.data: name for name, array in cotangents.items()}
+        kept = {n: a if seen[a.ctypes.data] == n else a * 0 for n, a in cotangents.items()}
+        return super().gradients(inputs, kept)
+
+
+@AREA.weights("parameters-by-address")
+def by_address(layer: Any, weights: Arrays) -> Arrays:
+    """Of two parameters that are one array, one is loaded, the other is 0."""
+    seen = {array.ctypes.data: name for name, array in weights.items()}
+    return {n: a if seen[a.ctypes.data] == n else a * 0 for n, a in weights.items()}
+
+
+@AREA.fault("h-0-that-is-x-updated-in-place")
+class UpdatedInPlace(_Reads):
+    """The first state is written where h_0 is, and read from there as x."""
+
+    def reads(self, inputs: Arrays) -> Arrays:
+        same = any(np.shares_memory(inputs["x"], a) for a in initial(inputs).values())
+        return {"x": np.tanh(inputs["x"])} if same else {}

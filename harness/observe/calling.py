@@ -13,7 +13,7 @@ from harness.bits import same_bits
 from harness.case import Case
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
-from harness.memory import laid_out, whole
+from harness.memory import all_laid_out, whole
 from harness.observe.arrays import parameters, viewed
 from harness.observe.errors import Malformed, NotTransferred
 from harness.observe.records import Outputs
@@ -49,7 +49,7 @@ def loaded(
     layer = backend.build(config.options)
     if twice:
         layer.load_weights(_other(weights, 0.5))
-    layer.load_weights({n: laid_out(array, config.memory) for n, array in weights.items()})
+    layer.load_weights(all_laid_out(weights, config.memory, config.seed))
     read_back = parameters(layer.read_weights())
     require_parameters(read_back, config.parameter_shapes())
     for name in differing(backend, weights, read_back):
@@ -101,10 +101,8 @@ def call(
     `kept` receives the very arrays.
     """
     config = case.config
-    given = {
-        name: laid_out(to_layout(config, name, array), config.memory)
-        for name, array in case.inputs.items()
-    }
+    arrays = {name: to_layout(config, name, array) for name, array in case.inputs.items()}
+    given = all_laid_out(arrays, config.memory, config.seed)
     before = {name: whole(array) for name, array in given.items()}
     returned = layer.forward(dict(given))
     modified += written_to(given, before)

@@ -14,7 +14,7 @@ from harness.backends.protocol import Backend, FullBackend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
 from harness.case import Case, cotangents, passes_on
 from harness.config import Config
-from harness.memory import laid_out, whole
+from harness.memory import all_laid_out, whole
 from harness.observe.arrays import viewed
 from harness.observe.calling import call, loaded, same_outputs, well_formed, written_to
 from harness.observe.dropping import seeded, states_of
@@ -263,13 +263,13 @@ def asked_gradients(
     """
     config = case.config
 
-    def fresh(name: str, array: Array) -> Array:
-        return laid_out(to_layout(config, name, array), config.memory)
+    def fresh(given: Mapping[str, Array]) -> dict[str, Array]:
+        if lay is not None:
+            return {n: lay(n, array) for n, array in given.items()}
+        arrays = {n: to_layout(config, n, array) for n, array in given.items()}
+        return all_laid_out(arrays, config.memory, config.seed)
 
-    inputs, of = (
-        {n: (lay or fresh)(n, array) for n, array in given.items()}
-        for given in (case.inputs, cotangents(case))
-    )
+    inputs, of = (fresh(given) for given in (case.inputs, cotangents(case)))
     before = [{name: whole(array) for name, array in given.items()} for given in (inputs, of)]
     returned = layer.gradients(dict(inputs), dict(of))
     modified += [f"{name} of gradients" for name in written_to(inputs, before[0])]
