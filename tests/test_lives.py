@@ -370,3 +370,11 @@ def test_right_weights_that_are_refused_after_unfit_ones_are_an_answer() -> None
 
     (found,) = failing(CorrectBackend(Jams, "it"), config("x3.f0"))
     assert "not again" in found.message
+
+
+def test_refused_gradients_break_mindspore_until_a_layer_is_built() -> None:
+    backend = load_backend("mindspore")
+    (found,) = failing(backend, config("f0.x5.g0.f0"))
+    assert (found.part, found.cause) == ("answered after refused gradients", Cause.REFUSED)
+    assert "Only support integers" in found.message
+    assert failing(backend, config("f0.g0")) == []
