@@ -121,6 +121,10 @@ ON_THE_SAME_LAYER: tuple[tuple[str, dict[str, Any]], ...] = (
     ("f0.d0.d1.w1.d1.d0.g0", {"num_layers": 2, "states": True}),
     ("t.d0.f0.d1.d0.e.d0.f0", OPTIONS[1]),
     ("d1.d0.t.d1.d0.e.g0", {**OPTIONS[4], "lengths": "ragged"}),
+    # The same without gradients, which not every implementation offers.
+    ("h0.f1.h2.f0.d0.h1", {"input_size": 4, "hidden_size": 4, "states": True}),
+    ("f0.o0.f1.o1.h1", {**OPTIONS[2], **LONG}),
+    ("f0.o2.d0.o2.w1.h0", {**LONG, "num_layers": 2, "lengths": "ragged"}),
 )
 """Lives of what is done to one layer again and again, and what else is given."""
 
