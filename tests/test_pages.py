@@ -139,8 +139,8 @@ def test_the_example_implementation_is_complete_and_passes(tmp_path: Path) -> No
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     assert code.count("\n") <= 20
     (tmp_path / "mine.py").write_text(code)
-    arguments = ["--backend", f"{tmp_path}/mine.py:Mine", "--examples", "60", "--out", tmp_path]
-    result = CliRunner().invoke(main, ["run", *map(str, arguments)])
+    arguments = ["--backend", f"{tmp_path}/mine.py:Mine", "--examples", "60", "--verbose"]
+    result = CliRunner().invoke(main, ["run", "--out", str(tmp_path), *arguments])
     assert result.exit_code == 0, result.output
     assert "AS EXPECTED" in result.output
     assert "✓ pass" in result.output

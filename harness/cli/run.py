@@ -50,6 +50,10 @@ __all__ = ["Interruption", "execute_with_progress", "run"]
 
 COMMANDLINE = ParameterSource.COMMANDLINE
 
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Print every requirement, and known differences in full."
+)
+
 
 @main.command()
 @backend_option
@@ -94,6 +98,7 @@ COMMANDLINE = ParameterSource.COMMANDLINE
     metavar="dask://HOST:PORT",
     help="Judge on the workers of a dask.distributed scheduler, which must have the same versions.",
 )
+@verbose_option
 @isolation_options
 @reports_errors
 def run(
@@ -108,6 +113,7 @@ def run(
     reproducers: bool,
     jobs: int,
     executor: str | None,
+    verbose: bool,
     limits: Limits | None,
 ) -> None:
     """Judge the pinned corpus and drawn configs, and write the reports."""
@@ -147,7 +153,7 @@ def run(
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
-    _present(outcome, out)
+    _present(outcome, out, verbose)
 
 
 def _require_alone(option: str, *others: str) -> None:
@@ -177,14 +183,15 @@ def _judging(jobs: int, executor: str | None, limits: Limits | None, logs: Path)
 @main.command()
 @out_option
 @baseline_option
+@verbose_option
 @reports_errors
-def report(out: Path, baseline: Path) -> None:
+def report(out: Path, baseline: Path, verbose: bool) -> None:
     """Write the reports anew from results.jsonl, also from that of an unfinished run."""
     outcome = _outcome(out, baseline)
     outcome.figures = load_figures(out, outcome.header)
     outcome.alone = load_alone(out)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
-    _present(outcome, out)
+    _present(outcome, out, verbose)
 
 
 @main.command()
@@ -214,13 +221,13 @@ def _recorded(out: Path) -> Recorded:
     return read_run(path)
 
 
-def _present(outcome: Outcome, out: Path) -> NoReturn:
+def _present(outcome: Outcome, out: Path, verbose: bool) -> NoReturn:
     paths = [*write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / SCRIPTS)
     paths += sorted((out / LOGS).glob("*.log"))
     try:
-        print_summary(console_for(), outcome, [str(path) for path in paths])
+        print_summary(console_for(), outcome, [str(path) for path in paths], verbose=verbose)
     except Exception as error:
         sentence = f"{outcome.headline}. No more can be printed of it ({headline(error)}); see"
         click.echo(f"{sentence} {', '.join(map(str, paths))}")

@@ -37,18 +37,24 @@ from harness.verdicts import ReportState, Verdict
 __all__ = ["print_replay", "print_summary", "print_update"]
 
 
-def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> None:
-    """Matrix, findings, what is unexpected, where the files are, and the verdict last."""
-    versions = outcome.header["versions"]
-    console.print()
-    recorded = ", ".join(f"{name} {version}" for name, version in versions.items())
-    console.print(recorded, style="dim", markup=False)
-    if outcome.results:
-        console.print(_matrix(outcome))
+def print_summary(
+    console: Console, outcome: Outcome, files: Iterable[str], *, verbose: bool = False
+) -> None:
+    """The answer in three lines, what is new, what is known, a line each; and where the files are.
+
+    `verbose`: every requirement too, and how each known difference is shown again.
+    """
     groups = group(outcome.findings)
-    if groups:
-        console.print("[bold]Differences found[/bold]")
-    for number, members in enumerate(groups, start=1):
+    console.print()
+    for line in _answer(outcome, groups):
+        console.print(line, highlight=False)
+    if verbose and outcome.results:
+        console.print(_matrix(outcome))
+    new = [one for one in groups if one.unexpected]
+    known = [one for one in groups if not one.unexpected]
+    if new:
+        console.print("\n[bold]New[/bold]")
+    for number, members in enumerate(new, start=1):
         _print_group(console, number, members, outcome)
     for message in (*outcome.vanished, *outcome.idle):
         console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
@@ -59,10 +65,41 @@ def print_summary(console: Console, outcome: Outcome, files: Iterable[str]) -> N
         console.print(
             f"no script shows {', '.join(slugs)} alone: {why}", markup=False, soft_wrap=True
         )
+    if known:
+        hint = "" if verbose else "; in full with --verbose"
+        console.print(f"\n[bold]Known[/bold] (configs that show it{hint})", highlight=False)
+    for number, members in enumerate(known, start=len(new) + 1):
+        if verbose:
+            _print_group(console, number, members, outcome)
+        else:
+            line = f"  {members.configs:5,}  {group_title(members, outcome.known)}"
+            console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     console.print("\n[bold]Files[/bold]")
     for name in files:
         console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_verdict(outcome, groups))
+
+
+def _answer(outcome: Outcome, groups: Sequence[Group]) -> Iterable[str]:
+    """What came out, of what, and by how much."""
+    word, colour = _word(outcome)
+    new = len(outcome.vanished) + len(outcome.idle) + sum(one.unexpected for one in groups)
+    known = sum(not one.unexpected for one in groups)
+    versions = ", ".join(f"{name} {text}" for name, text in outcome.header["versions"].items())
+    yield (
+        f"[bold {colour}]{word}[/] {new or 'nothing'} unexpected, "
+        + (plural(known, "known difference") if known else "no known difference")
+    )
+    yield escape(f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}")
+    yield (
+        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(every_check()), 'check')}; "
+        f"[dim]{escape(versions)}[/]"
+    )
+
+
+def _word(outcome: Outcome) -> tuple[str, str]:
+    if outcome.unexpected or outcome.vanished or outcome.idle:
+        return "UNEXPECTED", "red"
+    return ("UNFINISHED", "yellow") if outcome.unfinished else ("AS EXPECTED", "green")
 
 
 def _matrix(outcome: Outcome) -> Table:
@@ -144,20 +181,6 @@ def _with_script(members: Group, outcome: Outcome) -> list[Finding]:
 def _indented(console: Console, text: str, columns: int, style: str = "") -> None:
     """Wrapped text, all of its lines indented."""
     console.print(Padding(text, (0, 0, 0, columns)), highlight=False, style=style)
-
-
-def _verdict(outcome: Outcome, groups: Sequence[Group]) -> str:
-    total = (
-        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(every_check()), 'check')}, "
-        f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}"
-    )
-    problems = len(outcome.vanished) + len(outcome.idle) + sum(g.unexpected for g in groups)
-    if problems:
-        return f"\n[bold red]UNEXPECTED[/] {total}; {plural(problems, 'unexpected finding')}."
-    if outcome.unfinished:
-        return f"\n[bold yellow]UNFINISHED[/] {total}; nothing unexpected so far."
-    known = f"{plural(len(groups), 'known difference')}, " if groups else "no difference, "
-    return f"\n[bold green]AS EXPECTED[/] {total}; {known}nothing unexpected."
 
 
 def print_replay(console: Console, config: Config, results: Sequence[Judged]) -> None:
