@@ -256,9 +256,9 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
         ({"aspect": "gradient", "data": "special"}, "aspect gradient, expected data = 'plain' or"),
         ({"aspect": "initial"}, "aspect initial, expected data = 'plain'"),
         (
-            {"aspect": "training", "data": "plain", "lengths": "ragged"}
+            {"aspect": "training", "data": "plain", "lengths": "emptyrows"}
             | {"num_layers": 2, "dropout": 50},
-            "expected lengths = 'nolengths' or 'fulllengths'",
+            "expected no empty rows where anything is dropped",
         ),
     ],
 )
