@@ -8,7 +8,16 @@ from typing import Any
 from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import MEMORIES, Config
 
-__all__ = ["few_given", "lengths", "lone", "memories", "of_one_feature", "strewn", "together"]
+__all__ = [
+    "few_given",
+    "lengths",
+    "lone",
+    "memories",
+    "nan_gradients",
+    "of_one_feature",
+    "strewn",
+    "together",
+]
 
 LAYOUTS = ("timefirst", "batchfirst")
 SHORTENED = ("shorter", "descending", "equal", "ascending")
@@ -156,6 +165,14 @@ def of_one_feature(layer: str) -> Iterator[Config]:
             steps=6,
             seed=60350 + number,
         )
+
+
+def nan_gradients(layer: str) -> Iterator[Config]:
+    """NaN in x and no infinity, with which every gradient that it reaches is NaN."""
+    base = config_of(layer, aspect="gradient", data="lone", hidden_size=3, steps=4, seed=60370)
+    yield base.replace(states=True, input_size=3, batch=2)
+    yield base.replace(num_layers=2, layout="batchfirst", input_size=2, batch=2)
+    yield base.replace(states=True, layout="unbatched", bidirectional=True)
 
 
 def strewn(layer: str) -> Iterator[Config]:

@@ -11,6 +11,7 @@ from harness.build_corpus.arrays_given import (
     lengths,
     lone,
     memories,
+    nan_gradients,
     of_one_feature,
     strewn,
     together,
@@ -99,6 +100,7 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "one NaN or infinity a row of x", lone(layer)
     yield "NaN and infinities strewn over x", strewn(layer)
     yield "NaN and infinities in x of one feature", of_one_feature(layer)
+    yield "gradients where x has NaN", nan_gradients(layer)
     yield "calls", calls(layer, CALL_BASES)
     yield "calls crossed with sizes of 1 and other options", crossed(layer)
     yield "calls with x of another type alone", typed(layer)

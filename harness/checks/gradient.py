@@ -139,9 +139,29 @@ def _held(
         ratio = np.where(exact, np.where(actual == gradient.value, 0.0, np.inf), ratio)
     with np.errstate(over="ignore"):
         defined = gradient.magnitude < evidence.case.fmt.largest  # NaN and infinities are not
+    surely = np.isnan(gradient.value) & _passes_nan_on(evidence)
+    ratio = np.where(surely, np.where(np.isnan(actual), 0.0, np.inf), ratio)
+    defined |= surely
     if name == "x":
         defined &= evidence.case.valid[:, :, None]
     return ratio, defined & ~(ratio <= 1), defined
+
+
+def _passes_nan_on(evidence: Evidence) -> bool:
+    """Whether a gradient that is NaN here is so in any evaluation: NaN times anything is NaN, and
+    so is the slope of tanh there. That of relu is a matter of convention, and what has no
+    cotangent, or is infinite, may be left out of a sum.
+    """
+    case, config = evidence.case, evidence.config
+    x = case.x[case.valid]
+    arrays = [x, *case.initial.values(), *case.weights.values()]
+    return (
+        config.cell.activations == ("tanh",)
+        and config.cotangents == "all"
+        and not config.drops
+        and bool(np.isnan(x).any())
+        and not any(np.isinf(array).any() for array in arrays)
+    )
 
 
 def _judge(

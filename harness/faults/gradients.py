@@ -17,7 +17,7 @@ from harness.faults.arrays import (
     with_initial,
 )
 from harness.faults.correct import CorrectLayer
-from harness.faults.record import Area
+from harness.faults.record import Area, has_activation
 from harness.faults.weights import by_gate, each
 from harness.faults.wrapping import WrappedLayer
 from reference.arrays import Array
@@ -213,3 +213,23 @@ class RecurrenceHalved(CorrectLayer):
         found = super().derive(given, cotangents)
         self.cut = None
         return found
+
+
+@AREA.gradients("nan-in-gradients-cleaned", needs=has_activation("tanh"))
+def nan_cleaned(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Gradients that are NaN are 0, as gradient clipping has them."""
+    return each(found, "", np.nan_to_num)
+
+
+@AREA.gradients("rows-of-nan-left-out", needs=has_activation("tanh"))
+def rows_of_nan_left_out(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """x of a row gets no gradient once that has NaN in it."""
+    return {**found, "x": np.where(np.isnan(found["x"]), found["x"].dtype.type(0), found["x"])}
+
+
+@AREA.gradients("nan-of-biases-is-largest", needs=has_activation("tanh"))
+def biases_saturate(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Gradients of biases are clipped in a way that takes NaN for the limit."""
+    return each(
+        found, "bias", lambda a: np.where(np.isnan(a), np.finfo(np.float16).max, a).astype(a.dtype)
+    )
