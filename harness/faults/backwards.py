@@ -91,7 +91,7 @@ class CutAfter128InReverse(CutInReverse):
         return list(range(128, steps, 128))
 
 
-@AREA.fault("reverse-direction-cut-at-256")
+@AREA.fault("reverse-direction-cut-at-256", bases=("torch", "oracle"))
 class CutAt256InReverse(CutInReverse):
     """The tape of the reverse direction holds 256 steps; what is older is dropped."""
 
@@ -150,7 +150,7 @@ def _sparse(cotangents: Mapping[str, Array]) -> bool:
     return "output" in cotangents and not any(a.any() for a in final(cotangents).values())
 
 
-@AREA.fault("one-step-unbatched-h-0-gradient-lost")
+@AREA.fault("one-step-unbatched-h-0-gradient-lost", bases=("torch", "oracle"))
 class UnbatchedInitialLost(OneStep):
     """Of one step that is unbatched, h_0 gets no gradient from a loss of h_n alone."""
 
@@ -161,7 +161,7 @@ class UnbatchedInitialLost(OneStep):
         return with_initial(found, np.zeros_like)
 
 
-@AREA.fault("one-step-unbatched-large-loss-clipped")
+@AREA.fault("one-step-unbatched-large-loss-clipped", bases=("torch", "oracle"))
 class UnbatchedClipped(OneStep):
     """Of one step that is unbatched, gradients beyond 1000 are clipped, from h_0 on only."""
 
