@@ -83,6 +83,9 @@ def _end_recording() -> None:
         executor.clear_res()
 
 
+SHARED_OUT = 2**12
+"""Elements of a tensor from which on threads may share it out."""
+
 CLASSES = {"rnn": mindspore.nn.RNN}
 """Layers of this harness, by name."""
 
@@ -182,7 +185,6 @@ class MindSporeBackend:
     def __init__(self, variant: str = "") -> None:
         self.sampled = variant == "graph"
         self.mode = GRAPH if variant == "graph" else EAGER
-        self.single_core = self.mode == EAGER
         mindspore.set_context(mode=EAGER)
         # Launching in the calling thread: small layers run several times faster, and an error
         # surfaces in the call that caused it.
@@ -234,6 +236,19 @@ class MindSporeBackend:
         ):
             return "this version of mindspore.nn.RNN has no seq_length input"
         return None
+
+    def single_core(self, config: Config) -> bool:
+        """Where all tensors are small, for each operation goes to another thread and back.
+
+        Not in training mode, nor with several calls that may differ, nor with empty tensors: how
+        many threads a kernel takes, it tries out there, and differences come of it.
+        """
+        widest = max(config.input_size, config.directions * config.hidden_size)
+        small = config.steps * config.batch * widest <= SHARED_OUT >= widest**2
+        drops = config.dropout > 0 and config.mode == "training"
+        return (
+            self.mode == EAGER and small and config.aspect in ("values", "gradient") and not drops
+        )
 
     def versions(self) -> dict[str, str]:
         return {"mindspore": mindspore.__version__}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.config import LayerOptions
+from harness.config import Config, LayerOptions
 from reference.arrays import Array
 
 __all__ = [
@@ -113,8 +113,7 @@ class FullBackend(Backend, Protocol):
     `variant_of` names the backend that is the same implementation in its ordinary execution mode
     or on its ordinary device; `sampled` says that a call is so expensive that a run should ask for
     a small selection only. `seeds_dropout` says that `seed` makes dropout repeat, `concurrent` that
-    several threads may call layers at once, both as documented; `single_core` that its threads
-    spin while they wait for one another, so that its worker answers faster on one core;
+    several threads may call layers at once, both as documented;
     `gradients_in_training_only` that there are none in evaluation mode: all are then asked in
     training mode. `wraps` names the framework whose layers it calls ("torch"): what is known of
     that framework, in the version that the worker has, is expected of the wrapper too.
@@ -135,7 +134,6 @@ class FullBackend(Backend, Protocol):
     seeds_dropout: bool
     gradients_in_training_only: bool
     concurrent: bool
-    single_core: bool
     wraps: str
     merges_biases: bool
 
@@ -161,6 +159,13 @@ class FullBackend(Backend, Protocol):
 
     def seed(self, value: int) -> None:
         """Seed what initial weights and dropout are drawn from, as the framework documents it."""
+
+    def single_core(self, config: Config) -> bool:
+        """Whether its worker should be on one core for this config.
+
+        For threads that spin while they wait for one another, where so little is computed that none
+        is shared out among them. What runs on several threads must be seen on several cores.
+        """
 
     def threads(self, count: int | None) -> None:
         """Compute with so many threads from now on; None for as many as there were at first."""

@@ -4,6 +4,9 @@ MindSpore hands every small operation to another thread and back; meanwhile its 
 `sched_yield`. On two cores each hand-over wakes the other core, and what spins there takes it from
 every other process. On one core the thread that has work runs at once. Which core that is, the
 scheduler says anew for each request, so that workers do not meet on one while another is idle.
+
+What an implementation computes with several threads shows on several cores only, so this is for
+configs of which the backend says that it shares out nothing (`single_core`).
 """
 
 from __future__ import annotations

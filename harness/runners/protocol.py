@@ -20,7 +20,7 @@ from reference.arrays import Array
 
 __all__ = ["AHEAD", "About", "Runner", "about"]
 
-AHEAD = 4
+AHEAD = 16
 """Requests that may wait in a worker: it goes on while the harness judges, or waits for another."""
 
 

@@ -16,10 +16,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from harness.backends import BackendUnavailable, load_backend
-from harness.backends.protocol import Backend
+from harness.backends.protocol import Backend, FullBackend, offers
 from harness.case import make_case
 from harness.config import Config
 from harness.logs import kept, listening, noted
@@ -62,8 +62,7 @@ def serve(channel: Any) -> None:
         _limit_memory(mebibytes)
         _keep(log, log_kept, words, "when it was loaded")
         for number, content in channel:
-            one_core = getattr(backend, "single_core", False) is True
-            with on_one_core() if one_core else contextlib.nullcontext():
+            with on_one_core() if _single_core(backend, content) else contextlib.nullcontext():
                 answer = _answer(backend, content, mebibytes)
             # Kept now: last words are those of one request.
             _keep(log, log_kept, words, _title(content))
@@ -78,6 +77,16 @@ def _keep(log: str, log_kept: str, words: TextIO, title: str) -> None:
     if log_kept:
         kept(Path(log), Path(log_kept), title)
     os.ftruncate(words.fileno(), 0)
+
+
+def _single_core(backend: Backend, content: bytes) -> bool:
+    """What the backend says of the config; whatever it raises, it is asked on all cores."""
+    if not offers(backend, "single_core"):
+        return False
+    with contextlib.suppress(Exception):
+        config = Config.parse(unpack_request(content).config_id)
+        return cast(FullBackend, backend).single_core(config) is True
+    return False
 
 
 def _title(content: bytes) -> str:
