@@ -107,7 +107,10 @@ SPEAKING = (Cause.REFUSED, Cause.ERROR, Cause.CRASHED, Cause.HUNG)
 SAME_CALL = ("forward_error", "exact_lane", "special_values")
 """Checks that hold the answer of a call against the equation once more."""
 
-OTHER_CALLS = ("life", "gradient", "dropout_values", "dropout_states", "dropout_none", "call")
+OTHER_CALLS = (
+    *("life", "gradient", "dropout_values", "dropout_states", "dropout_none"),
+    *("call", "call_contained"),
+)
 """Checks of other calls of a layer that are answered by the same equation."""
 
 MOSTLY = 0.9

@@ -281,6 +281,7 @@ def _started(free: Any) -> None:
 
     On two cores MindSpore's threads would spend more time on waiting for work than on work.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything is loaded that reads it
     _FREE["cores"] = free
 
 
@@ -329,7 +330,6 @@ def run_selftest(
     total = sum(len(task[1]) for task in tasks)
     # A process for each task: what one framework does to its process (it flushes subnormals, say)
     # must not be seen with another one. One thread each: two processes share two cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     free = context.Queue()
     for number in range(PROCESSES):

@@ -51,7 +51,7 @@ UNIQUE = {
     "call_parity": "numpy-sizes-refused",
     "call_contained": "ruined-by-a-refusal",
     "dropout_inert": "evaluation-ignored-once-trained",
-    "dropout_none": "lengths-ignored-in-training",
+    "dropout_none": "doubled-in-training-without-dropout",
     "dropout_values": "last-dropout-unscaled",
     "dropout_rate": "rate-off-in-stacks-of-two",
     "dropout_independent": "masks-shared-by-neighbours",

@@ -34,13 +34,11 @@ def training_factors(layer: str, dropouts: list[int]) -> dict[str, list[Any]]:
 def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]:
     factors = training_factors(layer, dropouts)
     for count, row in enumerate(covertable.make(factors, strength=strength, salt="0")):
-        # Half-precision products are slow on the CPU; stacks of three show most of what repeats.
-        steps = 2 if row["dtype"] == "fp16" and row["num_layers"] < 3 else 6
         yield config_of(
             layer,
             aspect="training",
             **row,
-            **of_sizes(3, 24, 40, steps),
+            **of_sizes(3, 24, 40, 6),
             seed=40000 + count,
         )
     # One layer, and no dropout, at least twice each whatever the covering array does.
@@ -166,14 +164,20 @@ def _shared_out(layer: str) -> Iterator[Config]:
 
 def small_training(layer: str) -> Iterator[Config]:
     """Few steps and layers: each config compiles half a dozen layers."""
-    for count, dropout, layers, bidirectional, nonlinearity in (
-        (0, 50, 2, False, "tanh"),
-        (1, 25, 2, True, "relu"),
-        (3, 50, 3, False, "tanh"),
-        (4, 25, 3, True, "relu"),
-        (5, 99, 2, False, "tanh"),
-        (7, 0, 2, False, "tanh"),
-        (9, 50, 1, False, "tanh"),
+    for count, (dropout, layers, bidirectional, nonlinearity) in enumerate(
+        (
+            (50, 2, False, "tanh"),
+            (25, 2, True, "relu"),
+            (75, 2, False, "relu"),
+            (50, 3, False, "tanh"),
+            (25, 3, True, "relu"),
+            (99, 2, False, "tanh"),
+            (90, 2, False, "relu"),
+            (0, 2, False, "tanh"),
+            (0, 2, True, "relu"),
+            (50, 1, False, "tanh"),
+            (50, 1, True, "relu"),
+        )
     ):
         yield config_of(
             layer,
@@ -188,5 +192,5 @@ def small_training(layer: str) -> Iterator[Config]:
             data="plain",
             seed=41000 + count,
         )
-    yield next(_shared_out(layer))
+    yield from _shared_out(layer)
     yield from _padded_training(layer)

@@ -56,19 +56,3 @@ class NamesStay(_Leaves):
 
     def after(self, found: tuple[Any, ...]) -> tuple[Any, ...]:
         return (found[0], *(state * state.dtype.type(2) for state in found[1:]))
-
-
-@AREA.fault("a-call-without-states-stays")
-class NoStatesStay(WrappedLayer):
-    """A layer that took a call without h_0 reads none in the calls after it."""
-
-    taken = False
-
-    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        without = len(inputs) > 1 and inputs[1] is None
-        x, hx, *others = (*inputs, None)[: max(2, len(inputs))] if inputs else (None, None)
-        if self.taken and inputs and "hx" not in named and isinstance(hx, np.ndarray):
-            inputs = (x, np.zeros_like(hx), *others)
-        found = super().call(inputs, named)
-        self.taken |= without or (len(inputs) == 1 and "hx" not in named)
-        return found

@@ -41,6 +41,19 @@ class LengthsIgnoredInTraining(WrappedLayer):
         return super().forward(without_lengths(inputs) if self.training else inputs)
 
 
+@AREA.fault(
+    "doubled-in-training-without-dropout", visible=lambda c: c.num_layers > 1 and c.dropout == 0
+)
+class DoubledInTraining(WrappedLayer):
+    """A stack that drops nothing gives twice its output in training mode."""
+
+    def forward(self, inputs: Mapping[str, Any]) -> Any:
+        found = super().forward(inputs)
+        if self.training and self.options.num_layers > 1 and not self.options.dropout:
+            found = {**found, "output": found["output"] * found["output"].dtype.type(2)}
+        return found
+
+
 @AREA.fault("evaluation-ignored-once-trained")
 class EvaluationIgnored(WrappedLayer):
     """A layer that was in training mode stays in it."""

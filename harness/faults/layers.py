@@ -85,7 +85,10 @@ def hidden_states_without_nan(layer: Any, given: Arrays, h_n: Array) -> Array:
 
 
 class FusedStack(CorrectLayer):
-    """Stacks without relu are computed at once: the first layer's states are rounded down."""
+    """Stacks without relu are computed at once: the first layer's states are rounded down.
+
+    Of an x with NaN and no padding, one after the other.
+    """
 
     def deeper(self, weights: Arrays) -> Arrays:
         """The weights that the layers after the first compute with."""
@@ -93,7 +96,8 @@ class FusedStack(CorrectLayer):
 
     def evaluate(self, given: Arrays) -> Arrays:
         o = self.options
-        if o.num_layers == 1 or "relu" in self.cell.activations or self.drops():
+        one_by_one = o.num_layers == 1 or "relu" in self.cell.activations or self.drops()
+        if one_by_one or ("lengths" not in given and np.isnan(given["x"]).any()):
             return super().evaluate(given)
         weights, sides = dict(self.used_weights()), o.directions
         first = {n: a for n, a in weights.items() if not place(n).layer}

@@ -21,6 +21,9 @@ __all__ = ["attributed"]
 
 Judge = Callable[[Evidence], Iterable[Comparison]]
 
+SPOILED = (Cause.UNEXPLAINED, Cause.UNWRITTEN)
+"""What NaN from the padding looks like; in an empty row there is nothing else."""
+
 NEITHER = (Cause.UNEXPLAINED, Cause.ACTIVATION)
 """What else a layer with coarser weights is said to have: its activation errs as well."""
 
@@ -34,9 +37,8 @@ def attributed(
         applies: to which configs. Of integers that are none any more nothing exact is asked.
     """
     found = [*judge(evidence)]
-    unexplained = (Cause.UNEXPLAINED,)
-    if _any_of(found, unexplained) and evidence.unspoiled is not None:
-        found = _forgiven(found, unexplained, Cause.PADDING, judge(evidence.unspoiled))
+    if _any_of(found, SPOILED) and evidence.unspoiled is not None:
+        found = _forgiven(found, SPOILED, Cause.PADDING, judge(evidence.unspoiled))
     if _any_of(found, NEITHER) and (other := on_its_grid(evidence)) is not None:
         again = judge(other) if applies(other.config) else ()
         found = _forgiven(found, NEITHER, Cause.PRECISION, again)
@@ -53,7 +55,8 @@ def _forgiven(
     cause: Cause,
     again: Iterable[Comparison],
 ) -> list[Comparison]:
-    wrong = {one.part for one in again if one.verdict is Verdict.FAIL}
+    failing = [one for one in again if one.verdict is Verdict.FAIL]
+    wrong = {one.part for one in failing if one.cause is not Cause.EMPTY}  # that is a convention
     return [
         replace(one, cause=cause) if one.cause in causes and one.part not in wrong else one
         for one in found
