@@ -126,7 +126,7 @@ def _compared(
         message = "the two calls have other states: one of them flushes subnormal numbers"
         return Comparison(name, Verdict.INCONCLUSIVE, 0, message)
     excused = moved | (flushes & ~beyond)
-    if flushes and not output:
+    if flushes and not output and evidence.observation.outputs is not None:
         excused = excused | _flushed_in_backward(evidence, name, found, clean)
     cause = Cause.PADDING if (spread | excused).all() else Cause.UNEXPLAINED
     if flushes and (~beyond | (excused & ~spread)).all():

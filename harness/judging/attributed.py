@@ -7,6 +7,7 @@ padding of the same case, has this cause. Weights in eight bits: see `quantised_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -38,7 +39,8 @@ def attributed(
     """
     found = [*judge(evidence)]
     if _any_of(found, SPOILED) and evidence.unspoiled is not None:
-        found = _forgiven(found, SPOILED, Cause.PADDING, judge(evidence.unspoiled))
+        again = judge(evidence.unspoiled)
+        found = _forgiven([*found], SPOILED, Cause.PADDING, again, _spoils)
     if _any_of(found, NEITHER) and (other := on_its_grid(evidence)) is not None:
         again = judge(other) if applies(other.config) else ()
         found = _forgiven(found, NEITHER, Cause.PRECISION, again)
@@ -54,10 +56,20 @@ def _forgiven(
     causes: Collection[Cause],
     cause: Cause,
     again: Iterable[Comparison],
+    may: Callable[[Comparison], bool] = lambda one: True,
 ) -> list[Comparison]:
     failing = [one for one in again if one.verdict is Verdict.FAIL]
     wrong = {one.part for one in failing if one.cause is not Cause.EMPTY}  # that is a convention
     return [
-        replace(one, cause=cause) if one.cause in causes and one.part not in wrong else one
+        replace(one, cause=cause)
+        if one.cause in causes and one.part not in wrong and may(one)
+        else one
         for one in found
     ]
+
+
+def _spoils(one: Comparison) -> bool:
+    """Memory that was never written holds anything; what spoils it is not finite."""
+    place = one.worst
+    finite = place is not None and place.actual is not None and math.isfinite(place.actual)
+    return one.cause is not Cause.UNWRITTEN or not finite
