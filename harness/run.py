@@ -96,7 +96,9 @@ def execute(
             complete = journal is None or _completed(
                 path,
                 outcome,
-                _Run(session, journal, expected, outcome, stages, progress, found, judging).all,
+                lambda: _Run(
+                    session, journal, expected, outcome, stages, progress, found, judging
+                ).all(),
             )
         conclude(outcome, expected, complete=complete)
         if complete:
