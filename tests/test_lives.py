@@ -373,6 +373,15 @@ def test_right_weights_that_are_refused_after_unfit_ones_are_an_answer() -> None
     assert "not again" in found.message
 
 
+def test_dropped_states_of_a_single_unit_may_err_as_a_step_may() -> None:
+    """All units but one are dead: three experiments with that one calibrate next to nothing."""
+    asked = (
+        "rnn-life.t.o0.end-relu-l02-bidir-nobias-drop50-plain-i00007-h00003-b00005-t00001-s000100"
+    )
+    results = judged(load_backend("torch"), Config.parse(asked))
+    assert {r.verdict for r in results if r.part == "values"} == {Verdict.PASS}
+
+
 def test_refused_gradients_break_mindspore_until_a_layer_is_built() -> None:
     """In a process in which nothing was refused before."""
     with Session({"mindspore": Isolated("mindspore")}) as session:

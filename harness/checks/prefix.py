@@ -21,6 +21,7 @@ from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import LAYERS, STATES
 from harness.judging.excuses import flushed_extra
+from harness.judging.last_step import may_err
 from harness.judging.power import differs, share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -59,7 +60,7 @@ def _compare(evidence: Evidence, part: str, name: str, prefix: Array) -> Compari
     result = compare_bits(part, alike, prefix, fmt, place, message)
     if result.verdict != Verdict.FAIL:
         return result
-    tolerance = 2 * evidence.oracle.tolerance[name][layers]
+    tolerance = 2 * may_err(evidence)[name][layers]
     expected = prefix.astype(np.float64)
     with np.errstate(all="ignore"):
         distance = np.abs(stack.astype(np.float64) - expected)

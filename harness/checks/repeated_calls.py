@@ -18,6 +18,7 @@ from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import aspect
 from harness.judging.excuses import flushed_extra
+from harness.judging.last_step import may_err, may_err_at_exact_states
 from harness.observe import Growth, Outputs, RepeatedCalls, Series
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
@@ -54,7 +55,7 @@ def _at_once(evidence: Evidence, series: Series) -> Comparison:
     if series.other is None or series.serial is None or series.which is None:
         return Comparison(series.title, Verdict.PASS, size, ratio=0.0)
     case = cases_at_once(evidence.case)[series.which]
-    tolerance = Oracle(case).tolerance
+    tolerance = may_err_at_exact_states(Oracle(case))
     twice = {n: _meaningful(2 * tolerance[n], array) for n, array in series.serial.items()}
     if _within(series.other, series.serial, twice):
         message = f"{series.differing} of {series.calls} calls give other bits, by rounding"
@@ -102,7 +103,7 @@ def _cause(evidence: Evidence, other: Outputs) -> Cause:
     first, extra = evidence.outputs, flushed_extra(evidence)
     if extra is not None and _within(other, first, extra):
         return Cause.FLUSH
-    tolerance = evidence.oracle.tolerance
+    tolerance = may_err(evidence)
     twice = {name: _meaningful(2 * tolerance[name], array) for name, array in first.items()}
     return Cause.ROUNDING if _within(other, first, twice) else Cause.UNEXPLAINED
 

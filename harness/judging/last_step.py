@@ -1,6 +1,7 @@
 """What end to end comparisons owe to single steps: where sums may overflow, what a last step errs.
 
-Both are taken from the steps at the implementation's own states (`harness.judging.steps`).
+Both are taken from the steps at the implementation's own states (`harness.judging.steps`), or at
+the exact ones where those were not seen.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import numpy as np
 
 from harness.evidence import Evidence
 from harness.judging.steps import DirectionSteps, direction_steps
+from harness.observe import Observation
+from harness.observe.values import shorter
+from harness.oracle import Oracle
 from reference.arrays import Array, BoolArray, Float64Array
 
-__all__ = ["LastStep", "last_step_of"]
+__all__ = ["LastStep", "last_step_of", "may_err", "may_err_at_exact_states"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,26 @@ def last_step_of(evidence: Evidence) -> LastStep:
         evidence.made[LastStep] = _last_step_of(evidence)
     made: LastStep = evidence.made[LastStep]
     return made
+
+
+def may_err(evidence: Evidence) -> dict[str, Float64Array]:
+    """How far each output of a correct implementation may be from the exact one: as calibrated,
+    and what the last step alone errs, which no calibration by samples covers for sure.
+    """
+    last = last_step_of(evidence).error
+    return {name: one + last[name] for name, one in evidence.oracle.tolerance.items()}
+
+
+def may_err_at_exact_states(oracle: Oracle) -> dict[str, Float64Array]:
+    """The same where only some outputs were seen, or in an order of their own."""
+    case = oracle.case
+    every = [*(Oracle(shorter(case, n)) for n in range(1, case.config.num_layers)), oracle]
+    with np.errstate(over="ignore"):
+        *hidden, outputs = (
+            {name: array.astype(case.x.dtype) for name, array in one.exact.items()} for one in every
+        )
+    seen = Observation("exact", outputs=outputs, hidden=tuple(hidden))
+    return may_err(Evidence(case, oracle, seen, lambda: None))
 
 
 def _last_step_of(evidence: Evidence) -> LastStep:

@@ -11,6 +11,7 @@ from harness.case import Case
 from harness.causes import Cause
 from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
+from harness.judging.last_step import may_err_at_exact_states
 from harness.life import ANSWERS, CODES, said
 from harness.moments import Moment, asked_at, case_at, drops
 from harness.observe import Answer, Lived, Observation
@@ -69,23 +70,18 @@ def dropped_at(evidence: Evidence, moment: Moment) -> bool:
 def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comparison]:
     """Outputs in which elements are dropped: the first layer's final states are as without, and
     something is dropped. The masks are judged where they are seen (aspect training).
-
-    Not of relu: the tolerance of these states is calibrated by themselves, and where most units are
-    dead, three experiments with the one that lives say too little.
     """
     case, outputs = case_at(evidence.config, moment, answer.given), answer.outputs
     assert outputs is not None
-    if "relu" in case.config.cell.activations:
-        message = "too few units of relu live to tell how far rounding goes"
-        yield Comparison("dropped", Verdict.INCONCLUSIVE, 0, message)
-        return
     one = _first_layer(case)
     oracle = Oracle(one)
+    allowed = may_err_at_exact_states(oracle)
     for state in case.config.cell.states:
         name = f"{state}_n"
         actual, expected = outputs[name][: case.config.directions], oracle.exact[name]
         with np.errstate(all="ignore"):
-            ratio = np.abs(actual.astype(np.float64) - expected) / oracle.tolerance[name]
+            ratio = np.abs(actual.astype(np.float64) - expected) / allowed[name]
+        ratio = np.where(actual == expected, 0.0, ratio)
         result = compare(name, actual, expected, ratio, case.fmt, locate(one.config, name))
         failing = result.verdict is Verdict.FAIL
         message = f"{name} of the first layer is not what it is without dropout" * failing
@@ -96,10 +92,13 @@ def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comp
 def _anything(
     evidence: Evidence, moment: Moment, answer: Answer, count: int
 ) -> Iterator[Comparison]:
-    """Whether anything is dropped of so many elements that the first layer passes on."""
+    """Whether anything is dropped of so many elements that the first layer passes on.
+
+    Units of relu may be dead, and show nothing of it.
+    """
     config = evidence.config
     probability = (1 - config.dropout / 100) ** count
-    if probability > SIGNIFICANCE:
+    if probability > SIGNIFICANCE or "relu" in config.cell.activations:
         return
     oracle, outputs = _oracle(evidence, moment, answer), answer.outputs
     assert outputs is not None
