@@ -58,6 +58,18 @@ class OfAnotherVersion(ForwardBackend):
         return {"library": os.environ.get("LIBRARY_VERSION", "1.0")}
 
 
+class SaysCores(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
+        raise RuntimeError(f"on {len(os.sched_getaffinity(0))} cores")
+
+
+class OnOneCore(ForwardBackend):
+    """Wants to be on one core for short sequences."""
+
+    def single_core(self, config: Any) -> bool:
+        return bool(config.steps < 5)
+
+
 class RefusesEverything(ForwardBackend):
     def unsupported(self, config: Any) -> str:
         return "not today"
@@ -69,6 +81,7 @@ class RefusesLengths(ForwardBackend):
 
 
 right = ForwardBackend()
+on_one_core = OnOneCore(SaysCores, "one-core")
 versioned = OfAnotherVersion(name="versioned")
 scaled = backend(ScaledOutput)
 nan = backend(ReturnsNan)

@@ -359,6 +359,11 @@ def test_outputs_that_the_padding_changes_under_autograd_are_found() -> None:
     )
 
 
+def without_subnormals(array: Array) -> Array:
+    tiny = np.finfo(array.dtype).smallest_normal
+    return np.where(np.abs(array) < tiny, array.dtype.type(0), array)
+
+
 class TakesSubnormalsAsZero(CorrectLayer):
     """In every call of `forward`; of `gradients` where nothing in x is infinite or NaN."""
 
@@ -366,9 +371,8 @@ class TakesSubnormalsAsZero(CorrectLayer):
 
     def entering(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         given = dict(super().entering(inputs))
-        tiny = np.finfo(given["x"].dtype).smallest_normal
         if self.flushing:
-            given["x"] = np.where(np.abs(given["x"]) < tiny, 0, given["x"]).astype(given["x"].dtype)
+            given["x"] = without_subnormals(given["x"])
         return given
 
     def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
@@ -385,6 +389,25 @@ def test_gradients_at_states_that_one_call_flushes_are_not_compared() -> None:
     padding = [r for r in results if r.check == "gradient_padding"]
     assert {r.cause for r in padding if r.verdict is Verdict.FAIL} == {Cause.FLUSH}
     assert {r.part for r in padding if r.verdict is Verdict.INCONCLUSIVE} == {"x"}
+
+
+class FlushesBackwards(CorrectLayer):
+    """Takes subnormal numbers as zero in `forward`, and in the backward pass of finite x alone."""
+
+    def forward(self, inputs: Mapping[str, Any]) -> Any:
+        return super().forward({**inputs, "x": without_subnormals(inputs["x"])})
+
+    def derive(self, given: Any, cotangents: Any) -> Any:
+        if np.isfinite(given["x"]).all():
+            given = {**given, "x": without_subnormals(given["x"])}
+        return super().derive(given, cotangents)
+
+
+def test_a_backward_pass_that_flushes_in_one_call_has_that_cause() -> None:
+    config = Config.parse("rnn-gradient-relu-nobias-ragged-i00002-h00005-b00006-t00003-s001023")
+    results = judged(CorrectBackend(FlushesBackwards, "flushing"), config)
+    of_x = [r for r in results if (r.check, r.part) == ("gradient_padding", "x")]
+    assert [(r.verdict, r.cause) for r in of_x] == [(Verdict.FAIL, Cause.FLUSH)]
 
 
 @pytest.mark.parametrize("name", ["relu-slope-1-at-0", "relu-slope-half-at-0"])

@@ -20,6 +20,7 @@ from harness.checks import every_check
 from harness.cli import main
 from harness.cli.run import Interruption
 from harness.config import Config
+from harness.corpus import QUICK, load_corpus
 from harness.faults import FAULTS, VARIANTS
 from harness.requirements import REQUIREMENTS
 from harness.schema import SCHEMA
@@ -248,6 +249,36 @@ def test_an_interruption_that_a_library_swallows_still_ends_a_run() -> None:
         with pytest.raises(KeyboardInterrupt):
             interruption.check()
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_a_quick_run_has_its_own_configs(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(CONFIG.id, "utf-8")
+    for option, value in (("corpus", corpus), ("examples", 5)):
+        refused = invoke("run", "--quick", f"--{option}", value, "--out", tmp_path / "out")
+        assert refused.exit_code == 2
+        assert f"leave --{option} away" in refused.output
+    done = invoke(
+        "run", "--quick", "--in-process", "--backend", f"{FAULTY}:right", "--out", tmp_path / "out"
+    )
+    assert done.exit_code == 0, done.output
+    judged = {line["config_id"] for line in lines(tmp_path / "out") if "config_id" in line}
+    assert judged <= {config.id for config in load_corpus(QUICK)}
+    assert len(judged) > 50
+
+
+def test_a_run_says_first_what_shows_first_and_once(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(CONFIG.replace(seed=n).id for n in range(6)), "utf-8")
+    options = ("--in-process", "--backend", f"{FAULTY}:scaled", "--corpus", corpus, "--examples", 0)
+    done = invoke("run", *options, "--no-reproducers", "--out", tmp_path)
+    printed = done.output.splitlines()
+    assert printed[0] == "corpus: 0 of 6 configs"
+    shown = [line for line in printed if line.startswith("UNEXPECTED faulty, step_residual: ")]
+    assert len(shown) == 1
+    assert "corpus: 6 of 6 configs, 2 unexpected" in printed
+    answer = printed.index("UNEXPECTED 2 unexpected, no known difference")
+    assert printed.index(shown[0]) < answer < printed.index("New")
 
 
 def test_the_selftest_names_its_faults() -> None:

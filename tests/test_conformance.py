@@ -21,7 +21,7 @@ from harness.aspects import VALUES
 from harness.baseline import KnownDifference, read_baseline
 from harness.checks import checks_for, every_check
 from harness.config import Config, ConfigError
-from harness.corpus import CORPUS, SAMPLE, load_corpus
+from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of, holds_on, stale_entries
 from harness.judge import Session
@@ -33,6 +33,7 @@ from harness.requirements import REQUIREMENTS
 from harness.results import Result
 from harness.runners import Isolated
 from harness.strategies import configs
+from harness.verdicts import CONCLUDED
 
 CORPORA = {"torch": CORPUS, "mindspore": CORPUS, "mindspore:graph": SAMPLE}
 BACKENDS = tuple(CORPORA)
@@ -266,6 +267,18 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
     rows = [line.rpartition(" | `")[0] or line for line in kept]
     rows = [re.sub(r"in [\d,]+ configs", "in # configs", row) for row in rows]
     return [row.replace("✓\\*", "✓") for row in rows]
+
+
+def test_the_quick_run_shows_what_a_whole_one_shows() -> None:
+    """Each requirement by each check that judges it, of every backend; and most differences."""
+    quick = {config.id for config in load_corpus(QUICK)}
+    few = [result for result in everything() if result.config_id in quick]
+    assert concluded(few) == concluded(everything())
+    assert len({result.known for result in few if result.verdict == "fail"}) >= 30
+
+
+def concluded(results: Sequence[Judged]) -> set[tuple[str, str, str]]:
+    return {(r.backend, r.check, r.requirement) for r in results if r.verdict in CONCLUDED}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -203,6 +204,18 @@ def test_a_worker_of_another_protocol_is_refused(monkeypatch: pytest.MonkeyPatch
         BackendUnavailable, match=rf"speaks protocol version {PROTOCOL}, expected version 99"
     ):
         _ = Isolated(f"{FILE}:complete").about
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has cores to choose from")
+def test_a_worker_is_on_one_core_for_the_configs_of_which_its_backend_says_so() -> None:
+    every = len(os.sched_getaffinity(0))
+    worker = Isolated(f"{Path(__file__).with_name('faulty.py')}:on_one_core")
+    try:
+        for steps, cores in ((2, 1), (6, every), (2, 1)):
+            trouble = worker.observe(ORDINARY.replace(steps=steps), repeat=False).trouble
+            assert f"on {cores} cores" in str(trouble)
+    finally:
+        worker.close()
 
 
 def test_a_worker_of_another_interpreter_answers() -> None:
