@@ -16,6 +16,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.quantised_weights import on_its_grid
+from harness.probes import Probe
 from harness.verdicts import Verdict
 
 __all__ = ["attributed"]
@@ -39,11 +40,10 @@ def attributed(
     """
     found = [*judge(evidence)]
     if _any_of(found, SPOILED) and evidence.unspoiled is not None:
-        again = judge(evidence.unspoiled)
-        found = _forgiven([*found], SPOILED, Cause.PADDING, again, _spoils)
+        found = _spoiled(found, [*judge(evidence.unspoiled)])
     if _any_of(found, NEITHER) and (other := on_its_grid(evidence)) is not None:
-        again = judge(other) if applies(other.config) else ()
-        found = _forgiven(found, NEITHER, Cause.PRECISION, again)
+        finer = judge(other) if applies(other.config) else ()
+        found = _forgiven(found, NEITHER, Cause.PRECISION, finer)
     return found
 
 
@@ -51,25 +51,39 @@ def _any_of(found: Iterable[Comparison], causes: Collection[Cause]) -> bool:
     return any(one.cause in causes for one in found)
 
 
+def _spoiled(found: list[Comparison], again: list[Comparison]) -> list[Comparison]:
+    """NaN in an empty row may be what the memory held. It is that of the padding where other rows
+    have it too, or where the row is right without it by more than chance: memory is often 0.
+    """
+    found = _forgiven(found, (Cause.UNEXPLAINED,), Cause.PADDING, again)
+    right = {one.part: one for one in again if one.verdict is not Verdict.FAIL}
+    everywhere = _any_of(found, (Cause.PADDING,))
+
+    def told(one: Comparison) -> Comparison:
+        if one.cause is not Cause.UNWRITTEN or one.part not in right or _is_finite(one):
+            return one
+        if everywhere or right[one.part].power.get(Probe.ZERO, 0) > 0:
+            return replace(one, cause=Cause.PADDING)
+        message = f"{one.message}: of the padding, or of memory that was not written"
+        return replace(one, verdict=Verdict.INCONCLUSIVE, cause=None, message=message)
+
+    return [told(one) for one in found]
+
+
+def _is_finite(one: Comparison) -> bool:
+    place = one.worst
+    return place is not None and place.actual is not None and math.isfinite(place.actual)
+
+
 def _forgiven(
     found: Iterable[Comparison],
     causes: Collection[Cause],
     cause: Cause,
     again: Iterable[Comparison],
-    may: Callable[[Comparison], bool] = lambda one: True,
 ) -> list[Comparison]:
     failing = [one for one in again if one.verdict is Verdict.FAIL]
     wrong = {one.part for one in failing if one.cause is not Cause.EMPTY}  # that is a convention
     return [
-        replace(one, cause=cause)
-        if one.cause in causes and one.part not in wrong and may(one)
-        else one
+        replace(one, cause=cause) if one.cause in causes and one.part not in wrong else one
         for one in found
     ]
-
-
-def _spoils(one: Comparison) -> bool:
-    """Memory that was never written holds anything; what spoils it is not finite."""
-    place = one.worst
-    finite = place is not None and place.actual is not None and math.isfinite(place.actual)
-    return one.cause is not Cause.UNWRITTEN or not finite
