@@ -90,8 +90,7 @@ def test_a_script_that_cannot_be_written_costs_no_other(
 
     monkeypatch.setattr(reproduce._Reproduction, "attempt", first_fails)
     monkeypatch.setattr(reproduce, "form_of", lambda backend: object())
-    session: Any = type("Session", (), {"runner_named": lambda self, name: self, "about": None})()
-    session.about = type("About", (), {"sampled": False})
+    session: Any = type("Session", (), {"runners": {}})()
     attempts = finish(session, outcome, None, tmp_path, 10.0, lambda *_: None)  # type: ignore[arg-type]
     reasons = [one.reason for one in attempts]
     assert len(reasons) > 1

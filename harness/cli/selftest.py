@@ -17,7 +17,7 @@ from harness.cli.options import (
 from harness.config import ConfigError
 from harness.faults import BASES, FAULTS, VARIANTS
 from harness.report.selftest import print_selftest, write_selftest
-from harness.selftest import run_selftest
+from harness.selftest import remember, run_selftest
 
 __all__ = ["selftest"]
 
@@ -44,9 +44,17 @@ def _no_fault(name: str) -> str:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."
 )
+@click.option(
+    "--remember", "kept", is_flag=True, help="Ask next time first what caught a fault now."
+)
 @reports_errors
 def selftest(
-    listed: bool, bases: tuple[str, ...], faults: tuple[str, ...], seed: int, out: Path | None
+    listed: bool,
+    bases: tuple[str, ...],
+    faults: tuple[str, ...],
+    seed: int,
+    out: Path | None,
+    kept: bool,
 ) -> None:
     """Inject faults and say which check catches each."""
     if listed:
@@ -67,4 +75,6 @@ def selftest(
     print_selftest(console_for(), result)
     if out is not None:
         write_selftest(out, result)
+    if kept:
+        remember(result.faults)
     sys.exit(0 if result.passed else 1)

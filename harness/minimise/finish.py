@@ -44,7 +44,9 @@ def finish(
         ended = "the run was ended before this one's turn"
     except Exception as error:  # the results are what counts
         ended = f"making reproducers failed: {headline(error)}"
-    found: list[Reproducer] = [one.reproducer for one in attempts if one.reproducer is not None]
+    places = {finding.slug: place for place, finding in enumerate(wanted)}
+    made = [one.reproducer for one in attempts if one.reproducer is not None]
+    found: list[Reproducer] = sorted(made, key=lambda one: places[one.finding])
     with contextlib.suppress(OSError):  # the page has them, too
         store_reproducers(out, found)
     outcome.reproducers = {one.finding: one for one in found}

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,11 +28,15 @@ from harness.minimise.verify import confirms, run_script
 from harness.observe import headline
 from harness.oracle import Oracle
 from harness.reproducers import Reproducer
+from harness.runners import Isolated
 
 __all__ = ["BUDGET", "Attempt", "initial_case", "minimised", "reproduce"]
 
 BUDGET = 300.0
 """Seconds that the reproducers of a run may take, all together."""
+
+POLLED = 0.5
+"""Seconds after which progress is told, and a signal heard, whether one is done or not."""
 
 EACH = 20.0
 """Seconds that minimising one finding may take."""
@@ -74,8 +79,8 @@ def reproduce(
 ) -> Iterator[Attempt]:
     """One for each numeric finding; the time that is left is shared by those that are left.
 
-    What an activation alone shows comes first, for it has the simplest cases; backends of which a
-    call is expensive come last. What was made for others is tried first each time.
+    Backends in processes of their own work side by side. What an activation alone shows comes
+    first, for it has the simplest cases. What was made for others is tried first each time.
 
     Args:
         expected: the known differences, by which findings differ; scripts carry their statements.
@@ -86,18 +91,52 @@ def reproduce(
         yield Attempt(finding, None, OF_A_LIFE)
     numeric = [finding for finding in numeric if finding not in lived]
     present = [finding for finding in numeric if form_of(finding.backend) is not None]
-    ordered = sorted(
-        present,
-        key=lambda f: (session.runner_named(f.backend).about.sampled, f.check != "activation"),
-    )
+    ordered = sorted(present, key=lambda f: f.check != "activation")
     for finding in numeric:
         if finding not in ordered:
             yield Attempt(finding, None, f"no script calls {finding.backend}: it has no known form")
-    reproduction = _Reproduction(session, expected, time.monotonic() + budget)
+    deadline = time.monotonic() + budget
+    if all(isinstance(runner, Isolated) for runner in session.runners.values()):
+        yield from _side_by_side(session, expected, ordered, deadline, progress)
+        return
+    reproduction = _Reproduction(session, expected, deadline)
     for count, finding in enumerate(ordered):
         progress(count, len(ordered))
-        yield _guarded(reproduction, finding, share=len(ordered) - count)
+        yield _guarded(reproduction, finding, len(ordered) - count)
     progress(len(ordered), len(ordered))
+
+
+def _side_by_side(
+    session: Session,
+    expected: Expectations,
+    ordered: Sequence[Finding],
+    deadline: float,
+    progress: Progress,
+) -> Iterator[Attempt]:
+    """The findings of each backend in a thread of their own, as they come."""
+    total = len(ordered)
+    lanes = {name: [f for f in ordered if f.backend == name] for name in _backends(ordered)}
+    made = {name: _Reproduction(session, expected, deadline) for name in lanes}
+    threads = {name: ThreadPoolExecutor(1) for name in lanes}
+    left = {
+        threads[name].submit(_guarded, made[name], finding, len(lane) - count)
+        for name, lane in lanes.items()
+        for count, finding in enumerate(lane)
+    }
+    try:
+        while left:
+            progress(total - len(left), total)
+            done, left = wait(left, timeout=POLLED, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+        progress(total, total)
+    finally:
+        for name, thread in threads.items():
+            made[name].deadline = 0.0
+            thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _backends(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.backend for finding in findings))
 
 
 def _guarded(reproduction: _Reproduction, finding: Finding, share: int) -> Attempt:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -101,21 +102,24 @@ class Isolated:
         self._asked: deque[tuple[int, Request]] = deque()
         self._numbers = itertools.count(1)
         self._answers: dict[tuple[str, bool], Observation] = {}
+        self._turn = threading.RLock()
         self._worker: _Worker | None = self._started()
 
     @property
     def about(self) -> About:
-        if self._about is None:
-            self._ready()
+        with self._turn:
+            if self._about is None:
+                self._ready()
         assert self._about is not None
         return self._about
 
     def begin(self, config: Config, *, repeat: bool) -> None:
         request = Observe(config.id, repeat)
-        if (config.id, repeat) in self._answers:  # it came while something else was waited for
-            return
-        if len(self._asked) < AHEAD and not any(one == request for _, one in self._asked):
-            self._add(request)
+        with self._turn:
+            if (config.id, repeat) in self._answers:  # it came while something else was waited for
+                return
+            if len(self._asked) < AHEAD and not any(one == request for _, one in self._asked):
+                self._add(request)
 
     def observe(self, config: Config, *, repeat: bool) -> Observation:
         return self._ask(Observe(config.id, repeat))
@@ -127,13 +131,18 @@ class Isolated:
         return self._ask(RoundTrip(config.id, dict(weights)))
 
     def close(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-        self._asked.clear()
-        self._answers.clear()
+        with self._turn:
+            if self._worker is not None:
+                self._worker.close()
+                self._worker = None
+            self._asked.clear()
+            self._answers.clear()
 
     def _ask(self, wanted: Request) -> Observation:
+        with self._turn:
+            return self._answer_to(wanted)
+
+    def _answer_to(self, wanted: Request) -> Observation:
         if isinstance(wanted, Observe):
             ready = self._answers.pop((wanted.config_id, wanted.repeat), None)
             if ready is not None:
