@@ -28,7 +28,7 @@ from harness.pipeline import Task, judged
 from harness.results import Result
 from harness.runners import Isolated, Limits
 
-__all__ = ["Recipe", "executor_named", "in_order", "judged_by", "processes"]
+__all__ = ["Recipe", "executor_named", "in_order", "judged_by", "processes", "session_for"]
 
 BATCH = 16
 """Tasks that one process judges before it gives their results back."""
@@ -113,10 +113,15 @@ _own = threading.local()
 
 def judge_batch(recipe: Recipe, tasks: Sequence[Task]) -> list[list[Result]]:
     """In the process that is asked, with a session that it keeps."""
-    return [results for _, results in judged(_session(recipe), tasks)]
+    return [results for _, results in judged(session_for(recipe), tasks)]
 
 
-def _session(recipe: Recipe) -> Session:
+def session_for(recipe: Recipe) -> Session:
+    """That of this thread, made anew where another was asked for before.
+
+    Raises:
+        BackendUnavailable: a backend cannot be loaded here, or has other versions than `recipe`.
+    """
     if isinstance(getattr(_own, "session", None), Session):
         session: Session = _own.session
         if _own.recipe == recipe:

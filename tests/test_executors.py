@@ -27,8 +27,9 @@ SCALED, VERSIONED = f"{FAULTY}:scaled", f"{FAULTY}:versioned"
 
 
 def started(command: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-    """A program of dask, as its users start it."""
+    """A program of dask, as its users start it; campaigns are part of a checkout only."""
     dask = Path(sys.executable).with_name("dask")
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     return subprocess.Popen(
         [dask, command, *words, "--dashboard-address", "127.0.0.1:0"],
         env=os.environ | environment,
@@ -141,6 +142,20 @@ def test_workers_of_dask_give_the_same_results_though_one_is_killed(
         child.kill()
     assert running.wait() == 1
     assert lines(tmp_path) == alone
+
+
+def test_a_campaign_on_workers_of_dask_finds_what_it_finds_here(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],
+) -> None:
+    command = [sys.executable, "-m", "tests.campaigns.false_alarms", "--configs", "12"]
+    here, there = (
+        subprocess.run(
+            [*command, *more], env=dict(os.environ), capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for more in (["--jobs", "1"], ["--executor", f"dask://{cluster[0]}"])
+    )
+    assert "0 alarms" in here
+    assert there[:-1] == here[:-1]  # the last says how long it took, and where
 
 
 def test_a_worker_with_other_versions_is_refused_by_name(

@@ -3,27 +3,28 @@
 torch is judged on tens of thousands of drawn configs with the baseline that every run has. A
 result that no known difference explains is an alarm: a finding about torch, or a false alarm,
 which is a fault of the harness. What was inconclusive is counted beside it, because a harness
-that concludes nothing never alarms either. It takes some ten minutes on two cores.
+that concludes nothing never alarms either. It takes some ten minutes on two cores. With
+`--executor dask://HOST:PORT` it runs on a cluster; scheduler and workers need this checkout on
+their PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import multiprocessing
 import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from harness.aspects import VALUES
 from harness.backends import load_backend
 from harness.config import Config
 from harness.environment import describe
+from harness.executors import Recipe, executor_named, in_order, processes, session_for
 from harness.expectations import Judged, expectations_of
 from harness.judge import Session
 from harness.results import Result, as_float
@@ -146,8 +147,13 @@ def torch_session() -> Session:
     return Session({BACKEND: load_backend(BACKEND)})
 
 
+def judge_elsewhere(recipe: Recipe, chunk: Chunk) -> Tally:
+    """In the process that is asked, with a session that it keeps."""
+    return judge_chunk(chunk, session_for(recipe))
+
+
 def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
-    """Draw and judge; in the process that is asked, with a session that it keeps."""
+    """Draw and judge."""
     session = session or torch_session()
     strategy = configs(
         max_steps=MAX_STEPS, dtypes=(chunk.dtype,), scales=SCALES, aspects=ASPECTS[chunk.dtype]
@@ -189,22 +195,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--configs", type=int, default=20_000, help="float32 configs to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
+    parser.add_argument("--executor", help="dask://HOST:PORT, in place of processes")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     # Read by the numeric libraries when a process loads them.
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    make = executor_named(options.executor) if options.executor else processes(options.jobs)
+    recipe = Recipe((BACKEND,), None, describe(torch_session().runners)["versions"])
+    asked = [(recipe, chunk) for chunk in chunks(options.configs, options.seed)]
     tally = Tally()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-        pending = [pool.submit(judge_chunk, c) for c in chunks(options.configs, options.seed)]
-        for done, future in enumerate(as_completed(pending), start=1):
-            tally.add(future.result())
-            if sys.stderr.isatty():
-                print(f"\r{done} of {len(pending)}", end="", file=sys.stderr, flush=True)
+    for done, (_, own) in enumerate(in_order(make, judge_elsewhere, asked), start=1):
+        tally.add(own)
+        if sys.stderr.isatty():
+            print(f"\r{done} of {len(asked)}", end="", file=sys.stderr, flush=True)
     print(report(tally))
-    print(f"{time.perf_counter() - start:.0f} s in {options.jobs} processes")
+    where = options.executor or f"{options.jobs} processes"
+    print(f"{time.perf_counter() - start:.0f} s in {where}")
     return 0 if tally.sound else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from tests.campaigns import false_alarms  # by a name that other processes know
+
+    sys.exit(false_alarms.main())
