@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness.axes import to_layout
@@ -25,6 +26,7 @@ from harness.judge import Session
 from harness.oracle import Oracle
 from harness.runners import InProcess, Isolated
 from harness.strategies import configs, draw_configs
+from reference.arrays import Array
 
 NAMES = ("torch", "mindspore")
 CONFIGS = draw_configs(
@@ -51,12 +53,12 @@ def session(request: pytest.FixtureRequest, backends: dict[str, Backend]) -> Ite
         yield made
 
 
-def bare_call(backend: Backend, case: Case) -> None:
+def bare_call(backend: Backend, case: Case) -> Mapping[str, Array]:
     """Build, load, call: what any comparison needs."""
     config = case.config
     layer = backend.build(config.options)
     layer.load_weights(case.weights)
-    layer.forward({name: to_layout(config, name, a) for name, a in case.inputs.items()})
+    return layer.forward({name: to_layout(config, name, a) for name, a in case.inputs.items()})
 
 
 def call_frameworks(backends: dict[str, Backend], chosen: Sequence[Config]) -> None:
@@ -90,9 +92,72 @@ def test_one_call_of_each_framework_and_the_oracle(
     measure(benchmark, lambda: call_frameworks(backends, CONFIGS))
 
 
+def compare_outputs(backends: dict[str, Backend], chosen: Sequence[Config]) -> None:
+    """What tools do that compare outputs: one call each, and numpy.allclose."""
+    for config in chosen:
+        if any(unsupported_reason(one, config) is not None for one in backends.values()):
+            continue
+        case = make_case(config)
+        first, second = (bare_call(one, case) for one in backends.values())
+        for name, array in first.items():
+            np.allclose(array, second[name], equal_nan=True)
+
+
+def observe(backends: dict[str, Backend], chosen: Sequence[Config]) -> None:
+    """Every call that a run makes; nothing is judged."""
+    runners = [InProcess(one) for one in backends.values()]
+    for config in chosen:
+        for runner in runners:
+            runner.observe(config, repeat=config.seed % 8 == 0)
+
+
+@JUDGING
+def test_outputs_compared_with_allclose(benchmark: Any, backends: dict[str, Backend]) -> None:
+    measure(benchmark, lambda: compare_outputs(backends, CONFIGS))
+
+
+@JUDGING
+def test_every_call_and_no_judging(benchmark: Any, backends: dict[str, Backend]) -> None:
+    measure(benchmark, lambda: observe(backends, CONFIGS))
+
+
 @JUDGING
 def test_everything(benchmark: Any, session: Session) -> None:
     measure(benchmark, lambda: judge(session, CONFIGS))
+
+
+SIZES: dict[str, tuple[int, ...]] = {
+    "steps": (10, 100, 1000),
+    "num_layers": (1, 2, 4, 8),
+    "batch": (1, 16, 256),
+    "hidden_size": (16, 128, 512, 2048),
+}
+OF_A_SIZE: dict[str, int] = {"input_size": 16, "hidden_size": 32, "batch": 4, "steps": 10}
+
+
+@pytest.mark.parametrize("what", ["one call", "judged"])
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name, every in SIZES.items() for size in every]
+)
+def test_growth(
+    benchmark: Any, backends: dict[str, Backend], name: str, size: int, what: str
+) -> None:
+    """One config of torch, all else small."""
+    benchmark.group = f"growth with {name}, torch, {what}"
+    sizes: dict[str, Any] = {**OF_A_SIZE, name: size}
+    config = Config.of(data="plain", seed=1, **sizes)
+    case, session = make_case(config), Session({"torch": backends["torch"]})
+    if what == "one call":
+        measure(benchmark, lambda: bare_call(backends["torch"], case))
+    else:
+        measure(benchmark, lambda: judge(session, [config]))
+
+
+@pytest.mark.parametrize("count", [25, 50, 100])
+def test_growth_with_configs(benchmark: Any, backends: dict[str, Backend], count: int) -> None:
+    benchmark.group = "growth with configs, torch, judged"
+    session = Session({"torch": backends["torch"]})
+    measure(benchmark, lambda: judge(session, CONFIGS[:count]))
 
 
 @pytest.mark.benchmark(group="one answer that needs no computation")
