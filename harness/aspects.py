@@ -96,7 +96,11 @@ ASPECTS: Mapping[str, Aspect] = {
     aspect.name: aspect
     for aspect in (
         Aspect(VALUES, ""),
-        Aspect("gradient", "gradients of ", ("plain", "mixed", "ints", "lone", "sweep")),
+        Aspect(
+            "gradient",
+            "gradients of ",
+            ("plain", "mixed", "ints", "lone", "missing", "lasting", "sweep"),
+        ),
         _Training("training", "dropout in training mode of ", ("plain",)),
         Aspect("initial", "initial weights of ", ("plain",)),
         Aspect("checkpoint", "checkpoint round trips of ", ("plain",)),

@@ -62,6 +62,7 @@ class Cause(str, Enum):
     )
     NAN = "nan", _About("turns NaN into a number", requirement="nan")
     PADDING = "padding", _About("lets what stands in the padding of x reach other values")
+    SPREAD = "spread", _About("lets NaN of valid steps reach the gradient of the padding of x")
     DEPENDENT = "dependent", _About("does not drop elements independently")
     SHARED = "shared", _About("drops the same elements after several layers")
     WRONG = "wrong", _About("answers a call wrongly")

@@ -286,6 +286,12 @@ class Config:
         return self.mode == "training" and self.num_layers > 1 and self.dropout > 0
 
     @property
+    def finite(self) -> bool:
+        """Whether everything given is a number, but for padding."""
+        kind = self.record.kind(self.data)
+        return kind is None or kind.finite
+
+    @property
     def is_call(self) -> bool:
         """Whether what is asked is one valid or invalid call."""
         return self.aspect.startswith(CALL)

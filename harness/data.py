@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONE",
+    "MISSING",
     "MIXED",
     "NUMPY_DTYPES",
     "PLAIN",
@@ -177,6 +178,19 @@ def _lone_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
     return values
 
 
+def _missing_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+    """Two rows of three have one NaN, the first among them, wherever they have a valid step."""
+    values = uniform(config, "x", shape) / 2
+    lengths = drawn_lengths(config)
+    for row in range(shape[1]):
+        steps = shape[0] if lengths is None else int(lengths[row])
+        if steps > 0 and row % 3 != 1:
+            step = int(integers(config, f"step of NaN {row}", (1,), 0, steps - 1)[0])
+            feature = int(integers(config, f"feature of NaN {row}", (1,), 0, shape[2] - 1)[0])
+            values[step, row, feature] = np.nan
+    return values
+
+
 def _strewn_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
     values = uniform(config, "x", shape) / 2
     chosen = integers(config, "x special", shape, 0, 2).astype(int)
@@ -200,6 +214,7 @@ SPECIAL = DataKind(
     _special_x,
     _special,
     _special_weight,
+    finite=False,
 )
 LONE = DataKind(
     "lone",
@@ -207,6 +222,15 @@ LONE = DataKind(
     _lone_x,
     _half,
     ordinary_weight,
+    finite=False,
+)
+MISSING = DataKind(
+    "missing",
+    "a single NaN in most rows of x and no infinity, ordinary numbers else",
+    _missing_x,
+    _half,
+    ordinary_weight,
+    finite=False,
 )
 STREWN = DataKind(
     "strewn",
@@ -214,6 +238,7 @@ STREWN = DataKind(
     _strewn_x,
     _half,
     ordinary_weight,
+    finite=False,
 )
 
 

@@ -191,7 +191,7 @@ _ALL = (
         "x",
         "input / x",
         "x is the sequence, in either layout",
-        lambda c: c.data not in ("special", "lone", "strewn"),
+        lambda c: c.finite,
     ),
     _row(
         "h-0-given",

@@ -20,7 +20,7 @@ __all__ = ["ASPECT_WEIGHTS", "configs", "draw_configs", "lives"]
 
 SCALES = (1, 2, 4, 8, 16)
 DTYPES = ("fp32",) * 6 + ("fp16", "fp64", "bf16")
-SPECIAL = ("special", "lone", "strewn")
+SPECIAL = ("special", "lone", "strewn", "missing")
 DROPOUTS = (0, 0, 0, 50, 50, 1, 10, 25, 75, 90, 99)
 
 CALLS = "call"
@@ -143,7 +143,8 @@ def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool)
     if usual:
         return config.replace(aspect=aspect, scale=scale)
     if aspect != VALUES:
-        return config.replace(aspect=aspect, data="plain")
+        missing = config.record.kind("missing") is not None and config.seed % 2 == 1
+        return config.replace(aspect=aspect, data="missing" if missing else "plain")
     special = [kind for kind in SPECIAL if config.record.kind(kind)]
     return config.replace(aspect=aspect, data=special[config.seed % len(special)])
 

@@ -287,6 +287,16 @@ def test_a_lone_value_is_where_it_counts(seed: int) -> None:
     assert (~np.isfinite(strewn.x) & strewn.valid[:, :, None]).any()
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lengths", ["nolengths", "ragged", "emptyrows"])
+def test_missing_values_are_one_nan_in_most_rows_that_count(lengths: str, seed: int) -> None:
+    case = make_case(Config.of(data="missing", lengths=lengths, seed=seed, **{**SIZES, "batch": 9}))
+    x = np.where(case.valid[:, :, None], case.x, 0)
+    assert not np.isinf(x).any()
+    expected = [int(row % 3 != 1 and case.valid[:, row].any()) for row in range(9)]
+    assert np.isnan(x).sum(axis=(0, 2)).tolist() == expected
+
+
 def test_no_length_is_below_one() -> None:
     with pytest.raises(ConfigError, match="expected steps >= 2"):
         Config.of(lengths="equal", steps=1)

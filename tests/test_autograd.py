@@ -21,6 +21,7 @@ from harness.observe import Observation, observe
 from harness.oracle import Oracle
 from harness.results import Result
 from harness.selection import selection
+from harness.selftest import examine
 from harness.verdicts import Verdict
 from reference import elman
 from reference.arrays import Array
@@ -44,6 +45,32 @@ def judged(backend: Any, *configs: Config) -> list[Result]:
 
 def failing(results: list[Result]) -> set[tuple[str, Any]]:
     return {(r.check, r.cause) for r in results if r.verdict in (Verdict.FAIL, Verdict.ERROR)}
+
+
+NAN_FAULTS = (
+    "nan-in-gradients-cleaned",
+    "rows-of-nan-left-out",
+    "nan-of-biases-is-largest",
+    "nan-of-final-losses-cleaned",
+    "nan-of-outputs-in-training-mode-cleaned",
+)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", [*NAN_FAULTS, "h-n-reaches-back-128-steps"])
+def test_faults_of_nan_and_of_long_sequences_show_whatever_the_numbers(
+    name: str, seed: int
+) -> None:
+    gradients = [c for c in selection() if c.data in ("missing", "lasting")]
+    assert examine(FAULTS[name], "oracle", gradients, everything=False, seed=seed).caught
+
+
+@pytest.mark.parametrize("cotangents", ["zero", "sparse"])
+def test_nan_times_no_cotangent_is_left_open(cotangents: str) -> None:
+    """What a loss does not reach may be left out, NaN or not."""
+    config = gradient_config(data="missing", cotangents=cotangents)
+    made = FAULTS["nan-in-gradients-cleaned"].inject(cast(Any, CorrectBackend(name="x")))
+    assert not failing(judged(made, config))
 
 
 class Recording(CorrectLayer):

@@ -52,11 +52,12 @@ def test_every_option_value_is_drawn() -> None:
         "memory": set(MEMORIES),
         "dtype": {"fp32", "fp16", "fp64", "bf16"},
         "scale": {1, 2, 4, 8, 16},
-        "data": {"mixed", "ints", "plain", "special", "lone", "strewn"},
+        "data": {"mixed", "ints", "plain", "special", "lone", "missing", "strewn"},
         "mode": {"evaluation", "training"},
         "cotangents": {"all", "output", "final", "zero", "sparse", "large"},
     }.items():
         assert {getattr(config, name) for config in drawn} == values, name
     assert any(config.drops for config in drawn)
+    assert any(config.aspect == "gradient" and config.data == "missing" for config in drawn)
     assert any(config.steps > 50 for config in drawn)
     assert any(config.input_size == config.hidden_size for config in drawn)

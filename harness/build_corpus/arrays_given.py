@@ -169,10 +169,16 @@ def of_one_feature(layer: str) -> Iterator[Config]:
 
 def nan_gradients(layer: str) -> Iterator[Config]:
     """NaN in x and no infinity, with which every gradient that it reaches is NaN."""
-    base = config_of(layer, aspect="gradient", data="lone", hidden_size=3, steps=4, seed=60370)
+    base = config_of(layer, aspect="gradient", data="missing", hidden_size=3, steps=4, seed=60370)
     yield base.replace(states=True, input_size=3, batch=2)
     yield base.replace(num_layers=2, layout="batchfirst", input_size=2, batch=2)
     yield base.replace(states=True, layout="unbatched", bidirectional=True)
+    yield base.replace(lengths="ragged", hidden_size=1, steps=2)
+    two: dict[str, Any] = {"num_layers": 2, "layout": "batchfirst", "input_size": 2, "batch": 3}
+    yield base.replace(lengths="ragged", **two)
+    yield base.replace(lengths="descending", cotangents="final", bidirectional=True, batch=5)
+    yield base.replace(cotangents="output", mode="training", states=True, dtype="fp64", **two)
+    yield base.replace(cotangents="large", mode="training", dtype="fp16", input_size=2, batch=3)
 
 
 def strewn(layer: str) -> Iterator[Config]:

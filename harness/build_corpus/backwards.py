@@ -9,6 +9,7 @@ from harness.build_corpus.combinations import Goal
 from harness.build_corpus.covering import config_of, factors_of, own_values
 from harness.build_corpus.sized import Limits, sized
 from harness.config import COTANGENTS, LENGTHS, MODES, Config
+from harness.layers import LAYERS
 
 __all__ = ["FIRST_SEED", "long_gradients", "loss_factors", "one_step"]
 
@@ -92,9 +93,10 @@ def _batched(layer: str) -> Iterator[Config]:
 def long_gradients(layer: str) -> Iterator[Config]:
     """Longer than a tape, or a window, of 128 or 256 steps."""
     base = config_of(layer, aspect="gradient", states=True)
-    far: dict[str, Any] = {"hidden_size": 2, "batch": 2, "steps": 300, "nonlinearity": "relu"}
-    # The seed is one with which h_n depends on all steps.
-    yield base.replace(cotangents="final", scale=2, seed=50545, **own_values(layer, far))
+    far: dict[str, Any] = {"hidden_size": 3, "batch": 2, "steps": 300, "nonlinearity": "relu"}
+    if LAYERS[layer].kind("lasting") is not None:  # whose h_n depends on all steps
+        far |= {"cotangents": "final", "data": "lasting"}
+        yield base.replace(seed=FIRST_SEED + 100, **own_values(layer, far))
     both: dict[str, Any] = {"bidirectional": True, "steps": 150}
     for number, changes in enumerate(
         (

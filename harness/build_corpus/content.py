@@ -132,6 +132,7 @@ def _few(layer: str) -> Iterator[Part]:
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 4)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 3)
     yield "how arrays are given", few_given(layer)
+    yield "gradients where x has NaN", itertools.islice(nan_gradients(layer), 3, 4)
     yield "calls", calls(layer, ({**base, **small} for base in CALL_BASES[:2]))
     yield "calls with x of another type alone", typed(layer)
     few_repeated = (*itertools.islice(repeated(layer), 2), *growing(layer))

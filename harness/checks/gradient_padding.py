@@ -3,7 +3,8 @@
 The gradients with the case's padding (NaN, infinities, large and ordinary numbers) are those
 with zeros there, bit for bit; where they are not finite, so are they with the numbers alone; and
 the gradient of x is 0 in the padding. Padding with lengths is no input: neither equation nor
-packing has a term for it.
+packing has a term for it. Where the valid steps of a row hold NaN, that may be what makes the
+gradient of its padding NaN: a cause of its own.
 
 Where an implementation flushes subnormal numbers in one of the two calls and not in the other, its
 states are others, and a derivative of relu may be 0 in the one and 1 in the other: gradients are
@@ -78,8 +79,16 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
     )
     if of_padding.verdict == Verdict.FAIL:
         message = f"{of_padding.failing} elements of padding have a gradient"
-        of_padding = replace(of_padding, message=message, cause=Cause.UNEXPLAINED)
+        spread = ~padding | (of_x == 0) | (np.isnan(of_x) & _rows_of_nan(case))
+        cause = Cause.SPREAD if spread.all() else Cause.UNEXPLAINED
+        of_padding = replace(of_padding, message=message, cause=cause)
     yield of_padding
+
+
+def _rows_of_nan(case: Case) -> BoolArray:
+    """(B, 1): rows with NaN in what counts of x."""
+    found: BoolArray = (np.isnan(case.x) & case.valid[:, :, None]).any(axis=(0, 2))[:, None]
+    return found
 
 
 def _flushed_in_one(evidence: Evidence, derivatives: Derivatives) -> bool:

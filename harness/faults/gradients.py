@@ -227,6 +227,25 @@ def rows_of_nan_left_out(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     return {**found, "x": np.where(np.isnan(found["x"]), found["x"].dtype.type(0), found["x"])}
 
 
+@AREA.fault("nan-of-final-losses-cleaned", needs=has_activation("tanh"))
+class FinalLossesCleaned(WrappedLayer):
+    """Gradients of a loss of the final states alone are 0 where they are NaN."""
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = super().derive(given, cotangents)
+        return found if "output" in cotangents else each(found, "", np.nan_to_num)
+
+
+@AREA.fault("nan-of-outputs-in-training-mode-cleaned", needs=has_activation("tanh"))
+class TrainingCleaned(WrappedLayer):
+    """In training mode gradients of a loss of the output alone are 0 where they are NaN."""
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = super().derive(given, cotangents)
+        cleaned = self.training and set(cotangents) == {"output"}
+        return each(found, "", np.nan_to_num) if cleaned else found
+
+
 @AREA.gradients("nan-of-biases-is-largest", needs=has_activation("tanh"))
 def biases_saturate(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     """Gradients of biases are clipped in a way that takes NaN for the limit."""

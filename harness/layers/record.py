@@ -45,8 +45,9 @@ def Always(config: Config) -> str | None:  # noqa: N802 - reads as a value
 class DataKind:
     """Where the numbers of a case come from.
 
-    `wrong` says of a config what is wrong with it for this kind, or None. The makers give float64
-    arrays from config, name and shape; weights by torch's names.
+    `wrong` says of a config what is wrong with it for this kind, or None; `finite` whether all
+    numbers are. The makers give float64 arrays from config, name and shape; weights by torch's
+    names.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DataKind:
     state: Callable[[Config, str, tuple[int, ...]], Float64Array]
     weight: Callable[[Config, str, tuple[int, ...]], Float64Array]
     wrong: Allowed = Always
+    finite: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from harness.calls import call_table, common_calls, left_out, with_keyword
 from harness.config import Config, LayerOptions
 from harness.data import (
     LONE,
+    MISSING,
     MIXED,
     PLAIN,
     SPECIAL,
@@ -16,6 +17,7 @@ from harness.data import (
     SWEEP_POINTS,
     integers,
     sweep_points,
+    uniform,
 )
 from harness.layers.record import DataKind, LayerRecord, Option, PageRow
 from harness.requirements import PAGE, REFUSALS, Requirement, of_page_example
@@ -61,6 +63,28 @@ def _no_integers(config: Config) -> str | None:
         f"data = 'ints', expected nonlinearity = 'relu' and steps <= {MAX_INTS_STEPS} (sums of "
         "small integers must stay exact)"
     )
+
+
+def _positive_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+    return _positive(config, "x", shape)
+
+
+def _positive(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    return (1 + uniform(config, name, shape)) / 4
+
+
+def _lasting_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    """A row of W_hh adds up to 1: a change of all units lasts, however many steps follow."""
+    found = 0.25 + _positive(config, name, shape)
+    if name.startswith("weight_hh"):
+        return found / found.sum(axis=1, keepdims=True)
+    return found
+
+
+def _no_relu(config: Config) -> str | None:
+    if config.nonlinearity == "relu":
+        return None
+    return "data = 'lasting', expected nonlinearity = 'relu' (tanh forgets)"
 
 
 def _page_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
@@ -277,9 +301,18 @@ LAYER = LayerRecord(
         PLAIN,
         SPECIAL,
         LONE,
+        MISSING,
         STREWN,
         DataKind(
             "ints", "small integers", _integer_x, _integer_state, _integer_weight, _no_integers
+        ),
+        DataKind(
+            "lasting",
+            "positive numbers, and recurrent weights that forget nothing",
+            _positive_x,
+            _positive,
+            _lasting_weight,
+            _no_relu,
         ),
         DataKind(
             "page",

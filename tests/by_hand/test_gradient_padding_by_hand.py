@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 
 from harness.activation import OwnActivations
 from harness.checks.gradient_padding import gradient_padding
@@ -21,7 +22,7 @@ FLUSHES = measured(flushes=True)
 def judged(x: Any, derivatives: Derivatives | None, **given: Any) -> list[Comparison]:
     """One row of two steps, of which the second is padding, of one layer of four units."""
     own, lengths = given.get("own"), given.get("lengths", (1,))
-    config = GRADIENTS.replace(input_size=np.shape(x)[2])
+    config = GRADIENTS.replace(input_size=np.shape(x)[2], batch=np.shape(x)[1])
     evidence = evidence_of(case_of(config, x=x, lengths=lengths), own=own, derivatives=derivatives)
     return list(gradient_padding(evidence))
 
@@ -103,6 +104,32 @@ def test_padding_has_no_gradient() -> None:
     assert result.message == "1 elements of padding have a gradient"
     assert result.worst is not None
     assert (result.worst.output, result.worst.step, result.worst.unit) == ("gradient of x", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("valid", "gradient", "cause"),
+    [
+        (math.nan, (0, math.nan), "spread"),
+        (math.nan, (math.nan, math.nan), "spread"),
+        (math.nan, (1, math.nan), "unexplained"),  # a number is no trace of NaN
+        (math.nan, (0, math.inf), "unexplained"),
+        (1.0, (0, math.nan), "unexplained"),
+    ],
+)
+def test_nan_of_a_valid_step_may_explain_nan_in_the_gradient_of_its_padding(
+    valid: float, gradient: tuple[float, float], cause: str
+) -> None:
+    x = np.array([[[valid, 2]], [[math.nan, 3]]], "f")
+    found = {"x": np.array([[[valid, valid]], [gradient]], "f")}
+    *_, result = judged(x, Derivatives({}, found, found))
+    assert (result.part, result.verdict, result.cause) == ("x in the padding", "fail", cause)
+
+
+def test_nan_of_another_row_explains_nothing() -> None:
+    x = np.array([[[math.nan], [1]], [[0], [0]]], "f")
+    found = {"x": np.array([[[math.nan], [1]], [[0], [math.nan]]], "f")}
+    *_, result = judged(x, Derivatives({}, found, found), lengths=(1, 1))
+    assert (result.verdict, result.cause) == ("fail", "unexplained")
 
 
 def test_padding_of_zeros_shows_nothing() -> None:
