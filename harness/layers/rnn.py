@@ -77,7 +77,7 @@ def _lasting_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float6
     """A row of W_hh adds up to 1: a change of all units lasts, however many steps follow."""
     found = 0.25 + _positive(config, name, shape)
     if name.startswith("weight_hh"):
-        return found / found.sum(axis=1, keepdims=True)
+        found /= found.sum(axis=1, keepdims=True)
     return found
 
 
