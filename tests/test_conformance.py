@@ -8,6 +8,7 @@ A case runs once per backend and serves all its checks. Known differences
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import re
@@ -42,7 +43,19 @@ BACKENDS = tuple(CORPORA)
 @functools.cache
 def runner(name: str) -> Isolated:
     """A backend in a worker of its own, begun when the first test needs it."""
-    return Isolated(name)
+    STARTED.append(Isolated(name))
+    return STARTED[-1]
+
+
+STARTED: list[Isolated] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    """Workers are ended at once: left to themselves they take seconds."""
+    yield
+    for one in STARTED:
+        one.close()
 
 
 @functools.cache
@@ -134,14 +147,11 @@ def applicable(config: Config, backend: str) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The corpus; or, where `-k` is given one whole id, that config alone, pinned or not."""
+    """The corpus; or, where `-k` asks for one whole id, that config alone, pinned or not."""
     if metafunc.function is not test_corpus:
         return
-    try:
-        one = [Config.parse(metafunc.config.option.keyword.strip())]
-    except ConfigError:
-        one = []
-    tasks = [Task(config, BACKENDS) for config in one] or whole()
+    one = asked_for(metafunc.config.option.keyword)
+    tasks = whole() if one is None else [Task(one, BACKENDS)]
     cases = [
         pytest.param(task.config.id, name, check, id=f"{task.config.id}-{name}-{check}")
         for task in tasks
@@ -149,6 +159,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for check in applicable(task.config, name)
     ]
     metafunc.parametrize(("config_id", "backend", "check"), cases)
+
+
+def asked_for(keyword: str) -> Config | None:
+    """The config that an expression such as "ID and mindspore and not graph" cannot do without."""
+    words = keyword.split()
+    if "or" in words or "(" in keyword:
+        return None
+    for before, word in zip(["", *words], words, strict=False):
+        if before != "not":
+            with contextlib.suppress(ConfigError):
+                return Config.parse(word)
+    return None
 
 
 def test_corpus(
