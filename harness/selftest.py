@@ -344,8 +344,9 @@ def _task(task: tuple[str, tuple[str, ...], int]) -> list[Trial]:
 
 
 def _trials(base: str, names: Sequence[str], seed: int) -> list[Trial]:
+    whole = base == "oracle" and seed == 0
     trials = [
-        examine(FAULTS[name], base, selection(), everything=base == "oracle", seed=seed)
+        examine(FAULTS[name], base, selection(), everything=whole, seed=seed)
         for name in names
         if name in FAULTS
     ]
