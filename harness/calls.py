@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.aspects import CALL, CallAspect, Documented
+from harness.aspects import CALL, VALUES, CallAspect, Documented
 from harness.axes import shape_of, take, to_layout
 from harness.backends.protocol import positional
 from harness.case import Case, make_case
@@ -26,6 +26,7 @@ __all__ = [
     "Calls",
     "Maker",
     "call_table",
+    "calls_after",
     "common_calls",
     "left_out",
     "make_call",
@@ -85,6 +86,15 @@ def user_inputs(case: Case) -> tuple[Any, ...]:
     """x, the initial states, and lengths where there are any, in the layout of the config."""
     config = case.config
     return positional({n: to_layout(config, n, a) for n, a in case.inputs.items()})
+
+
+def calls_after(config: Config) -> tuple[Config, Config]:
+    """What the layer of a call is asked after it: the call that everybody makes, and the one with
+    states and lengths given where they were left out, or left out where they were given.
+    """
+    usual = config.replace(aspect=VALUES)
+    lengths = "ragged" if usual.lengths == "nolengths" else "nolengths"
+    return usual, usual.replace(states=not usual.states, lengths=lengths)
 
 
 def _ordinary(case: Case) -> Call:

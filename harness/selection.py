@@ -18,6 +18,9 @@ CRASHES = ("call.x.nosteps", "call.x.norows")
 IN_BETWEEN = 19
 """Seed of the corpus's sizes in between, of which others need not be instances."""
 
+TAKEN = (f"{CALL}x.flat", f"{CALL}lengths.list")
+"""Calls that some take, of which more is asked than of most: what do they leave in the layer?"""
+
 _SHORTENED = ("shorter", "equal", "descending", "ascending")
 SIZED = range(70000, 79000)
 """Seeds of the configs that are there for their sizes (`harness.build_corpus.designs`)."""
@@ -51,6 +54,7 @@ KINDS: tuple[_Kind, ...] = (
     (2, lambda c: c.data == "lone"),
     (2, lambda c: c.data == "strewn"),
     (1, lambda c: c.aspect == "repeated" and c.batch == 256),
+    (2, lambda c: c.aspect in TAKEN and not c.states),
     (99, lambda c: c.is_call and 1 in (c.input_size, c.hidden_size, c.batch)),
     (9, lambda c: c.aspect.startswith("call.x.") and c.lengths == "ragged" and not c.states),
     (3, lambda c: c.aspect == VALUES and c.seed == IN_BETWEEN),

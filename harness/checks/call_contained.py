@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from harness.calls import Call
+from harness.calls import Call, calls_after
 from harness.case import make_case
 from harness.causes import Cause
 from harness.checks.registry import check
@@ -33,8 +33,7 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
     outcome = evidence.observation.details
     if not isinstance(outcome, CallOutcome):
         return
-    if outcome.aftermath is None and outcome.ordinary is not None:
-        after = _ordinary(evidence, outcome)
+    for after in _ordinary(evidence, outcome) if outcome.aftermath is None else ():
         if after.verdict is not Verdict.PASS:
             message = f"of the layer that took the call, for an ordinary one: {after.message}"
             yield replace(after, part=AFTER, message=message, requirement="contained-errors")
@@ -51,9 +50,10 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
     )
 
 
-def _ordinary(evidence: Evidence, outcome: CallOutcome) -> Comparison:
-    """Its answer to the ordinary call against what that means, at the weights that it had."""
-    case = make_case(evidence.config.replace(aspect="values"))
-    answered = msgspec.structs.replace(outcome, returned=outcome.ordinary, trained=None)
-    asked = Call((), {}, (), case.weights, meaning=case)
-    return judge_answer(case.config, answered, asked)
+def _ordinary(evidence: Evidence, outcome: CallOutcome) -> Iterator[Comparison]:
+    """Its answers to ordinary calls against what they mean, at the weights that it had."""
+    for config, returned in zip(calls_after(evidence.config), outcome.ordinary, strict=False):
+        case = make_case(config)
+        answered = msgspec.structs.replace(outcome, returned=returned, trained=None)
+        asked = Call((), {}, (), case.weights, meaning=case)
+        yield judge_answer(config, answered, asked)

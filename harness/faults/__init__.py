@@ -5,6 +5,7 @@ compute otherwise, which no check may accuse. `harness.selftest` runs both.
 """
 
 from harness.faults import (
+    absent,
     accepted,
     activations,
     answers,
@@ -64,6 +65,7 @@ _AREAS = (
     refused_gradients,
     accepted,
     masks,
+    absent,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

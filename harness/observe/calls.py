@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import numpy as np
 from harness.backends.loading import unsupported_reason
 from harness.backends.protocol import Backend, FullBackend, FullLayer, Layer, offers
 from harness.bits import same_bits
-from harness.calls import Call, make_call, user_inputs
+from harness.calls import Call, calls_after, make_call, user_inputs
 from harness.case import Case, make_case
 from harness.config import Config
 from harness.memory import laid_out
@@ -49,22 +50,23 @@ def observe_call(backend: Backend, case: Case) -> Observation:
     return Observation(backend.name, details=_with_aftermath(outcome, canary))
 
 
-def _ordinary(backend: Backend, config: Config, made: Call) -> tuple[Any, ...] | None:
-    """The arguments of the call that everybody makes; None where the layer takes others.
+def _ordinary(backend: Backend, config: Config, made: Call) -> tuple[tuple[Any, ...], ...]:
+    """The arguments of the calls after it; none where the layer takes others.
 
     Where each new layer is compiled anew, the ordinary call of another layer has to do.
     """
-    usual = config.replace(aspect="values")
+    usual, *_ = after = calls_after(config)
     if getattr(backend, "sampled", False) or unsupported_reason(backend, usual) is not None:
-        return None
+        return ()
     as_usual = ((usual.input_size, usual.hidden_size), usual.options.keywords)
     if repr(as_usual) != repr((made.positional, dict(made.keywords))):  # True is another than 1
-        return None
-    return user_inputs(make_case(usual))
+        return ()
+    taken = itertools.takewhile(lambda one: unsupported_reason(backend, one) is None, after)
+    return tuple(user_inputs(make_case(one)) for one in taken)
 
 
 def _attempt(
-    backend: FullBackend, layer_name: str, made: Call, ordinary: tuple[Any, ...] | None
+    backend: FullBackend, layer_name: str, made: Call, ordinary: tuple[tuple[Any, ...], ...]
 ) -> CallOutcome:
     """Only the constructor and the call may refuse; other exceptions are faults of the backend."""
 
@@ -93,43 +95,47 @@ def _attempt(
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        harmed = None if ordinary is None else _harmed(layer, build, weights, ordinary)
+        harmed = _harmed(layer, build, weights, ordinary)
         return CallOutcome("call", headline(error), None, weights, harmed)
-    harmed, answer = None, None
-    if ordinary is not None:
-        try:
-            if trained is not None:
-                layer.train(False)
-            answer = _kept(layer.call(_copied(ordinary), {}))
-        except Exception as error:
-            harmed = f"the layer itself refuses an ordinary call from then on: {headline(error)}"
-    return CallOutcome("call", None, returned, weights, harmed, trained=trained, ordinary=answer)
+    harmed, answers = None, list[tuple[Any, ...]]()
+    try:
+        if trained is not None:
+            layer.train(False)
+        for arguments in ordinary:
+            answers.append(_kept(layer.call(_copied(arguments), {})))
+    except Exception as error:
+        harmed = f"the layer itself refuses an ordinary call from then on: {headline(error)}"
+    found = tuple(answers)
+    return CallOutcome("call", None, returned, weights, harmed, trained=trained, ordinary=found)
 
 
 def _harmed(
     layer: FullLayer,
     build: Callable[[], FullLayer],
     weights: Mapping[str, Array],
-    ordinary: tuple[Any, ...],
+    ordinary: tuple[tuple[Any, ...], ...],
 ) -> str | None:
-    """What is wrong with an ordinary call of the very layer that refused one; None if nothing is.
+    """What is wrong with ordinary calls of the very layer that refused one; None if nothing is.
 
     A new layer tells what is right; it must take the call.
     """
+    if not ordinary:
+        return None
     other = build()
     if offers(other, "train"):
         other.train(False)
     other.load_weights({name: array.copy() for name, array in weights.items()})
-    try:
-        expected = other.call(_copied(ordinary), {})
-    except Exception as error:
-        return f"a new layer refuses an ordinary call from then on: {headline(error)}"
-    try:
-        answer = layer.call(_copied(ordinary), {})
-    except Exception as error:
-        return f"the layer itself refuses an ordinary call from then on: {headline(error)}"
-    if not all(same_bits(one, two) for one, two in zip(answer, expected, strict=True)):
-        return "the layer itself answers an ordinary call otherwise than a new one"
+    for arguments in ordinary:
+        try:
+            expected = other.call(_copied(arguments), {})
+        except Exception as error:
+            return f"a new layer refuses an ordinary call from then on: {headline(error)}"
+        try:
+            answer = layer.call(_copied(arguments), {})
+        except Exception as error:
+            return f"the layer itself refuses an ordinary call from then on: {headline(error)}"
+        if not all(same_bits(one, two) for one, two in zip(answer, expected, strict=True)):
+            return "the layer itself answers an ordinary call otherwise than a new one"
     return None
 
 

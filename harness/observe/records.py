@@ -101,7 +101,7 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
     had. `aftermath` says what was wrong with an ordinary call right after it; None if nothing was.
     `ended` says that there was no answer at all (crashed or hung), and `error` what is known of
     it. `trained` is what the same call gave in training mode, where that must be the same.
-    `ordinary` is what the layer that accepted the call then gave for an ordinary one.
+    `ordinary` is what the layer that accepted the call then gave for ordinary ones, in turn.
     """
 
     stage: str
@@ -111,7 +111,7 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
     aftermath: str | None
     ended: Cause | None = None
     trained: tuple[Any, ...] | None = None
-    ordinary: tuple[Any, ...] | None = None
+    ordinary: tuple[tuple[Any, ...], ...] = ()
 
 
 class DropoutCalls(msgspec.Struct, frozen=True, tag=True):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.aspects import Documented
-from harness.calls import Call
+from harness.calls import Call, calls_after
 from harness.case import Case, make_case
 from harness.checks.call_contained import call_contained
 from harness.checks.call_parity import call_parity
@@ -181,13 +181,26 @@ def test_the_call_after_of_the_layer_that_took_one() -> None:
     case = make_case(CONFIG.replace(aspect="values"))
     exact = Oracle(case).exact
     ordinary = tuple(exact[name].astype("f") for name in ("output", "h_n"))
-    (result,) = call_contained(evidence_of(outcome(ordinary=ordinary)))
+    (result,) = call_contained(evidence_of(outcome(ordinary=(ordinary,))))
     assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
     for wrong, cause in (((ordinary[0] * 2, ordinary[1]), "wrong"), (ordinary[:1], "wrong")):
-        (result,) = call_contained(evidence_of(outcome(ordinary=wrong)))
+        (result,) = call_contained(evidence_of(outcome(ordinary=(wrong,))))
         assert (result.verdict, result.cause) == ("fail", cause)
         assert result.message.startswith("of the layer that took the call, for an ordinary one: ")
         assert result.requirement == "contained-errors"
+
+
+def test_the_call_after_with_what_was_left_out() -> None:
+    usual, other = calls_after(CONFIG)
+    assert (usual.states, usual.lengths) != (other.states, other.lengths)
+    first, second = (
+        tuple(Oracle(make_case(one)).exact[name].astype("f") for name in ("output", "h_n"))
+        for one in (usual, other)
+    )
+    (result,) = call_contained(evidence_of(outcome(ordinary=(first, second))))
+    assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
+    (result,) = call_contained(evidence_of(outcome(ordinary=(first, first))))
+    assert (result.verdict, result.cause) == ("fail", "wrong")
 
 
 def test_two_modes_of_one_framework() -> None:
