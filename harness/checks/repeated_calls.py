@@ -18,7 +18,7 @@ from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import aspect
 from harness.judging.excuses import flushed_extra
-from harness.judging.last_step import may_err_at_exact_states
+from harness.judging.last_step import may_err, may_err_at_exact_states
 from harness.observe import Growth, Outputs, RepeatedCalls, Series
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
@@ -103,7 +103,7 @@ def _cause(evidence: Evidence, other: Outputs) -> Cause:
     first, extra = evidence.outputs, flushed_extra(evidence)
     if extra is not None and _within(other, first, extra):
         return Cause.FLUSH
-    tolerance = may_err_at_exact_states(evidence.oracle)
+    tolerance = may_err(evidence)
     twice = {name: _meaningful(2 * tolerance[name], array) for name, array in first.items()}
     return Cause.ROUNDING if _within(other, first, twice) else Cause.UNEXPLAINED
 

@@ -45,6 +45,8 @@ def may_err(evidence: Evidence) -> dict[str, Float64Array]:
     """How far each output of a correct implementation may be from the exact one: as calibrated,
     and what the last step alone errs, which no calibration by samples covers for sure.
     """
+    if len(evidence.observation.hidden) < evidence.config.num_layers - 1:
+        return may_err_at_exact_states(evidence.oracle)
     last = last_step_of(evidence).error
     return {name: one + last[name] for name, one in evidence.oracle.tolerance.items()}
 
