@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -165,14 +164,20 @@ def _shared_out(layer: str) -> Iterator[Config]:
 
 def small_training(layer: str) -> Iterator[Config]:
     """Few steps and layers: each config compiles half a dozen layers."""
-    for number, dropout, layers, bidirectional, nonlinearity in (
-        (0, 50, 2, False, "tanh"),
-        (1, 25, 2, True, "relu"),
-        (3, 50, 3, False, "tanh"),
-        (4, 25, 3, True, "relu"),
-        (5, 99, 2, False, "tanh"),
-        (8, 0, 2, True, "relu"),
-        (9, 50, 1, False, "tanh"),
+    for count, (dropout, layers, bidirectional, nonlinearity) in enumerate(
+        (
+            (50, 2, False, "tanh"),
+            (25, 2, True, "relu"),
+            (75, 2, False, "relu"),
+            (50, 3, False, "tanh"),
+            (25, 3, True, "relu"),
+            (99, 2, False, "tanh"),
+            (90, 2, False, "relu"),
+            (0, 2, False, "tanh"),
+            (0, 2, True, "relu"),
+            (50, 1, False, "tanh"),
+            (50, 1, True, "relu"),
+        )
     ):
         yield config_of(
             layer,
@@ -180,12 +185,12 @@ def small_training(layer: str) -> Iterator[Config]:
             nonlinearity=nonlinearity,
             num_layers=layers,
             bidirectional=bidirectional,
-            layout=("timefirst", "batchfirst")[number % 2],
+            layout=("timefirst", "batchfirst")[count % 2],
             dropout=dropout,
-            states=bool(number % 3),
+            states=bool(count % 3),
             **of_sizes(2, 40, 64, 2),
             data="plain",
-            seed=41000 + number,
+            seed=41000 + count,
         )
-    yield from itertools.islice(_shared_out(layer), 1)
+    yield from _shared_out(layer)
     yield from _padded_training(layer)

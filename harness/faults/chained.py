@@ -64,7 +64,7 @@ class Stepped(Chained):
             after = resumed(single.forward({"x": now[None].copy(), **start}))
             kept = {n: np.where(steps[t], a, states[-1][n]) for n, a in after.items()}
             states.append({n: a.astype(x.dtype) for n, a in kept.items()})
-            output[t] = np.where(steps[t], after[f"{self.states[0]}_0"][0], 0)
+            output[t] = np.where(steps[t], after[f"{self.states[0]}_0"][0], x.dtype.type(0))
         ends = {name.removesuffix("_0") + "_n": array for name, array in states[-1].items()}
         return {"output": output, **ends}
 
