@@ -270,6 +270,15 @@ def test_memory_after_many_calls(layer: type[ForwardLayer], verdict: str) -> Non
     assert (result.verdict, result.requirement) == (verdict, "growth")
 
 
+def test_a_leak_into_memory_that_was_freed_is_seen() -> None:
+    np.ones(2**21).sum()  # once freed, blocks of 16 MB come from the heap
+    freed = [np.ones(2**17) for _ in range(300)]
+    above = np.ones(2**18)  # so that the heap does not shrink
+    freed.clear()
+    test_memory_after_many_calls(Hoards, "fail")
+    assert above.all()
+
+
 def test_small_answers_show_no_growth() -> None:
     results = judged(backend(Hoards), repeated(), "repeated_calls")
     Hoards.kept.clear()

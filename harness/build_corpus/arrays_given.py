@@ -145,6 +145,14 @@ def lone(layer: str) -> Iterator[Config]:
             ),
             seed=60300 + number,
         )
+    # A row alone, of one feature: whatever the seed, it has a NaN.
+    yield config_of(
+        layer,
+        data="missing",
+        states=True,
+        **of_sizes(1, 3, 1, 6),
+        seed=60310,
+    )
 
 
 def of_one_feature(layer: str) -> Iterator[Config]:

@@ -214,7 +214,7 @@ class _Accepts(WrappedLayer):
         return int(x.shape[0 if self.options.batch_first else 1])
 
 
-@AREA.fault("states-of-more-rows-for-one")
+@AREA.fault("states-of-more-rows-for-one", bases=("mindspore", "oracle"))  # torch does it
 class MoreRowsForOne(_Accepts):
     """For an x of one row, h_0 of several rows is taken: its first row."""
 

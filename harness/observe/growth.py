@@ -5,6 +5,8 @@ A call that keeps its output, or anything as large, makes the process grow by th
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from pathlib import Path
 
 from harness.backends.protocol import Layer
@@ -27,10 +29,19 @@ def growth_of(layer: Layer, case: Case, outputs: Outputs) -> Growth | None:
     size = outputs["output"].nbytes
     if CALLS * size < LEAST or not STATM.exists():
         return None
+    _release()
     before = _resident()
     for _ in range(CALLS):
         call(layer, case, [])
     return Growth(CALLS, _resident() - before, size)
+
+
+def _release() -> None:
+    """What was freed goes back to the system: what a call keeps in it would be no growth."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)
 
 
 def _resident() -> int:
