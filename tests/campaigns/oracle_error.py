@@ -242,6 +242,9 @@ def _gradients(
             continue
         share = bounded[name].bound / 2
         for index in np.ndindex(gradient.shape):
+            if np.isnan(gradient[index]) and not here[name][index].is_finite():
+                errors.left_out["gradients", "operands not finite"] += 1
+                continue
             if not np.isfinite(share[index]):
                 errors.left_out["gradients", "no bound: sums may overflow float64"] += 1
                 continue
