@@ -163,6 +163,8 @@ def _changes(config: Config, number: int) -> dict[str, object]:
     more: dict[str, object] = {"seed": config.seed + 7_919 * number}
     if number in (2, 3):
         more["steps"] = steps + 1 if number == 2 or steps == 1 else steps - 1
+        if more["steps"] == 1 and lengths in ("shorter", "equal"):
+            more["lengths"] = "fulllengths"  # no length is below 1
     elif number in (4, 5) and not single:
         more["batch"] = rows + 1 if number == 4 or rows == 1 else rows - 1
     elif number == 6:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.baseline import BASELINE
 from harness.build_corpus.lives import LIVES, ON_THE_SAME_LAYER
 from harness.causes import Cause
 from harness.cli import main
-from harness.config import Config, ConfigError
+from harness.config import LENGTHS, Config, ConfigError
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.faults import FAULTS
@@ -389,3 +390,18 @@ def test_refused_gradients_break_mindspore_until_a_layer_is_built() -> None:
         assert (found.part, found.cause) == ("answered after refused gradients", Cause.REFUSED)
         assert "Only support integers" in found.message
         assert Verdict.FAIL not in {r.verdict for r in session.judge(config("f0.g0"))}
+
+
+@pytest.mark.parametrize("lengths", [kind for kind in LENGTHS if kind != "nolengths"])
+def test_inputs_of_every_number_exist_for_every_kind_of_lengths(lengths: str) -> None:
+    asked = 0
+    for steps, batch in itertools.product((1, 2, 3), (1, 2, 3)):
+        try:
+            one = Config.of(
+                data="plain", lengths=lengths, **{**SIZES, "steps": steps, "batch": batch}
+            )
+        except ConfigError:  # not every kind goes with every size
+            continue
+        for number in range(15):  # 10 and more: of calls of one step, and of one row
+            asked += inputs_of(one, number).x.size > 0
+    assert asked >= 30

@@ -13,7 +13,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.judge import Session
 from harness.observe import Observation
 from harness.runners import InProcess
+from harness.runners.cores import on_one_core
 from harness.runners.wire import pack, unpack_answer
 from harness.strategies import configs, draw_configs
 
@@ -55,14 +56,17 @@ class Measured(InProcess):
     """What it is asked once is kept, as a worker's answer is."""
 
     def __init__(self, reference: str, profile: Profile) -> None:
-        super().__init__(load_backend(reference))
+        backend = load_backend(reference)
+        super().__init__(backend)
         self.profile = profile
+        self.single_core = getattr(backend, "single_core", lambda config: False)
         self.kept: dict[str, Observation] = {}
 
     def observe(self, config: Config, *, repeat: bool) -> Observation:
         if config.id not in self.kept:
             aspect = "calls of the API" if config.aspect.startswith(CALL) else config.aspect
-            with self.profile.measured("calls", aspect):
+            alone = on_one_core() if self.single_core(config) else nullcontext()  # as in workers
+            with alone, self.profile.measured("calls", aspect):
                 found = super().observe(config, repeat=repeat)
             with self.profile.measured("traffic"):
                 answer = unpack_answer(pack(found))
