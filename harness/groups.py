@@ -142,6 +142,9 @@ def _follows(part: Sequence[Finding], root: Sequence[Finding]) -> bool:
         return False
     if part[0].cause is root[0].cause and part[0].cause not in OPEN:
         return True
+    if part[0].cause is Cause.UNWRITTEN and root[0].cause is Cause.PADDING:
+        # Where there is no h_0, NaN in an empty row does not tell which of the two it comes of.
+        return not any(config.states for one in part for config in one.sides[0])
     plain = [one for one in root if one.check not in OTHER_CALLS]
     return all(any(_consequence(one, other) for other in plain) for one in part)
 

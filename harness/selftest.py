@@ -209,8 +209,8 @@ def _base(name: str) -> Backend:
     return load_backend(name)
 
 
-class _Trial(Session):
-    """What comes from an implementation bit by bit as from the correct peer is not judged again."""
+class _FaultSession(Session):
+    """What comes from an implementation bit by bit as from the correct peer shows no fault."""
 
     def _evidence(
         self, config: Config, repeat: bool, only: Sequence[str] | None
@@ -228,11 +228,11 @@ def _alike(one: Observation, other: Observation) -> bool:
         return False
 
 
-def _session(backend: Backend, peers: Sequence[Backend]) -> Session:
+def _session(backend: Backend, peers: Sequence[Backend], kind: type[Session] = Session) -> Session:
     before: dict[str, Backend | Runner] = {
         peer.name: REMEMBERED if peer is PEER else peer for peer in peers
     }
-    return _Trial({**before, backend.name: backend}, oracles=ORACLES)
+    return kind({**before, backend.name: backend}, oracles=ORACLES)
 
 
 PEER = cast(Backend, CorrectBackend(name="peer"))
@@ -303,7 +303,8 @@ def examine(
     A correct implementation is judged to the end.
     """
     backend = fault.inject(_base(base))
-    session = _session(backend, _peers(fault, base))
+    kind = Session if fault.name in VARIANTS else _FaultSession
+    session = _session(backend, _peers(fault, base), kind)
     caught: dict[str, tuple[str, int]] = {}
     errs = fault.name in ERRING or fault.name in VARIANTS
     judged, began = 0, time.perf_counter()

@@ -173,6 +173,26 @@ def asked_for(keyword: str) -> Config | None:
     return None
 
 
+ONE = Config.of(lengths="ragged", steps=3)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "found"),
+    [
+        (ONE.id, ONE),
+        (f"{ONE.id} and mindspore and not graph", ONE),
+        (f"mindspore and {ONE.id}", ONE),
+        (f"not {ONE.id}", None),
+        (f"{ONE.id} or relu", None),
+        (f"not ({ONE.id})", None),
+        ("relu and bidir", None),
+        ("", None),
+    ],
+)
+def test_an_expression_may_need_one_config(keyword: str, found: Config | None) -> None:
+    assert asked_for(keyword) == found
+
+
 def test_corpus(
     config_id: str, backend: str, check: str, stream: Stream, parity_report: Record
 ) -> None:

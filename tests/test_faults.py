@@ -16,12 +16,14 @@ from rich.console import Console
 from harness import selftest
 from harness.aspects import ASPECTS
 from harness.backends.protocol import Backend
-from harness.checks import every_check, temporary_checks
+from harness.checks import check, every_check, temporary_checks
 from harness.cli import main
+from harness.comparison import Comparison
 from harness.config import Config
 from harness.faults import BASES, FAULTS, VARIANTS
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
+from harness.judging.applies import VALUES
 from harness.report.selftest import print_selftest, score, write_selftest
 from harness.selection import selection
 from harness.selftest import SelfTest, Trial, examine
@@ -200,6 +202,21 @@ def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert in_this_process(*fault) == 0
     with temporary_checks(without=("last_state",)):
         assert in_this_process(*fault) == 1
+
+
+def test_an_accusation_of_the_correct_layer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives the bits of the peer that it is compared with, and is judged all the same."""
+    wrong = Comparison("all", Verdict.FAIL, 1, "whatever came")
+    plain = next(config for config in selection() if config.aspect == "values")
+    with temporary_checks():
+        check(requirement="same-functions", difference="-", applies=VALUES, name="accuses_all")(
+            lambda evidence: iter([wrong])
+        )
+        trial = examine(VARIANTS["the-layer-itself"], "oracle", [plain], everything=True)
+        assert set(trial.caught) == {"accuses_all"}
+        selftest._accepted.cache_clear()
+        assert not selftest._accepted("oracle", plain)
+    selftest._accepted.cache_clear()
 
 
 def judged_alone(*faults: str) -> set[str]:

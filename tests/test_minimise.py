@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -442,14 +444,34 @@ def test_nobody_elses_code_is_written_as_a_script() -> None:
 
 
 @pytest.fixture(scope="module")
-def tanh_made() -> list[Attempt]:
-    """What comes of the tanh of MindSpore's layer, in two checks."""
+def mindspore() -> Iterator[tuple[Session, Expectations, list[Finding]]]:
+    """A session, and what the tanh of MindSpore's layer shows in two checks."""
     config = Config.of(bias=False, batch=4, scale=4, num_layers=2, steps=2, hidden_size=3, seed=1)
     with Session({"mindspore": Isolated("mindspore")}) as session:
         expected = expectations_of(describe(session.runners))
         every = find(expected.join(session.judge(config)))
-        findings = [finding for finding in every if finding.cause is Cause.ACTIVATION]
-        return list(reproduce(session, expected, findings, budget=120))
+        yield session, expected, [one for one in every if one.cause is Cause.ACTIVATION]
+
+
+@pytest.fixture(scope="module")
+def tanh_made(mindspore: tuple[Session, Expectations, list[Finding]]) -> list[Attempt]:
+    return list(reproduce(*mindspore, budget=120))
+
+
+def test_reproducing_ends_when_it_is_told_to(
+    mindspore: tuple[Session, Expectations, list[Finding]],
+) -> None:
+    """No thread is left that would ask a worker."""
+    before, asked = threading.active_count(), itertools.count()
+
+    def interrupted(done: int, total: int) -> None:
+        if next(asked) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(reproduce(*mindspore, budget=120, progress=interrupted))
+    assert next(asked) == 2
+    assert threading.active_count() == before
 
 
 def test_a_framework_s_tanh_is_reproduced(tanh_made: list[Attempt]) -> None:

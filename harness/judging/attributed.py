@@ -59,15 +59,12 @@ def _spoiled(found: list[Comparison], again: list[Comparison]) -> list[Compariso
     right = {one.part: one for one in again if one.verdict is not Verdict.FAIL}
     everywhere = _any_of(found, (Cause.PADDING,))
 
-    def told(one: Comparison) -> Comparison:
+    def of_the_padding(one: Comparison) -> bool:
         if one.cause is not Cause.UNWRITTEN or one.part not in right or _is_finite(one):
-            return one
-        if everywhere or right[one.part].power.get(Probe.ZERO, 0) > 0:
-            return replace(one, cause=Cause.PADDING)
-        message = f"{one.message}: of the padding, or of memory that was not written"
-        return replace(one, verdict=Verdict.INCONCLUSIVE, cause=None, message=message)
+            return False
+        return everywhere or right[one.part].power.get(Probe.ZERO, 0) > 0
 
-    return [told(one) for one in found]
+    return [replace(one, cause=Cause.PADDING) if of_the_padding(one) else one for one in found]
 
 
 def _is_finite(one: Comparison) -> bool:

@@ -36,7 +36,7 @@ BUDGET = 300.0
 """Seconds that the reproducers of a run may take, all together."""
 
 POLLED = 0.5
-"""Seconds after which progress is told, and a signal heard, whether one is done or not."""
+"""Seconds between two reports of progress, which also end the work on Ctrl-C."""
 
 EACH = 20.0
 """Seconds that minimising one finding may take."""
@@ -130,9 +130,10 @@ def _side_by_side(
             yield from (future.result() for future in done)
         progress(total, total)
     finally:
-        for name, thread in threads.items():
-            made[name].deadline = 0.0
-            thread.shutdown(wait=False, cancel_futures=True)
+        for reproduction in made.values():
+            reproduction.stop()
+        for thread in threads.values():  # nothing asks a worker after its session has ended
+            thread.shutdown(cancel_futures=True)
 
 
 def _backends(findings: Sequence[Finding]) -> list[str]:
@@ -235,6 +236,13 @@ class _Reproduction:
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     printed: dict[str, str | None] = field(default_factory=dict)
     reproduced: list[Finding] = field(default_factory=list)
+    test: FailureTest | None = None
+
+    def stop(self) -> None:
+        """From another thread: what is under way ends after its next call or script."""
+        self.deadline = 0.0
+        if self.test is not None:
+            self.test.deadline = 0.0
 
     def attempt(self, finding: Finding, share: int) -> Attempt:
         """The first of several ways to a case whose script confirms the finding."""
@@ -244,7 +252,8 @@ class _Reproduction:
         calls, reason = 0, "no time was left" if left <= 0 else NOT_SHOWN
         ways = (self._from_others, self._minimised, self._in_a_fresh_process)
         for way in ways if left > 0 else ():
-            test = FailureTest.of(self.session, self.expected, finding, deadline)
+            deadline = min(deadline, self.deadline)
+            test = self.test = FailureTest.of(self.session, self.expected, finding, deadline)
             failure = way(test, finding)
             calls += test.calls
             if failure is None:

@@ -30,9 +30,6 @@ shape how many threads are fastest."""
 MANY = 297
 """Later calls of one step and few elements, which cost little: a pool of so many masks is seen."""
 
-LATER_IN_HALF = 6
-"""The same in float16, which kernels for the CPU compute ten times as slowly."""
-
 ELSEWHERE = 3
 """How many of the later calls come from a thread of their own each."""
 
@@ -90,8 +87,7 @@ def _later(stack: FullLayer, case: Case) -> Iterator[Outputs]:
     """More calls in training mode, the last of them from other threads."""
     config = case.config
     elements = config.batch * config.directions * config.hidden_size
-    several = LATER_IN_HALF if config.dtype == "fp16" else LATER
-    count = MANY if config.steps == 1 and 100 <= elements <= 200 else several
+    count = MANY if config.steps == 1 and 100 <= elements <= 200 else LATER
     for number in range(count):
         if number < count - ELSEWHERE:
             yield call(stack, case, [])
