@@ -28,7 +28,7 @@ from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
 from harness.results import Result, ResultsError
 from harness.strategies import configs, draw_configs
 
-__all__ = ["Judging", "execute", "results_path"]
+__all__ = ["Judging", "Stage", "execute", "results_path", "stages"]
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage, how many of how many configs are done, and unexpected results so far."""
@@ -85,9 +85,9 @@ def execute(
             is writing it, or it can no longer be written; all results up to there are kept.
         OSError: `out` cannot be written.
     """
-    stages = _stages(session, examples, seed, corpus)
+    every = stages(session, examples, seed, corpus)
     parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
-    planned = len({pair for stage in stages for task in stage.tasks for pair in task.pairs})
+    planned = len({pair for stage in every for task in stage.tasks for pair in task.pairs})
     header = describe(session.runners, **parameters) | {"planned": planned}
     path, expected = results_path(out), expectations_of(header, baseline)
     with locked(out):
@@ -97,7 +97,7 @@ def execute(
                 path,
                 outcome,
                 lambda: _Run(
-                    session, journal, expected, outcome, stages, progress, found, judging
+                    session, journal, expected, outcome, every, progress, found, judging
                 ).all(),
             )
         conclude(outcome, expected, complete=complete)
@@ -188,7 +188,7 @@ class _Run:
     journal: Journal
     expected: Expectations
     outcome: Outcome
-    stages: Sequence[_Stage]
+    stages: Sequence[Stage]
     progress: Progress
     found: Found
     judging: Judging
@@ -239,7 +239,7 @@ class _Run:
             if (shortest.id, finding.backend) not in self.judged:
                 self._judge(Task(shortest, (finding.backend,), "shortened", repeat=False))
 
-    def _stage(self, stage: _Stage) -> None:
+    def _stage(self, stage: Stage) -> None:
         left = [task for task in stage.tasks if not self.judged.issuperset(task.pairs)]
         done, total = len(stage.tasks) - len(left), len(stage.tasks)
         self._progress(stage.title, done, total)
@@ -264,14 +264,15 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class Stage:
     """Configs of one origin."""
 
     title: str
     tasks: Sequence[Task]
 
 
-def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[_Stage]:
+def stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[Stage]:
+    """What a run judges, in its order; `corpus` is asked in place of the pinned one."""
     every = [runner.about for runner in session.runners.values()]
     sampled = tuple(about.name for about in every if about.sampled)
     others = tuple(about.name for about in every if not about.sampled)
@@ -287,7 +288,7 @@ def _stages(session: Session, examples: int, seed: int, corpus: Path | None) -> 
         small, few = configs(max_steps=4, max_layers=2), examples // SAMPLED_SHARE
         drawn[sampled] = draw_configs(small, few, seed) if few else []
     return [
-        _Stage(origin, _tasks(origin, lists))
+        Stage(origin, _tasks(origin, lists))
         for origin, lists in (("corpus", pinned), ("drawn", drawn))
     ]
 

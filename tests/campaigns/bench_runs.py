@@ -8,52 +8,43 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from harness.config import Config
-from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
-from harness.runners import Isolated
-from harness.strategies import configs, draw_configs
+from harness.corpus import QUICK
+from harness.judge import Session
+from harness.pipeline import Task
+from harness.run import stages
+from harness.runners import Isolated, Runner
+from harness.runners.protocol import AHEAD
 
-EAGER, GRAPH = ("torch", "mindspore"), "mindspore:graph"
+BACKENDS = ("torch", "mindspore", "mindspore:graph")
 RUNS: dict[str, tuple[str, ...]] = {"quick": ("--quick",)}
 if os.environ.get("BENCH_FULL"):
     RUNS["whole"] = ()
 
 
-def asked(run: str) -> dict[str, Sequence[Config]]:
-    """By backend what the run asks of it; drawn configs as with `--examples 300 --seed 0`."""
-    sample = load_corpus(SAMPLE)
-    if run == "quick":
-        chosen = load_corpus(QUICK)
-        return {**dict.fromkeys(EAGER, chosen), GRAPH: [one for one in chosen if one in sample]}
-    every = [*load_corpus(CORPUS), *draw_configs(configs(), 300, 0)]
-    return {**dict.fromkeys(EAGER, every), GRAPH: sample}
-
-
 def call_all(run: str) -> None:
     """What the workers do, and nothing else: they start, and make the calls, side by side."""
+    examples, corpus = (0, QUICK) if run == "quick" else (300, None)
 
-    def calls(name: str, chosen: Sequence[Config]) -> None:
-        runner = Isolated(name)
-        for count, config in enumerate(chosen):
-            for ahead in chosen[count : count + 4]:
-                runner.begin(ahead, repeat=True)
-            runner.observe(config, repeat=True)
-        runner.close()
+    def calls(runner: Runner, tasks: Sequence[Task]) -> None:
+        for count, task in enumerate(tasks):
+            for ahead in tasks[count : count + AHEAD]:
+                runner.begin(ahead.config, repeat=ahead.repeat)
+            runner.observe(task.config, repeat=task.repeat)
 
-    threads = [threading.Thread(target=calls, args=one) for one in asked(run).items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with Session({name: Isolated(name) for name in BACKENDS}) as session:
+        every = [t for stage in stages(session, examples, 0, corpus) for t in stage.tasks]
+        with ThreadPoolExecutor() as pool:
+            for name, runner in session.runners.items():
+                pool.submit(calls, runner, [task for task in every if name in task.backends])
 
 
 def peaks(running: subprocess.Popen[bytes]) -> Mapping[str, float]:

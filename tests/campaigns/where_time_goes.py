@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,13 +21,12 @@ import msgspec
 from harness.aspects import CALL
 from harness.backends import load_backend
 from harness.config import Config
-from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.judge import Session
 from harness.observe import Observation
+from harness.run import stages
 from harness.runners import InProcess
 from harness.runners.cores import on_one_core
 from harness.runners.wire import pack, unpack_answer
-from harness.strategies import configs, draw_configs
 
 BACKENDS = ("torch", "mindspore", "mindspore:graph")
 STAGES = ("calls", "of them compiling", "of them system time", "traffic", "judging", "encoding")
@@ -82,20 +81,15 @@ def profiled(reference: str, every: int) -> Profile:
         _count_compilations(profile)
     encode = msgspec.json.Encoder().encode
     with Session({reference: runner}) as session:
-        for config in asked(reference)[::every]:
-            runner.observe(config, repeat=True)
+        tasks = [task for stage in stages(session, 300, 0, None) for task in stage.tasks]
+        for task in tasks[::every]:
+            runner.observe(task.config, repeat=task.repeat)
             with profile.measured("judging"):
-                results = session.judge(config)
+                results = session.judge(task.config, repeat=task.repeat)
             with profile.measured("encoding"):
                 for result in results:
                     encode(result)
     return profile
-
-
-def asked(reference: str) -> Sequence[Config]:
-    if reference == "mindspore:graph":
-        return load_corpus(SAMPLE)
-    return [*load_corpus(CORPUS), *draw_configs(configs(), 300, 0)]
 
 
 def _count_compilations(profile: Profile) -> None:
