@@ -20,7 +20,7 @@ parity: $(READY)
 	$(if $(TORCH)$(MINDSPORE),$(BIN)/python -m pip install --quiet $(TORCH:%=torch==%) $(MINDSPORE:%=mindspore==%))
 	$(BIN)/rnn-parity run $(RUN)
 
-# In a minute: each requirement and each known difference once.
+# In little more than a minute: each requirement, each known difference that shows in every run.
 quick: $(READY)
 	$(BIN)/rnn-parity run --quick $(RUN)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from harness.backends.reference import variant_in
 from harness.config import Config
 from harness.expectations import Judged
-from harness.requirements import REQUIREMENTS
+from harness.requirements import REQUIREMENTS, Requirement
 from harness.verdicts import FAILED, ReportState, State, Verdict, worst
 
-__all__ = ["Cell", "matrix"]
+__all__ = ["Cell", "judged", "matrix"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
             if not requirement.holds(result, config):
                 continue
             at, state = (requirement.key, result.backend), result.state
-            if state in _BAD and not requirement.counts(result):
+            if _is_elsewhere(requirement, result):
                 elsewhere[at] += 1
                 continue
             counts[at][state] += 1
-            if state in _BAD or state is Verdict.PASS:
+            if state in _VERDICTS:
                 configs[at].add(result.config_id)
             if result.known:
                 known[at].add(result.known)
@@ -75,7 +75,23 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
     }
 
 
+def judged(result: Judged, config: Config) -> list[str]:
+    """The requirements on which a result gives the matrix a verdict."""
+    return [
+        one.key
+        for one in REQUIREMENTS.values()
+        if one.holds(result, config)
+        and result.state in _VERDICTS
+        and not _is_elsewhere(one, result)
+    ]
+
+
 _BAD = frozenset((*FAILED, ReportState.EXPECTED_FAILURE))
+_VERDICTS = _BAD | {Verdict.PASS}
+
+
+def _is_elsewhere(requirement: Requirement, result: Judged) -> bool:
+    return result.state in _BAD and not requirement.counts(result)
 
 
 def _state(key: str, backend: str, counts: Mapping[State, int]) -> State:

@@ -312,11 +312,17 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
 
 
 def test_the_quick_run_shows_what_a_whole_one_shows() -> None:
-    """Each requirement by each check that judges it, of every backend; and most differences."""
+    """Each requirement by each check that judges it, and in the matrix; and most differences."""
     quick = {config.id for config in load_corpus(QUICK)}
     few = [result for result in everything() if result.config_id in quick]
     assert concluded(few) == concluded(everything())
+    assert with_verdict(few) == with_verdict(everything())
     assert len({result.known for result in few if result.verdict == "fail"}) >= 30
+
+
+def with_verdict(results: Sequence[Judged]) -> set[tuple[str, str]]:
+    rows = matrix(results).items()
+    return {(key, backend) for key, row in rows for backend, cell in row.items() if cell.configs}
 
 
 def concluded(results: Sequence[Judged]) -> set[tuple[str, str, str]]:

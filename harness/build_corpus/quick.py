@@ -1,7 +1,8 @@
 """The configs of a quick run: few that show together what a whole run shows.
 
-Of the results of a whole run each requirement that a check judged of a backend is wanted once, and
-each known difference. Chosen is, again and again, the config that adds most of them for its cost.
+Of the results of a whole run each check that judged a requirement of a backend is wanted once, each
+cell of the matrix with a verdict, and each known difference. What was chosen before stays while it
+adds one; then the config is chosen, again and again, that adds most of them for its cost.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from pathlib import Path
 
 from harness.aspects import VALUES
 from harness.config import Config
-from harness.corpus import CORPUS, SAMPLE, load_corpus
+from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.expectations import Judged, expectations_of
 from harness.journal import read_run
+from harness.matrix import judged
 from harness.verdicts import CONCLUDED
 
 __all__ = ["build_quick"]
 
 Wanted = tuple[str, str, str]
-"""Backend, check and requirement; or backend, "known" and the difference."""
+"""Backend, check and requirement; or backend, "matrix" and requirement; or backend, "known" and the
+difference.
+"""
 
 CALLS = {VALUES: 4, "gradient": 8, "training": 30, "life": 20, "repeated": 60, "call": 3}
 """Calls of a layer that an observation makes, about."""
@@ -33,13 +37,16 @@ def build_quick(results: Path) -> list[str]:
     """The lines of the file. Raises ResultsError if there is no whole run to read."""
     recorded = read_run(results)
     shown = _shown(expectations_of(recorded.header).join(recorded.results))
-    left = set().union(*shown.values())
-    chosen: list[Config] = []
+    chosen = [one for one in load_corpus(QUICK) if one in shown]  # seen to show it in a quick run
+    left = set().union(*shown.values()) - set().union(*(shown[one] for one in chosen))
     while left:
         best = max(shown, key=lambda one: (len(shown[one] & left) / _cost(one), one.id))
         chosen.append(best)
         left -= shown[best]
-    needed = [one for one in chosen if _adds(one, chosen, shown)]
+    needed = list(chosen)
+    for one in chosen:  # later ones may have it all; one after the other, for two may have the same
+        if not _adds(one, needed, shown):
+            needed.remove(one)
     return [
         "# The configs of `rnn-parity run --quick`; written by `python -m harness.build_corpus`.",
         *(one.id for one in needed),
@@ -53,6 +60,7 @@ def _shown(results: Iterable[Judged]) -> Mapping[Config, set[Wanted]]:
         config = Config.parse(one.config_id)
         if config in pinned and one.verdict in CONCLUDED:
             shown[config].add((one.backend, one.check, one.requirement))
+            shown[config] |= {(one.backend, "matrix", key) for key in judged(one, config)}
             if one.known is not None:
                 shown[config].add((one.backend, "known", one.known))
     return shown
