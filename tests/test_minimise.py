@@ -458,7 +458,7 @@ def tanh_made(mindspore: tuple[Session, Expectations, list[Finding]]) -> list[At
     return list(reproduce(*mindspore, budget=120))
 
 
-def test_reproducing_ends_when_it_is_told_to(
+def test_ctrl_c_ends_reproducing(
     mindspore: tuple[Session, Expectations, list[Finding]],
 ) -> None:
     """No thread is left that would ask a worker."""
