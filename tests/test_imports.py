@@ -37,12 +37,12 @@ ORDER = [
     # What is made of many.
     *(
         "corpus",
-        "build_corpus",
         "environment",
         "dependence",
         "findings",
         "groups",
         "matrix",
+        "build_corpus",
         "baseline_update",
     ),
     *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise", "inquiry"),
