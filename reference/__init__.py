@@ -8,13 +8,14 @@ standard library only; nothing here may import `harness` or a framework.
 from reference.activations import TANH_ULPS, allowance, exact_activation
 from reference.arithmetic import Arithmetic, Block, Exact, Moved, Parameters
 from reference.bounded import Bounded
-from reference.cells import Cell, Parameter, elman, parameter_name, parameters_of, split
+from reference.cells import GRU, Cell, Parameter, elman, parameter_name, parameters_of, split
 from reference.formats import FORMATS, Format, gamma
 from reference.intervals import Interval, Rounded, sum_error
 from reference.layer import evaluate, expected_parameters
 
 __all__ = [
     "FORMATS",
+    "GRU",
     "TANH_ULPS",
     "Arithmetic",
     "Block",

@@ -18,7 +18,16 @@ import numpy as np
 from reference.arithmetic import Arithmetic, Block, Parameters
 from reference.arrays import Array
 
-__all__ = ["Cell", "Equation", "Parameter", "elman", "parameter_name", "parameters_of", "split"]
+__all__ = [
+    "GRU",
+    "Cell",
+    "Equation",
+    "Parameter",
+    "elman",
+    "parameter_name",
+    "parameters_of",
+    "split",
+]
 
 Equation = Callable[[Arithmetic[Any], Parameters, Any, Mapping[str, Any]], dict[str, Any]]
 
@@ -103,6 +112,23 @@ def elman(nonlinearity: str) -> Cell:
         return {"h": op.activation(nonlinearity, a)}
 
     return Cell("elman", equation, (nonlinearity,))
+
+
+def _gru(op: Arithmetic[Any], w: Parameters, x: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    ih = {gate: op.linear(w("ih", gate), x) for gate in "rzn"}
+    hh = {gate: op.linear(w("hh", gate), s["h"]) for gate in "rzn"}
+    r, z = (op.activation("sigmoid", op.add(ih[gate], hh[gate])) for gate in "rz")
+    n = op.activation("tanh", op.add(ih["n"], op.multiply(r, hh["n"])))
+    return {"h": op.blend(z, n, s["h"])}
+
+
+GRU = Cell("gru", _gru, ("sigmoid", "tanh"), gates=("r", "z", "n"))
+"""n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h, r and z sigmoids of sums.
+
+The reset gate acts after the product with W_hn. Source: documentation of torch.nn.GRU. K. Cho et
+al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014, in which it acts
+before.
+"""
 
 
 def parameter_name(parameter: str, layer: int, reverse: bool) -> str:

@@ -1,6 +1,6 @@
 """Cells that the package does not have yet, each a few lines over its arithmetic.
 
-Sources: documentation of torch.nn.LSTM (with proj_size too) and torch.nn.GRU; G.-B. Zhou, J. Wu,
+Sources: documentation of torch.nn.LSTM (with proj_size too); G.-B. Zhou, J. Wu,
 C.-L. Zhang and Z.-H. Zhou, "Minimal gated unit for recurrent neural networks", International
 Journal of Automation and Computing 13 (2016), in which the gate acts before the matrix product.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Cell, Parameter, elman
+from reference import GRU, Cell, Parameter, elman
 from reference.arrays import Array
 from reference.gradient import gradients
 from reference.layer import expected_parameters
@@ -32,13 +32,6 @@ def _lstm_with_projection(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
     return found | {"h": op.linear(w("hr"), found["h"])}
 
 
-def _gru(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
-    ih, hh = ({g: op.linear(w(k, g), v) for g in "rzn"} for k, v in (("ih", x), ("hh", s["h"])))
-    r, z = (op.activation("sigmoid", op.add(ih[g], hh[g])) for g in "rz")
-    n = op.activation("tanh", op.add(ih["n"], op.multiply(r, hh["n"])))
-    return {"h": op.blend(z, n, s["h"])}
-
-
 def _mgu(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
     h = s["h"]
     f = op.activation("sigmoid", op.add(op.linear(w("ih", "f"), x), op.linear(w("hh", "f"), h)))
@@ -51,7 +44,6 @@ PROJECTED = Cell(
     "lstm with projection", _lstm_with_projection, LSTM.activations, LSTM.states, LSTM.gates,
     parameters=(*LSTM.parameters, Parameter("weight_hr", ("outputs", "units"))),
 )  # fmt: skip
-GRU = Cell("gru", _gru, ("sigmoid", "tanh"), gates=("r", "z", "n"))
 MGU = Cell("mgu", _mgu, ("sigmoid", "tanh"), gates=("f", "n"))
 
 CELLS = {
