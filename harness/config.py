@@ -479,7 +479,7 @@ def _other_gradients(config: Config) -> str | None:
 def _masks_unseen(config: Config) -> str | None:
     seen = config.num_layers == 2 or config.steps == 1
     if not config.drops or (
-        seen and config.data == "plain" and config.record.pass_through is not None
+        seen and config.data == "plain" and config.record.passes(config) is not None
     ):
         return None
     return (

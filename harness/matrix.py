@@ -71,7 +71,7 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
             )
             for backend in backends
         }
-        for key in (one.key for one in requirements if not one.layer or one.layer in layers)
+        for key in (one.key for one in requirements if not one.layers or {*one.layers} & layers)
     }
 
 

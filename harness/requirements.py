@@ -41,8 +41,8 @@ class Requirement:
     """A claim: key, group, the statement tested, where it is made; which results bear on it.
 
     `row` is the row of the mapping page that it is about, if one is. `causes` are the
-    attributed causes that count here; one `of_variants` is about no other backends, one with a
-    `layer` about no other layer.
+    attributed causes that count here; one `of_variants` is about no other backends, one with
+    `layers` about no other layers.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Requirement:
     row: str | None = None
     causes: frozenset[Cause] = frozenset()
     of_variants: bool = False
-    layer: str = ""
+    layers: tuple[str, ...] = ()
 
     def holds(self, result: Result, config: Config) -> bool:
         """Whether a result bears on this requirement."""
@@ -468,7 +468,12 @@ class _Requirements(Mapping[str, Requirement]):
 
 @functools.cache
 def _of_layers(layers: tuple[str, ...]) -> dict[str, Requirement]:
-    own = [replace(one, layer=name) for name in layers for one in LAYERS[name].requirements]
+    by_layer: dict[str, list[str]] = {}
+    every = {one.key: one for name in layers for one in LAYERS[name].requirements}
+    for name in layers:
+        for one in LAYERS[name].requirements:
+            by_layer.setdefault(one.key, []).append(name)
+    own = [replace(one, layers=tuple(by_layer[key])) for key, one in every.items()]
     ordered = sorted((*_ALL, *own), key=lambda one: GROUPS.index(one.group))
     return {requirement.key: requirement for requirement in ordered}
 

@@ -138,7 +138,7 @@ def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool)
     if aspect not in (VALUES, "gradient"):
         return config.replace(aspect=aspect, data="plain")
     kind = config.record.kind("ints")
-    if integers and kind is not None and kind.wrong(config) is None:
+    if integers and kind is not None and kind.wrong(config.replace(aspect=aspect)) is None:
         return config.replace(aspect=aspect, data="ints")
     if usual:
         return config.replace(aspect=aspect, scale=scale)
@@ -169,7 +169,7 @@ def _trained(config: Config, cotangents: str) -> Config:
         aspect="gradient", mode="training", cotangents=cotangents, data="plain", dropout=0
     )
     seen = config.num_layers == 2 or config.steps == 1
-    if config.dropout and seen and config.record.pass_through is not None:
+    if config.dropout and seen and config.record.passes(config) is not None:
         return plain.replace(dropout=config.dropout)
     return plain
 

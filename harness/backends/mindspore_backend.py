@@ -1,4 +1,4 @@
-"""mindspore.nn.RNN, eager and in graph mode. The only file that imports mindspore."""
+"""Layers of mindspore.nn, eager and in graph mode. The only file that imports mindspore."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _end_recording() -> None:
 SHARED_OUT = 2**12
 """Elements of a tensor from which on threads may share it out."""
 
-CLASSES = {"rnn": mindspore.nn.RNN}
+CLASSES = {"gru": mindspore.nn.GRU, "rnn": mindspore.nn.RNN}
 """Layers of this harness, by name."""
 
 
@@ -227,14 +227,15 @@ class MindSporeBackend:
     def unsupported(self, config: Config) -> str | None:
         if config.layer not in CLASSES:
             return f"mindspore.nn has no layer {config.layer}"
+        name = f"mindspore.nn.{CLASSES[config.layer].__name__}"
         if config.layout == "unbatched":
-            return "mindspore.nn.RNN documents 3-D x only, no unbatched (seq_len, input_size)"
+            return f"{name} documents 3-D x only, no unbatched (seq_len, input_size)"
         if config.dtype == "bf16" or (config.dtype == "fp64" and config.states):
-            return "mindspore.nn.RNN documents float32 and float16 inputs only"
+            return f"{name} documents float32 and float16 inputs only"
         if config.lengths != "nolengths" and not self._takes(
             config.layer, "construct", "seq_length"
         ):
-            return "this version of mindspore.nn.RNN has no seq_length input"
+            return f"this version of {name} has no seq_length input"
         return None
 
     def single_core(self, config: Config) -> bool:

@@ -1,4 +1,4 @@
-"""torch.nn.RNN. The only file that imports torch; it is imported when the backend is used."""
+"""Layers of torch.nn. The only file that imports torch; it is imported when the backend is used."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 THREADS = torch.get_num_threads()
 
 
-CLASSES = {"rnn": torch.nn.RNN}
+CLASSES: dict[str, type[torch.nn.RNNBase]] = {"gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 """Layers of this harness, by name."""
 
 

@@ -14,23 +14,9 @@ __all__ = ["gradient_factors", "gradients", "page", "special", "sweeps"]
 
 
 def page(layer: str) -> Iterator[Config]:
-    """The mapping page's example, where the layer's page has one."""
-    if LAYERS[layer].kind("page") is None:
-        return
-    for seed, (nonlinearity, bias) in enumerate(
-        (("relu", False), ("relu", True), ("tanh", False), ("relu", False))
-    ):
-        yield config_of(
-            layer,
-            nonlinearity=nonlinearity,
-            num_layers=4,
-            bias=bias,
-            states=True,
-            input_size=2,
-            hidden_size=3,
-            data="page",
-            seed=seed,
-        )
+    """The examples of the layer's mapping page."""
+    for seed, values in enumerate(LAYERS[layer].examples):
+        yield config_of(layer, **values, data="page", seed=seed)
 
 
 def sweeps(layer: str, dtypes: Iterable[str], aspect: str = VALUES) -> Iterator[Config]:

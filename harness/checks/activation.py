@@ -1,8 +1,9 @@
 """The activation alone, over its whole range, through the layer itself.
 
-One unit, W_ih = 1, W_hh = 0, no bias, one step: the layer is its activation, and any error is
-the activation's. Parts: ranges of |x| from subnormal to beyond 5, against tanh within 5 ulp and
-relu exactly.
+One unit, one step, parameters with which the layer is its activation (of RNN W_ih = 1 and W_hh = 0;
+of gated layers all gates but one saturated): any error is the activation's. Parts: ranges of |x|
+from subnormal to beyond 5, against what each may err: relu nothing, tanh 5 ulp, sigmoid as much as
+its exp and division.
 
 No law of tanh is asked beside that, and none needs to be. Of two values that may each err c ulp the
 later may be 2 c ulp less, two mirrored ones may differ by 2 c ulp, and one may exceed 1 by c ulp:
@@ -23,12 +24,16 @@ from harness.case import Case
 from harness.causes import Cause
 from harness.checks.registry import Need, check
 from harness.comparison import Comparison, Worst, compare
+from harness.config import Config, ConfigError
+from harness.data import SWEEP_POINTS
 from harness.evidence import Evidence
 from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Interval, Rounded, allowance
+from reference import Interval, Rounded, allowance, parameters_of
+from reference.arrays import Float64Array
+from reference.intervals import Sum
 
 __all__ = ["activation"]
 
@@ -37,15 +42,37 @@ RANGES = (1.0, 2.0, 3.0, 4.0, 5.0, np.inf)
 
 
 def _is_its_activation(case: Case) -> bool:
-    """One unit, one step, weights 1 and 0: the layer is its activation."""
-    sizes = (case.config.num_layers, case.config.hidden_size, *case.x.shape[::2])
-    weights = {name: array.ravel().tolist() for name, array in case.weights.items()}
+    """One unit, one step, and the parameters with which the layer is its activation."""
+    config, kind = case.config, case.config.record.kind("sweep")
+    sizes = (config.num_layers, config.hidden_size, *case.x.shape[::2])
     return (
         sizes == (1, 1, 1, 1)
-        and weights == {"weight_ih_l0": [1.0], "weight_hh_l0": [0.0]}
-        and not case.initial
-        and not case.config.bidirectional
+        and kind is not None
+        and _fits(config)
+        and all(
+            (array == kind.weight(config, name, array.shape).astype(array.dtype)).all()
+            for name, array in case.weights.items()
+        )
+        and all(
+            (array == kind.state(config, name, array.shape)).all()
+            for name, array in case.initial.items()
+        )
     )
+
+
+def _fits(config: Config) -> bool:
+    try:
+        config.replace(batch=SWEEP_POINTS, data="sweep")
+    except ConfigError:
+        return False
+    return True
+
+
+class _Selecting(Rounded):
+    """Sums of one number and zeros, which every order of summation gives exactly."""
+
+    def error(self, value: Sum) -> Float64Array:
+        return np.zeros(np.shape(value.expected))
 
 
 @check(
@@ -61,9 +88,8 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
     config, fmt = evidence.config, evidence.case.fmt
     x = evidence.case.x.ravel().astype(np.float64)
     actual = evidence.outputs["output"].ravel()
-    (name,) = config.cell.activations
-    op = Rounded(fmt)
-    interval = op.activation(name, _arguments(evidence.case))
+    name = config.record.swept(config)
+    interval = _interval(evidence.case)
     ratio = interval.ratio(actual.astype(np.float64))
     allowed = allowance(name, interval.expected, fmt)
     off = interval.expected + np.maximum(2 * allowed, fmt.ulp(interval.expected))
@@ -94,16 +120,19 @@ def activation(evidence: Evidence) -> Iterator[Comparison]:
         yield stated(result, {Probe.ERROR: share(resolved, inside)})
 
 
-def _arguments(case: Case) -> Interval:
-    """x itself; with another weight than 1 the rounded product."""
-    (weight,), fmt = case.weights["weight_ih_l0"].ravel().astype(np.float64), case.fmt
-    x = case.x.ravel().astype(np.float64)
-    if weight == 1:
-        return Interval(x, x, x)
+def _interval(case: Case) -> Interval:
+    """What the step may give; products with other parameters than the sweep's may err."""
+    config = case.config
+    op: Rounded = _Selecting(case.fmt) if _is_its_activation(case) else Rounded(case.fmt)
     with np.errstate(all="ignore"):
-        product = x * weight
-        off = 2 * fmt.unit_roundoff * np.abs(product) + fmt.smallest_subnormal
-        return Interval(product - off, product, product + off)
+        found = config.cell.equation(
+            op,
+            parameters_of(config.cell, case.weights, 0, False, config.bias),
+            op.given(case.x[0]),
+            {state: op.given(case.start(state, 0)) for state in config.cell.states},
+        )
+        one = op.close(found[config.cell.states[0]])
+    return Interval(one.low[:, 0], one.expected[:, 0], one.high[:, 0])
 
 
 def _of_lower_precision(evidence: Evidence) -> bool:

@@ -85,8 +85,9 @@ class LayerRecord:
     `activations`, over the whole range of a dtype (activation, dtype, aspect); None where that
     cannot be had. `pass_through` gives the parameters, for an input of H features, with which a
     layer's state is a function of its input alone that is 0 at 0: dropout below it is seen in its
-    output. `calls` are valid and invalid ways to build or call it, by name;
-    `requirements` are what is claimed of it alone; `page` has the rows of its mapping page.
+    output; None for a config that has none. `calls` are valid and invalid ways to build or call it,
+    by name; `requirements` are what is claimed of it and not of every layer; `page` has the rows of
+    its mapping page, `examples` the configs of that page's examples (data "page").
     """
 
     name: str
@@ -97,10 +98,22 @@ class LayerRecord:
     data: tuple[DataKind, ...] = ()
     activations: tuple[str, ...] = ()
     sweep: Callable[[str, str, str], Config] | None = None
-    pass_through: Callable[[Config], Mapping[str, Float64Array]] | None = None
+    pass_through: Callable[[Config], Mapping[str, Float64Array] | None] | None = None
     calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
     page: tuple[PageRow, ...] = ()
+    examples: tuple[Mapping[str, Any], ...] = ()
+
+    def passes(self, config: Config) -> Mapping[str, Float64Array] | None:
+        """The parameters with which a layer of these options passes on its input, if there are."""
+        return None if self.pass_through is None else self.pass_through(config)
+
+    def swept(self, config: Config) -> str:
+        """The activation that a config of data "sweep" shows. Raises KeyError if none."""
+        for name in self.activations:
+            if self.sweep and self.sweep(name, config.dtype, config.aspect) == config:
+                return name
+        raise KeyError(config.id)
 
     def option(self, name: str) -> Option:
         """Raises KeyError if the layer has no such option."""
@@ -122,10 +135,10 @@ def pass_through(config: Config, reverse: bool) -> dict[str, Float64Array]:
     Raises:
         ValueError: the layer has no such parameters with these options.
     """
-    given = config.record.pass_through
+    given = config.record.passes(config)
     if given is None:
-        raise ValueError(f"a layer {config.layer} has no parameters that pass on its input")
-    found = {name: np.asarray(array) for name, array in given(config).items()}
+        raise ValueError(f"{config.id}: the layer has no parameters that pass on its input")
+    found = {name: np.asarray(array) for name, array in given.items()}
     weight, hidden = found["weight_ih"], config.hidden_size
     found["weight_ih"] = np.zeros((len(weight), config.directions * hidden))
     found["weight_ih"][:, reverse * hidden : (reverse + 1) * hidden] = weight

@@ -16,11 +16,20 @@ from harness.data import (
     STREWN,
     SWEEP_POINTS,
     integers,
-    sweep_points,
     uniform,
 )
 from harness.layers.record import DataKind, LayerRecord, Option, PageRow
-from harness.requirements import PAGE, REFUSALS, Requirement, of_page_example
+from harness.layers.stacked import (
+    ARGUMENTS,
+    CODE_EXAMPLE,
+    given_rows,
+    option_rows,
+    page_kind,
+    size_rows,
+    sweep_kind,
+    whole_rows,
+)
+from harness.requirements import REFUSALS, Requirement
 from reference import Cell, elman
 from reference.arrays import Float64Array
 
@@ -87,58 +96,14 @@ def _no_relu(config: Config) -> str | None:
     return "data = 'lasting', expected nonlinearity = 'relu' (tanh forgets)"
 
 
-def _page_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
-    return np.array([[[3.0, 4.0]]])
-
-
-def _page_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
-    return np.array([[[1.0, 2, 3]], [[3.0, 4, 5]], [[3.0, 4, 5]], [[3.0, 4, 5]]])
-
-
-def _no_page(config: Config) -> str | None:
-    sizes = (
-        config.input_size,
-        config.hidden_size,
-        config.num_layers,
-        config.batch,
-        config.steps,
-        config.aspect,
-    )
-    if sizes == (2, 3, 4, 1, 1, "values") and not config.bidirectional and config.states:
-        return None
-    return (
-        "data = 'page' is the mapping page's Code Example 1, expected aspect values, input_size 2, "
-        "hidden_size 3, num_layers 4, batch 1, steps 1, one direction, states given"
-    )
-
-
-def _sweep_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
-    return sweep_points(config.dtype).astype(np.float64).reshape(shape)
-
-
-def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
-    return np.zeros(shape)
-
-
-def _sweep_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
-    return np.full(shape, float(name.startswith("weight_ih")))
+def _alone(config: Config) -> dict[str, Float64Array]:
+    return {"weight_ih": np.ones(1), "weight_hh": np.zeros(1)}
 
 
 def _no_sweep(config: Config) -> str | None:
-    sizes = (
-        config.input_size,
-        config.hidden_size,
-        config.num_layers,
-        config.batch,
-        config.steps,
-    )
-    plain = not (config.bidirectional or config.bias or config.states)
-    if sizes == (1, 1, 1, SWEEP_POINTS, 1) and plain and config.lengths == "nolengths":
-        return None
-    return (
-        f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all other "
-        "sizes 1, one direction, no bias, no states, no lengths"
-    )
+    if config.bias or config.states:
+        return "data = 'sweep', expected no bias and no states"
+    return None
 
 
 def _sweep(activation: str, dtype: str, aspect: str) -> Config:
@@ -188,91 +153,36 @@ _OWN_CALLS = call_table(
     }
 )
 
-_PARAMETERS, _INPUTS, _WHOLE = "Parameters", "Inputs", "Whole page"
-_RENAMED = "Same function, different parameter names"
-
 _PAGE = (
-    PageRow(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",)),
-    PageRow(_PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)),
+    *size_rows(),
     PageRow(
-        _PARAMETERS,
-        "num_layers",
-        "num_layers",
-        "-",
-        ("num-layers",),
-        ("layers.", "default.layers"),
-    ),
-    PageRow(
-        _PARAMETERS,
+        "Parameters",
         "nonlinearity",
         "nonlinearity",
         "-",
         ("activation", "nan", "gradient-signs"),
         ("nonlinearity.", "default.nonlinearity", "order."),
     ),
-    PageRow(
-        _PARAMETERS,
-        "bias",
-        "has_bias",
-        _RENAMED,
-        ("bias",),
-        ("bias.", "default.bias", "keyword.bias"),
-    ),
-    PageRow(
-        _PARAMETERS,
-        "batch_first",
-        "batch_first",
-        "-",
-        ("batch-first",),
-        ("layout.", "default.layout"),
-    ),
-    PageRow(
-        _PARAMETERS,
-        "dropout",
-        "dropout",
-        "-",
-        ("dropout", "initial-mode"),
-        ("dropout.", "default.dropout"),
-    ),
-    PageRow(
-        _PARAMETERS,
-        "bidirectional",
-        "bidirectional",
-        "-",
-        ("bidirectional",),
-        ("directions.", "default.directions"),
-    ),
-    PageRow(_INPUTS, "input", "x", _RENAMED, ("x",), ("x.", "keyword.input")),
-    PageRow(_INPUTS, "h_0", "hx", _RENAMED, ("h-0-given", "h-0-absent"), ("h0.", "keyword.hx")),
-    PageRow(
-        _INPUTS,
-        "- (pack_padded_sequence)",
-        "seq_length",
-        "The true sequence length, so that padding does not count",
-        ("lengths", "gradient-padding"),
-        ("lengths.",),
-    ),
-    PageRow(
-        _WHOLE, "Code Example 1", "Code Example 1", "Prints different numbers", ("code-example",)
-    ),
-    PageRow(
-        _WHOLE,
-        "torch.nn.RNN",
-        "mindspore.nn.RNN",
-        "Implement the same functions as PyTorch",
-        ("same-functions",),
-    ),
+    *option_rows(),
+    *given_rows(),
+    *whole_rows("RNN", "Prints different numbers", "Implement the same functions as PyTorch"),
+)
+
+_EXAMPLE = {
+    "input_size": 2,
+    "hidden_size": 3,
+    "num_layers": 4,
+    "batch": 1,
+    "steps": 1,
+}
+_PAGE_DATA = page_kind(
+    np.array([[[3.0, 4.0]]]),
+    {"h_0": np.array([[[1.0, 2, 3]], [[3.0, 4, 5]], [[3.0, 4, 5]], [[3.0, 4, 5]]])},
+    _EXAMPLE,
 )
 
 _REQUIREMENTS = (
-    Requirement(
-        "code-example",
-        PAGE,
-        "Code Example 1 prints the same for both, once the weights are copied",
-        "mapping page, Code Example 1",
-        of_page_example,
-        "Code Example 1",
-    ),
+    CODE_EXAMPLE,
     Requirement(
         "refused-nonlinearity",
         REFUSALS,
@@ -285,16 +195,7 @@ LAYER = LayerRecord(
     name="rnn",
     title="RNN",
     cell=_cell,
-    arguments=(
-        "input_size",
-        "hidden_size",
-        "num_layers",
-        "nonlinearity",
-        "bias",
-        "batch_first",
-        "dropout",
-        "bidirectional",
-    ),
+    arguments=(*ARGUMENTS[:3], "nonlinearity", *ARGUMENTS[3:]),
     options=(NONLINEARITY,),
     data=(
         MIXED,
@@ -314,22 +215,8 @@ LAYER = LayerRecord(
             _lasting_weight,
             _no_relu,
         ),
-        DataKind(
-            "page",
-            "x and h_0 of the mapping page",
-            _page_x,
-            _page_state,
-            MIXED.weight,
-            _no_page,
-        ),
-        DataKind(
-            "sweep",
-            "every range of the activation",
-            _sweep_x,
-            _sweep_state,
-            _sweep_weight,
-            _no_sweep,
-        ),
+        _PAGE_DATA,
+        sweep_kind(_alone, wrong=_no_sweep),
     ),
     activations=("tanh", "relu"),
     sweep=_sweep,
@@ -337,4 +224,13 @@ LAYER = LayerRecord(
     calls={**common_calls(), **_OWN_CALLS},
     requirements=_REQUIREMENTS,
     page=_PAGE,
+    examples=tuple(
+        {**_EXAMPLE, "nonlinearity": nonlinearity, "bias": bias, "states": True}
+        for nonlinearity, bias in (
+            ("relu", False),
+            ("relu", True),
+            ("tanh", False),
+            ("relu", False),
+        )
+    ),
 )

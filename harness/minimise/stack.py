@@ -101,15 +101,18 @@ def activation_alone(case: Case, observation: Observation) -> Case:
     Raises:
         ConfigError: there is no such case, or it is this already.
     """
-    config, passing = case.config, case.config.record.pass_through
-    if passing is None or not is_activation_of_sum(config.cell):
+    config = case.config
+    if not is_activation_of_sum(config.cell):
         raise ConfigError("a step is more than an activation of a sum")
     output = _own_states(case, observation)
     first = case.start(config.cell.states[0], 0)[None]
     before = np.concatenate([first, output[:-1]]).astype(np.float64)
     alone = config.replace(input_size=config.hidden_size, bias=False, states=False)
+    passing = config.record.passes(alone)
+    if passing is None:
+        raise ConfigError("it has no parameters that pass on its input")
     weights: dict[str, Array] = {
-        f"{name}_l0": array.astype(case.x.dtype) for name, array in passing(alone).items()
+        f"{name}_l0": array.astype(case.x.dtype) for name, array in passing.items()
     }
     if all(np.array_equal(array, case.weights[name]) for name, array in weights.items()):
         raise ConfigError("it is alone already")

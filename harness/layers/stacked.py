@@ -1,0 +1,219 @@
+"""What the layers that are stacks have in common: arguments, rows of their mapping pages, data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.config import Config
+from harness.data import MIXED, SWEEP_POINTS, sweep_points
+from harness.layers.record import DataKind, PageRow
+from harness.requirements import PAGE, Requirement, of_page_example
+from reference.arrays import Float64Array
+
+__all__ = [
+    "ARGUMENTS",
+    "CODE_EXAMPLE",
+    "RENAMED",
+    "gate_biases",
+    "given_rows",
+    "option_rows",
+    "page_kind",
+    "size_rows",
+    "sweep_kind",
+    "whole_rows",
+]
+
+ARGUMENTS = (
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+)
+"""Of torch's constructor, in its order, where a layer has no others."""
+
+_PARAMETERS, _INPUTS, _WHOLE = "Parameters", "Inputs", "Whole page"
+RENAMED = "Same function, different parameter names"
+
+Makers = Mapping[str, Float64Array]
+
+
+def size_rows() -> tuple[PageRow, ...]:
+    """input_size, hidden_size and num_layers."""
+    return (
+        PageRow(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",)),
+        PageRow(_PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)),
+        PageRow(
+            _PARAMETERS,
+            "num_layers",
+            "num_layers",
+            "-",
+            ("num-layers",),
+            ("layers.", "default.layers"),
+        ),
+    )
+
+
+def option_rows() -> tuple[PageRow, ...]:
+    """bias, batch_first, dropout and bidirectional."""
+    return (
+        PageRow(
+            _PARAMETERS,
+            "bias",
+            "has_bias",
+            RENAMED,
+            ("bias",),
+            ("bias.", "default.bias", "keyword.bias"),
+        ),
+        PageRow(
+            _PARAMETERS,
+            "batch_first",
+            "batch_first",
+            "-",
+            ("batch-first",),
+            ("layout.", "default.layout"),
+        ),
+        PageRow(
+            _PARAMETERS,
+            "dropout",
+            "dropout",
+            "-",
+            ("dropout", "initial-mode"),
+            ("dropout.", "default.dropout"),
+        ),
+        PageRow(
+            _PARAMETERS,
+            "bidirectional",
+            "bidirectional",
+            "-",
+            ("bidirectional",),
+            ("directions.", "default.directions"),
+        ),
+    )
+
+
+def given_rows(states: str = "h_0") -> tuple[PageRow, ...]:
+    """x, the initial states, and lengths."""
+    return (
+        PageRow(_INPUTS, "input", "x", RENAMED, ("x",), ("x.", "keyword.input")),
+        PageRow(_INPUTS, states, "hx", RENAMED, ("h-0-given", "h-0-absent"), ("h0.", "keyword.hx")),
+        PageRow(
+            _INPUTS,
+            "- (pack_padded_sequence)",
+            "seq_length",
+            "The true sequence length, so that padding does not count",
+            ("lengths", "gradient-padding"),
+            ("lengths.",),
+        ),
+    )
+
+
+def whole_rows(
+    title: str, example: str, claim: str, requirements: tuple[str, ...] = ()
+) -> tuple[PageRow, ...]:
+    """The page's example, with what the page makes of it, and what it claims of the whole."""
+    return (
+        PageRow(_WHOLE, "Code Example 1", "Code Example 1", example, ("code-example",)),
+        PageRow(
+            _WHOLE,
+            f"torch.nn.{title}",
+            f"mindspore.nn.{title}",
+            claim,
+            ("same-functions", *requirements),
+        ),
+    )
+
+
+CODE_EXAMPLE = Requirement(
+    "code-example",
+    PAGE,
+    "Code Example 1 prints the same for both, once the weights are copied",
+    "mapping page, Code Example 1",
+    of_page_example,
+    "Code Example 1",
+)
+
+
+def page_kind(
+    x: Float64Array, states: Mapping[str, Float64Array], sizes: Mapping[str, int]
+) -> DataKind:
+    """The arrays of the page's example, time first, for configs of its sizes."""
+
+    def wrong(config: Config) -> str | None:
+        given = {name: getattr(config, name) for name in sizes}
+        plain = config.aspect == "values" and not config.bidirectional and config.states
+        if given == sizes and plain:
+            return None
+        expected = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        return (
+            "data = 'page' is the mapping page's Code Example 1, expected aspect values, "
+            f"{expected}, one direction, states given"
+        )
+
+    return DataKind(
+        "page",
+        f"x and {' and '.join(states)} of the mapping page",
+        lambda config, shape: x.copy(),
+        lambda config, name, shape: states[name].copy(),
+        MIXED.weight,
+        wrong,
+    )
+
+
+SATURATING = 1e4
+"""A pre-activation at which a sigmoid is 0 or 1 in every format, though exp(-a) may overflow."""
+
+
+def gate_biases(config: Config, *, open_: str = "", shut: str = "") -> Float64Array:
+    """A bias (G H,) with which the gates of these letters are 1, or 0, whatever comes; others 0."""
+    sign = [SATURATING * ((gate in open_) - (gate in shut)) for gate in config.cell.gates]
+    return np.repeat(np.array(sign), config.hidden_size)
+
+
+def sweep_kind(
+    weights: Callable[[Config], Makers],
+    state: float = 0.0,
+    wrong: Callable[[Config], str | None] = lambda config: None,
+    *,
+    finite: bool = False,
+) -> DataKind:
+    """The activation alone: every point a batch row of one feature, one step, one unit.
+
+    `weights` gives the parameters by names without layer; `state` is that of all rows before the
+    step. `finite` leaves infinities out, which other gates' weights of 0 would make NaN of.
+    """
+
+    def x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+        points = sweep_points(config.dtype).astype(np.float64).reshape(shape)
+        return np.where(np.isinf(points), 1.0, points) if finite else points
+
+    def weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+        return weights(config)[name.partition("_l")[0]].reshape(shape).astype(np.float64)
+
+    def not_alone(config: Config) -> str | None:
+        sizes = {"input_size": 1, "hidden_size": 1, "num_layers": 1, "batch": SWEEP_POINTS}
+        given: dict[str, Any] = {name: getattr(config, name) for name in (*sizes, "steps")}
+        if (
+            given == {**sizes, "steps": 1}
+            and not config.bidirectional
+            and config.lengths == "nolengths"
+        ):
+            return wrong(config)
+        return (
+            f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all "
+            "other sizes 1, one direction, no lengths"
+        )
+
+    return DataKind(
+        "sweep",
+        "every range of the activation",
+        x,
+        lambda config, name, shape: np.full(shape, state),
+        weight,
+        not_alone,
+    )
