@@ -89,6 +89,11 @@ class _Training(Aspect):
         dropping = config.num_layers > 1 and config.dropout > 0
         if dropping and config.lengths == "emptyrows":
             return "aspect training, expected no empty rows where anything is dropped"
+        if dropping and config.record.passes(config) is None:
+            return (
+                "aspect training, expected options with which layers can pass on what was dropped "
+                "(of gated layers biases)"
+            )
         return super().wrong(config)
 
 

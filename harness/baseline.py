@@ -45,7 +45,8 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
     `statement` says the difference in one sentence that a user can act on. `when` restricts it to
-    configs with these values of fields or layer options (a list: one of them). `parts`, where
+    configs with these values of fields or layer options (a list: one of them), and with
+    `activation` to cells that apply it. `parts`, where
     given, restricts it to these parts of the checks' results, each up to the ratio given;
     `max_ratio` is the largest ratio elsewhere, and `max_share` the largest share of what was
     compared that may fail. What is larger is more than is known, and unexpected. `intermittent`
@@ -80,7 +81,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (
             unversioned(result.backend) in self.backends
             and result.check in self.checks
-            and all(_matches(getattr(config, k, None), v) for k, v in self.when.items())
+            and all(_holds(config, name, wanted) for name, wanted in self.when.items())
         )
 
     def explains(self, result: Result, config: Config) -> bool:
@@ -106,8 +107,14 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def _matches(value: Any, wanted: Any) -> bool:
-    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
+ACTIVATION = "activation"
+"""Key of `when` that is no field of a config: what its cell applies."""
+
+
+def _holds(config: Config, name: str, wanted: Any) -> bool:
+    values = config.cell.activations if name == ACTIVATION else (getattr(config, name, None),)
+    accepted = wanted if isinstance(wanted, list) else [wanted]
+    return any(value in accepted for value in values)
 
 
 def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
@@ -175,7 +182,7 @@ def _validate(path: Path, entry: KnownDifference) -> None:
             raise BaselineError(f"{where}: causes: {str(cause)!r}, which nothing excuses")
     if not entry.versions:
         raise BaselineError(f"{where}: versions is empty, expected package = a version range")
-    fields = {*Config.__dataclass_fields__} - {"specific"}
+    fields = {ACTIVATION, *Config.__dataclass_fields__} - {"specific"}
     fields.update(option.name for record in LAYERS.values() for option in record.options)
     for name in entry.when:
         if name not in fields:

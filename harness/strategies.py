@@ -135,6 +135,8 @@ def configs(
 
 def _asked(config: Config, aspect: str, scale: int, integers: bool, usual: bool) -> Config:
     """The config with an aspect and the numbers that it takes."""
+    if aspect == "training" and config.record.passes(config) is None:
+        config = config.replace(bias=True)  # without, no parameters show what was dropped
     if aspect not in (VALUES, "gradient"):
         return config.replace(aspect=aspect, data="plain")
     kind = config.record.kind("ints")

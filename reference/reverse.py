@@ -262,7 +262,9 @@ def _slope(rounded: Rounded, node: Node, seen: Array | None, slopes: Slopes) -> 
         value = of(y)
         return Bounded(value, np.full(value.shape, roundings))
     interval = rounded.close(node.value)
-    return _range_of(of, interval, node.activation == "tanh", roundings)
+    # One that errs as it was measured to may leave its range, and its slope change the sign.
+    most = 1.0 if rounded.activation_error is None else np.inf
+    return _range_of(of, interval, -1.0 if node.activation == "tanh" else 0.0, most, roundings)
 
 
 def _tanh_slope(y: Float64Array) -> Float64Array:
@@ -276,11 +278,17 @@ def _sigmoid_slope(y: Float64Array) -> Float64Array:
 
 
 def _range_of(
-    of: Callable[[Float64Array], Float64Array], interval: Interval, odd: bool, roundings: float
+    of: Callable[[Float64Array], Float64Array],
+    interval: Interval,
+    lowest: float,
+    most: float,
+    roundings: float,
 ) -> Bounded:
-    """The slope over an interval of values; it is largest at the middle of its range."""
-    lowest, middle = (-1.0, 0.0) if odd else (0.0, 0.5)
-    low, high = np.maximum(interval.low, lowest), np.minimum(interval.high, 1.0)
+    """The slope over an interval of values; it is largest at the middle of its range, which is
+    from `lowest` to 1. Values beyond that by more than `most` - 1 are not counted.
+    """
+    middle = (lowest + 1.0) / 2
+    low, high = np.maximum(interval.low, lowest + 1.0 - most), np.minimum(interval.high, most)
     nearest = np.clip(middle, np.minimum(low, high), np.maximum(low, high))
     value = of(interval.expected)
     least = np.minimum(of(low), of(high))

@@ -7,7 +7,16 @@ from typing import Any
 
 import covertable
 
-from harness.build_corpus.covering import SIZES, config_of, covering, factors_of, never, of_sizes
+from harness.build_corpus.covering import (
+    SIZES,
+    config_of,
+    covering,
+    dropping_biases,
+    factors_of,
+    kinds_of,
+    never,
+    of_sizes,
+)
 from harness.config import COTANGENTS, MODES, Config
 from harness.layers import LAYERS
 
@@ -19,7 +28,7 @@ def losses(layer: str) -> Iterator[Config]:
     factors = {
         **factors_of(layer),
         "aspect": ["gradient"],
-        "data": [kind for kind in ("plain", "ints") if LAYERS[layer].kind(kind)],
+        "data": kinds_of(layer, "gradient", "plain", "ints"),
         "scale": [1],
         "dropout": [0],
         "num_layers": [1, 2],
@@ -50,7 +59,7 @@ def dropping(layer: str) -> Iterator[Config]:
     factors: dict[str, list[Any]] = {
         **{option.name: list(option.words) for option in LAYERS[layer].options},
         "bidirectional": [False, True],
-        "bias": [True, False],
+        "bias": dropping_biases(layer),
         "layout": ["timefirst", "batchfirst"],
         "dropout": [25, 50, 75],
         "states": [False, True],

@@ -28,6 +28,7 @@ from harness.build_corpus.designs import (
     sized_values,
 )
 from harness.build_corpus.lives import few_lives, lives
+from harness.build_corpus.modest import Part, modest, modest_few
 from harness.build_corpus.other_aspects import (
     CALL_BASES,
     calls,
@@ -46,8 +47,6 @@ from harness.layers import LAYERS
 
 __all__ = ["RESEEDED", "build", "build_sample"]
 
-Part = tuple[str, Iterable[Config]]
-
 RESEEDED = {
     config_id: int(seed)
     for config_id, seed in map(str.split, CORPUS.with_name("reseeded.txt").read_text().splitlines())
@@ -58,7 +57,11 @@ relu units, saturated ones, NaN), and the seed that they have instead; `make pow
 
 def build() -> list[str]:
     """The lines of the corpus file: comments, and config ids."""
-    return _lines(part for layer in LAYERS for part in _parts(layer))
+    return _lines(
+        part
+        for layer, record in LAYERS.items()
+        for part in (_parts(layer) if record.thorough else modest(layer))
+    )
 
 
 def _parts(layer: str) -> Iterator[Part]:
@@ -110,7 +113,11 @@ def _parts(layer: str) -> Iterator[Part]:
 
 def build_sample() -> list[str]:
     """The same for backends of which a run asks for a small selection only."""
-    return _lines(part for layer in LAYERS for part in _few(layer))
+    return _lines(
+        part
+        for layer, record in LAYERS.items()
+        for part in (_few(layer) if record.thorough else modest_few(layer))
+    )
 
 
 def _few(layer: str) -> Iterator[Part]:

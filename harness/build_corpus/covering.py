@@ -16,7 +16,9 @@ __all__ = [
     "allowed",
     "config_of",
     "covering",
+    "dropping_biases",
     "factors_of",
+    "kinds_of",
     "never",
     "of_sizes",
     "only_with",
@@ -66,16 +68,40 @@ def never(one: tuple[str, Any], other: tuple[str, Any]) -> dict[str, Any]:
     }
 
 
-def _constraints(layer: str) -> list[dict[str, Any]]:
-    """What the arrays must respect; what else a kind of data rules out, `_config` takes away."""
+def _constraints(layer: str, factors: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """What the arrays must respect."""
     found = [only_with(("layout", "unbatched"), ("lengths", "nolengths"))]
     if LAYERS[layer].kind("ints"):
         found.append(only_with(("data", "ints"), ("scale", 1)))
-        for option in LAYERS[layer].options:
-            for value in option.words:
-                if not _takes_integers(layer, {option.name: value}):
-                    found.append(never(("data", "ints"), (option.name, value)))
+        for name in _deciding(layer):
+            for value in dict.fromkeys(factors.get(name, ())):
+                ways = ({**one, name: value} for one in _all_own(layer))
+                if not any(_takes_integers(layer, way) for way in ways):
+                    found.append(never(("data", "ints"), (name, value)))
     return found
+
+
+def _deciding(layer: str) -> list[str]:
+    """The factors that may rule integers out."""
+    return [*(option.name for option in LAYERS[layer].options), "bias", "dtype"]
+
+
+def kinds_of(layer: str, aspect: str, *kinds: str) -> list[str]:
+    """Of these kinds of data those that the layer takes for an aspect, some way."""
+    record = LAYERS[layer]
+    taken = [kind for kind in kinds if record.kind(kind)]
+    return [
+        kind
+        for kind in taken
+        if kind != "ints"
+        or any(_takes_integers(layer, {**one, "aspect": aspect}) for one in _all_own(layer))
+    ]
+
+
+def dropping_biases(layer: str) -> list[bool]:
+    """With biases, and without where layers can be made to pass on their input without."""
+    record = LAYERS[layer]
+    return [bias for bias in (True, False) if record.passes(Config.of(layer, bias=bias))]
 
 
 def _takes_integers(layer: str, values: dict[str, Any]) -> bool:
@@ -102,7 +128,7 @@ def allowed(layer: str, row: dict[str, Any]) -> bool:
     """Whether option values contradict each other; a row may be partial."""
     if row.get("layout") == "unbatched" and row.get("lengths", "nolengths") != "nolengths":
         return False
-    own = {o.name: row[o.name] for o in LAYERS[layer].options if o.name in row}
+    own = {name: row[name] for name in _deciding(layer) if name in row}
     return row.get("data") != "ints" or (
         row.get("scale", 1) == 1
         and any(_takes_integers(layer, {**one, **own}) for one in _all_own(layer))
@@ -128,7 +154,7 @@ def covering(
             factors,
             strength=strength,
             salt=str(time),
-            constraints=[*_constraints(layer), *(more or [])],
+            constraints=[*_constraints(layer, factors), *(more or [])],
         )
         for count, row in enumerate(rows):
             sizes = SIZES[(count + time) % len(SIZES)]

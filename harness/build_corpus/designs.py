@@ -32,9 +32,12 @@ LONG = Limits(least_steps=64, calls=1000)
 """Calls of many steps would never be the most useful for their cost."""
 
 
-def sized_values(layer: str, before: Iterable[Config]) -> Iterator[Config]:
+def sized_values(
+    layer: str, before: Iterable[Config], counts: tuple[int, int] = (110, 22)
+) -> Iterator[Config]:
+    """So many of any length, and so many long ones."""
     factors, earlier = factors_of(layer), list(before)
-    for number, (count, limits) in enumerate(((110, Limits()), (22, LONG))):
+    for number, (count, limits) in enumerate(zip(counts, (Limits(), LONG), strict=True)):
         seed = FIRST_SEED + 500 * number
         found = list(sized(layer, factors, count, limits, before=earlier, seed=seed))
         earlier += found

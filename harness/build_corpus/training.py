@@ -7,7 +7,7 @@ from typing import Any
 
 import covertable
 
-from harness.build_corpus.covering import config_of, of_sizes
+from harness.build_corpus.covering import config_of, dropping_biases, of_sizes
 from harness.config import Config
 from harness.layers import LAYERS
 
@@ -21,7 +21,7 @@ def training_factors(layer: str, dropouts: list[int]) -> dict[str, list[Any]]:
         **{option.name: list(option.words) for option in LAYERS[layer].options},
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
-        "bias": [True, False],
+        "bias": dropping_biases(layer),
         "layout": ["timefirst", "batchfirst"],
         "dropout": dropouts,
         "states": [False, True],

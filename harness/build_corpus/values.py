@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.aspects import VALUES
-from harness.build_corpus.covering import config_of, covering, factors_of, only_with
+from harness.build_corpus.covering import config_of, covering, factors_of, kinds_of, only_with
 from harness.config import Config
 from harness.layers import LAYERS
 
@@ -38,7 +38,7 @@ def special(layer: str, strength: int, dtypes: list[str]) -> Iterator[Config]:
 
 def gradient_factors(layer: str, dtypes: list[str]) -> dict[str, list[Any]]:
     return factors_of(layer) | {
-        "data": [kind for kind in ("plain", "mixed", "ints") if LAYERS[layer].kind(kind)],
+        "data": kinds_of(layer, "gradient", "plain", "mixed", "ints"),
         "scale": [1, 2],
         "dropout": [0],
         "dtype": dtypes,

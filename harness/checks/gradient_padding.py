@@ -27,6 +27,7 @@ from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import NOTHING_DROPPED, PADDING, aspect
+from harness.judging.excuses import by_own_activations
 from harness.judging.gradients import expected_gradients, gradient_place, gradient_ratio
 from harness.judging.power import share, stated
 from harness.observe import Derivatives
@@ -55,7 +56,8 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
         return
     padding = np.broadcast_to(~case.valid[:, :, None], case.x.shape)
     power = {Probe.PADDING: share(case.x != 0, padding)}
-    moved = _flushed_in_one(evidence, derivatives)
+    rounded = _rounded_in_one(evidence, derivatives)
+    moved = rounded or _flushed_in_one(evidence, derivatives)
     for name, clean in derivatives.clean.items():
         yield stated(_compared(evidence, name, derivatives.found[name], clean, moved), power)
         if derivatives.finite is not None:
@@ -65,7 +67,9 @@ def gradient_padding(evidence: Evidence) -> Iterator[Comparison]:
             yield stated(replace(numbers, part=part, cause=cause), power)
     if derivatives.padded is not None and derivatives.outputs is not None:
         for name, clean in derivatives.outputs.items():
-            yield stated(_compared(evidence, name, derivatives.padded[name], clean), power)
+            result = _compared(evidence, name, derivatives.padded[name], clean)
+            other = rounded and result.cause is Cause.UNEXPLAINED
+            yield stated(replace(result, cause=Cause.ROUNDING) if other else result, power)
     of_x = derivatives.clean["x"]
     ratio = np.where(of_x == 0, 0.0, np.inf)
     of_padding = compare(
@@ -101,6 +105,17 @@ def _flushed_in_one(evidence: Evidence, derivatives: Derivatives) -> bool:
     return differ and not any(bool(beyond_flushing(*pair, fmt).any()) for pair in pairs)
 
 
+def _rounded_in_one(evidence: Evidence, derivatives: Derivatives) -> bool:
+    """Whether the states of both calls differ, and by errors of the own activations alone."""
+    if derivatives.padded is None or derivatives.outputs is None:
+        return False
+    padded = {name: derivatives.padded[name] for name in derivatives.outputs}
+    differ = any(
+        bool(differing_bits(padded[n], clean).any()) for n, clean in derivatives.outputs.items()
+    )
+    return differ and by_own_activations(evidence, derivatives.outputs, padded)
+
+
 def _flushed_in_backward(evidence: Evidence, name: str, found: Array, clean: Array) -> BoolArray:
     """Where both are gradients at the same states, one with subnormal numbers taken as 0."""
     at = evidence.under_autograd or evidence
@@ -132,7 +147,7 @@ def _compared(
         "all of them not finite" if spread.all() else "and some of them are finite"
     )
     if moved and not (spread & differing_bits(found, clean)).any():
-        message = "the two calls have other states: one of them flushes subnormal numbers"
+        message = "the two calls have other states, by rounding or by flushing subnormal numbers"
         return Comparison(name, Verdict.INCONCLUSIVE, 0, message)
     excused = moved | (flushes & ~beyond)
     if flushes and not output and evidence.observation.outputs is not None:

@@ -27,8 +27,9 @@ from harness.judging.power import share, stated
 from harness.judging.steps import DirectionSteps, direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Parameters, Rounded, allowance
+from reference import Interval, Parameters, Rounded
 from reference.arrays import Array, BoolArray, Float64Array
+from reference.intervals import Value
 
 __all__ = ["special_values"]
 
@@ -52,12 +53,11 @@ def special_values(evidence: Evidence) -> Iterator[Comparison]:
         for steps in sides:
             expected = steps.interval.expected
             actual = steps.actual.astype(np.float64)
+            interval = _at_infinities(steps)
             with np.errstate(invalid="ignore"):
-                same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-                if config.cell.activations == ("tanh",):  # which may err at an infinity, too
-                    off = np.abs(actual - expected)
-                    same |= off <= allowance("tanh", expected, case.fmt)
+                same = (interval.ratio(actual) <= 1) | (np.isnan(actual) & np.isnan(expected))
             judged = (case.valid & ~stored)[:, :, None] & ~steps.finite & ~steps.skippable
+            judged &= interval.bounded
             infinite = judged & ~np.isnan(expected) & ~_overflows(steps)
             for kind, elements in (("nan", judged & np.isnan(expected)), ("infinity", infinite)):
                 if not elements.any():
@@ -82,6 +82,39 @@ def special_values(evidence: Evidence) -> Iterator[Comparison]:
                 if not seen:
                     result = unseen(result)
                 yield stated(result, {Probe.ZERO: share(expected != 0, elements)})
+
+
+class _AtInfinities(Rounded):
+    """Sums of infinities are exact, and an activation of one errs as of any other number.
+
+    Not bounded is what a factor near 0 makes of an infinity: 0 itself makes NaN.
+    """
+
+    def close(self, value: Value) -> Interval:
+        if isinstance(value, Interval):
+            return value
+        infinite, error = np.isinf(value.expected), self.error(value)
+        low, high = value.expected - value.below - error, value.expected + value.above + error
+        return Interval(
+            np.where(infinite, value.expected, low),
+            value.expected,
+            np.where(infinite, value.expected, high),
+            value.bounded,
+        )
+
+    def multiply(self, one: Value, other: Value) -> Interval:
+        a, b = self.operand(one), self.operand(other)
+        near_zero = [(v.low <= 0) & (v.high >= 0) for v in (a, b)]
+        open_ = (np.isinf(a.expected) & near_zero[1]) | (np.isinf(b.expected) & near_zero[0])
+        return replace(super().multiply(one, other), bounded=a.bounded & b.bounded & ~open_)
+
+
+def _at_infinities(steps: DirectionSteps) -> Interval:
+    op = _AtInfinities(steps.case.fmt)
+    with np.errstate(all="ignore"):
+        states = {name: op.given(a, stored=True) for name, a in steps.before.items()}
+        found = steps.cell.equation(op, steps.parameters, steps.given_x(op), states)
+        return op.close(found[steps.cell.states[0]])
 
 
 def _overflowed(steps: DirectionSteps) -> BoolArray:

@@ -20,9 +20,9 @@ from harness.judging.precision import larger_bounds, lower_precision
 from harness.observe import Outputs
 from harness.oracle import Oracle
 from reference import Exact, Format, exact_activation
-from reference.arrays import Array
+from reference.arrays import Array, BoolArray
 
-__all__ = ["Excuse", "against_peer", "excuses", "flush", "flushed_extra"]
+__all__ = ["Excuse", "against_peer", "by_own_activations", "excuses", "flush", "flushed_extra"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,26 @@ def flushed_extra(evidence: Evidence) -> Mapping[str, Array] | None:
     """How far flushing may move each output; None for a backend that was not seen to flush."""
     own = evidence.own_activations()
     return flush(evidence.oracle).extra if own is not None and own.flushes else None
+
+
+def by_own_activations(
+    evidence: Evidence, one: Outputs, other: Outputs, rows: Mapping[str, BoolArray] | None = None
+) -> bool:
+    """Whether the answers of two calls, of some rows, are no further apart than the errors measured
+    of the backend's own activations: it may compute them in one call otherwise than in the other.
+    """
+    own = evidence.own_activations()
+    if own is None or not own.errs:
+        return False
+    excuse, tolerance = _activation(evidence.oracle, own), evidence.oracle.tolerance
+    for name, first in one.items():
+        with np.errstate(all="ignore"):
+            off = np.abs(other[name].astype(np.float64) - first.astype(np.float64))
+            allowed = np.abs(excuse.shift[name]) + excuse.extra[name] + 2 * tolerance[name]
+            within = (off <= allowed) | (np.isnan(first) & np.isnan(other[name]))
+        if not (within if rows is None else within[:, rows[name]]).all():
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ from harness.case import Case, changed
 from harness.causes import Cause
 from harness.comparison import Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate
-from harness.judging.excuses import flushed_extra
+from harness.judging.excuses import by_own_activations, flushed_extra
 from harness.judging.power import differs, neighbours, share, stated
 from harness.observe import Rerun
 from harness.probes import Probe
@@ -41,12 +41,13 @@ def same_rows(evidence: Evidence, rerun: Rerun, message: str, probe: Probe) -> C
 
 def _attributed(evidence: Evidence, rerun: Rerun, result: Comparison) -> Comparison:
     """Where the same input already gives other bits, that other padding does proves nothing."""
-    if result.cause != Cause.UNEXPLAINED or not (rerun.padding or rerun.neighbours):
+    of_another = result.cause in (Cause.UNEXPLAINED, Cause.ROUNDING)
+    if not of_another or not (rerun.padding or rerun.neighbours):
         return result
     for other in evidence.observation.reruns:
         if not (other.padding or other.neighbours):
             alone = _same_rows(evidence, other, "")
-            if alone.cause == Cause.UNEXPLAINED:
+            if alone.cause in (Cause.UNEXPLAINED, Cause.ROUNDING):
                 message = "the same input gives other bits, too"
                 return replace(result, verdict=Verdict.INCONCLUSIVE, cause=None, message=message)
     return result
@@ -81,7 +82,8 @@ def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
 
     What the final state of a row without steps is, `last_state` alone asks.
     The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
-    the two calls can make it, and not established otherwise.
+    the two calls can make it, `rounding` if than the errors measured of the backend's own
+    activations, and not established otherwise.
     """
     fmt, results = evidence.case.fmt, []
     for name, first in evidence.outputs.items():
@@ -98,8 +100,11 @@ def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
     result = replace(result, compared=compared, failing=sum(one.failing for one in results))
     if result.verdict != Verdict.FAIL:
         return result
-    flushed = _within_flushing(evidence, rerun)
-    return replace(result, cause=Cause.FLUSH if flushed else Cause.UNEXPLAINED)
+    if _within_flushing(evidence, rerun):
+        return replace(result, cause=Cause.FLUSH)
+    rows_kept = {name: rerun.kept & evidence.case.rows_with(name) for name in evidence.outputs}
+    rounded = by_own_activations(evidence, evidence.outputs, rerun.outputs, rows_kept)
+    return replace(result, cause=Cause.ROUNDING if rounded else Cause.UNEXPLAINED)
 
 
 def _within_flushing(evidence: Evidence, rerun: Rerun) -> bool:

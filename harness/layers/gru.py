@@ -94,7 +94,8 @@ def _integer_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float6
     unit, size = _UNIT[config.dtype], config.hidden_size
     if name.startswith("bias"):
         odd = np.where(np.arange(shape[0]) < 2 * size, float("ih" in name), 0.0)
-        return unit * (2 * integers(config, name, shape, -1, 1) + odd)
+        bias: Float64Array = unit * (2 * integers(config, name, shape, -1, 1) + odd)
+        return bias
     weight = np.zeros(shape)
     rows = np.arange(shape[0])
     weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
@@ -162,4 +163,5 @@ LAYER = LayerRecord(
         {**_EXAMPLE, "layout": "batchfirst", "states": True},
         {**_EXAMPLE, "layout": "batchfirst", "states": True},
     ),
+    thorough=False,
 )

@@ -87,7 +87,8 @@ class LayerRecord:
     layer's state is a function of its input alone that is 0 at 0: dropout below it is seen in its
     output; None for a config that has none. `calls` are valid and invalid ways to build or call it,
     by name; `requirements` are what is claimed of it and not of every layer; `page` has the rows of
-    its mapping page, `examples` the configs of that page's examples (data "page").
+    its mapping page, `examples` the configs of that page's examples (data "page"). `thorough` says
+    whether the pinned corpus asks every combination of its options, or a modest part of them.
     """
 
     name: str
@@ -103,6 +104,7 @@ class LayerRecord:
     requirements: tuple[Requirement, ...] = ()
     page: tuple[PageRow, ...] = ()
     examples: tuple[Mapping[str, Any], ...] = ()
+    thorough: bool = True
 
     def passes(self, config: Config) -> Mapping[str, Float64Array] | None:
         """The parameters with which a layer of these options passes on its input, if there are."""

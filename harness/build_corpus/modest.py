@@ -1,0 +1,90 @@
+"""The corpus of a layer that shares most of its code with one of which everything is asked.
+
+Every part that the others have, with fewer combinations.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from harness.aspects import CALL
+from harness.build_corpus.arrays_given import few_given, lengths, lone, strewn
+from harness.build_corpus.autograd import dropping, few_gradients
+from harness.build_corpus.covering import covering, factors_of
+from harness.build_corpus.designs import sized_values
+from harness.build_corpus.lives import few_lives
+from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
+from harness.build_corpus.sizes import degenerate
+from harness.build_corpus.training import small_training
+from harness.build_corpus.values import gradients, page, special, sweeps
+from harness.config import DTYPES, Config
+from harness.layers import LAYERS
+
+__all__ = ["Part", "modest", "modest_few"]
+
+Part = tuple[str, Iterable[Config]]
+
+
+def _every(step: int, configs: Iterable[Config]) -> Iterator[Config]:
+    """One of so many, from the first on."""
+    yield from itertools.islice(configs, 0, None, step)
+
+
+def modest(layer: str) -> Iterator[Part]:
+    """Parts of the corpus, with their titles."""
+    others = ["fp16", "fp64", "bf16"]
+    options = list(covering(layer, factors_of(layer), 2, 1))
+    yield "the mapping page's Code Example 1", page(layer)
+    yield "the activations alone", sweeps(layer, DTYPES)
+    yield "covering array, strength 2, fp32", options
+    yield "classes of sizes with options, fp32", sized_values(layer, options, (12, 3))
+    yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
+    yield "degenerate sizes", _every(8, degenerate(layer))
+    yield "NaN, infinities, subnormals", _every(2, special(layer, 2, ["fp32", "fp16", "fp64"]))
+    yield "one NaN or infinity a row of x", _every(3, lone(layer))
+    yield "NaN and infinities strewn over x", _every(3, strewn(layer))
+    yield "lengths: all shorter than T, all equal, sorted", _every(4, lengths(layer))
+    yield "how arrays are given", few_given(layer)
+    yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16", "fp64"), "gradient")
+    yield "gradients, float32", gradients(layer, 2, ["fp32"])
+    yield "gradients, other precisions", gradients(layer, 1, others)
+    yield "gradients, kinds of losses, both modes", few_gradients(layer)
+    yield "gradients of layers that drop", _every(4, dropping(layer))
+    yield "dropout in training mode", small_training(layer)
+    yield "initial weights", _every(2, parameters(layer, "initial"))
+    yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
+    yield "calls", calls(layer, CALL_BASES[:1])
+    yield "the same call again and again", _every(4, repeated(layer))
+    yield "lives", few_lives(layer)
+
+
+def modest_few(layer: str) -> Iterator[Part]:
+    """The same for backends of which a run asks for a small selection only."""
+    small: dict[str, Any] = {"num_layers": 1, "steps": 2}
+    few = factors_of(layer, scale=[1, 4], num_layers=[1, 2], dropout=[0])
+    yield "the mapping page's Code Example 1", itertools.islice(page(layer), 1)
+    yield "the activations alone", sweeps(layer, ("fp32",))
+    yield "options", covering(layer, few, 1, 2)
+    yield "other precisions", covering(layer, {**few, "dtype": ["fp16", "fp64"]}, 1, 1)
+    yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 2)
+    yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 3)
+    yield "gradients, kinds of losses, both modes", _every(3, few_gradients(layer))
+    yield "dropout in training mode", _every(4, small_training(layer))
+    yield "initial weights", itertools.islice(parameters(layer, "initial"), 2)
+    yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 2)
+    yield "how arrays are given", itertools.islice(few_given(layer), 2)
+    bases = ({**base, **small} for base in CALL_BASES[:1])
+    yield "calls, one of each requirement", _one_of_each(layer, calls(layer, bases))
+    yield "the same call again and again", itertools.islice(repeated(layer), 1)
+    yield "lives", itertools.islice(few_lives(layer), 2)
+
+
+def _one_of_each(layer: str, every: Iterable[Config]) -> Iterator[Config]:
+    seen: set[str] = set()
+    for config in every:
+        requirement = LAYERS[layer].calls[config.aspect.removeprefix(CALL)][0].requirement
+        if requirement not in seen:
+            seen.add(requirement)
+            yield config
