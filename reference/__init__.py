@@ -8,10 +8,11 @@ standard library only; nothing here may import `harness` or a framework.
 from reference.activations import TANH_ULPS, allowance, exact_activation
 from reference.arithmetic import Arithmetic, Block, Exact, Moved, Parameters
 from reference.bounded import Bounded
-from reference.cells import GRU, Cell, Parameter, elman, parameter_name, parameters_of, split
+from reference.cells import GRU, Cell, Parameter, elman, lstm, parameter_name, parameters_of, split
 from reference.formats import FORMATS, Format, gamma
 from reference.intervals import Interval, Rounded, sum_error
 from reference.layer import evaluate, expected_parameters
+from reference.tracked import tracked
 
 __all__ = [
     "FORMATS",
@@ -34,8 +35,10 @@ __all__ = [
     "exact_activation",
     "expected_parameters",
     "gamma",
+    "lstm",
     "parameter_name",
     "parameters_of",
     "split",
     "sum_error",
+    "tracked",
 ]

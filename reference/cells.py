@@ -24,6 +24,7 @@ __all__ = [
     "Equation",
     "Parameter",
     "elman",
+    "lstm",
     "parameter_name",
     "parameters_of",
     "split",
@@ -129,6 +130,42 @@ The reset gate acts after the product with W_hn. Source: documentation of torch.
 al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014, in which it acts
 before.
 """
+
+
+@functools.cache
+def lstm(projected: bool = False) -> Cell:
+    """i, f, o = sigmoid(W x + b + W h + b), g = tanh(...); c' = f c + i g; h' = o tanh(c').
+
+    With a projection, h' = W_hr (o tanh(c')), which has fewer units than c'.
+
+    Source: documentation of torch.nn.LSTM. S. Hochreiter and J. Schmidhuber, "Long short-term
+    memory", Neural Computation 9 (1997); F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to
+    forget", Neural Computation 12 (2000); H. Sak, A. Senior and F. Beaufays, "Long short-term
+    memory based recurrent neural network architectures", arXiv:1402.1128 (2014).
+    """
+
+    def equation(
+        op: Arithmetic[Any], w: Parameters, x: Any, s: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        def gate(name: str, activation: str) -> Any:
+            a = op.add(op.linear(w("ih", name), x), op.linear(w("hh", name), s["h"]))
+            return op.activation(activation, a)
+
+        i, f, o = (gate(name, "sigmoid") for name in "ifo")
+        g = gate("g", "tanh")
+        c = op.add(op.multiply(f, s["c"]), op.multiply(i, g))
+        h = op.multiply(o, op.activation("tanh", c))
+        return {"h": op.linear(w("hr"), h) if projected else h, "c": c}
+
+    projection = (Parameter("weight_hr", ("outputs", "units")),) if projected else ()
+    return Cell(
+        "lstm",
+        equation,
+        ("sigmoid", "tanh"),
+        states=("h", "c"),
+        gates=("i", "f", "g", "o"),
+        parameters=Cell.parameters + projection,
+    )
 
 
 def parameter_name(parameter: str, layer: int, reverse: bool) -> str:

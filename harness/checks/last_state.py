@@ -1,5 +1,9 @@
 """h_n is the last valid output of each direction, bit for bit; where a row is empty, h_0.
 
+A state that no output shows (c_n) is held against the interval in which the outputs leave it at the
+last valid step, with everything forgiven that `step_residual` forgives: that one judges its value,
+this one of which step and row it is.
+
 The second is a requirement of its own (`empty-rows`), for no page says it. Implementations give h_0
 or 0, or refuse such lengths: 0 is a convention, and has another cause than anything else.
 """
@@ -13,10 +17,13 @@ import numpy as np
 
 from harness.causes import Cause
 from harness.checks.registry import Need, check
-from harness.comparison import Comparison, compare_bits
+from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import STATES
+from harness.judging.explained import explained
+from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import differs, neighbours, share, stated
+from harness.judging.steps import FinalState, direction_steps
 from harness.observe import Outputs
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -37,9 +44,16 @@ def last_state(evidence: Evidence) -> Iterator[Comparison]:
     """Of the stack, and of each shorter stack that shows a hidden layer."""
     for layer, outputs in enumerate((*evidence.observation.hidden, evidence.outputs)):
         yield from _last_layer(evidence, outputs, layer)
+        faithful = same_states(evidence, layer)
+        for direction in range(evidence.config.directions):
+            for state in direction_steps(evidence, layer, direction == 1).finals:
+                result = _tracked(evidence, state)
+                yield result if faithful else unseen(result)
+        yield from _empty_rows(evidence, layer)
 
 
 def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Comparison]:
+    """The state that the output shows, of rows with steps."""
     config, case = evidence.config, evidence.case
     state = config.cell.states[0]
     rows, first_row = np.arange(config.batch), layer * config.directions
@@ -49,30 +63,34 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
         expected[direction] = own[0] if direction else own[case.last_step, rows]
         start = case.start(state, first_row + direction)
         expected[direction][case.last_step < 0] = start[case.last_step < 0]
-    actual, empty = final[first_row:].copy(), case.last_step < 0
-    # Rows without steps are the whole stack's own: they need no hidden layer to be seen.
-    whole = evidence.outputs[f"{state}_n"][first_row : first_row + config.directions]
-    actual[:, empty] = whole[:, empty]
-    place = locate(config, f"{state}_n")
-
-    def judged(part: str, which: BoolArray, message: str) -> Comparison:
-        kept = np.flatnonzero(which)
-        return compare_bits(
-            part,
-            actual[:, which],
-            expected[:, which],
-            case.fmt,
-            lambda index: place((index[0] + first_row, int(kept[index[1]]), *index[2:])),
-            message,
-        )
-
-    part = f"{state}_n of layer {layer}"
-    result = judged(part, ~empty, f"{state}_n is not the output at the last valid step")
+    message = f"{state}_n is not the output at the last valid step"
+    kept = case.last_step >= 0
+    result = _same(
+        evidence,
+        state,
+        layer,
+        final[first_row:],
+        expected,
+        kept,
+        message,
+        f"{state}_n of layer {layer}",
+    )
     result = replace(result, cause=Cause.UNEXPLAINED if result.verdict == Verdict.FAIL else None)
     yield stated(result, _power(evidence, sides, first_row, expected))
-    if empty.any():
+
+
+def _empty_rows(evidence: Evidence, layer: int) -> Iterator[Comparison]:
+    """They need no hidden layer to be seen: all layers are in the answer of the whole stack."""
+    config, empty = evidence.config, evidence.case.last_step < 0
+    if not empty.any():
+        return
+    rows = range(layer * config.directions, (layer + 1) * config.directions)
+    for state in config.cell.states:
+        actual = evidence.outputs[f"{state}_n"][rows.start : rows.stop]
+        expected = np.stack([evidence.case.start(state, row) for row in rows])
         message = f"{state}_n of a row of length 0 is not {state}_0"
-        result = judged(f"{part}, empty rows", empty, message)
+        part = f"{state}_n of layer {layer}, empty rows"
+        result = _same(evidence, state, layer, actual, expected, empty, message, part)
         if result.verdict == Verdict.FAIL:
             zeros = bool(((actual == expected) | (actual == 0))[:, empty].all())
             cause = Cause.EMPTY if zeros else Cause.UNWRITTEN
@@ -80,6 +98,72 @@ def _last_layer(evidence: Evidence, outputs: Outputs, layer: int) -> Iterator[Co
             result = replace(result, cause=cause, message=said)
         power = {Probe.ZERO: share(expected[:, empty] != 0)}
         yield stated(replace(result, requirement="empty-rows"), power)
+
+
+def _same(
+    evidence: Evidence,
+    state: str,
+    layer: int,
+    actual: Array,
+    expected: Array,
+    which: BoolArray,
+    message: str,
+    part: str,
+) -> Comparison:
+    """A layer's rows `which` of a final state, bit for bit."""
+    kept, first_row = np.flatnonzero(which), layer * evidence.config.directions
+    place = locate(evidence.config, f"{state}_n")
+    return compare_bits(
+        part,
+        actual[:, which],
+        expected[:, which],
+        evidence.case.fmt,
+        lambda index: place((index[0] + first_row, int(kept[index[1]]), *index[2:])),
+        message,
+    )
+
+
+def _tracked(evidence: Evidence, final: FinalState) -> Comparison:
+    """A state that no output shows: what `step_residual` explains passes here."""
+    message = f"{final.state}_n is not that state after the last valid step"
+    ratio = final.interval.ratio(final.actual.astype(np.float64))
+    bad = final.defined & ~(ratio <= 1)
+    excused = np.zeros_like(bad)
+    if bad.any():
+        for cause, elements in explained(evidence, final, bad):
+            excused |= elements & (cause is not Cause.UNEXPLAINED)
+    result = compare(
+        final.part,
+        final.actual,
+        final.interval.expected,
+        np.where(excused, 1.0, ratio),
+        evidence.case.fmt,
+        final.locate,
+        defined=final.defined,
+    )
+    if result.verdict == Verdict.FAIL:
+        result = replace(result, cause=Cause.UNEXPLAINED, message=message)
+    return stated(result, _power_of_tracked(evidence, final))
+
+
+def _power_of_tracked(evidence: Evidence, final: FinalState) -> dict[Probe, float]:
+    """As of the state that the output shows: where another one is outside of the interval."""
+    case, interval, state = evidence.case, final.interval, final.state
+    if not final.valid.any():
+        return {}
+    steps, rows = final.steps, np.arange(evidence.config.batch)
+    after = np.where(case.valid[:, :, None], steps.reading.after[state].expected, 0.0)
+    others = {Probe.STATE: final.at_end(steps.before[state])}
+    if final.reverse or int(case.last_step.min()) < len(after) - 1:
+        others[Probe.END] = after[None, -1]
+    if len(rows) > 1:
+        others[Probe.ROW] = neighbours(interval.expected)
+    found = {}
+    for probe, other in others.items():
+        with np.errstate(invalid="ignore"):
+            seen = (other < interval.low) | (other > interval.high)
+        found[probe] = share(seen, final.defined)
+    return found
 
 
 def _power(

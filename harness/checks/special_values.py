@@ -112,8 +112,8 @@ class _AtInfinities(Rounded):
 def _at_infinities(steps: DirectionSteps) -> Interval:
     op = _AtInfinities(steps.case.fmt)
     with np.errstate(all="ignore"):
-        states = {name: op.given(a, stored=True) for name, a in steps.before.items()}
-        found = steps.cell.equation(op, steps.parameters, steps.given_x(op), states)
+        x = steps.given_x(op)
+        found = steps.cell.equation(op, steps.parameters, x, steps.states_before(op, x))
         return op.close(found[steps.cell.states[0]])
 
 

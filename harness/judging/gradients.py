@@ -16,8 +16,8 @@ from harness.axes import axes_of
 from harness.bits import differing_bits
 from harness.comparison import Worst
 from harness.evidence import Evidence, locate
-from harness.judging.steps import DirectionSteps, direction_steps, multipliers
-from reference import Bounded, Interval, Rounded
+from harness.judging.steps import DirectionSteps, direction_steps, multipliers, widened
+from reference import Bounded, Rounded
 from reference.arrays import Array, Float64Array
 from reference.gradient import Gradients, backpropagate, previous_states
 from reference.intervals import ErrorRange
@@ -109,20 +109,20 @@ def tapes_of(
     slopes = slopes or Slopes()
 
     def recorded(steps: DirectionSteps) -> Tape:
-        seen = Rounded(steps.case.fmt, flushed=flushed)
+        seen = Rounded(steps.case.fmt, activation_error=activation_error, flushed=flushed)
         x = steps.given_x(seen)
-        before = {name: seen.given(a, stored=True) for name, a in steps.before.items()}
+        own = None
         if margins is not None:
-            x = _widened(x, margins[steps.layer - 1]) if steps.layer else x
+            x = widened(x, margins[steps.layer - 1]) if steps.layer else x
             own = _before(steps, margins[steps.layer])
-            before = {name: _widened(state, own) for name, state in before.items()}
+        before = steps.states_before(seen, x, own)
         return record(
             steps.cell,
             steps.parameters,
             x,
             before,
             steps.case.fmt,
-            replace(slopes, seen={steps.cell.states[0]: steps.actual}),
+            replace(slopes, seen={steps.state: steps.actual}),
             flushed=flushed,
             activation_error=activation_error,
         )
@@ -132,11 +132,6 @@ def tapes_of(
         [recorded(direction_steps(evidence, layer, d == 1)) for d in directions]
         for layer in range(evidence.config.num_layers)
     ]
-
-
-def _widened(one: Interval, margin: Float64Array) -> Interval:
-    with np.errstate(all="ignore"):
-        return replace(one, low=one.low - margin, high=one.high + margin)
 
 
 def _before(steps: DirectionSteps, margin: Float64Array) -> Float64Array:

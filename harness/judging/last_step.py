@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.evidence import Evidence
-from harness.judging.steps import DirectionSteps, direction_steps
+from harness.judging.steps import DirectionSteps, FinalState, States, direction_steps
 from harness.observe import Observation
 from harness.observe.values import shorter
 from harness.oracle import Oracle
@@ -69,33 +69,33 @@ def _last_step_of(evidence: Evidence) -> LastStep:
         [direction_steps(evidence, layer, d == 1) for d in range(config.directions)]
         for layer in range(config.num_layers)
     ]
-    overflow = _overflow(evidence, [steps for layer in layers for steps in layer])
-    widths = [[_width(steps) for steps in layer] for layer in layers]
-    rows = np.arange(config.batch)
-    ends = [
-        np.where(
-            (case.last_step < 0)[:, None],
-            0.0,
-            width[0, rows] if d == 1 else width[case.last_step, rows],
-        )
-        for layer in widths
-        for d, width in enumerate(layer)
-    ]
-    output = np.concatenate(widths[-1], axis=2)
-    final = f"{config.cell.states[0]}_n"
+    sides = [steps for layer in layers for steps in layer]
+    overflow = _overflow(evidence, sides)
+    output = np.concatenate([_width(steps) for steps in layers[-1]], axis=2)
+    error = {"output": np.where(case.valid[:, :, None], output, 0.0)}
+    for state in config.cell.states:
+        ends = (_width_at_end(FinalState(steps, state)) for steps in sides)
+        error[f"{state}_n"] = np.stack(list(ends))
+    anywhere = overflow.any(axis=0)[None, :, None]
     return LastStep(
-        {"output": np.where(case.valid[:, :, None], output, 0.0), final: np.stack(ends)},
+        error,
         {
-            "output": np.broadcast_to(overflow[:, :, None], output.shape),
-            final: np.broadcast_to(overflow.any(axis=0)[None, :, None], np.stack(ends).shape),
+            name: np.broadcast_to(overflow[:, :, None] if name == "output" else anywhere, one.shape)
+            for name, one in error.items()
         },
     )
 
 
-def _width(steps: DirectionSteps) -> Float64Array:
+def _width(states: States) -> Float64Array:
     """The larger of the two sides of each interval; 0 where there is none."""
     with np.errstate(all="ignore"):
-        return np.where(steps.defined, steps.interval.half_width, 0.0)
+        return np.where(states.defined, states.interval.half_width, 0.0)
+
+
+def _width_at_end(state: FinalState) -> Float64Array:
+    """(B, n); 0 for a row without steps."""
+    width: Float64Array = _width(state)[0]
+    return width
 
 
 def _overflow(evidence: Evidence, steps: list[DirectionSteps]) -> BoolArray:

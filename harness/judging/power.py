@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.comparison import Comparison
 from harness.evidence import Evidence
-from harness.judging.steps import DirectionSteps
+from harness.judging.steps import DirectionSteps, States
 from harness.oracle import has_state
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -65,7 +65,7 @@ def stated(result: Comparison, power: Mapping[Probe, float]) -> Comparison:
 
 
 def power_of(
-    evidence: Evidence, steps: DirectionSteps, *, exact: BoolArray | None = None
+    evidence: Evidence, states: States, *, exact: BoolArray | None = None
 ) -> dict[Probe, float]:
     """Share of a layer's states with power, by fault; faults that cannot occur are left out.
 
@@ -75,25 +75,26 @@ def power_of(
         exact: where equality is asked for and nothing else is compared; if None, the states
             are compared with the interval, where it is defined.
     """
-    config, among = evidence.config, steps.defined if exact is None else exact
+    config, among = evidence.config, states.defined if exact is None else exact
     if not evidence.case.valid.any():
         return {}
-    faulty = {Probe.INPUT: steps.exact(x=np.zeros_like(steps.x))}
+    steps = states if isinstance(states, DirectionSteps) else states.steps
+    faulty = {Probe.INPUT: states.exact(x=np.zeros_like(steps.x))}
     if config.bias:
-        faulty[Probe.BIAS] = steps.exact(parameters=_without_recurrent_biases(steps.parameters))
+        faulty[Probe.BIAS] = states.exact(parameters=_without_recurrent_biases(steps.parameters))
     if has_state(evidence.case):
         earlier = {name: _shifted(array, steps.reverse) for name, array in steps.before.items()}
-        faulty[Probe.STATE] = steps.exact(before=earlier)
+        faulty[Probe.STATE] = states.exact(before=earlier)
     if config.batch > 1:
-        states = {name: neighbours(array) for name, array in steps.before.items()}
-        faulty[Probe.ROW] = steps.exact(x=neighbours(steps.x), before=states)
+        before = {name: neighbours(array) for name, array in steps.before.items()}
+        faulty[Probe.ROW] = states.exact(x=neighbours(steps.x), before=before)
     power = {}
     with np.errstate(invalid="ignore"):
         for name, value in faulty.items():
             if exact is None:
-                seen = (value < steps.interval.low) | (value > steps.interval.high)
+                seen = (value < states.interval.low) | (value > states.interval.high)
             else:
-                seen = value != steps.interval.expected
+                seen = value != states.interval.expected
             power[name] = share(seen & np.isfinite(value), among)
     return power
 

@@ -22,21 +22,40 @@ from reference import (
     Parameters,
     Rounded,
     parameters_of,
+    tracked,
 )
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.gradient import previous_states
 from reference.intervals import ErrorRange
 
-__all__ = ["DirectionSteps", "direction_steps", "multipliers"]
+__all__ = [
+    "DirectionSteps",
+    "FinalState",
+    "Reading",
+    "States",
+    "direction_steps",
+    "multipliers",
+    "widened",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The rounded reading of all steps: the states before each, and after it, by name."""
+
+    op: Rounded
+    before: Mapping[str, Interval]
+    after: Mapping[str, Interval]
 
 
 @dataclass(frozen=True, eq=False)
 class DirectionSteps:
     """One direction of one layer, all steps at once; arrays are (T, B, n), zero in the padding.
 
-    `actual` is the state after each step as the backend gave it, `before` the one that the step
-    started from, by name; `x` what the layer was given, a product with `mask` where dropout made
-    it. `output` names where `actual` was seen.
+    `actual` is the first state after each step as the backend gave it, `seen` the one that the step
+    started from, by name; `start` has the other states, (B, n), as they were before the first step,
+    `final` as they were after the last one. `x` is what the layer was given, a product with `mask`
+    where dropout made it. `output` names where `actual` was seen.
     """
 
     case: Case
@@ -45,7 +64,9 @@ class DirectionSteps:
     output: str
     actual: Array
     x: Array
-    before: Mapping[str, Array]
+    seen: Mapping[str, Array]
+    start: Mapping[str, Array]
+    final: Mapping[str, Array]
     parameters: Parameters
     mask: Bounded | None = None
 
@@ -73,13 +94,29 @@ class DirectionSteps:
         return f"layer {self.layer} {self.direction}"
 
     @functools.cached_property
-    def reading(self) -> tuple[Rounded, Interval]:
-        """The rounded reading, and the interval of every correct state after each step."""
+    def reading(self) -> Reading:
         return self.read()
 
     @property
+    def state(self) -> str:
+        """The state that the output shows."""
+        return self.cell.states[0]
+
+    @property
     def interval(self) -> Interval:
-        return self.reading[1]
+        """Of every correct state after each step."""
+        return self.reading.after[self.state]
+
+    @functools.cached_property
+    def before(self) -> dict[str, Array]:
+        """The states before each step; those that were not seen as they are expected."""
+        others = {n: one.expected for n, one in self.reading.before.items() if n in self.start}
+        return {**self.seen, **others}
+
+    @property
+    def finals(self) -> tuple[FinalState, ...]:
+        """The states that no output shows, as they are after the last step."""
+        return tuple(FinalState(self, name) for name in self.final)
 
     def read(
         self,
@@ -87,7 +124,7 @@ class DirectionSteps:
         activation_error: ErrorRange | None = None,
         flushed: bool = False,
         lower: Format | None = None,
-    ) -> tuple[Rounded, Interval]:
+    ) -> Reading:
         """The same with something forgiven, as `reference.intervals.Rounded` takes it; `lower` is a
         format that everything may be rounded to.
         """
@@ -99,9 +136,26 @@ class DirectionSteps:
         )
         with np.errstate(all="ignore"):
             x = self.given_x(op)
-            states = {name: op.given(a, stored=True) for name, a in self.before.items()}
-            found = self.cell.equation(op, self.parameters, x, states)
-            return op, op.close(found[self.cell.states[0]])
+            before = self.states_before(op, x)
+            found = self.cell.equation(op, self.parameters, x, before)
+            return Reading(op, before, {name: op.close(one) for name, one in found.items()})
+
+    def states_before(
+        self, op: Rounded, x: Interval, margin: Float64Array | None = None
+    ) -> dict[str, Interval]:
+        """All states before each step: as they were seen, or tracked (`reference.tracked`).
+
+        Args:
+            margin: how far seen states may be off.
+        """
+        seen = {name: op.given(array, stored=True) for name, array in self.seen.items()}
+        if margin is not None:
+            seen = {name: widened(one, margin) for name, one in seen.items()}
+        start = {name: op.given(array) for name, array in self.start.items()}
+        valid = self.case.valid
+        with np.errstate(all="ignore"):
+            others = tracked(self.cell, op, self.parameters, x, seen, start, valid, self.reverse)
+        return {**seen, **others}
 
     def exact(
         self,
@@ -109,6 +163,7 @@ class DirectionSteps:
         x: Array | None = None,
         before: Mapping[str, Array] | None = None,
         parameters: Parameters | None = None,
+        state: str | None = None,
     ) -> Float64Array:
         """The exact state after each step, with some operands replaced."""
         wide: Any = lambda array: array.astype(np.float64)  # noqa: E731
@@ -116,19 +171,24 @@ class DirectionSteps:
         given = wide(self.x if x is None else x)
         with np.errstate(all="ignore"):
             found = self.cell.equation(Exact(), parameters or self.parameters, given, states)
-        first: Float64Array = found[self.cell.states[0]]
-        return first
+        one: Float64Array = found[state or self.state]
+        return one
+
+    @property
+    def valid(self) -> BoolArray:
+        """(T, B): which steps are not padding."""
+        return self.case.valid
 
     @functools.cached_property
     def defined(self) -> BoolArray:
         """Where a bound exists, and the step is not padding."""
-        found: BoolArray = self.interval.bounded & self.case.valid[:, :, None]
+        found: BoolArray = self.interval.bounded & self.valid[:, :, None]
         return found
 
     @functools.cached_property
     def finite(self) -> BoolArray:
         """Where all arguments of activations are finite numbers."""
-        op, interval = self.reading
+        op, interval = self.reading.op, self.interval
         found = np.ones(interval.expected.shape, bool)
         for argument in op.arguments:
             found &= np.isfinite(argument.interval.expected)
@@ -137,7 +197,7 @@ class DirectionSteps:
     @functools.cached_property
     def magnitude(self) -> Float64Array:
         """The largest sum of magnitudes among the sums that a state is made of."""
-        op, interval = self.reading
+        op, interval = self.reading.op, self.interval
         found = np.zeros(interval.expected.shape)
         for argument in op.arguments:
             found = np.maximum(found, argument.magnitude)
@@ -146,7 +206,7 @@ class DirectionSteps:
     @functools.cached_property
     def overflows(self) -> BoolArray:
         """Where some order of summation may overflow."""
-        op, interval = self.reading
+        op, interval = self.reading.op, self.interval
         found = np.zeros(interval.expected.shape, bool)
         for argument in op.arguments:
             found |= ~(argument.magnitude + argument.error < self.case.fmt.largest)
@@ -193,10 +253,91 @@ class DirectionSteps:
     def locate(self, index: tuple[int, ...]) -> Worst:
         """Where an index (step, batch row, unit) is; of one activation also its argument."""
         where = Worst(self.output, self.layer, self.direction, *index)
-        arguments = self.reading[0].arguments
+        arguments = self.reading.op.arguments
         if len(arguments) != 1:
             return where
         return replace(where, pre_activation=float(arguments[0].interval.expected[index]))
+
+
+@dataclass(frozen=True, eq=False)
+class FinalState:
+    """A state that no output shows, after the last step of each row: (1, B, n) in place of
+    (T, B, n), and judged as states are.
+    """
+
+    steps: DirectionSteps
+    state: str
+
+    @property
+    def part(self) -> str:
+        return f"{self.steps.part}, {self.state}_n"
+
+    @property
+    def case(self) -> Case:
+        return self.steps.case
+
+    @property
+    def reverse(self) -> bool:
+        return self.steps.reverse
+
+    @property
+    def actual(self) -> Array:
+        return self.steps.final[self.state][None]
+
+    @property
+    def valid(self) -> BoolArray:
+        """(1, B): which rows have a step."""
+        return (self.case.last_step >= 0)[None]
+
+    @functools.cached_property
+    def interval(self) -> Interval:
+        return self.within(self.steps.reading)
+
+    def within(self, reading: Reading) -> Interval:
+        """The state's interval in a reading."""
+        one = reading.after[self.state]
+        bounded = np.broadcast_to(one.bounded, one.expected.shape)
+        ends = (self.at_end(array) for array in (one.low, one.expected, one.high, bounded))
+        return Interval(*ends)
+
+    def at_end(self, states: Array) -> Any:
+        """(1, B, n) of (T, B, n)."""
+        rows = np.arange(states.shape[1])
+        return states[0 if self.reverse else self.case.last_step, rows][None]
+
+    @functools.cached_property
+    def defined(self) -> BoolArray:
+        """Where a bound exists, and the row has a step."""
+        found: BoolArray = self.interval.bounded & self.valid[:, :, None]
+        return found
+
+    def exact(
+        self,
+        *,
+        x: Array | None = None,
+        before: Mapping[str, Array] | None = None,
+        parameters: Parameters | None = None,
+    ) -> Float64Array:
+        """As that of all steps."""
+        every = self.steps.exact(x=x, before=before, parameters=parameters, state=self.state)
+        found: Float64Array = self.at_end(every)
+        return found
+
+    def locate(self, index: tuple[int, ...]) -> Worst:
+        _, row, unit = index
+        step = 0 if self.reverse else max(int(self.case.last_step[row]), 0)
+        where = self.steps
+        return Worst(f"{self.state}_n", where.layer, where.direction, step, row, unit)
+
+
+States = DirectionSteps | FinalState
+"""States of one direction of one layer, as checks judge them."""
+
+
+def widened(one: Interval, margin: Float64Array) -> Interval:
+    """The interval with a margin at both ends."""
+    with np.errstate(all="ignore"):
+        return replace(one, low=one.low - margin, high=one.high + margin)
 
 
 def direction_steps(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
@@ -244,13 +385,12 @@ def _undropped(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
     """As if nothing were dropped before the layer."""
     config, case = evidence.config, evidence.case
     first, *others = config.cell.states
-    if others:
-        raise NotImplementedError(f"states {others} are in no output, and not tracked yet")
-    outputs = [*(one["output"] for one in evidence.observation.hidden), evidence.outputs["output"]]
+    every = (*evidence.observation.hidden, evidence.outputs)
+    outputs, row = [one["output"] for one in every], layer * config.directions + reverse
     own = slice(config.hidden_size, None) if reverse else slice(0, config.hidden_size)
     actual = outputs[layer][:, :, own]
     x = case.x if layer == 0 else outputs[layer - 1]
-    start = case.start(first, layer * config.directions + reverse)
+    before = previous_states(actual, case.start(first, row), case.valid, reverse)
     return DirectionSteps(
         case=case,
         layer=layer,
@@ -258,6 +398,8 @@ def _undropped(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
         output="output" if layer == config.num_layers - 1 else "hidden output",
         actual=actual,
         x=np.where(case.valid[:, :, None], x, x.dtype.type(0)),
-        before={first: previous_states(actual, start, case.valid, reverse)},
+        seen={first: before},
+        start={name: case.start(name, row) for name in others},
+        final={name: every[layer][f"{name}_n"][row] for name in others},
         parameters=parameters_of(config.cell, case.weights, layer, reverse, config.bias),
     )

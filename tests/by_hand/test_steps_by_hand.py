@@ -52,7 +52,7 @@ def test_every_step_is_evaluated_term_by_term(config: Config, layer: int, revers
     below = case.x if layer == 0 else evidence.observation.hidden[0]["output"]
     n = w_ih.shape[1] + config.hidden_size + (2 if config.bias else 0)
     gamma = (n + 1) / (2.0**11 - n - 1) + n / (2.0**53 - n)
-    (argument,) = steps.reading[0].arguments
+    (argument,) = steps.reading.op.arguments
     checked = 0
     for step, row in np.argwhere(case.valid):
         x = below[step, row].astype(float)
