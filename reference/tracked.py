@@ -144,13 +144,17 @@ def _ends(value: Interval) -> tuple[Array, Array, Array, Array]:
 
 def _where(keep: BoolArray, one: Interval, other: Interval | None) -> Interval:
     """Elementwise; the other is 0 if None."""
+    if keep.all():
+        return one
     if other is None:
         zero = np.zeros_like(one.expected)
         other = Interval(zero, zero, zero)
-    if keep.all():
-        return one
-    return Interval(*(np.where(keep, a, b) for a, b in zip(_ends(one), _ends(other), strict=True)))
+    low, expected, high, bounded = (
+        np.where(keep, a, b) for a, b in zip(_ends(one), _ends(other), strict=True)
+    )
+    return Interval(low, expected, high, bounded)
 
 
 def _stacked(steps: list[Interval]) -> Interval:
-    return Interval(*(np.stack(ends) for ends in zip(*map(_ends, steps), strict=True)))
+    low, expected, high, bounded = (np.stack(ends) for ends in zip(*map(_ends, steps), strict=True))
+    return Interval(low, expected, high, bounded)

@@ -42,7 +42,8 @@ def step_residual(evidence: Evidence) -> Iterator[Comparison]:
         faithful = faithful and same_states(evidence, layer)
         for direction in range(evidence.config.directions):
             steps = direction_steps(evidence, layer, direction == 1)
-            for states in (steps, *steps.finals):
+            every: tuple[States, ...] = (steps, *steps.finals)
+            for states in every:
                 for result in _judge(evidence, states):
                     yield result if faithful else unseen(result)
 
