@@ -20,7 +20,7 @@ os.environ.setdefault("GLOG_v", "4")
 os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir()) / "rnn-parity-mindspore"))
 import mindspore
 
-from harness.backends.protocol import positional, require_parameters
+from harness.backends.protocol import OUTPUTS, named_outputs, positional, require_parameters
 from harness.config import Config, LayerOptions
 
 __all__ = ["MindSporeBackend"]
@@ -40,6 +40,8 @@ def to_tensor(value: Any) -> Any:
     Tensor.from_numpy shares the memory of contiguous arrays, so that what is written to inputs is
     seen. Others it would make contiguous: they become the views that users have of tensors.
     """
+    if isinstance(value, tuple):
+        return tuple(map(to_tensor, value))
     if not isinstance(value, np.ndarray):
         return value
     plain = value.ndim == 0 or value.size == 0 or min(value.strides) < 0
@@ -86,8 +88,14 @@ def _end_recording() -> None:
 SHARED_OUT = 2**12
 """Elements of a tensor from which on threads may share it out."""
 
-CLASSES = {"gru": mindspore.nn.GRU, "rnn": mindspore.nn.RNN}
+CLASSES = {"gru": mindspore.nn.GRU, "lstm": mindspore.nn.LSTM, "rnn": mindspore.nn.RNN}
 """Layers of this harness, by name."""
+
+
+def _flat(outputs: Any) -> tuple[Any, ...]:
+    """The output and the final states, of which some layers return a tuple."""
+    output, final = outputs
+    return (output, *final) if isinstance(final, tuple) else (output, final)
 
 
 class MindSporeLayer:
@@ -108,16 +116,14 @@ class MindSporeLayer:
         return {name: parameter.asnumpy().copy() for name, parameter in self.parameters.items()}
 
     def forward(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        output, h_n = self.call(positional(inputs), {})
-        return {"output": output, "h_n": h_n}
+        return named_outputs(self.call(positional(inputs), {}))
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
         tensors = [to_tensor(value) for value in inputs]
         keywords = {name: to_tensor(value) for name, value in named.items()}
         with execution(self.mode):
-            output, h_n = self.layer(*tensors, **keywords)
             # Errors of a call may surface only when its values are asked for: ask here.
-            return output.asnumpy(), h_n.asnumpy()
+            return tuple(one.asnumpy() for one in _flat(self.layer(*tensors, **keywords)))
 
     def gradients(
         self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
@@ -128,11 +134,11 @@ class MindSporeLayer:
         of = [to_tensor(array) for array in cotangents.values()]
         derive = self._derivative(len(given), len(lengths), tuple(cotangents), names)
         with execution(self.mode):
-            (_, output, h_n), (of_inputs, of_weights) = derive(*given, *lengths, *of)
+            (_, *outputs), (of_inputs, of_weights) = derive(*given, *lengths, *of)
             wanted = [name for name in inputs if name != "lengths"] + names
             of_given = of_inputs if len(given) > 1 else (of_inputs,)
             found = dict(zip(wanted, [*of_given, *of_weights], strict=True))
-            found |= {"output": output, "h_n": h_n}
+            found |= named_outputs(outputs)
             return {name: tensor.asnumpy().copy() for name, tensor in found.items()}
 
     def _derivative(
@@ -145,16 +151,17 @@ class MindSporeLayer:
         """
         key = given, lengths, losses
         if key not in self.derivatives:
-            places = [("output", "h_n").index(name) for name in losses]
+            places = [OUTPUTS.index(name) for name in losses]
 
             def loss(*arrays: Any) -> Any:
-                hx = arrays[1] if given > 1 else None
-                outputs = self.layer(arrays[0], hx, *arrays[given : given + lengths])
+                states = arrays[1:given]
+                hx = states if given > 2 else states[0] if given > 1 else None
+                outputs = _flat(self.layer(arrays[0], hx, *arrays[given : given + lengths]))
                 of = arrays[given + lengths :]
                 total = (outputs[places[0]] * of[0]).sum()
                 for number in range(1, len(places)):
                     total = total + (outputs[places[number]] * of[number]).sum()
-                return total, outputs[0], outputs[1]
+                return total, *outputs
 
             weights = mindspore.ParameterTuple([self.parameters[name] for name in names])
             self.derivatives[key] = mindspore.value_and_grad(

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from harness.config import Config, LayerOptions
 from reference.arrays import Array
 
 __all__ = [
+    "OUTPUTS",
     "Backend",
     "BackendUnavailable",
     "FullBackend",
     "FullLayer",
     "Layer",
     "NotOffered",
+    "named_outputs",
     "offers",
     "positional",
     "require_parameters",
 ]
+
+
+V = TypeVar("V")
 
 
 class BackendUnavailable(Exception):
@@ -47,7 +52,7 @@ class Layer(Protocol):
         zero in the padding, the reverse direction starts at each row's last valid step, and the
         final states are those after each row's last valid step.
 
-        Returned are `output` and the final states, `h_n`.
+        Returned are `output` and the final states, `h_n` (and `c_n`).
         """
 
 
@@ -185,6 +190,15 @@ def positional(inputs: Mapping[str, Any]) -> tuple[Any, ...]:
     hx: Any = None if not states else states[0] if len(states) == 1 else tuple(states)
     given = (inputs["x"], hx)
     return (*given, inputs["lengths"]) if "lengths" in inputs else given
+
+
+OUTPUTS = ("output", "h_n", "c_n")
+"""What layers of the frameworks return, in this order; those with one state no c_n."""
+
+
+def named_outputs(outputs: Sequence[V]) -> dict[str, V]:
+    """The outputs of a framework's layer by name."""
+    return dict(zip(OUTPUTS, outputs, strict=False))
 
 
 def require_parameters(given: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from harness.backends.protocol import (
     BackendUnavailable,
+    named_outputs,
     positional,
     require_parameters,
 )
@@ -41,6 +42,8 @@ def to_tensor(value: Any, device: torch.device = CPU) -> Any:
     On the CPU they share their memory, strides and all, so that what torch writes to its inputs is
     seen; torch.from_numpy takes no negative strides, and warns of what is read-only.
     """
+    if isinstance(value, tuple):
+        return tuple(to_tensor(one, device) for one in value)
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype == ml_dtypes.bfloat16:
@@ -62,7 +65,11 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 THREADS = torch.get_num_threads()
 
 
-CLASSES: dict[str, type[torch.nn.RNNBase]] = {"gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+CLASSES: dict[str, type[torch.nn.RNNBase]] = {
+    "gru": torch.nn.GRU,
+    "lstm": torch.nn.LSTM,
+    "rnn": torch.nn.RNN,
+}
 """Layers of this harness, by name."""
 
 
@@ -84,8 +91,7 @@ class TorchLayer:
         return {name: to_numpy(p).copy() for name, p in self.layer.named_parameters()}
 
     def forward(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        output, h_n = self.call(positional(inputs), {})
-        return {"output": output, "h_n": h_n}
+        return named_outputs(self.call(positional(inputs), {}))
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
         tensors = [to_tensor(value, self.device) for value in inputs]
@@ -96,16 +102,17 @@ class TorchLayer:
     def _tensors(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
         """Call with tensors; with lengths, packed before and unpacked after."""
         if len(inputs) < 3:
-            return self.layer(*inputs, **named)  # type: ignore[no-any-return]
+            output, final = self.layer(*inputs, **named)
+            return output, *(final if isinstance(final, tuple) else (final,))
         x, hx, lengths = inputs
         batch_first = self.layer.batch_first
         if isinstance(lengths, torch.Tensor):
             lengths = lengths.cpu()  # pack_padded_sequence takes no others
         packed = pack_padded_sequence(x, lengths, batch_first, enforce_sorted=False)
-        result, h_n = self.layer(packed, hx)
+        result, final = self.layer(packed, hx)
         steps = x.shape[1 if batch_first else 0]
         output, _ = pad_packed_sequence(result, batch_first, total_length=steps)
-        return output, h_n
+        return output, *(final if isinstance(final, tuple) else (final,))
 
     def gradients(
         self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
@@ -116,8 +123,7 @@ class TorchLayer:
             if name != "lengths"
         }
         lengths = {n: to_tensor(a) for n, a in inputs.items() if n == "lengths"}
-        output, h_n = self._tensors(positional({**given, **lengths}), {})
-        outputs = {"output": output, "h_n": h_n}
+        outputs = named_outputs(self._tensors(positional({**given, **lengths}), {}))
         wanted = {**given, **dict(self.layer.named_parameters())}
         found = torch.autograd.grad(
             [outputs[name] for name in cotangents],

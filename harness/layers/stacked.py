@@ -17,6 +17,7 @@ __all__ = [
     "ARGUMENTS",
     "CODE_EXAMPLE",
     "RENAMED",
+    "SATURATING",
     "gate_biases",
     "given_rows",
     "option_rows",
@@ -177,7 +178,7 @@ def gate_biases(config: Config, *, open_: str = "", shut: str = "") -> Float64Ar
 
 def sweep_kind(
     weights: Callable[[Config], Makers],
-    state: float = 0.0,
+    state: float | Callable[[Config, str, tuple[int, ...]], Float64Array] = 0.0,
     wrong: Callable[[Config], str | None] = lambda config: None,
     *,
     finite: bool = False,
@@ -185,7 +186,8 @@ def sweep_kind(
     """The activation alone: every point a batch row of one feature, one step, one unit.
 
     `weights` gives the parameters by names without layer; `state` is that of all rows before the
-    step. `finite` leaves infinities out, which other gates' weights of 0 would make NaN of.
+    step, or makes it. `finite` leaves infinities out, which other gates' weights of 0 would make
+    NaN of.
     """
 
     def x(config: Config, shape: tuple[int, ...]) -> Float64Array:
@@ -213,7 +215,7 @@ def sweep_kind(
         "sweep",
         "every range of the activation",
         x,
-        lambda config, name, shape: np.full(shape, state),
+        state if callable(state) else lambda config, name, shape: np.full(shape, state),
         weight,
         not_alone,
     )

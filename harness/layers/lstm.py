@@ -1,0 +1,175 @@
+"""torch.nn.LSTM: i, f, o gates, c' = f c + i g, h' = o tanh(c')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.calls import common_calls
+from harness.config import Config
+from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers, sweep_points
+from harness.layers.record import DataKind, LayerRecord
+from harness.layers.stacked import (
+    ARGUMENTS,
+    CODE_EXAMPLE,
+    SATURATING,
+    gate_biases,
+    given_rows,
+    option_rows,
+    page_kind,
+    size_rows,
+    sweep_kind,
+    whole_rows,
+)
+from reference import lstm
+from reference.arrays import Float64Array
+
+__all__ = ["LAYER"]
+
+
+def _of_gates(config: Config, values: Mapping[str, Float64Array]) -> Float64Array:
+    """A weight that is 0 for all gates but these."""
+    zero = np.zeros_like(next(iter(values.values())))
+    return np.concatenate([values.get(gate, zero) for gate in config.cell.gates])
+
+
+def _pass_through(config: Config) -> dict[str, Float64Array] | None:
+    """h' = tanh(g) = tanh(tanh(x)): i and o are 1, f is 0 whatever comes. No weights do that."""
+    if not config.bias:
+        return None
+    size = config.hidden_size
+    return {
+        "weight_ih": _of_gates(config, {"g": np.eye(size)}),
+        "weight_hh": np.zeros((4 * size, size)),
+        "bias_ih": gate_biases(config, open_="io", shut="f"),
+        "bias_hh": np.zeros(4 * size),
+    }
+
+
+SATURATED = 64.0
+"""A cell state of which tanh is 1 in every format."""
+
+
+def _alone(config: Config) -> dict[str, Float64Array]:
+    """With biases h' = tanh(c_0), the old cell state let through. Without them a state of 64
+    opens f, shuts i, and h' = o tanh(64) = sigmoid(x).
+    """
+    one, wide = np.ones((1, 1)), np.full((1, 1), SATURATING / SATURATED)
+    gates = {"f": wide, "i": -wide}
+    return {
+        "weight_ih": _of_gates(config, {"o": 0 * one if config.bias else one}),
+        "weight_hh": _of_gates(config, {"f": 0 * one} if config.bias else gates),
+        "bias_ih": gate_biases(config, open_="fo", shut="i"),
+        "bias_hh": np.zeros(4),
+    }
+
+
+def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    if not config.bias:
+        return np.full(shape, SATURATED)
+    points = sweep_points(config.dtype).astype(np.float64).reshape(shape)
+    return points if name == "c_0" else np.zeros(shape)
+
+
+def _no_sweep(config: Config) -> str | None:
+    return None if config.states else "data = 'sweep', expected states (tanh or sigmoid of them)"
+
+
+def _sweep(activation: str, dtype: str, aspect: str) -> Config:
+    return Config.of(
+        "lstm",
+        aspect=aspect,
+        dtype=dtype,
+        bias=activation == "tanh",
+        states=True,
+        batch=SWEEP_POINTS,
+        data="sweep",
+    )
+
+
+_UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
+"""What pre-activations are multiples of: sigmoid of it is 1, of minus it 0, tanh of it 1, all to
+the bit in the format; sums of some such numbers are exact.
+"""
+
+
+def _integer_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
+    return integers(config, "x", shape, -1, 1)
+
+
+def _integer_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    """Of c_0 also so large that its tanh is 1, however often 1 is added to it."""
+    unit = _UNIT[config.dtype] if name == "c_0" else 1.0
+    return unit * integers(config, name, shape, -1, 1)
+
+
+def _integer_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    """Sums for gates are odd multiples of the unit, never 0: b_ih is odd, all else even."""
+    unit = _UNIT[config.dtype]
+    if name.startswith("bias"):
+        return unit * (2 * integers(config, name, shape, -1, 1) + float("ih" in name))
+    weight = np.zeros(shape)
+    rows = np.arange(shape[0])
+    weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
+    weight[rows, (2 * rows + 3) % shape[1]] = integers(config, name + "+", (shape[0],), -1, 1)
+    found: Float64Array = 2 * unit * weight
+    return found
+
+
+def _no_integers(config: Config) -> str | None:
+    if config.dtype in _UNIT and config.bias and config.states and config.aspect != "gradient":
+        return None
+    return (
+        "data = 'ints' saturates every gate and the cell state, expected biases, states, a dtype "
+        "other than bf16 (in which sums of large integers are not exact), and no gradients (which "
+        "are 0)"
+    )
+
+
+_EXAMPLE = {"input_size": 10, "hidden_size": 16, "num_layers": 2, "batch": 3, "steps": 5}
+_ONES = np.ones((2, 3, 16))
+
+LAYER = LayerRecord(
+    name="lstm",
+    title="LSTM",
+    cell=lambda options: lstm(),
+    arguments=ARGUMENTS,
+    data=(
+        MIXED,
+        PLAIN,
+        SPECIAL,
+        LONE,
+        STREWN,
+        DataKind(
+            "ints",
+            "gates saturated by large integers",
+            _integer_x,
+            _integer_state,
+            _integer_weight,
+            _no_integers,
+        ),
+        page_kind(np.ones((5, 3, 10)), {"h_0": _ONES, "c_0": _ONES}, _EXAMPLE),
+        sweep_kind(_alone, _sweep_state, wrong=_no_sweep, finite=True),
+    ),
+    activations=("tanh", "sigmoid"),
+    sweep=_sweep,
+    pass_through=_pass_through,
+    calls=common_calls(),
+    requirements=(CODE_EXAMPLE,),
+    page=(
+        *size_rows(),
+        *option_rows(),
+        *given_rows("h_0 and c_0"),
+        *whole_rows(
+            "LSTM",
+            "Prints shapes only",
+            "The same functionality, without proj_size",
+            ("activation", "nan", "gradient-signs"),
+        ),
+    ),
+    examples=(
+        {**_EXAMPLE, "layout": "batchfirst", "states": True},
+        {**_EXAMPLE, "layout": "batchfirst", "states": True},
+    ),
+)
