@@ -8,12 +8,13 @@ import numpy as np
 
 from harness.calls import common_calls
 from harness.config import Config
-from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers, sweep_points
+from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
 from harness.layers.record import DataKind, LayerRecord
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
     SATURATING,
+    finite_points,
     gate_biases,
     given_rows,
     option_rows,
@@ -68,8 +69,7 @@ def _alone(config: Config) -> dict[str, Float64Array]:
 def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     if not config.bias:
         return np.full(shape, SATURATED)
-    points = sweep_points(config.dtype).astype(np.float64).reshape(shape)
-    return points if name == "c_0" else np.zeros(shape)
+    return finite_points(config.dtype).reshape(shape) if name == "c_0" else np.zeros(shape)
 
 
 def _no_sweep(config: Config) -> str | None:

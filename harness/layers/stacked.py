@@ -18,6 +18,7 @@ __all__ = [
     "CODE_EXAMPLE",
     "RENAMED",
     "SATURATING",
+    "finite_points",
     "gate_biases",
     "given_rows",
     "option_rows",
@@ -176,6 +177,12 @@ def gate_biases(config: Config, *, open_: str = "", shut: str = "") -> Float64Ar
     return np.repeat(np.array(sign), config.hidden_size)
 
 
+def finite_points(dtype: str) -> Float64Array:
+    """The points of a sweep with 1 in place of infinities."""
+    points = sweep_points(dtype).astype(np.float64)
+    return np.where(np.isinf(points), 1.0, points)
+
+
 def sweep_kind(
     weights: Callable[[Config], Makers],
     state: float | Callable[[Config, str, tuple[int, ...]], Float64Array] = 0.0,
@@ -192,7 +199,7 @@ def sweep_kind(
 
     def x(config: Config, shape: tuple[int, ...]) -> Float64Array:
         points = sweep_points(config.dtype).astype(np.float64).reshape(shape)
-        return np.where(np.isinf(points), 1.0, points) if finite else points
+        return finite_points(config.dtype).reshape(shape) if finite else points
 
     def weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
         return weights(config)[name.partition("_l")[0]].reshape(shape).astype(np.float64)
