@@ -27,16 +27,17 @@ __all__ = [
 
 
 def measure_activation(
-    runner: Runner, layer: str, activation: str, dtype: str
+    runner: Runner, layer: str, activation: str, dtype: str, *, lengths: bool = False
 ) -> OwnActivation | None:
-    """Measure an activation through a layer.
+    """Measure an activation through a layer, as it computes it with lengths or without.
 
     None where the layer cannot be made to show it, or gives nothing usable there.
     """
     sweep = LAYERS[layer].sweep
     if sweep is None:
         return None
-    case = make_case(sweep(activation, dtype, VALUES))
+    config = sweep(activation, dtype, VALUES)
+    case = make_case(config.replace(lengths="fulllengths") if lengths else config)
     outputs = runner.observe(case.config, repeat=False).outputs
     if outputs is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeGuard, cast
 
 import msgspec
@@ -204,21 +205,26 @@ class Session:
         return next(runner for runner in self.runners.values() if runner.about.name == name)
 
     def measured(self, name: str, config: Config) -> Callable[[], OwnActivations | None]:
-        """The activations of a backend alone; measured when first asked for."""
-        activations = config.cell.activations
-        return lambda: self.own_activations(name, config.layer, activations, config.dtype)
+        """The activations of a backend alone, on the path that the config takes: other code may
+        run with lengths; measured when first asked for.
+        """
+        given = config.layer, config.cell.activations, config.dtype, config.lengths != "nolengths"
+        return lambda: self.own_activations(name, *given)
 
     def _own_activations(
-        self, name: str, layer: str, activations: tuple[str, ...], dtype: str
+        self, name: str, layer: str, activations: tuple[str, ...], dtype: str, lengths: bool
     ) -> OwnActivations | None:
         """None unless all can be measured."""
         found = {}
         for activation in activations:
-            own = measure_activation(self.runner_named(name), layer, activation, dtype)
+            runner = self.runner_named(name)
+            own = measure_activation(runner, layer, activation, dtype, lengths=lengths)
             if own is None:
                 return None
+            if lengths and not own.flushes:  # threads that flush compute whatever comes
+                plain = measure_activation(runner, layer, activation, dtype)
+                own = replace(own, flushes=plain is not None and plain.flushes)
             found[activation] = own
-        runner = self.runner_named(name)
         return OwnActivations(found, lambda: measure_grid(runner, layer, activations[0], dtype))
 
 

@@ -31,9 +31,9 @@ from harness.judging.applies import SWEEP, VALUES
 from harness.judging.power import share, stated
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference import Interval, Rounded, allowance, parameters_of
+from reference import Interval, Rounded, allowance, exact_activation, parameters_of
 from reference.arrays import Float64Array
-from reference.intervals import Sum
+from reference.intervals import Sum, Value
 
 __all__ = ["activation"]
 
@@ -69,10 +69,19 @@ def _fits(config: Config) -> bool:
 
 
 class _Selecting(Rounded):
-    """Sums of one number and zeros, which every order of summation gives exactly."""
+    """Sums of one number and zeros, which every order of summation gives exactly; and gates that
+    are the same in all rows, saturated.
+    """
 
     def error(self, value: Sum) -> Float64Array:
         return np.zeros(np.shape(value.expected))
+
+    def activation(self, name: str, value: Value) -> Interval:
+        a = self.close(value)
+        if (a.expected != a.expected.flat[0]).any():
+            return super().activation(name, value)
+        exact = exact_activation(name, a.expected)
+        return Interval(exact, exact, exact)
 
 
 @check(

@@ -69,7 +69,7 @@ def _alone(config: Config) -> dict[str, Float64Array]:
 def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     if not config.bias:
         return np.full(shape, SATURATED)
-    return finite_points(config.dtype).reshape(shape) if name == "c_0" else np.zeros(shape)
+    return np.resize(finite_points(config.dtype), shape) if name == "c_0" else np.zeros(shape)
 
 
 def _no_sweep(config: Config) -> str | None:

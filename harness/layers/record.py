@@ -112,8 +112,9 @@ class LayerRecord:
 
     def swept(self, config: Config) -> str:
         """The activation that a config of data "sweep" shows. Raises KeyError if none."""
+        alone = config.replace(lengths="nolengths")
         for name in self.activations:
-            if self.sweep and self.sweep(name, config.dtype, config.aspect) == config:
+            if self.sweep and self.sweep(name, config.dtype, config.aspect) == alone:
                 return name
         raise KeyError(config.id)
 

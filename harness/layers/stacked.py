@@ -210,12 +210,12 @@ def sweep_kind(
         if (
             given == {**sizes, "steps": 1}
             and not config.bidirectional
-            and config.lengths == "nolengths"
+            and config.lengths in ("nolengths", "fulllengths")
         ):
             return wrong(config)
         return (
             f"data = 'sweep' measures the activation alone, expected batch {SWEEP_POINTS}, all "
-            "other sizes 1, one direction, no lengths"
+            "other sizes 1, one direction, no lengths or full ones"
         )
 
     return DataKind(
