@@ -12,6 +12,7 @@ from reference.cells import GRU, Cell, Parameter, elman, lstm, parameter_name, p
 from reference.formats import FORMATS, Format, gamma
 from reference.intervals import Interval, Rounded, sum_error
 from reference.layer import evaluate, expected_parameters
+from reference.selected import Known, Selected
 from reference.tracked import tracked
 
 __all__ = [
@@ -25,10 +26,12 @@ __all__ = [
     "Exact",
     "Format",
     "Interval",
+    "Known",
     "Moved",
     "Parameter",
     "Parameters",
     "Rounded",
+    "Selected",
     "allowance",
     "elman",
     "evaluate",

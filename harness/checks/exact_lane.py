@@ -1,29 +1,29 @@
 """Integers: every order of evaluation gives the same bits, so equality is asked.
 
 Small ones with relu; in gated cells large ones, which saturate every sigmoid to 0 or 1 and every
-tanh to -1, 0 or 1, so that a step selects. All products and partial sums of a step are integers of
-magnitude at most m, so each is exact in a precision of p bits while m < 2^p, whatever the order,
-fused or not. No tolerance is involved: this judges the logic (lengths, directions, layers, states,
-biases, gates) to the last bit.
+tanh to -1, 0 or 1, so that a step selects (`reference.selected`). No tolerance is involved: this
+judges the logic (lengths, directions, layers, states, biases, gates) to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from harness.causes import Cause
 from harness.checks.registry import Need, check
-from harness.comparison import Comparison, compare
+from harness.comparison import Comparison, Worst, compare
 from harness.evidence import Evidence, locate
 from harness.judging.applies import INTEGERS
 from harness.judging.power import end_to_end_power, power_of, stated
+from harness.judging.selected import selected
 from harness.judging.steps import direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import Array, Float64Array
+from reference import Format
+from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = ["exact_lane"]
 
@@ -42,34 +42,43 @@ def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
     for layer in range(config.num_layers):
         for direction in range(config.directions):
             steps = direction_steps(evidence, layer, direction == 1)
-            valid = evidence.case.valid[:, :, None]
-            exact = steps.defined & (steps.magnitude < 2.0**fmt.precision)
-            everything_exact &= bool((exact | ~valid).all())
-            expected = _stored(steps.interval.expected, steps.actual)
-            ratio = np.where(steps.actual == expected, 0.0, np.inf)
-            result = compare(
-                steps.part,
-                steps.actual,
-                expected,
-                ratio,
-                fmt,
-                steps.locate,
-                defined=exact,
-            )
-            yield stated(_worded(result), power_of(evidence, steps, exact=exact))
+            known, finals = selected(steps), {one.state: one for one in steps.finals}
+            for state in config.cell.states:
+                states = finals.get(state, steps)
+                expected, exact = known[state].value, known[state].exact
+                if state in finals:
+                    expected, exact = map(finals[state].at_end, (expected, exact))
+                valid = states.valid[:, :, None]
+                everything_exact &= bool((exact | ~valid).all())
+                exact = exact & valid
+                result = _equal(states.part, states.actual, expected, fmt, states.locate, exact)
+                yield stated(_worded(result), power_of(evidence, states, exact=exact))
     if everything_exact:
-        actual = evidence.outputs["output"]
-        expected = _stored(evidence.oracle.exact["output"], actual)
-        ratio = np.where(actual == expected, 0.0, np.inf)
-        result = compare("output", actual, expected, ratio, fmt, locate(config, "output"))
-        power = end_to_end_power(evidence, "output", np.zeros(actual.shape))
+        actual, exactly = evidence.outputs["output"], evidence.oracle.exact["output"]
+        result = _equal("output", actual, _whole(exactly), fmt, locate(config, "output"))
+        power = end_to_end_power(evidence, "output", np.full(actual.shape, NOTHING))
         yield stated(_worded(result), power)
 
 
-def _stored(exact: Float64Array, actual: Array) -> Float64Array:
-    """As the format has it: a sigmoid that is 1e-56 in float64 is 0 in float32."""
-    stored: Float64Array = exact.astype(actual.dtype).astype(np.float64)
-    return stored
+NOTHING = 2.0**-40
+"""More than a gate that is 0 or 1 in the working precision is off in float64."""
+
+
+def _whole(exactly: Float64Array) -> Float64Array:
+    whole = np.rint(exactly)
+    return np.where(np.abs(exactly - whole) < NOTHING, whole, exactly)
+
+
+def _equal(
+    part: str,
+    actual: Array,
+    expected: Float64Array,
+    fmt: Format,
+    place: Callable[[tuple[int, ...]], Worst],
+    defined: BoolArray | None = None,
+) -> Comparison:
+    ratio = np.where(actual == expected, 0.0, np.inf)
+    return compare(part, actual, expected, ratio, fmt, place, defined=defined)
 
 
 def _worded(result: Comparison) -> Comparison:

@@ -94,7 +94,8 @@ def power_of(
             if exact is None:
                 seen = (value < states.interval.low) | (value > states.interval.high)
             else:
-                seen = value != states.interval.expected
+                dtype = states.actual.dtype
+                seen = value.astype(dtype) != states.interval.expected.astype(dtype)
             power[name] = share(seen & np.isfinite(value), among)
     return power
 

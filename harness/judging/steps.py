@@ -300,7 +300,7 @@ class FinalState:
         ends = (self.at_end(array) for array in (one.low, one.expected, one.high, bounded))
         return Interval(*ends)
 
-    def at_end(self, states: Array) -> Any:
+    def at_end(self, states: Any) -> Any:
         """(1, B, n) of (T, B, n)."""
         rows = np.arange(states.shape[1])
         return states[0 if self.reverse else self.case.last_step, rows][None]
