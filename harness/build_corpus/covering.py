@@ -83,7 +83,7 @@ def _constraints(layer: str, factors: dict[str, list[Any]]) -> list[dict[str, An
 
 def _deciding(layer: str) -> list[str]:
     """The factors that may rule integers out."""
-    return [*(option.name for option in LAYERS[layer].options), "bias", "dtype"]
+    return [*(option.name for option in LAYERS[layer].options), "bias", "states", "dtype"]
 
 
 def kinds_of(layer: str, aspect: str, *kinds: str) -> list[str]:

@@ -32,12 +32,18 @@ def _every(step: int, configs: Iterable[Config]) -> Iterator[Config]:
     yield from itertools.islice(configs, 0, None, step)
 
 
+def _full_lengths(configs: Iterable[Config]) -> Iterator[Config]:
+    """Other code may run with lengths."""
+    yield from (config.replace(lengths="fulllengths") for config in configs)
+
+
 def modest(layer: str) -> Iterator[Part]:
     """Parts of the corpus, with their titles."""
     others = ["fp16", "fp64", "bf16"]
     options = list(covering(layer, factors_of(layer), 2, 1))
     yield "the mapping page's Code Example 1", page(layer)
     yield "the activations alone", sweeps(layer, DTYPES)
+    yield "the activations alone, with lengths", _full_lengths(sweeps(layer, ("fp32", "fp16")))
     yield "covering array, strength 2, fp32", options
     yield "classes of sizes with options, fp32", sized_values(layer, options, (12, 3))
     yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
