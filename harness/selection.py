@@ -10,7 +10,7 @@ from harness.config import Config
 from harness.corpus import load_corpus
 from harness.layers import LAYERS
 
-__all__ = ["is_slow", "selection"]
+__all__ = ["is_slow", "own_selection", "selection"]
 
 CRASHES = ("call.x.nosteps", "call.x.norows")
 """Calls that end the process of one real framework: not for trials, which share a process."""
@@ -135,10 +135,21 @@ def is_slow(config: Config) -> bool:
     return config.data == "sweep" or config.steps >= 100
 
 
-@functools.cache
 def selection() -> tuple[Config, ...]:
+    """Of the layers of which everything is asked: what shows faults of any layer."""
+    return _of(*(name for name, record in LAYERS.items() if record.thorough))
+
+
+def own_selection() -> tuple[Config, ...]:
+    """Of each other layer: what shows faults that it alone can have."""
+    others = (name for name, record in LAYERS.items() if not record.thorough)
+    return tuple(config for name in others for config in _of(name))
+
+
+@functools.cache
+def _of(*layers: str) -> tuple[Config, ...]:
     """Evenly spaced configs of each kind, the kinds interleaved, the slow ones last."""
-    left, chosen = load_corpus(), []
+    left, chosen = [config for config in load_corpus() if config.layer in layers], []
     for count, is_of_kind in KINDS:
         kind = [config for config in left if is_of_kind(config)]
         left = [config for config in left if not is_of_kind(config)]

@@ -38,7 +38,7 @@ from harness.observe import Observation
 from harness.oracle import Oracle
 from harness.runners import InProcess, Runner
 from harness.runners.wire import WireError, pack
-from harness.selection import is_slow, selection
+from harness.selection import is_slow, own_selection, selection
 from harness.verdicts import Verdict
 
 __all__ = ["SelfTest", "Trial", "examine", "remember", "run_selftest"]
@@ -344,18 +344,23 @@ def _task(task: tuple[str, tuple[str, ...], int]) -> list[Trial]:
             _FREE["cores"].put(core)
 
 
+def _given(fault: Fault) -> tuple[Config, ...]:
+    """The configs of layers that can have the fault: those of every layer's faults, if they can."""
+    shared = selection()
+    return shared if any(map(fault.concerns, shared)) else own_selection()
+
+
 def _trials(base: str, names: Sequence[str], seed: int) -> list[Trial]:
     whole = base == "oracle" and seed == 0
     trials = [
-        examine(FAULTS[name], base, selection(), everything=whole, seed=seed)
+        examine(FAULTS[name], base, _given(FAULTS[name]), everything=whole, seed=seed)
         for name in names
         if name in FAULTS
     ]
     # A run judges the slow framework itself on the whole corpus: here, what takes half a minute.
     slow = base == "mindspore"
-    quick = [config for config in selection() if not (slow and is_slow(config))][
-        :: 3 if slow else 1
-    ]
+    every = (*selection(), *own_selection())
+    quick = [config for config in every if not (slow and is_slow(config))][:: 3 if slow else 1]
     correct = [name for name in names if name in VARIANTS]
     return trials + [
         examine(VARIANTS[name], base, quick, everything=True, seed=seed) for name in correct

@@ -1,0 +1,407 @@
+"""Mistakes in a cell that carries a state beside its output, as an LSTM does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.config import Config
+from harness.faults.arrays import Arrays, place, rounded, without_lengths
+from harness.faults.chained import Chained, Stepped
+from harness.faults.correct import CorrectLayer
+from harness.faults.record import Area
+from harness.faults.wrapping import WrappedLayer
+from harness.layers import LayerRecord
+from reference import Cell
+from reference.arrays import Array
+
+__all__ = ["AREA"]
+
+AREA = Area("cells")
+
+
+def carries_c(record: LayerRecord) -> bool:
+    """Whether the layer has a cell state."""
+    return "c" in record.cell(Config.of(record.name)).states
+
+
+def own(**fields: Any) -> dict[str, Any]:
+    return {"needs": carries_c, **fields}
+
+
+def gates_of(layer: Any, array: Array) -> dict[str, Array]:
+    """The blocks of rows of an array, by gate: views."""
+    return dict(zip(layer.cell.gates, np.split(array, len(layer.cell.gates)), strict=True))
+
+
+def reordered(order: str) -> Callable[[Any, Arrays], Arrays]:
+    def weights(layer: Any, given: Arrays) -> Arrays:
+        return {
+            name: np.concatenate([gates_of(layer, array)[gate] for gate in order])
+            for name, array in given.items()
+        }
+
+    return weights
+
+
+def changed_bias(change: Callable[[Array], Array], which: str = "bias_ih") -> Any:
+    def weights(layer: Any, given: Arrays) -> Arrays:
+        found = {name: array.copy() for name, array in given.items()}
+        for name, array in found.items():
+            if place(name).parameter == which:
+                forget = gates_of(layer, array)["f"]
+                forget[...] = change(forget)
+        return found
+
+    return weights
+
+
+AREA.table(
+    AREA.weights,
+    {
+        "gates-f-and-i-swapped": (
+            "The forget gate's weights are the input gate's and the other way round.",
+            reordered("figo"),
+        ),
+        "gates-g-and-o-swapped": (
+            "Gates come in the order i, f, o, g, as another framework has them.",
+            reordered("ifog"),
+        ),
+        "forget-bias-doubled": (
+            "The forget gate's bias counts twice.",
+            changed_bias(lambda bias: 2 * bias),
+        ),
+        "forget-bias-raised": (
+            "1 is added to the forget gate's bias, as some frameworks initialise it.",
+            changed_bias(lambda bias: bias + bias.dtype.type(1)),
+        ),
+        "forget-bias-dropped": (
+            "The forget gate has one of its two biases only.",
+            changed_bias(np.zeros_like, "bias_hh"),
+        ),
+    },
+    **own(),
+)
+
+
+@AREA.inputs("c-0-ignored", **own())
+def first_cell_ignored(layer: Any, given: Arrays) -> Arrays:
+    """The initial cell state is taken and ignored."""
+    return {n: np.zeros_like(a) if n == "c_0" else a for n, a in given.items()}
+
+
+@AREA.inputs("c-0-and-h-0-swapped", **own())
+def first_states_swapped(layer: Any, given: Arrays) -> Arrays:
+    """The tuple of initial states is read the wrong way round."""
+    if "c_0" not in given:
+        return given
+    return {**given, "h_0": given["c_0"], "c_0": given["h_0"]}
+
+
+@AREA.inputs("c-0-is-h-0", **own())
+def first_cell_is_state(layer: Any, given: Arrays) -> Arrays:
+    """The cell state starts from h_0."""
+    return {**given, "c_0": given["h_0"].copy()} if "c_0" in given else given
+
+
+@AREA.outputs("c-n-and-h-n-swapped", **own())
+def final_states_swapped(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """The tuple of final states is returned the wrong way round."""
+    return {**found, "h_n": found["c_n"], "c_n": found["h_n"]}
+
+
+@AREA.outputs("c-n-is-h-n", **own())
+def final_cell_is_state(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """h_n is returned in place of c_n."""
+    return {**found, "c_n": found["h_n"].copy()}
+
+
+@AREA.outputs("tanh-of-c-n", **own())
+def final_cell_squashed(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """c_n is returned after its tanh."""
+    return {**found, "c_n": np.tanh(found["c_n"])}
+
+
+@AREA.outputs("c-n-of-the-wrong-direction", **own())
+def final_cells_of_the_other(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """c_n of the two directions are exchanged."""
+    sides, final = layer.options.directions, found["c_n"]
+    turned = final.reshape(-1, sides, *final.shape[1:])[:, ::-1].reshape(final.shape)
+    return {**found, "c_n": turned.copy()}
+
+
+@AREA.outputs("c-n-at-the-end-of-padding", **own())
+def final_cell_at_the_end(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """c_n of shorter rows is that of the last step of all, zeros counted as steps."""
+    if "lengths" not in given or layer.options.bidirectional:
+        return found
+    steps = np.arange(len(given["x"]))[:, None] < given["lengths"]
+    padded = {**given, "x": np.where(steps[:, :, None], given["x"], given["x"].dtype.type(0))}
+    return {**found, "c_n": layer.run(without_lengths(padded))["c_n"]}
+
+
+@AREA.outputs("c-n-of-the-first-layer", **own())
+def final_cell_of_the_first(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """c_n of all layers is the first one's."""
+    o = layer.options
+    return {**found, "c_n": np.concatenate([found["c_n"][: o.directions]] * o.num_layers)}
+
+
+@AREA.outputs("c-n-of-empty-rows-is-0", **own(visible=lambda c: c.lengths == "emptyrows"))
+def final_cell_of_empty_rows(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """c_n of a row of length 0 is left unwritten, h_n is not."""
+    final = found["c_n"].copy()
+    if "lengths" in given:
+        final[:, given["lengths"] == 0] = np.nan
+    return {**found, "c_n": final}
+
+
+@AREA.fault("c-of-the-layer-below", **own())
+class CellOfTheLayerBelow(Chained):
+    """Each layer starts from the final cell state of the layer below, where none is given."""
+
+    def answer(self, given: Arrays) -> Arrays:
+        self.last: dict[bool, Array] = {}
+        return super().answer(given)
+
+    def direction(self, layer: int, reverse: bool, given: Arrays) -> Arrays:
+        if reverse in self.last and "c_0" not in given:
+            h_0 = np.zeros_like(self.last[reverse])
+            given = {**given, "h_0": h_0, "c_0": self.last[reverse]}
+        found = super().direction(layer, reverse, given)
+        self.last[reverse] = found["c_n"]
+        return found
+
+
+class _OtherCell(Stepped):
+    """The cell state is changed between two steps."""
+
+    def changed(self, c: Array) -> Array:
+        raise NotImplementedError
+
+    def start(self, states: list[Arrays], step: int) -> Arrays:
+        before = states[-1]
+        return before if step == 0 else {**before, "c_0": self.changed(before["c_0"])}
+
+
+@AREA.fault("c-clipped", **own())
+class CellClipped(_OtherCell):
+    """The cell state is clipped at 1 between two steps."""
+
+    def changed(self, c: Array) -> Array:
+        return c.clip(-1, 1)
+
+
+@AREA.fault("c-in-half", **own())
+class CellInHalf(_OtherCell):
+    """The cell state goes from step to step in float16; h is not rounded."""
+
+    def changed(self, c: Array) -> Array:
+        return rounded(c, np.float16)
+
+
+@AREA.fault("c-lost-between-steps", **own())
+class CellLost(_OtherCell):
+    """The cell state of every step but the first starts from 0."""
+
+    def changed(self, c: Array) -> Array:
+        return np.zeros_like(c)
+
+
+@AREA.fault("c-carried-between-calls", **own())
+class CellCarried(WrappedLayer):
+    """A call without initial states starts from the cell state of the call before."""
+
+    def answer(self, given: Arrays) -> Arrays:
+        kept: Any = self.__dict__.get("kept")
+        if "c_0" not in given and kept is not None and kept.shape[1] == given["x"].shape[1]:
+            given = {**given, "h_0": np.zeros_like(kept), "c_0": kept}
+        found = self.run(given)
+        self.kept = found["c_n"].copy()
+        return found
+
+
+class Step:
+    """The equation of an LSTM's step, written out once more; every part is a method."""
+
+    def __call__(self, op: Any, w: Any, x: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+        i, f, o = (self.gate(op, w, x, s, name, self.squashing) for name in "ifo")
+        g = self.gate(op, w, x, s, "g", self.candidate)
+        c = self.update(op, i, f, g, s["c"])
+        return {"h": self.output(op, o, c, s["c"]), "c": c}
+
+    squashing, candidate = "sigmoid", "tanh"
+
+    def gate(self, op: Any, w: Any, x: Any, s: Any, name: str, activation: str) -> Any:
+        a = op.add(op.linear(w("ih", name), x), op.linear(w("hh", name), s["h"]))
+        return op.activation(activation, a)
+
+    def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
+        return op.add(op.multiply(f, c), op.multiply(i, g))
+
+    def output(self, op: Any, o: Any, c: Any, before: Any) -> Any:
+        return op.multiply(o, op.activation("tanh", c))
+
+
+class Peepholes(Step):
+    """Gates see the cell state too, as in some variants of LSTM."""
+
+    def gate(self, op: Any, w: Any, x: Any, s: Any, name: str, activation: str) -> Any:
+        terms = op.linear(w("ih", name), x), op.linear(w("hh", name), s["h"])
+        return op.activation(activation, op.add(*terms, *((s["c"],) if name != "g" else ())))
+
+
+class Coupled(Step):
+    """The forget gate is 1 - i, as in some variants of LSTM."""
+
+    def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
+        return op.add(op.multiply(op.complement(i), c), op.multiply(i, g))
+
+
+class NothingForgotten(Step):
+    """c' = c + i g, as in the first LSTM, which had no forget gate."""
+
+    def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
+        return op.add(c, op.multiply(i, g))
+
+
+class InputUngated(Step):
+    """c' = f c + g."""
+
+    def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
+        return op.add(op.multiply(f, c), g)
+
+
+class OutputUngated(Step):
+    """h' = tanh(c')."""
+
+    def output(self, op: Any, o: Any, c: Any, before: Any) -> Any:
+        return op.activation("tanh", c)
+
+
+class CellUnsquashed(Step):
+    """h' = o c', without the tanh."""
+
+    def output(self, op: Any, o: Any, c: Any, before: Any) -> Any:
+        return op.multiply(o, c)
+
+
+class OldCell(Step):
+    """h' = o tanh(c), of the cell state before the step."""
+
+    def output(self, op: Any, o: Any, c: Any, before: Any) -> Any:
+        return op.multiply(o, op.activation("tanh", before))
+
+
+class SigmoidCandidate(Step):
+    """g is a sigmoid as the gates are."""
+
+    candidate = "sigmoid"
+
+
+class TanhGates(Step):
+    """The gates are tanh as g is."""
+
+    squashing = "tanh"
+
+
+STEPS = {
+    "peepholes": Peepholes,
+    "forget-gate-coupled": Coupled,
+    "nothing-forgotten": NothingForgotten,
+    "input-ungated": InputUngated,
+    "output-ungated": OutputUngated,
+    "no-tanh-of-c": CellUnsquashed,
+    "output-of-the-old-c": OldCell,
+    "g-is-a-sigmoid": SigmoidCandidate,
+    "gates-are-tanh": TanhGates,
+}
+
+
+def with_equation(cell: Cell, equation: Any) -> Cell:
+    """The same cell but for its equation."""
+    return Cell(cell.name, equation, cell.activations, cell.states, cell.gates, cell.parameters)
+
+
+for _name, _step in STEPS.items():
+
+    @AREA.fault(_name, **own())
+    class _OtherEquation(CorrectLayer):
+        __doc__ = _step.__doc__
+        step = _step()
+
+        @property
+        def cell(self) -> Cell:
+            return with_equation(super().cell, self.step)
+
+
+@AREA.activation("hard-sigmoid", "sigmoid", **own())
+def hard_sigmoid(layer: Any, a: Array, exact: Array) -> Array:
+    """Sigmoid is clip(a / 6 + 1 / 2, 0, 1)."""
+    return np.clip(a / 6 + 0.5, 0.0, 1.0)
+
+
+class _OtherDerivative(CorrectLayer):
+    """Values are right; gradients are those of another equation."""
+
+    step: Step
+    deriving = False
+
+    @property
+    def cell(self) -> Cell:
+        right = super().cell
+        return with_equation(right, self.step) if self.deriving else right
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        self.deriving = True
+        try:
+            return super().derive(given, cotangents)
+        finally:
+            self.deriving = False
+
+
+class Cut(Step):
+    """Nothing is handed back to the cell state before."""
+
+    def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
+        known = op.leaf("", c.value) if hasattr(op, "leaf") else c
+        return super().update(op, i, f, g, known)
+
+
+@AREA.fault("no-gradient-through-c", **own())
+class GradientThroughCCut(_OtherDerivative):
+    """Gradients come back from later steps through h alone, not through the cell state."""
+
+    step = Cut()
+
+
+@AREA.fault("gradient-without-tanh-of-c", **own())
+class GradientWithoutTanh(_OtherDerivative):
+    """The slope of tanh(c) is left out of the gradient."""
+
+    step = CellUnsquashed()
+
+
+@AREA.gradients("no-gradient-of-c-0", **own())
+def no_gradient_of_first_cell(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """The gradient of c_0 is 0."""
+    return {n: np.zeros_like(a) if n == "c_0" else a for n, a in found.items()}
+
+
+@AREA.gradients("gradients-of-h-0-and-c-0-swapped", **own())
+def gradients_swapped(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """The gradient of c_0 is returned as that of h_0."""
+    if "c_0" not in found:
+        return found
+    return {**found, "h_0": found["c_0"], "c_0": found["h_0"]}
+
+
+@AREA.fault("loss-of-c-n-ignored", **own())
+class LossOfCIgnored(WrappedLayer):
+    """What the loss has from c_n is left out of the gradients."""
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        none = {n: np.zeros_like(a) if n == "c_n" else a for n, a in cotangents.items()}
+        return self.run_gradients(given, none)
