@@ -153,6 +153,7 @@ LAYER = LayerRecord(
         sweep_kind(_alone, _sweep_state, wrong=_no_sweep, finite=True),
     ),
     activations=("tanh", "sigmoid"),
+    thorough=False,
     sweep=_sweep,
     pass_through=_pass_through,
     calls=common_calls(),
