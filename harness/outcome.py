@@ -49,8 +49,11 @@ class Outcome:
 
     @property
     def pinned(self) -> bool:
-        """Whether the pinned corpus was judged; one of somebody's own may leave much untested."""
-        return not self.header.get("parameters", {}).get("corpus")
+        """Whether the whole pinned corpus was judged; one of somebody's own, or that of some
+        layers, may leave much untested.
+        """
+        parameters = self.header.get("parameters", {})
+        return not (parameters.get("corpus") or parameters.get("layers"))
 
     @property
     def unexpected(self) -> list[Judged]:

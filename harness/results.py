@@ -48,6 +48,7 @@ class Parameters(msgspec.Struct, frozen=True):
     examples: int = 0
     seed: int = 0
     corpus: str | None = None
+    layers: tuple[str, ...] = ()
 
 
 class BackendVersions(msgspec.Struct, frozen=True):

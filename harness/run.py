@@ -64,6 +64,7 @@ def execute(
     progress: Progress = lambda *_: None,
     found: Found = lambda *_: None,
     corpus: Path | None = None,
+    layers: Sequence[str] = (),
     resume: bool = False,
     reproducing: float = 0.0,
     judging: Judging = judged,
@@ -76,6 +77,7 @@ def execute(
         baseline: what is expected; results do not depend on it.
         found: sees the results of every config.
         corpus: a file of config ids in place of the pinned corpus.
+        layers: judge configs of these layers only; of all, if none is named.
         resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
         judging: how corpus and drawn configs are judged; `harness.executors` has another way.
@@ -85,8 +87,13 @@ def execute(
             is writing it, or it can no longer be written; all results up to there are kept.
         OSError: `out` cannot be written.
     """
-    every = stages(session, examples, seed, corpus)
-    parameters = {"examples": examples, "seed": seed, "corpus": corpus and str(corpus)}
+    every = stages(session, examples, seed, corpus, layers)
+    parameters = {
+        "examples": examples,
+        "seed": seed,
+        "corpus": corpus and str(corpus),
+        "layers": list(layers),
+    }
     planned = len({pair for stage in every for task in stage.tasks for pair in task.pairs})
     header = describe(session.runners, **parameters) | {"planned": planned}
     path, expected = results_path(out), expectations_of(header, baseline)
@@ -271,8 +278,17 @@ class Stage:
     tasks: Sequence[Task]
 
 
-def stages(session: Session, examples: int, seed: int, corpus: Path | None) -> list[Stage]:
-    """What a run judges, in its order; `corpus` is asked in place of the pinned one."""
+def stages(
+    session: Session,
+    examples: int,
+    seed: int,
+    corpus: Path | None = None,
+    layers: Sequence[str] = (),
+) -> list[Stage]:
+    """What a run judges, in its order; `corpus` is asked in place of the pinned one.
+
+    `layers`: these alone; all of them if none is named.
+    """
     every = [runner.about for runner in session.runners.values()]
     sampled = tuple(about.name for about in every if about.sampled)
     others = tuple(about.name for about in every if not about.sampled)
@@ -280,13 +296,15 @@ def stages(session: Session, examples: int, seed: int, corpus: Path | None) -> l
     drawn: dict[tuple[str, ...], Sequence[Config]] = {}
     if others:
         pinned[others] = load_corpus(corpus or CORPUS)
-        drawn[others] = draw_configs(configs(), examples, seed) if examples else []
+        drawn[others] = draw_configs(configs(layers=layers), examples, seed) if examples else []
     if sampled:
         sample = load_corpus(SAMPLE)
         chosen = load_corpus(corpus) if corpus else sample
         pinned[sampled] = [one for one in chosen if one in sample] if corpus == QUICK else chosen
-        small, few = configs(max_steps=4, max_layers=2), examples // SAMPLED_SHARE
+        small, few = configs(layers=layers, max_steps=4, max_layers=2), examples // SAMPLED_SHARE
         drawn[sampled] = draw_configs(small, few, seed) if few else []
+    if layers:
+        pinned = {of: [c for c in every if c.layer in layers] for of, every in pinned.items()}
     return [
         Stage(origin, _tasks(origin, lists))
         for origin, lists in (("corpus", pinned), ("drawn", drawn))

@@ -33,6 +33,7 @@ from harness.figures import load_figures, make_figures, store_figures
 from harness.folder import LOGS, SCRIPTS, remove_logs
 from harness.journal import Recorded, has_header, locked, read_run, set_aside
 from harness.judge import Session
+from harness.layers import LAYERS
 from harness.logs import listening
 from harness.minimise.reproduce import BUDGET
 from harness.observe import headline
@@ -66,6 +67,13 @@ verbose_option = click.option(
     "--corpus",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Judge the config ids in this file, one a line, in place of the pinned corpus.",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice(list(LAYERS)),
+    help="Judge this layer only; repeat it for several. Default: all.",
 )
 @click.option(
     "--quick",
@@ -107,6 +115,7 @@ def run(
     seed: int,
     out: Path,
     corpus: Path | None,
+    layers: tuple[str, ...],
     quick: bool,
     resume: bool,
     baseline: Path,
@@ -122,7 +131,8 @@ def run(
         _require_alone("quick", "corpus", "examples")
         corpus, examples = QUICK, 0
     if resume:
-        chosen, examples, seed, corpus = _as_begun(out, chosen, examples, seed, corpus)
+        begun = _as_begun(out, chosen, examples, seed, corpus, layers)
+        chosen, examples, seed, corpus, layers = begun
     read_baseline(baseline)  # before anything is loaded that takes time
     path = results_path(out)
     with locked(out):
@@ -143,6 +153,7 @@ def run(
             examples,
             seed,
             corpus,
+            layers=layers,
             baseline=baseline,
             resume=resume,
             check=check,
@@ -244,23 +255,32 @@ def _present(outcome: Outcome, out: Path, verbose: bool) -> NoReturn:
 
 
 def _as_begun(
-    out: Path, backends: tuple[str, ...], examples: int, seed: int, corpus: Path | None
-) -> tuple[tuple[str, ...], int, int, Path | None]:
+    out: Path,
+    backends: tuple[str, ...],
+    examples: int,
+    seed: int,
+    corpus: Path | None,
+    layers: tuple[str, ...],
+) -> tuple[tuple[str, ...], int, int, Path | None, tuple[str, ...]]:
     """What the command line leaves open is as in the run that stands in `out`."""
     path = results_path(out)
     if not has_header(path):
-        return backends, examples, seed, corpus
+        return backends, examples, seed, corpus, layers
     header = read_run(path).header
     parameters = header["parameters"]
     source = click.get_current_context().get_parameter_source
-    given = {n for n in ("backends", "examples", "seed", "corpus") if source(n) == COMMANDLINE}
+    given = {n for n in _KEPT if source(n) == COMMANDLINE}
     begun = parameters["corpus"] and Path(parameters["corpus"])
     return (
         backends if "backends" in given else tuple(header["backends"]),
         examples if "examples" in given else parameters["examples"],
         seed if "seed" in given else parameters["seed"],
         corpus if "corpus" in given else begun,
+        layers if "layers" in given else tuple(parameters.get("layers", ())),
     )
+
+
+_KEPT = ("backends", "examples", "seed", "corpus", "layers")
 
 
 class Interruption:
@@ -299,6 +319,7 @@ def execute_with_progress(
     seed: int,
     corpus: Path | None = None,
     *,
+    layers: Sequence[str] = (),
     baseline: Path = BASELINE,
     resume: bool = False,
     check: Callable[[], None] = lambda: None,
@@ -317,6 +338,7 @@ def execute_with_progress(
             seed=seed,
             baseline=baseline,
             corpus=corpus,
+            layers=layers,
             progress=shown.progress,
             found=shown.found,
             resume=resume,
