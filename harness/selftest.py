@@ -155,7 +155,7 @@ def _asked(fault: Fault, config: Config) -> bool:
             return fault.area == "dropout"
         return fault.area in ("dropout", "parameters") or config.dropout == 50
     if config.data == "sweep":
-        return fault.area in ("activations", "precision")
+        return fault.area in ("activations", "gated", "precision")
     return config.steps < 1000 or fault.area == "states" or fault.visible is not None
 
 

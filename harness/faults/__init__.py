@@ -18,6 +18,7 @@ from harness.faults import (
     dropout,
     fed_back,
     first_calls,
+    gated,
     gradients,
     in_training,
     kept,
@@ -68,6 +69,7 @@ _AREAS = (
     accepted,
     masks,
     absent,
+    gated,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

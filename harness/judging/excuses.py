@@ -101,15 +101,36 @@ def by_own_activations(
     own = evidence.own_activations()
     if own is None or not own.errs:
         return False
-    excuse, tolerance = _activation(evidence.oracle, own), evidence.oracle.tolerance
+    allowed = _errors_carried(evidence.oracle, own)
     for name, first in one.items():
         with np.errstate(all="ignore"):
             off = np.abs(other[name].astype(np.float64) - first.astype(np.float64))
-            allowed = np.abs(excuse.shift[name]) + excuse.extra[name] + 2 * tolerance[name]
-            within = (off <= allowed) | (np.isnan(first) & np.isnan(other[name]))
+            same = (first == other[name]) | (np.isnan(first) & np.isnan(other[name]))
+            within = same | (off <= allowed[name])
         if not (within if rows is None else within[:, rows[name]]).all():
             return False
     return True
+
+
+@functools.lru_cache(maxsize=4)
+def _errors_carried(oracle: Oracle, own: OwnActivations) -> Outputs:
+    """How far the measured errors carry each element, with what is uncertain of that in its row.
+
+    What is no number in a row says nothing of its other elements.
+    """
+    there = oracle.evaluate(arithmetic=own.emulated)
+    beside = oracle.evaluate(arithmetic=own.emulated_beside)
+    factor, found = 2 * math.sqrt(oracle.terms), {}
+    with np.errstate(all="ignore"):
+        for name, exact in oracle.exact.items():
+            spread = np.nan_to_num(np.abs(there[name] - beside[name]), posinf=0.0)
+            tolerance = oracle.tolerance[name]
+            found[name] = (
+                np.abs(there[name] - exact)
+                + factor * spread.max(axis=(0, 2), keepdims=True)
+                + 2 * np.where(np.isfinite(tolerance), tolerance, 0.0)
+            )
+    return found
 
 
 @functools.lru_cache(maxsize=4)
