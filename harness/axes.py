@@ -103,11 +103,21 @@ def gates_of_units(config: Config, units: Sequence[int]) -> list[int]:
     return [u + config.hidden_size * gate for gate in range(len(config.cell.gates)) for u in units]
 
 
+def _absent(config: Config, name: str) -> list[str]:
+    """The axes, all of length 1, that an array does not have as a layer takes or returns it."""
+    if name == "lengths" or name.startswith(("weight", "bias")):
+        return []
+    single = ("steps", "stack") if config.record.single_step else ()
+    left_out = (*single, *(("rows",) if config.layout == "unbatched" else ()))
+    return [axis for axis in axes_of(config, name) if axis in left_out]
+
+
 def to_layout(config: Config, name: str, array: Array) -> Array:
     """An array as the config's layer takes or returns it; a fresh contiguous copy."""
     axes = axes_of(config, name)
-    if config.layout == "unbatched" and "rows" in axes and name != "lengths":
-        flat: Array = np.take(array, 0, axes.index("rows"))
+    absent = _absent(config, name)
+    if absent:
+        flat: Array = np.squeeze(array, tuple(map(axes.index, absent))).copy()
         return flat
     if config.layout == "batchfirst" and axes[:2] == ("steps", "rows"):
         array = array.swapaxes(0, 1)
@@ -117,8 +127,9 @@ def to_layout(config: Config, name: str, array: Array) -> Array:
 def from_layout(config: Config, name: str, array: Array) -> Array:
     """The other way round."""
     axes = axes_of(config, name)
-    if config.layout == "unbatched" and "rows" in axes and name != "lengths":
-        return np.expand_dims(array, axes.index("rows"))
+    absent = _absent(config, name)
+    if absent:
+        return np.expand_dims(array, tuple(map(axes.index, absent)))
     if config.layout == "batchfirst" and axes[:2] == ("steps", "rows"):
         return array.swapaxes(0, 1)
     return array

@@ -235,26 +235,26 @@ def _has_rows_too_many(given: Any, state: Array) -> bool:
     """Whether it is the state with more batch rows at the end, which may have been left out."""
     return (
         isinstance(given, np.ndarray)
-        and given.ndim == 3
+        and given.ndim == state.ndim
         and given.dtype == state.dtype
-        and given.shape[::2] == state.shape[::2]
-        and given.shape[1] > state.shape[1]
+        and (*given.shape[:-2], given.shape[-1]) == (*state.shape[:-2], state.shape[-1])
+        and given.shape[-2] > state.shape[-2]
     )
 
 
 def _h_0(change: Callable[[Array], Any]) -> Maker:
-    """Another h_0, which is (L * D, B, H); other states as they are."""
+    """Another h_0, which is (L * D, B, H), of a cell (B, H); other states as they are."""
 
     def make(case: Case) -> Call | None:
         case = _again(case, states=True)
-        state = next(iter(case.initial.values()))
+        call = _ordinary(case)
+        hx = call.inputs[1]
+        state = hx[0] if isinstance(hx, tuple) else hx
         given = change(state)
         if _alike(given, state):
             return None
         if isinstance(given, np.ndarray):
             given = given.copy()
-        call = _ordinary(case)
-        hx = call.inputs[1]
         hx = (given, *hx[1:]) if isinstance(hx, tuple) else given
         return dataclasses.replace(
             call,

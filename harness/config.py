@@ -441,6 +441,15 @@ def _sorted(values: dict[str, Any]) -> dict[str, Any]:
     return {**common, "specific": tuple((n, v) for n, v in values.items() if n not in _COMMON)}
 
 
+def _fixed(config: Config) -> str | None:
+    for name, value in config.record.fixed.items():
+        if getattr(config, name) != value:
+            return f"{name} = {getattr(config, name)!r}, expected {value!r} of a {config.layer}"
+    if config.record.single_step and config.layout == "batchfirst":
+        return f"layout = 'batchfirst', expected timefirst or unbatched of a {config.layer}"
+    return None
+
+
 def _too_large(config: Config) -> str | None:
     if config.numbers <= MOST_NUMBERS:
         return None
@@ -495,6 +504,7 @@ def _not_shorter(config: Config) -> str | None:
 
 
 _CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
+    _fixed,
     _too_large,
     _unbatched,
     _unscaled,

@@ -43,7 +43,15 @@ def factors_of(layer: str, **changes: list[Any]) -> dict[str, list[Any]]:
         "lengths": list(LENGTHS[:4]),
         "scale": SCALES,
         "data": kinds,
-    } | changes
+    } | _chosen(layer, changes)
+
+
+def _chosen(layer: str, changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Other values of factors; a layer has one of those that it cannot choose."""
+    record = LAYERS[layer]
+    fixed = {name: [value] for name, value in record.fixed.items() if name not in SIZE_NAMES}
+    layouts = {"layout": ["timefirst", "unbatched"]} if record.single_step else {}
+    return {**layouts, **changes, **fixed}
 
 
 def only_with(one: tuple[str, str], other: tuple[str, Any]) -> dict[str, Any]:
@@ -165,12 +173,8 @@ def covering(
 
 def _config(layer: str, row: dict[str, Any], sizes: tuple[int, int, int, int], seed: int) -> Config:
     batch = 1 if row["layout"] == "unbatched" else sizes[2]
-    return Config.of(
-        layer,
-        **row,
-        **of_sizes(sizes[0], sizes[1], batch, sizes[3]),
-        seed=seed,
-    )
+    of_row = {**row, **of_sizes(sizes[0], sizes[1], batch, sizes[3])}
+    return Config.of(layer, **own_values(layer, of_row), seed=seed)
 
 
 def of_sizes(*sizes: int) -> dict[str, Any]:
@@ -184,7 +188,11 @@ def config_of(layer: str, **values: Any) -> Config:
 
 
 def own_values(layer: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Values without the options that the layer does not have."""
-    others = {o.name for record in LAYERS.values() for o in record.options}
-    others -= {o.name for o in LAYERS[layer].options}
-    return {name: value for name, value in values.items() if name not in others}
+    """Values without the options that the layer does not have; what it cannot choose as it is."""
+    record = LAYERS[layer]
+    others = {o.name for one in LAYERS.values() for o in one.options}
+    others -= {o.name for o in record.options}
+    own = {name: value for name, value in values.items() if name not in others}
+    if record.single_step and own.get("layout") == "batchfirst":
+        own["layout"] = "timefirst"
+    return {**own, **record.fixed}

@@ -152,7 +152,7 @@ class TimeFirst:
 
     def entering(self, inputs: Mapping[str, Any]) -> Arrays:
         """The inputs of a call, time first."""
-        self.flat = inputs["x"].ndim == 2
+        self.flat = inputs["x"].ndim < (2 if LAYERS[self.options.layer].single_step else 3)
         return self.time_first(inputs)
 
     def time_first(self, arrays: Mapping[str, Any]) -> Arrays:

@@ -227,7 +227,8 @@ class CorrectLayer(ForwardLayer):
         for name in ("x", *initial(given)):
             if not isinstance(given[name], np.ndarray) or given[name].dtype != dtype:
                 raise TypeError(f"{name} must be an array of {dtype}")
-        if x.ndim not in (2, 3) or x.shape[-1] != self.options.input_size or 0 in x.shape:
+        most = 2 if LAYERS[self.options.layer].single_step else 3
+        if x.ndim not in (most - 1, most) or x.shape[-1] != self.options.input_size or 0 in x.shape:
             raise ValueError(f"x has shape {x.shape}")
         if "lengths" not in given:
             return

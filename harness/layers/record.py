@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from harness.config import Config, LayerOptions
     from harness.requirements import Requirement
 
-__all__ = ["Always", "DataKind", "LayerRecord", "Option", "PageRow", "pass_through"]
+__all__ = ["SINGLE_STEP", "Always", "DataKind", "LayerRecord", "Option", "PageRow", "pass_through"]
+
+
+SINGLE_STEP: Mapping[str, Any] = {
+    "num_layers": 1,
+    "bidirectional": False,
+    "dropout": 0,
+    "lengths": "nolengths",
+    "steps": 1,
+}
+"""What configs of a cell have in common."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,8 @@ class LayerRecord:
     by name; `requirements` are what is claimed of it and not of every layer; `page` has the rows of
     its mapping page, `examples` the configs of that page's examples (data "page"). `thorough` says
     whether the pinned corpus asks every combination of its options, or a modest part of them.
+    `fixed` are fields of configs that its configs cannot choose: those of a cell, which takes one
+    step, say so (`SINGLE_STEP`); its arrays have no axis of steps, nor of layers.
     """
 
     name: str
@@ -105,6 +117,12 @@ class LayerRecord:
     page: tuple[PageRow, ...] = ()
     examples: tuple[Mapping[str, Any], ...] = ()
     thorough: bool = True
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def single_step(self) -> bool:
+        """Whether it is a cell: x is (B, I), a state (B, H)."""
+        return self.fixed.get("steps") == 1
 
     def passes(self, config: Config) -> Mapping[str, Float64Array] | None:
         """The parameters with which a layer of these options passes on its input, if there are."""
