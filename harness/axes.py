@@ -3,8 +3,9 @@
     steps      T, in the order of time          stack    L * D: layer 0 forward, layer 0 reverse,
     rows       B, the batch                              layer 1 forward, ...
     features   I, of x                          units    H
-    outputs    D * H, one direction after the other
-    gates      G * H, one gate after the other  inputs   columns of W_ih: I, or D * H above layer 0
+    projected  of the state that is the output, where a cell projects it
+    outputs    D * H, one direction after the other; D * P, where it is a projection
+    gates      G * H, one gate after the other  inputs   columns of W_ih: I, or outputs below
 
 Inside the harness everything is time first and batched; a backend gets and gives the layout that
 its config asks for.
@@ -48,13 +49,14 @@ def axes_of(config: Config, name: str) -> tuple[str, ...]:
     if name in _FIXED:
         return _FIXED[name]
     state, _, which = name.rpartition("_")
+    own = "projected" if config.cell.projection else "units"
     if which in ("0", "n") and state in config.cell.states:
-        return _STATE
+        return _STATE if state != config.cell.states[0] else (*_STATE[:2], own)
     base, _, place = name.rpartition("_l")
     for parameter in config.cell.parameters:
         if parameter.name == base:
             first = place.partition("_")[0] == "0"
-            names = {"inputs": "features" if first else "inputs", "outputs": "units"}
+            names = {"inputs": "features" if first else "inputs", "outputs": own}
             return tuple(names.get(axis, axis) for axis in parameter.axes)
     raise KeyError(f"{name!r}: a layer {config.layer} has no array of that name")
 
@@ -71,8 +73,9 @@ def shape_of(config: Config, name: str) -> tuple[int, ...]:
         "steps": config.steps,
         "rows": config.batch,
         "features": config.input_size,
-        "outputs": config.directions * hidden,
-        "inputs": config.directions * hidden,
+        "outputs": config.directions * config.output_size,
+        "inputs": config.directions * config.output_size,
+        "projected": config.output_size,
         "stack": config.num_layers * config.directions,
         "units": hidden,
         "gates": len(config.cell.gates) * hidden,

@@ -77,11 +77,13 @@ class Case:
         return self.last_step >= (-1 if name == "output" else 0)
 
     def start(self, state: str, row: int) -> Array:
-        """(B, H): an initial state of one direction of one layer; zeros where none is given."""
+        """(B, n): an initial state of one direction of one layer; zeros where none is given."""
         if f"{state}_0" in self.inputs:
             given: Array = self.inputs[f"{state}_0"][row]
             return given
-        return np.zeros((self.x.shape[1], self.config.hidden_size), self.x.dtype)
+        first, config = state == self.config.cell.states[0], self.config
+        units = config.output_size if first else config.hidden_size
+        return np.zeros((self.x.shape[1], units), self.x.dtype)
 
     def with_inputs(self, **arrays: Array | None) -> Case:
         """The case with some inputs replaced; None removes one."""
@@ -168,8 +170,8 @@ def _positive(case: Case, name: str) -> Array:
     """A parameter of positive numbers; a row of weights adds up to less than 1."""
     config, array = case.config, case.weights[name]
     part = np.abs(array.astype(np.float64)) * np.sqrt(config.hidden_size)  # within 1
-    divisor = {"weight_ih": config.input_size, "weight_hh": 2 * config.hidden_size}
-    found: Array = (0.25 + part / 2) * _kept(config) / divisor.get(name.partition("_l")[0], 4)
+    divisor = 4 if array.ndim == 1 else array.shape[1] * (1 + name.startswith("weight_hh"))
+    found: Array = (0.25 + part / 2) * _kept(config) / divisor
     return found
 
 

@@ -113,6 +113,11 @@ class LayerOptions:
         return 2 if self.bidirectional else 1
 
     @property
+    def output_size(self) -> int:
+        """Units of the output, in one direction."""
+        return LAYERS[self.layer].output_size(self)
+
+    @property
     def keywords(self) -> dict[str, Any]:
         """The constructor's arguments after the two sizes, by torch's names, in torch's order."""
         return {name: getattr(self, name) for name in LAYERS[self.layer].arguments[2:]}
@@ -126,6 +131,7 @@ class LayerOptions:
             self.bias,
             self.input_size,
             self.hidden_size,
+            self.output_size,
         )
 
 
@@ -275,6 +281,11 @@ class Config:
     @property
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Units of the output, in one direction."""
+        return self.record.output_size(self)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by torch's name, in torch's order."""
@@ -497,6 +508,17 @@ def _masks_unseen(config: Config) -> str | None:
     )
 
 
+def _unfitting(config: Config) -> str | None:
+    for option in config.record.options:
+        value = getattr(config, option.name)
+        if option.fits is not None and not option.fits(value, config.hidden_size):
+            return (
+                f"{option.name} = {value!r}, expected one that fits hidden_size = "
+                f"{config.hidden_size}"
+            )
+    return None
+
+
 def _not_shorter(config: Config) -> str | None:
     if config.lengths in ("shorter", "equal") and config.steps == 1:
         return f"lengths = {config.lengths!r}, expected steps >= 2 (no length is below 1)"
@@ -512,4 +534,5 @@ _CONTRADICTIONS: tuple[Callable[[Config], str | None], ...] = (
     _other_gradients,
     _masks_unseen,
     _not_shorter,
+    _unfitting,
 )

@@ -85,10 +85,10 @@ def locate(config: Config, name: str) -> Callable[[tuple[int, ...]], Worst]:
 
     def place(index: tuple[int, ...]) -> Worst:
         at = dict(zip(axes, index, strict=True))
-        layer, side, unit = None, None, at.get("units", at.get("features"))
+        layer, side, unit = None, None, at.get("units", at.get("projected", at.get("features")))
         if "outputs" in at:
             layer = config.num_layers - 1
-            side, unit = divmod(at["outputs"], config.hidden_size)
+            side, unit = divmod(at["outputs"], config.output_size)
         elif "stack" in at:
             layer, side = divmod(at["stack"], config.directions)
         direction = None if side is None else ("forward", "reverse")[side]

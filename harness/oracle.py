@@ -103,7 +103,7 @@ class Oracle:
     def terms(self) -> int:
         """The largest number of terms that a sum of any step has."""
         config = self.case.config
-        below = config.hidden_size * config.directions if config.num_layers > 1 else 1
+        below = config.output_size * config.directions if config.num_layers > 1 else 1
         return config.hidden_size + 2 + max(config.input_size, below)
 
     @functools.cached_property

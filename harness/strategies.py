@@ -107,6 +107,9 @@ def configs(
         dtype = "fp32"
         aspect = CALL + draw(st.sampled_from(tuple(record.calls)), label="call")
     life = draw(lives(), label="life") if aspect == LIFE else ()
+    for option in record.options:
+        if option.fits is not None and not option.fits(own[option.name], hidden_size):
+            own[option.name] = option.default
     config = Config.of(
         layer,
         **own,

@@ -25,7 +25,7 @@ from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.judging.applies import VALUES
 from harness.report.selftest import print_selftest, score, write_selftest
-from harness.selection import selection
+from harness.selection import _of, selection
 from harness.selftest import SelfTest, Trial, examine
 from harness.verdicts import Verdict
 
@@ -89,7 +89,7 @@ ON_TORCH = (
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_is_caught_on_the_oracle(name: str) -> None:
-    trial = examine(FAULTS[name], "oracle", selection(), everything=False)
+    trial = examine(FAULTS[name], "oracle", selftest._given(FAULTS[name]), everything=False)
     assert trial.caught, f"{name}: {FAULTS[name].mistake}"
 
 
@@ -134,7 +134,7 @@ def test_names_and_mistakes_are_well_formed() -> None:
 
 
 def test_selection_asks_every_aspect_and_is_fixed() -> None:
-    assert selection() == selection.__wrapped__()
+    assert selection() == _of.__wrapped__("rnn")
     assert {selftest._kind(config) for config in selection()} == {*ASPECTS, "call"}
 
 

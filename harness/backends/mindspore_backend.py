@@ -98,6 +98,16 @@ def _flat(outputs: Any) -> tuple[Any, ...]:
     return (output, *final) if isinstance(final, tuple) else (output, final)
 
 
+ABSENT = {"proj_size": 0}
+"""Options of torch's that MindSpore documents not to have, and what it does in their place."""
+
+
+def documented(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords without such as ask for nothing else than what is done anyway."""
+    none = object()
+    return {name: value for name, value in keywords.items() if ABSENT.get(name, none) != value}
+
+
 class MindSporeLayer:
     """A recurrent layer of mindspore.nn on the CPU, called in one of the execution modes."""
 
@@ -204,7 +214,7 @@ class MindSporeBackend:
     def build(self, options: LayerOptions) -> MindSporeLayer:
         dtype = {} if options.dtype == "fp32" else {"dtype": DTYPES[options.dtype]}
         # By position: a later version renames has_bias to bias, the order stays.
-        named = options.keywords
+        named = documented(options.keywords)
         positional = [
             named.pop(name)
             for name in ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
@@ -223,7 +233,7 @@ class MindSporeBackend:
         literal: bool = False,
     ) -> MindSporeLayer:
         _end_recording()
-        named = dict(keywords)
+        named = dict(keywords) if literal else documented(keywords)
         if "bias" in named and not literal and self._takes(layer, "__init__", "has_bias"):
             named["has_bias"] = named.pop("bias")
         return MindSporeLayer(CLASSES[layer](*positional, **named), self.mode)
@@ -235,6 +245,8 @@ class MindSporeBackend:
         if config.layer not in CLASSES:
             return f"mindspore.nn has no layer {config.layer}"
         name = f"mindspore.nn.{CLASSES[config.layer].__name__}"
+        if left := documented(config.options.keywords).keys() & ABSENT.keys():
+            return f"{name} documents no {', '.join(left)}"
         if config.layout == "unbatched":
             return f"{name} documents 3-D x only, no unbatched (seq_len, input_size)"
         if config.dtype == "bf16" or (config.dtype == "fp64" and config.states):

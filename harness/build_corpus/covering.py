@@ -33,7 +33,9 @@ def factors_of(layer: str, **changes: list[Any]) -> dict[str, list[Any]]:
     record = LAYERS[layer]
     kinds = [kind for kind in ("mixed", "ints") if record.kind(kind)]
     return {
-        **{option.name: list(option.words) for option in record.options},
+        **{
+            o.name: [v for v in o.words if o.fits is None or v == o.default] for o in record.options
+        },
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
         "bias": [True, False],

@@ -37,6 +37,21 @@ def _full_lengths(configs: Iterable[Config]) -> Iterator[Config]:
     yield from (config.replace(lengths="fulllengths") for config in configs)
 
 
+def not_every_size(layer: str) -> Iterator[Config]:
+    """Options of the layer's own that depend on its size, with the others, for values and
+    gradients.
+    """
+    for option in LAYERS[layer].options:
+        values = [value for value in option.words if value != option.default]
+        if option.fits is None:
+            continue
+        changes = {option.name: values, "scale": [1, 2], "dropout": [0]}
+        for number, config in enumerate(covering(layer, factors_of(layer, **changes), 1, 2)):
+            yield config
+            if config.data != "ints":
+                yield config.replace(aspect="gradient", seed=config.seed + 500 + number)
+
+
 def modest(layer: str) -> Iterator[Part]:
     """Parts of the corpus, with their titles."""
     others = ["fp16", "fp64", "bf16"]
@@ -47,6 +62,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "covering array, strength 2, fp32", options
     yield "classes of sizes with options, fp32", sized_values(layer, options, (12, 3))
     yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
+    yield "options that not every size takes", not_every_size(layer)
     yield "degenerate sizes", _every(8, degenerate(layer))
     yield "NaN, infinities, subnormals", _every(2, special(layer, 2, ["fp32", "fp16", "fp64"]))
     yield "one NaN or infinity a row of x", _every(3, lone(layer))

@@ -146,9 +146,8 @@ def _overflows(steps: DirectionSteps) -> BoolArray:
     }
     with np.errstate(all="ignore"):
         steps.cell.equation(op, parameters, op.given(_finite(steps.x)), states)
-    found = np.zeros(steps.actual.shape, bool)
-    for argument in op.arguments:
-        found |= argument.magnitude >= fmt.largest / 2
+    over = (argument.magnitude >= fmt.largest / 2 for argument in op.arguments)
+    found: BoolArray = steps.of_units(np.logical_or, over)
     return found
 
 

@@ -66,7 +66,7 @@ class CutInReverse(WrappedLayer):
             return found
         if "lengths" in given:
             return found
-        hidden = self.options.hidden_size
+        hidden = self.options.output_size
         turned = {n: a[1:2] if n.endswith("_0") else a[::-1].copy() for n, a in given.items()}
         asked = {
             n: a[1:2] if n.endswith("_n") else a[::-1, :, hidden:].copy()

@@ -56,8 +56,10 @@ class Stepped(Chained):
 
     def scan(self, single: Any, given: Arrays) -> Arrays:
         x, steps = clean(given)["x"], valid(given)
-        zeros = np.zeros((1, x.shape[1], self.options.hidden_size), x.dtype)
-        states = [{f"{name}_0": given.get(f"{name}_0", zeros) for name in self.states}]
+        zeros = np.zeros((1, x.shape[1], self.options.output_size), x.dtype)
+        cells = np.zeros((1, x.shape[1], self.options.hidden_size), x.dtype)
+        none = {f"{n}_0": cells if number else zeros for number, n in enumerate(self.states)}
+        states = [none | initial(given)]
         output = np.zeros((len(x), *zeros.shape[1:]), x.dtype)
         for t, now in enumerate(x):
             start = {name: array.copy() for name, array in self.start(states, t).items()}

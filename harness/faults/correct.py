@@ -151,7 +151,7 @@ class CorrectLayer(ForwardLayer):
     def evaluate(self, given: Arrays) -> Arrays:
         if not self.drops():
             return self.compute(given)
-        shape = (*given["x"].shape[:2], self.options.directions * self.options.hidden_size)
+        shape = (*given["x"].shape[:2], self.options.directions * self.options.output_size)
         return self.compute(given, dropout_masks=self.masks(shape))
 
     def masks(self, shape: tuple[int, ...]) -> list[Array]:
@@ -164,7 +164,7 @@ class CorrectLayer(ForwardLayer):
     ) -> Mapping[str, Array]:
         """With the outputs of the same call, and the masks that it drew."""
         given = self.entering(inputs)
-        shape = (*given["x"].shape[:2], self.options.directions * self.options.hidden_size)
+        shape = (*given["x"].shape[:2], self.options.directions * self.options.output_size)
         self.drawn_masks = self.masks(shape) if self.drops() else None
         found = self.derive(given, self.time_first(cotangents))
         asked = {n: a for n, a in found.items() if n in given or n not in initial(found)}

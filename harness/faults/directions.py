@@ -17,7 +17,7 @@ AREA = Area("directions")
 
 
 def _halves(layer: Any, output: Array) -> tuple[Array, Array]:
-    hidden = layer.options.hidden_size
+    hidden = layer.options.output_size
     return output[..., :hidden], output[..., hidden:]
 
 

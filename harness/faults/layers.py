@@ -47,7 +47,7 @@ class FiveLayersAtMost(Chained):
     """Layers beyond the fifth return what they get."""
 
     def direction(self, layer: int, reverse: bool, given: Arrays) -> Arrays:
-        found, hidden = super().direction(layer, reverse, given), self.options.hidden_size
+        found, hidden = super().direction(layer, reverse, given), self.options.output_size
         if layer < 5:
             return found
         return {**found, "output": given["x"][..., hidden * reverse :][..., :hidden]}

@@ -221,7 +221,7 @@ def final_state_one_early(layer: Any, given: Arrays, found: Arrays) -> Arrays:
 def _with_h_n(layer: Any, found: Arrays, output: Array) -> Arrays:
     """The last layer's forward row of the state that is the output replaced."""
     name = f"{layer.states[0]}_n"
-    found[name][-layer.options.directions] = output[:, : layer.options.hidden_size]
+    found[name][-layer.options.directions] = output[:, : layer.options.output_size]
     return found
 
 

@@ -73,7 +73,7 @@ class WrappedValues(TimeFirst):
         o = self.options
         options = dataclasses.replace(
             o,
-            input_size=o.directions * o.hidden_size if layer else o.input_size,
+            input_size=o.directions * o.output_size if layer else o.input_size,
             num_layers=1,
             bidirectional=False,
             batch_first=False,

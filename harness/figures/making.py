@@ -139,7 +139,7 @@ def _local(evidence: Evidence, place: Place) -> Pair:
 
 def _end_to_end(evidence: Evidence, place: Place) -> Pair:
     """The output against the oracle's, over the tolerance that the case calibrates."""
-    size = evidence.config.hidden_size
+    size = evidence.config.output_size
     own = slice(size, None) if place.direction == "reverse" else slice(0, size)
     actual = evidence.outputs["output"].astype(np.float64)[:, :, own]
     expected = evidence.oracle.exact["output"][:, :, own]

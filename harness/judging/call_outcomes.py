@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.axes import from_layout, output_names
+from harness.axes import from_layout, output_names, shape_of
 from harness.bits import same_bits
 from harness.calls import Call
 from harness.case import Case
@@ -75,11 +76,11 @@ def judge_arrays(
     with np.errstate(all="ignore"):
         ratio = np.abs(actual.astype(np.float64) - wanted) / allowed
         ratio = np.where((actual == wanted) | (np.isnan(actual) & np.isnan(wanted)), 0.0, ratio)
-    size = meaning.config.steps * meaning.config.batch * meaning.config.directions
-    split = size * meaning.config.hidden_size
+    names = output_names(meaning.config)
+    ends = np.cumsum([math.prod(shape_of(meaning.config, name)) for name in names])
 
     def place(index: tuple[int, ...]) -> Worst:
-        return Worst("output" if index[0] < split else f"{meaning.config.cell.states[0]}_n")
+        return Worst(names[int(np.searchsorted(ends, index[0], "right"))])
 
     result = compare(part, actual, wanted, ratio, meaning.fmt, place)
     if result.verdict == Verdict.FAIL:

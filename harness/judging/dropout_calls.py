@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.axes import shape_of
 from harness.bits import same_bits
 from harness.case import passing_on
 from harness.causes import Cause
@@ -143,9 +144,10 @@ def _passed_on(evidence: Evidence, values: Float64Array) -> Interval:
     sides = []
     for reverse in (False, True)[: config.directions]:
         parameters = split(config.cell, pass_through(config, reverse))
-        shape = (*values.shape[:2], config.hidden_size)
-        before = Interval(np.zeros(shape), np.zeros(shape), np.full(shape, 2.0))
-        states = dict.fromkeys(config.cell.states, before)
+        states = {}
+        for state in config.cell.states:
+            shape = (*values.shape[:2], shape_of(config, f"{state}_0")[-1])
+            states[state] = Interval(np.zeros(shape), np.zeros(shape), np.full(shape, 2.0))
         given = op.given(values, stored=True)
         found = config.cell.equation(op, parameters, given, states)
         sides.append(op.close(found[config.cell.states[0]]))

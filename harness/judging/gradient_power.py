@@ -72,7 +72,7 @@ def _sums(
                     assert operand is not None
                     rows.append(np.einsum(axes, delta, operand.value))
                 found[weight] = np.concatenate(rows, axis=1)
-                if evidence.config.bias:
+                if any(node.block and node.block.bias is not None for node in nodes):
                     bias = parameter_name(f"bias_{kind}", layer, direction == 1)
                     ones = np.ones((*deltas[0].shape[:2], 1))
                     found[bias] = np.einsum(axes, np.concatenate(deltas, axis=2), ones)[..., 0]

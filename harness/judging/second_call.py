@@ -60,7 +60,7 @@ def _carry(evidence: Evidence, rerun: Rerun) -> float:
         end = evidence.outputs[f"{state}_n"]
         start = evidence.case.inputs.get(f"{state}_0", np.zeros_like(end))
         different.append(differs(end, start)[:, rerun.kept])
-    return share(np.concatenate(different))
+    return share(np.concatenate([array.ravel() for array in different]))
 
 
 def _padding(evidence: Evidence, rerun: Rerun) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -188,29 +188,33 @@ class DirectionSteps:
     @functools.cached_property
     def finite(self) -> BoolArray:
         """Where all arguments of activations are finite numbers."""
-        op, interval = self.reading.op, self.interval
-        found = np.ones(interval.expected.shape, bool)
-        for argument in op.arguments:
-            found &= np.isfinite(argument.interval.expected)
+        finite = (np.isfinite(one.interval.expected) for one in self.reading.op.arguments)
+        found: BoolArray = self.of_units(np.logical_and, finite)
         return found
 
     @functools.cached_property
     def magnitude(self) -> Float64Array:
         """The largest sum of magnitudes among the sums that a state is made of."""
-        op, interval = self.reading.op, self.interval
-        found = np.zeros(interval.expected.shape)
-        for argument in op.arguments:
-            found = np.maximum(found, argument.magnitude)
+        sizes = (one.magnitude for one in self.reading.op.arguments)
+        found: Float64Array = self.of_units(np.maximum, sizes)
         return found
 
     @functools.cached_property
     def overflows(self) -> BoolArray:
         """Where some order of summation may overflow."""
-        op, interval = self.reading.op, self.interval
-        found = np.zeros(interval.expected.shape, bool)
-        for argument in op.arguments:
-            found |= ~(argument.magnitude + argument.error < self.case.fmt.largest)
+        most = self.case.fmt.largest
+        over = (~(one.magnitude + one.error < most) for one in self.reading.op.arguments)
+        found: BoolArray = self.of_units(np.logical_or, over)
         return found
+
+    def of_units(self, combined: np.ufunc, arrays: Iterable[Any]) -> Any:
+        """What arguments of units are together, for each unit of the output: of a projection all
+        units count.
+        """
+        found = functools.reduce(combined, arrays)
+        if self.cell.projection is None:
+            return found
+        return np.broadcast_to(combined.reduce(found, axis=2, keepdims=True), self.actual.shape)
 
     @functools.cached_property
     def skippable(self) -> BoolArray:
@@ -246,9 +250,10 @@ class DirectionSteps:
         found: BoolArray = np.isfinite(self.x).all(axis=2, keepdims=True)
         for state in self.before.values():
             found = found & np.isfinite(state).all(axis=2, keepdims=True)
-        for block in self.parameters.blocks.values():
-            found = found & np.isfinite(block.weight).all(axis=1)
-        return found
+        rows = (np.isfinite(block.weight).all(axis=1) for block in self.parameters.blocks.values())
+        if self.cell.projection is not None:
+            rows = (one.all(keepdims=True) for one in rows)
+        return functools.reduce(np.logical_and, rows, found)
 
     def locate(self, index: tuple[int, ...]) -> Worst:
         """Where an index (step, batch row, unit) is; of one activation also its argument."""
@@ -387,7 +392,7 @@ def _undropped(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
     first, *others = config.cell.states
     every = (*evidence.observation.hidden, evidence.outputs)
     outputs, row = [one["output"] for one in every], layer * config.directions + reverse
-    own = slice(config.hidden_size, None) if reverse else slice(0, config.hidden_size)
+    own = slice(config.output_size, None) if reverse else slice(0, config.output_size)
     actual = outputs[layer][:, :, own]
     x = case.x if layer == 0 else outputs[layer - 1]
     before = previous_states(actual, case.start(first, row), case.valid, reverse)

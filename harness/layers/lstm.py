@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.calls import common_calls
-from harness.config import Config
+from harness.config import Config, LayerOptions
 from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
-from harness.layers.record import DataKind, LayerRecord
+from harness.layers.record import DataKind, LayerRecord, Option
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
@@ -39,13 +39,14 @@ def _pass_through(config: Config) -> dict[str, Float64Array] | None:
     """h' = tanh(g) = tanh(tanh(x)): i and o are 1, f is 0 whatever comes. No weights do that."""
     if not config.bias:
         return None
-    size = config.hidden_size
-    return {
-        "weight_ih": _of_gates(config, {"g": np.eye(size)}),
-        "weight_hh": np.zeros((4 * size, size)),
+    size, outputs = config.hidden_size, config.output_size
+    found = {
+        "weight_ih": _of_gates(config, {"g": np.eye(size, outputs)}),
+        "weight_hh": np.zeros((4 * size, outputs)),
         "bias_ih": gate_biases(config, open_="io", shut="f"),
         "bias_hh": np.zeros(4 * size),
     }
+    return found | ({"weight_hr": np.eye(outputs, size)} if config.proj_size else {})
 
 
 SATURATED = 64.0
@@ -73,7 +74,9 @@ def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Ar
 
 
 def _no_sweep(config: Config) -> str | None:
-    return None if config.states else "data = 'sweep', expected states (tanh or sigmoid of them)"
+    if config.states and not config.proj_size:
+        return None
+    return "data = 'sweep', expected states (tanh or sigmoid of them) and no projection"
 
 
 def _sweep(activation: str, dtype: str, aspect: str) -> Config:
@@ -107,6 +110,8 @@ def _integer_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64
 def _integer_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     """Sums for gates are odd multiples of the unit, never 0: b_ih is odd, all else even."""
     unit = _UNIT[config.dtype]
+    if name.startswith("weight_hr"):
+        return integers(config, name, shape, -1, 1)
     if name.startswith("bias"):
         return unit * (2 * integers(config, name, shape, -1, 1) + float("ih" in name))
     weight = np.zeros(shape)
@@ -127,14 +132,27 @@ def _no_integers(config: Config) -> str | None:
     )
 
 
+PROJ_SIZE = Option(
+    "proj_size",
+    {0: "unprojected", 1: "proj1", 2: "proj2"},
+    0,
+    fits=lambda size, hidden: size < hidden,
+)
+
+
+def _output_size(options: Config | LayerOptions) -> int:
+    return int(options.proj_size) or options.hidden_size
+
+
 _EXAMPLE = {"input_size": 10, "hidden_size": 16, "num_layers": 2, "batch": 3, "steps": 5}
 _ONES = np.ones((2, 3, 16))
 
 LAYER = LayerRecord(
     name="lstm",
     title="LSTM",
-    cell=lambda options: lstm(),
-    arguments=ARGUMENTS,
+    cell=lambda options: lstm(options.proj_size > 0),
+    arguments=(*ARGUMENTS, "proj_size"),
+    options=(PROJ_SIZE,),
     data=(
         MIXED,
         PLAIN,
@@ -153,6 +171,7 @@ LAYER = LayerRecord(
         sweep_kind(_alone, _sweep_state, wrong=_no_sweep, finite=True),
     ),
     activations=("tanh", "sigmoid"),
+    output_size=_output_size,
     thorough=False,
     sweep=_sweep,
     pass_through=_pass_through,

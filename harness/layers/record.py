@@ -35,12 +35,14 @@ class Option:
     """A choice that only some layers have.
 
     `name` is torch's keyword. `words` gives for each value its word in config ids, as no other
-    token has it; the word of the default value is left out there.
+    token has it; the word of the default value is left out there. `fits` says of a value
+    whether layers of so many hidden units can have it; all can where it is None.
     """
 
     name: str
     words: Mapping[Any, str]
     default: Any
+    fits: Callable[[Any, int], bool] | None = None
 
 
 Allowed = Callable[["Config"], "str | None"]
@@ -91,7 +93,8 @@ class LayerRecord:
     `name` is the first token of config ids, `title` torch's name of the class. `cell` gives the
     equation that options choose. `arguments` are those of torch's constructor, in its order.
     `options` are those that not every layer has. `data` lists the kinds of data it takes, the
-    commonest first. `sweep` gives the config in which the layer is nothing but one of its
+    commonest first. `output_size` gives the units of the output where they are not the hidden
+    ones. `sweep` gives the config in which the layer is nothing but one of its
     `activations`, over the whole range of a dtype (activation, dtype, aspect); None where that
     cannot be had. `pass_through` gives the parameters, for an input of H features, with which a
     layer's state is a function of its input alone that is 0 at 0: dropout below it is seen in its
@@ -110,6 +113,7 @@ class LayerRecord:
     options: tuple[Option, ...] = ()
     data: tuple[DataKind, ...] = ()
     activations: tuple[str, ...] = ()
+    output_size: Callable[[Config | LayerOptions], int] = lambda options: options.hidden_size
     sweep: Callable[[str, str, str], Config] | None = None
     pass_through: Callable[[Config], Mapping[str, Float64Array] | None] | None = None
     calls: Mapping[str, tuple[CallAspect, Maker]] = field(default_factory=dict)
@@ -160,7 +164,7 @@ def pass_through(config: Config, reverse: bool) -> dict[str, Float64Array]:
     if given is None:
         raise ValueError(f"{config.id}: the layer has no parameters that pass on its input")
     found = {name: np.asarray(array) for name, array in given.items()}
-    weight, hidden = found["weight_ih"], config.hidden_size
+    weight, hidden = found["weight_ih"], config.output_size
     found["weight_ih"] = np.zeros((len(weight), config.directions * hidden))
     found["weight_ih"][:, reverse * hidden : (reverse + 1) * hidden] = weight
     return found

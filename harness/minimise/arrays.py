@@ -61,7 +61,8 @@ def index_of(config: Config, name: str, place: Place) -> tuple[int, ...]:
         "rows": place.batch or 0,
         "features": unit,
         "units": unit,
-        "outputs": side * config.hidden_size + unit,
+        "projected": unit,
+        "outputs": side * config.output_size + unit,
         "stack": (place.layer or 0) * config.directions + side,
     }
     return tuple(at[axis] for axis in axes_of(config, name))

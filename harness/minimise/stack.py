@@ -47,7 +47,7 @@ def last_layers(case: Case, below: int, observation: Observation) -> Case:
     config = case.config
     if len(observation.hidden) < below:
         raise ConfigError("hidden layers were not seen")
-    left, width = config.num_layers - below, config.directions * config.hidden_size
+    left, width = config.num_layers - below, config.directions * config.output_size
     names = config.replace(num_layers=left, input_size=width).parameter_shapes()
 
     def above(name: str) -> str:
@@ -69,7 +69,7 @@ def one_direction(case: Case, *, reverse: bool) -> Case:
     config = case.config
     if reverse and case.lengths is not None:
         raise ConfigError("the reverse direction begins at each row's own end")
-    hidden, side = config.hidden_size, int(reverse)
+    hidden, side = config.output_size, int(reverse)
     own, steps = range(side * hidden, (side + 1) * hidden), range(config.steps)
     stack = range(side, 2 * config.num_layers, 2)
     order = steps[::-1] if reverse else steps

@@ -86,7 +86,7 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
 def _later(stack: FullLayer, case: Case) -> Iterator[Outputs]:
     """More calls in training mode, the last of them from other threads."""
     config = case.config
-    elements = config.batch * config.directions * config.hidden_size
+    elements = config.batch * config.directions * config.output_size
     count = MANY if config.steps == 1 and 100 <= elements <= 200 else LATER
     for number in range(count):
         if number < count - ELSEWHERE:

@@ -338,7 +338,7 @@ def _given_back(config: Config, moment: Moment, found: Mapping[str, Any]) -> dic
     """By the names of inputs, what a call gave; nothing where it does not fit, or is not there."""
     states = config.cell.states
     if moment.code == "h2":
-        fits = config.input_size == config.directions * config.hidden_size
+        fits = config.input_size == config.directions * config.output_size
         return {"x": found["output"]} if fits else {}
     if not all(f"{state}_n" in found for state in states):
         return {}
