@@ -30,6 +30,7 @@ __all__ = [
     "common_calls",
     "left_out",
     "make_call",
+    "tuple_calls",
     "user_inputs",
     "with_keyword",
 ]
@@ -266,6 +267,43 @@ def _h_0(change: Callable[[Array], Any]) -> Maker:
     return make
 
 
+def _state(number: int, change: Callable[[Array], Any]) -> Maker:
+    """Another of several states, by its number; h_0 and the others as they are."""
+
+    def make(case: Case) -> Call | None:
+        call = _ordinary(_again(case, states=True))
+        hx = call.inputs[1]
+        given = change(hx[number])
+        if _alike(given, hx[number]):
+            return None
+        if isinstance(given, np.ndarray):
+            given = given.copy()
+        hx = (*hx[:number], given, *hx[number + 1 :])
+        inputs = (call.inputs[0], hx, *call.inputs[2:])
+        return dataclasses.replace(call, inputs=inputs, meaning=None)
+
+    return make
+
+
+def _tuple(change: Callable[[tuple[Any, ...]], Any], *, means: bool = False) -> Maker:
+    """Something in place of the tuple of initial states; `means` says that it is that still."""
+
+    def make(case: Case) -> Call:
+        call = _ordinary(_again(case, states=True))
+        inputs = (call.inputs[0], change(call.inputs[1]), *call.inputs[2:])
+        return dataclasses.replace(call, inputs=inputs, meaning=call.meaning if means else None)
+
+    return make
+
+
+def _states_exchanged(case: Case) -> Call:
+    """The tuple in its order, with each state's numbers in the other's place."""
+    case = _again(case, states=True)
+    names = [f"{state}_0" for state in case.initial]
+    arrays = [case.inputs[name] for name in reversed(names)]
+    return _ordinary(case.with_inputs(**dict(zip(names, arrays, strict=True))))
+
+
 def _x(change: Callable[[Array], Any]) -> Maker:
     """Another x, changed in the layout of the call; states and lengths as they are."""
 
@@ -386,6 +424,59 @@ def call_table(rows: Mapping[str, list[Row]]) -> Calls:
 def common_calls() -> Calls:
     """The calls of every stacked layer."""
     return call_table({**_building(), **_calling()})
+
+
+def tuple_calls() -> Calls:
+    """The calls of a layer with two states, h and c, that are given as a tuple."""
+    return call_table(
+        {
+            "h-0-given": [
+                (
+                    "states.exchanged",
+                    _VALID,
+                    "the tuple (h_0, c_0), each with the other's numbers",
+                    _states_exchanged,
+                ),
+                (
+                    "states.list",
+                    _OPEN,
+                    "the initial states as a list in place of a tuple",
+                    _tuple(list, means=True),
+                ),
+            ],
+            "refused-h-0": [
+                (f"c0.{name}", _INVALID, says.replace("h_0", "c_0"), _state(1, change))
+                for name, says, change in _STATES
+                if name != "list"
+            ]
+            + [
+                ("states.one", _INVALID, "h_0 alone in place of the tuple", _tuple(lambda s: s[0])),
+                ("states.single", _INVALID, "a tuple of h_0 alone", _tuple(lambda s: s[:1])),
+                ("states.three", _INVALID, "a tuple of three", _tuple(lambda s: (*s, s[0]))),
+                (
+                    "states.stacked",
+                    _INVALID,
+                    "both states in one array in place of the tuple",
+                    _tuple(np.stack),
+                ),
+                ("states.none", _INVALID, "None for c_0", _tuple(lambda s: (s[0], None))),
+            ],
+            "mixed-dtypes": [
+                (
+                    "c0.half",
+                    _INVALID,
+                    "float16 c_0 with float32 x",
+                    _state(1, lambda c: c.astype(np.float16)),
+                ),
+                (
+                    "c0.double",
+                    _INVALID,
+                    "float64 c_0 with float32 x",
+                    _state(1, lambda c: c.astype(np.float64)),
+                ),
+            ],
+        }
+    )
 
 
 def _building() -> dict[str, list[Row]]:

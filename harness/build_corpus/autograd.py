@@ -57,7 +57,7 @@ def dropping(layer: str) -> Iterator[Config]:
     if LAYERS[layer].pass_through is None:
         return
     factors: dict[str, list[Any]] = {
-        **{option.name: list(option.words) for option in LAYERS[layer].options},
+        **{option.name: list(option.of_any_size) for option in LAYERS[layer].options},
         "bidirectional": [False, True],
         "bias": dropping_biases(layer),
         "layout": ["timefirst", "batchfirst"],

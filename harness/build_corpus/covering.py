@@ -33,9 +33,7 @@ def factors_of(layer: str, **changes: list[Any]) -> dict[str, list[Any]]:
     record = LAYERS[layer]
     kinds = [kind for kind in ("mixed", "ints") if record.kind(kind)]
     return {
-        **{
-            o.name: [v for v in o.words if o.fits is None or v == o.default] for o in record.options
-        },
+        **{option.name: list(option.of_any_size) for option in record.options},
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
         "bias": [True, False],
@@ -148,7 +146,7 @@ def allowed(layer: str, row: dict[str, Any]) -> bool:
 def _all_own(layer: str) -> Iterator[dict[str, Any]]:
     """Every combination of the layer's own options."""
     options = LAYERS[layer].options
-    for values in itertools.product(*(option.words for option in options)):
+    for values in itertools.product(*(option.of_any_size for option in options)):
         yield dict(zip((option.name for option in options), values, strict=True))
 
 

@@ -18,7 +18,7 @@ DROPOUTS = [0, 1, 10, 25, 50, 75, 90, 99]
 
 def training_factors(layer: str, dropouts: list[int]) -> dict[str, list[Any]]:
     return {
-        **{option.name: list(option.words) for option in LAYERS[layer].options},
+        **{option.name: list(option.of_any_size) for option in LAYERS[layer].options},
         "num_layers": [1, 2, 3],
         "bidirectional": [False, True],
         "bias": dropping_biases(layer),

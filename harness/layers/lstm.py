@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.calls import common_calls
+from harness.aspects import Documented
+from harness.calls import call_table, common_calls, left_out, tuple_calls, with_keyword
 from harness.config import Config, LayerOptions
 from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
-from harness.layers.record import DataKind, LayerRecord, Option
+from harness.layers.record import DataKind, LayerRecord, Option, PageRow
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
@@ -23,6 +24,7 @@ from harness.layers.stacked import (
     sweep_kind,
     whole_rows,
 )
+from harness.requirements import PAGE, Requirement
 from reference import lstm
 from reference.arrays import Float64Array
 
@@ -144,6 +146,36 @@ def _output_size(options: Config | LayerOptions) -> int:
     return int(options.proj_size) or options.hidden_size
 
 
+_PROJECTED = Requirement(
+    "proj-size",
+    PAGE,
+    "With proj_size > 0 the output and h have proj_size units",
+    "mapping page, proj_size; torch documentation",
+    lambda result, config: getattr(config, "proj_size", 0) > 0,
+    "proj_size",
+)
+
+_OWN_CALLS = call_table(
+    {
+        "defaults": [
+            (
+                "default.proj",
+                Documented.VALID,
+                "proj_size left out",
+                left_out("proj_size", proj_size=0),
+            ),
+        ],
+        "refused-sizes": [
+            (f"proj.{name}", Documented.INVALID, says, with_keyword("proj_size", value))
+            for name, says, value in (
+                ("negative", "proj_size = -1", -1),
+                ("beyond", "proj_size beyond hidden_size", 10**6),
+                ("text", "proj_size as a str", "1"),
+            )
+        ],
+    }
+)
+
 _EXAMPLE = {"input_size": 10, "hidden_size": 16, "num_layers": 2, "batch": 3, "steps": 5}
 _ONES = np.ones((2, 3, 16))
 
@@ -175,12 +207,20 @@ LAYER = LayerRecord(
     thorough=False,
     sweep=_sweep,
     pass_through=_pass_through,
-    calls=common_calls(),
-    requirements=(CODE_EXAMPLE,),
+    calls={**common_calls(), **tuple_calls(), **_OWN_CALLS},
+    requirements=(CODE_EXAMPLE, _PROJECTED),
     page=(
         *size_rows(),
         *option_rows(),
-        *given_rows("h_0 and c_0"),
+        PageRow(
+            "Parameters",
+            "proj_size",
+            "-",
+            "torch only; where it is > 0 the output has proj_size units",
+            ("proj-size",),
+            ("default.proj", "proj."),
+        ),
+        *given_rows("h_0 and c_0", "c0.", "states."),
         *whole_rows(
             "LSTM",
             "Prints shapes only",

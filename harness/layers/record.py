@@ -44,6 +44,11 @@ class Option:
     default: Any
     fits: Callable[[Any, int], bool] | None = None
 
+    @property
+    def of_any_size(self) -> tuple[Any, ...]:
+        """The values that layers of every size can have."""
+        return tuple(self.words) if self.fits is None else (self.default,)
+
 
 Allowed = Callable[["Config"], "str | None"]
 

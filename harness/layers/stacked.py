@@ -99,11 +99,12 @@ def option_rows() -> tuple[PageRow, ...]:
     )
 
 
-def given_rows(states: str = "h_0") -> tuple[PageRow, ...]:
-    """x, the initial states, and lengths."""
+def given_rows(states: str = "h_0", *calls: str) -> tuple[PageRow, ...]:
+    """x, the initial states with more `calls` about them, and lengths."""
+    about = ("h0.", *calls, "keyword.hx")
     return (
         PageRow(_INPUTS, "input", "x", RENAMED, ("x",), ("x.", "keyword.input")),
-        PageRow(_INPUTS, states, "hx", RENAMED, ("h-0-given", "h-0-absent"), ("h0.", "keyword.hx")),
+        PageRow(_INPUTS, states, "hx", RENAMED, ("h-0-given", "h-0-absent"), about),
         PageRow(
             _INPUTS,
             "- (pack_padded_sequence)",
