@@ -52,6 +52,13 @@ class Cause(str, Enum):
     )
     CRASHED = "crashed", _About("crashes the process", "crash")
     HUNG = "hung", _About("gives no answer in time", "no answer")
+    UNUSABLE = (
+        "unusable",
+        _About(
+            "gives gradients that are none: those of the simplest call are off by more than half",
+            "whatever the memory held",
+        ),
+    )
     ENVIRONMENT = (
         "environment",
         _About(

@@ -28,7 +28,8 @@ class Evidence:
     `own_activations` measures the backend's activations alone, when first asked; None if they
     cannot be measured. `peer` is the observation that the backend is compared with directly;
     `eager` that of the same framework in its ordinary execution mode, where it is asked in
-    another. `made` keeps what several checks derive from it.
+    another. `gradients_are_none` asks for its simplest gradients. `made` keeps what several checks
+    derive from it.
     """
 
     case: Case
@@ -38,6 +39,7 @@ class Evidence:
     peer: Observation | None = None
     peer_activations: Callable[[], OwnActivations | None] = lambda: None
     eager: Observation | None = None
+    gradients_are_none: Callable[[], bool] = lambda: False
     made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

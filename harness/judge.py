@@ -26,6 +26,7 @@ from harness.oracle import Oracle
 from harness.quantised import measure_grid
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
+from harness.simplest import gradients_are_none
 from harness.verdicts import Verdict
 
 __all__ = ["Disturbed", "Session", "replay_command"]
@@ -61,6 +62,7 @@ class Session:
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.oracles = oracles
         self.own_activations = functools.cache(self._own_activations)
+        self.gradients_are_none = functools.cache(self._gradients_are_none)
 
     def __enter__(self) -> Session:
         return self
@@ -139,6 +141,7 @@ class Session:
                     peer,
                     self.measured(peer.backend, config) if peer else lambda: None,
                     observations.get(runner.about.variant_of),
+                    self.simplest(name, config),
                 ),
             )
 
@@ -210,6 +213,14 @@ class Session:
         """
         given = config.layer, config.cell.activations, config.dtype, config.lengths != "nolengths"
         return lambda: self.own_activations(name, *given)
+
+    def simplest(self, name: str, config: Config) -> Callable[[], bool]:
+        """Whether a backend's simplest gradients, on the path that the config takes, are none."""
+        given = config.layer, config.dtype, config.lengths != "nolengths"
+        return lambda: self.gradients_are_none(name, *given)
+
+    def _gradients_are_none(self, name: str, layer: str, dtype: str, lengths: bool) -> bool:
+        return gradients_are_none(self.runner_named(name), layer, dtype, lengths=lengths)
 
     def _own_activations(
         self, name: str, layer: str, activations: tuple[str, ...], dtype: str, lengths: bool

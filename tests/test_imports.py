@@ -27,7 +27,7 @@ ORDER = [
     # Who answers.
     *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
     # How an answer is compared.
-    *("quantised", "activation", "comparison", "evidence", "significance"),
+    *("quantised", "activation", "simplest", "comparison", "evidence", "significance"),
     # What is said of it.
     *("results", "schema", "requirements"),
     # The judges.

@@ -15,6 +15,7 @@ from harness.evidence import Evidence
 from harness.judging.applies import NUMBERS, aspect
 from harness.judging.gradients import by_flushing
 from harness.judging.second_call import same_rows
+from harness.judging.unusable import where_gradients_are_none
 from harness.observe import Change, Derivatives
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -45,7 +46,8 @@ def determinism(evidence: Evidence) -> Iterator[Comparison]:
         return
     message = f"other bits: {', '.join(map(str, changed))}"
     cause = Cause.FLUSH if _by_flushing(evidence, changed, derivatives) else Cause.UNEXPLAINED
-    yield Comparison("gradients of a second call", Verdict.FAIL, compared, message, cause)
+    result = Comparison("gradients of a second call", Verdict.FAIL, compared, message, cause)
+    yield where_gradients_are_none(evidence, result)
 
 
 def _by_flushing(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:

@@ -25,6 +25,7 @@ from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.applies import When
 from harness.judging.attributed import attributed
+from harness.judging.unusable import where_gradients_are_none
 from harness.probes import Probe
 from harness.requirements import REQUIREMENTS
 
@@ -113,10 +114,13 @@ class Check:
         yield from attributed(evidence, self._found, self.applies)
 
     def _found(self, evidence: Evidence) -> Iterator[Comparison]:
-        yield from self.run(evidence)
+        for comparison in self.run(evidence):
+            about = Need.GRADIENTS in self.needs
+            yield where_gradients_are_none(evidence, comparison) if about else comparison
         training = evidence.under_autograd if self.needs == {Need.OUTPUTS} else None
         if training is not None and self.second_call is None:
             for comparison in self.run(training):
+                comparison = where_gradients_are_none(evidence, comparison)
                 yield replace(comparison, part=f"{comparison.part}, under autograd")
 
     def requirement_of(self, config: Config, comparison: Comparison) -> str:

@@ -11,13 +11,14 @@ import numpy as np
 
 from harness.activation import LOWER, rounded_to
 from harness.evidence import Evidence
-from harness.judging.steps import direction_steps
+from harness.judging.steps import States, direction_steps
 from reference import Format
 
 __all__ = ["larger_bounds", "lower_precision"]
 
-ENOUGH = 8
-"""States on a coarser grid that are no coincidence: one in 2^13 of float32 is one of float16."""
+ENOUGH = 58
+"""Bits in which states on a coarser grid are no coincidence: one in 2^13 of float32 is one of
+float16, one in 2^29 of float64 one of float32."""
 
 
 def lower_precision(evidence: Evidence) -> Format | None:
@@ -48,13 +49,15 @@ def _of_states(evidence: Evidence) -> Format | None:
         for layer in range(config.num_layers)
         for d in range(config.directions)
     ]
-    actual = np.concatenate([s.actual[s.defined] for s in sides]).astype(np.float64)
-    expected = np.concatenate([s.interval.expected[s.defined] for s in sides])
+    every: list[States] = [states for s in sides for states in (s, *s.finals)]
+    actual = np.concatenate([s.actual[s.defined] for s in every]).astype(np.float64)
+    expected = np.concatenate([s.interval.expected[s.defined] for s in every])
     found = None
     for lower in LOWER:
         if lower.precision < fmt.precision and np.isfinite(actual).all():
             between = rounded_to(expected, lower) != expected
             on_grid = rounded_to(actual, lower) == actual
-            if int(between.sum()) >= ENOUGH and bool(on_grid.all()):
+            bits = int(between.sum()) * (fmt.precision - lower.precision)
+            if bits >= ENOUGH and bool(on_grid.all()):
                 found = lower
     return found
