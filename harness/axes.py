@@ -98,6 +98,8 @@ def take(
 
 def outputs_of_units(config: Config, units: Sequence[int]) -> list[int]:
     """Where these units stand along an axis of outputs."""
+    if config.cell.projection is not None:  # each is of all units
+        return list(range(config.directions * config.output_size))
     return [u + config.hidden_size * side for side in range(config.directions) for u in units]
 
 

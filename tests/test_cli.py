@@ -22,6 +22,7 @@ from harness.cli.run import Interruption
 from harness.config import Config
 from harness.corpus import QUICK, load_corpus
 from harness.faults import FAULTS, VARIANTS
+from harness.layers import LAYERS
 from harness.requirements import REQUIREMENTS
 from harness.schema import SCHEMA
 
@@ -118,7 +119,10 @@ RIGHT = ("--backend", f"{FAULTY}:right")
     [
         (("run", "--backend", "nosuch"), "'nosuch' is not known; expected one of mindspore, torch"),
         (("run", "--examples", "-1"), "Invalid value for '--examples'"),
-        (("replay", "tanh-l1"), "begins with 'tanh', expected a layer: rnn; for example rnn-i"),
+        (
+            ("replay", "tanh-l1"),
+            f"begins with 'tanh', expected a layer: {', '.join(LAYERS)}; for example rnn-i",
+        ),
         (("replay",), "Missing argument 'CONFIG_ID'"),
         (("replay", CONFIG.id, "--backend", "a b:X"), "neither a file that ends in .py nor"),
         (("replay", CONFIG.id, "--backend", "../up:X"), "neither a file that ends in .py nor"),

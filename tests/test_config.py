@@ -66,6 +66,9 @@ def _any_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 MANY = (1, 9, 10, 999, 12_345, 65_535, 99_999, 100_000, 654_321, 999_999, 10**6, 10**12, 10**17)
 
 
+KNOWN = ", ".join(LAYERS)
+
+
 def tokens(layer: str) -> set[str]:
     """Every word of every field of a layer's configs; of sizes some of each number of digits."""
     record = LAYERS[layer]
@@ -83,11 +86,14 @@ def tokens(layer: str) -> set[str]:
         **dict.fromkeys((*SIZES, "seed"), MANY),
         **{option.name: option.words for option in record.options},
     }
+    fitting = {option.name for option in record.options if option.fits is not None}
     found = {layer, *(kind.name for kind in record.data), *ASPECTS} - {LIFE}
     found |= {f"{CALL}{name}" for name in record.calls}
     for name, these in values.items():
         for value in these:
             changed = {"layout": "timefirst", "lengths": "nolengths", "steps": 2, name: value}
+            if name in fitting:
+                changed["hidden_size"] = 9
             if name in ("mode", "cotangents"):
                 changed["aspect"] = "gradient"
             found.add(Config.of(layer, **changed).words[name][0])
@@ -205,8 +211,8 @@ DEFAULT = Config.of().id
 @pytest.mark.parametrize(
     ("config_id", "message"),
     [
-        ("", "begins with '', expected a layer: rnn"),
-        ("tanh-l02", "begins with 'tanh', expected a layer: rnn"),
+        ("", f"begins with '', expected a layer: {KNOWN}"),
+        ("tanh-l02", f"begins with 'tanh', expected a layer: {KNOWN}"),
         (DEFAULT.upper(), "begins with 'RNN', expected a layer"),
         (f"rnn-gelu{DEFAULT[3:]}", f"token 'gelu' is none of a layer rnn; for example {DEFAULT}"),
         ("rnn-tanh" + DEFAULT[3:], "token 'tanh' is none of a layer rnn"),
@@ -233,7 +239,7 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"layer": "cnn"}, "layer = 'cnn', expected one of rnn"),
+        ({"layer": "cnn"}, f"layer = 'cnn', expected one of {KNOWN}"),
         ({"proj_size": 3}, "proj_size = 3, expected no such option of a layer rnn"),
         ({"nonlinearity": "gelu"}, "nonlinearity = 'gelu', expected one of 'tanh', 'relu'"),
         ({"layout": "unbatched", "batch": 2}, "expected batch = 1"),

@@ -80,7 +80,7 @@ def judge_arrays(
     ends = np.cumsum([math.prod(shape_of(meaning.config, name)) for name in names])
 
     def place(index: tuple[int, ...]) -> Worst:
-        return Worst(names[int(np.searchsorted(ends, index[0], "right"))])
+        return Worst(names[int(np.searchsorted(ends[:-1], index[0], "right"))])
 
     result = compare(part, actual, wanted, ratio, meaning.fmt, place)
     if result.verdict == Verdict.FAIL:

@@ -138,10 +138,12 @@ class LayerRecord:
         return None if self.pass_through is None else self.pass_through(config)
 
     def swept(self, config: Config) -> str:
-        """The activation that a config of data "sweep" shows. Raises KeyError if none."""
-        alone = config.replace(lengths="nolengths")
+        """The activation that a config shows, as a sweep does. Raises KeyError if it shows none."""
+        if len(config.cell.activations) == 1:
+            return config.cell.activations[0]
         for name in self.activations:
-            if self.sweep and self.sweep(name, config.dtype, config.aspect) == alone:
+            one = self.sweep and self.sweep(name, config.dtype, config.aspect)
+            if one and (one.bias, one.states) == (config.bias, config.states):
                 return name
         raise KeyError(config.id)
 

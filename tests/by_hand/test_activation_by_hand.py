@@ -34,7 +34,7 @@ def swept(
     y = y.astype("f")
     for index, value in moved.items():
         y[index] = value
-    config = Config.of(nonlinearity=nonlinearity, batch=len(points))
+    config = Config.of(nonlinearity=nonlinearity, bias=False, batch=len(points))
     case = case_of(config, x=x.reshape(1, -1, 1), weights={"weight_ih_l0": [[1.0]]})
     found = activation(evidence_of(case, outputs_of(y.reshape(1, -1, 1))))
     return {result.part: result for result in found}

@@ -35,7 +35,12 @@ CELL = Cell(
     ),
 )
 RECORD = LayerRecord(
-    "two", "Two", lambda options: CELL, ("input_size", "hidden_size"), data=(PLAIN,)
+    "two",
+    "Two",
+    lambda options: CELL,
+    ("input_size", "hidden_size"),
+    data=(PLAIN,),
+    output_size=lambda options: 2,
 )
 
 
@@ -58,13 +63,13 @@ def config(**changes: str) -> Config:
     [
         ("x", ("steps", "rows", "features"), (5, 4, 7)),
         ("lengths", ("rows",), (4,)),
-        ("output", ("steps", "rows", "outputs"), (5, 4, 6)),
-        ("h_0", ("stack", "rows", "units"), (8, 4, 3)),
+        ("output", ("steps", "rows", "outputs"), (5, 4, 4)),
+        ("h_0", ("stack", "rows", "projected"), (8, 4, 2)),
         ("c_l_n", ("stack", "rows", "units"), (8, 4, 3)),
         ("weight_ih_l0", ("gates", "features"), (6, 7)),
         ("weight_ih_l0_reverse", ("gates", "features"), (6, 7)),
-        ("weight_ih_l1_reverse", ("gates", "inputs"), (6, 6)),
-        ("weight_left_l0", ("units", "units"), (3, 3)),
+        ("weight_ih_l1_reverse", ("gates", "inputs"), (6, 4)),
+        ("weight_left_l0", ("projected", "units"), (2, 3)),
         ("bias_l3", ("gates",), (6,)),
     ],
 )
@@ -85,16 +90,19 @@ def numbered(name: str) -> Array:
 
 
 def test_places_are_taken_along_the_axes_of_that_name() -> None:
-    arrays = {name: numbered(name) for name in ("x", "h_0", "bias_l0")}
+    arrays = {name: numbered(name) for name in ("x", "h_0", "c_l_0", "bias_l0")}
     found = take(config(), arrays, {"rows": (2, 0), "units": (1,), "features": range(2)})
     assert found.keys() == arrays.keys()
     assert np.array_equal(found["x"], arrays["x"][:, [2, 0], :2])
-    assert np.array_equal(found["h_0"], arrays["h_0"][:, [2, 0], 1:2])
+    assert np.array_equal(found["h_0"], arrays["h_0"][:, [2, 0]])
+    assert np.array_equal(found["c_l_0"], arrays["c_l_0"][:, [2, 0], 1:2])
     assert found["bias_l0"] is arrays["bias_l0"]
 
 
 def test_units_stand_along_outputs_and_gates_once_for_each() -> None:
-    assert outputs_of_units(config(), [0, 2]) == [0, 2, 3, 5]
+    assert outputs_of_units(config(), [0, 2]) == [0, 1, 2, 3]  # a projection is of all units
+    plain = Config.of("rnn", hidden_size=3, bidirectional=True)
+    assert outputs_of_units(plain, [0, 2]) == [0, 2, 3, 5]
     assert gates_of_units(config(), [0, 2]) == [0, 2, 3, 5]
 
 
