@@ -16,7 +16,7 @@ from harness.build_corpus.covering import covering, factors_of
 from harness.build_corpus.designs import sized_values
 from harness.build_corpus.lives import few_lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
-from harness.build_corpus.sizes import degenerate
+from harness.build_corpus.sizes import degenerate, doubles
 from harness.build_corpus.training import small_training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.config import DTYPES, Config
@@ -62,6 +62,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "covering array, strength 2, fp32", options
     yield "classes of sizes with options, fp32", sized_values(layer, options, (12, 3))
     yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
+    yield "float64, rounding visible", doubles(layer)
     yield "options that not every size takes", not_every_size(layer)
     yield "degenerate sizes", _every(8, degenerate(layer))
     yield "NaN, infinities, subnormals", _every(2, special(layer, 2, ["fp32", "fp16", "fp64"]))

@@ -57,14 +57,13 @@ def _lower(evidence: Evidence, lower: Format) -> Excuse:
 def against_peer(evidence: Evidence) -> Iterator[Excuse]:
     """The same for the difference of two implementations: each has its own activations."""
     mine, theirs = evidence.own_activations(), evidence.peer_activations()
-    if mine is None or theirs is None:
-        return
-    if mine.flushes or theirs.flushes:
+    if mine is not None and theirs is not None and (mine.flushes or theirs.flushes):
         yield flush(evidence.oracle)
-    lower = [one for one in (lower_precision(evidence), theirs.precision) if one is not None]
+    other = None if theirs is None else theirs.precision
+    lower = [one for one in (lower_precision(evidence), other) if one is not None]
     if lower:
         yield _lower(evidence, min(lower, key=lambda fmt: fmt.precision))
-    elif mine.errs or theirs.errs:
+    elif mine is not None and theirs is not None and (mine.errs or theirs.errs):
         one, two = _activation(evidence.oracle, mine), _activation(evidence.oracle, theirs)
         yield Excuse(
             Cause.ACTIVATION,

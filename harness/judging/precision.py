@@ -49,7 +49,7 @@ def _of_states(evidence: Evidence) -> Format | None:
         for layer in range(config.num_layers)
         for d in range(config.directions)
     ]
-    every: list[States] = [states for s in sides for states in (s, *s.finals)]
+    every: list[States] = [*sides, *(final for s in sides for final in s.finals)]
     actual = np.concatenate([s.actual[s.defined] for s in every]).astype(np.float64)
     expected = np.concatenate([s.interval.expected[s.defined] for s in every])
     found = None
