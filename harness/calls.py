@@ -27,6 +27,7 @@ __all__ = [
     "Maker",
     "call_table",
     "calls_after",
+    "cell_calls",
     "common_calls",
     "left_out",
     "make_call",
@@ -342,11 +343,11 @@ def _without(axis: str) -> Maker:
 
 def _unbatched(case: Case) -> Call:
     flat = _again(case, layout="unbatched", batch=1, lengths="nolengths")
-    batch_first = case.config.layout == "batchfirst"
+    batch_first = {"batch_first": case.config.layout == "batchfirst"}
     call = _ordinary(flat)
     return dataclasses.replace(
         call,
-        keywords={**call.keywords, "batch_first": batch_first},
+        keywords={**call.keywords, **(batch_first if "batch_first" in call.keywords else {})},
         ordinary=_again(case, lengths="nolengths").config,
     )
 
@@ -479,6 +480,42 @@ def tuple_calls() -> Calls:
     )
 
 
+_OF_STACKS = ("layers.", "layout.", "directions.", "dropout.", "lengths.", "keyword.input")
+_DEFAULTS_OF_STACKS = ("layers", "layout", "dropout", "directions")
+
+
+def cell_calls() -> Calls:
+    """The calls of every cell, which takes one step."""
+    left_out = (*_OF_STACKS, *(f"default.{name}" for name in _DEFAULTS_OF_STACKS))
+    building = {
+        requirement: rows
+        for requirement, every in _building().items()
+        if (rows := [row for row in every if not row[0].startswith(left_out)])
+    }
+    return call_table({**building, **_calling_cells()})
+
+
+def _calling_cells() -> dict[str, list[Row]]:
+    """Ways to call a cell."""
+    return {
+        "unbatched": [("x.flat", _VALID, "1-D x (input_size,) and state", _unbatched)],
+        "h-0-absent": [
+            ("h0.absent", _VALID, "the state left out", _without_state),
+            ("keyword.input", _VALID, "x by the call's keyword input, no state", _named_input),
+        ],
+        "refused-h-0": [
+            (f"h0.{name}", _INVALID, says, _h_0(change)) for name, says, change in _CELL_STATES
+        ],
+        "refused-x": [(f"x.{name}", _INVALID, says, _x(change)) for name, says, change in _CELL_XS],
+        "empty": [("x.norows", _OPEN, "x without batch rows, B = 0", _without("rows"))],
+        "mixed-dtypes": _of_other_types(),
+    }
+
+
+def _without_state(case: Case) -> Call:
+    return _ordinary(_again(case, states=False))
+
+
 def _building() -> dict[str, list[Row]]:
     """Ways to call the constructor."""
     return {
@@ -595,24 +632,28 @@ def _calling() -> dict[str, list[Row]]:
             ("x.nosteps", _OPEN, "x without steps, T = 0", _without("steps")),
             ("x.norows", _OPEN, "x without batch rows, B = 0", _without("rows")),
         ],
-        "mixed-dtypes": [
-            ("x.half", _OPEN, "float16 x in a float32 layer", _other_dtype("fp16")),
-            ("x.double", _OPEN, "float64 x in a float32 layer", _other_dtype("fp64")),
-            *((f"x.{name}", _INVALID, f"{says} x", _x(change)) for name, says, change in _TYPES),
-            (
-                "h0.half",
-                _INVALID,
-                "float16 h_0 with float32 x",
-                _h_0(lambda h: h.astype(np.float16)),
-            ),
-            (
-                "h0.double",
-                _INVALID,
-                "float64 h_0 with float32 x",
-                _h_0(lambda h: h.astype(np.float64)),
-            ),
-        ],
+        "mixed-dtypes": _of_other_types(),
     }
+
+
+def _of_other_types() -> list[Row]:
+    return [
+        ("x.half", _OPEN, "float16 x in a float32 layer", _other_dtype("fp16")),
+        ("x.double", _OPEN, "float64 x in a float32 layer", _other_dtype("fp64")),
+        *((f"x.{name}", _INVALID, f"{says} x", _x(change)) for name, says, change in _TYPES),
+        (
+            "h0.half",
+            _INVALID,
+            "float16 h_0 with float32 x",
+            _h_0(lambda h: h.astype(np.float16)),
+        ),
+        (
+            "h0.double",
+            _INVALID,
+            "float64 h_0 with float32 x",
+            _h_0(lambda h: h.astype(np.float64)),
+        ),
+    ]
 
 
 def _of_lengths() -> list[Row]:
@@ -676,6 +717,31 @@ _XS: Change = [
     ("rank4", "4-D x", lambda x: x[None]),
     ("wider", "x with one feature too many", lambda x: np.concatenate([x, x[..., :1]], axis=2)),
     ("narrower", "x with one feature for all", lambda x: x[..., :1].copy()),
+    ("list", "x as nested lists", lambda x: x.tolist()),
+    ("none", "x = None", lambda x: None),
+]
+
+
+_CELL_STATES: Change = [
+    ("rows", "h_0 with one batch row too many", lambda h: np.concatenate([h, h[:1]])),
+    ("onerow", "h_0 with one batch row for all", lambda h: h[:1]),
+    ("units", "h_0 with one unit too many", lambda h: np.concatenate([h, h[:, :1]], axis=1)),
+    ("oneunit", "h_0 with one unit for all", lambda h: h[:, :1]),
+    ("rank1", "1-D h_0 with 2-D x", lambda h: h[0]),
+    ("rank3", "3-D h_0", lambda h: h[None]),
+    (
+        "transposed",
+        "h_0 with batch and units swapped, as many elements",
+        lambda h: h.T,
+    ),
+    ("list", "h_0 as nested lists", lambda h: h.tolist()),
+]
+
+_CELL_XS: Change = [
+    ("rank1", "1-D x with 2-D h_0", lambda x: x[0]),
+    ("rank3", "3-D x", lambda x: x[None]),
+    ("wider", "x with one feature too many", lambda x: np.concatenate([x, x[:, :1]], axis=1)),
+    ("narrower", "x with one feature for all", lambda x: x[:, :1].copy()),
     ("list", "x as nested lists", lambda x: x.tolist()),
     ("none", "x = None", lambda x: None),
 ]

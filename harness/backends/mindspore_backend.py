@@ -92,6 +92,10 @@ CLASSES = {"gru": mindspore.nn.GRU, "lstm": mindspore.nn.LSTM, "rnn": mindspore.
 """Layers of this harness, by name."""
 
 
+CELLS = {"grucell": mindspore.nn.GRUCell, "rnncell": mindspore.nn.RNNCell}
+"""Those of one step."""
+
+
 def _flat(outputs: Any) -> tuple[Any, ...]:
     """The output and the final states, of which some layers return a tuple."""
     output, final = outputs
@@ -133,7 +137,12 @@ class MindSporeLayer:
         keywords = {name: to_tensor(value) for name, value in named.items()}
         with execution(self.mode):
             # Errors of a call may surface only when its values are asked for: ask here.
-            return tuple(one.asnumpy() for one in _flat(self.layer(*tensors, **keywords)))
+            found = self.outputs_of(self.layer(*tensors, **keywords))
+            return tuple(one.asnumpy() for one in found)
+
+    def outputs_of(self, returned: Any) -> tuple[Any, ...]:
+        """The output and the final states."""
+        return _flat(returned)
 
     def gradients(
         self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
@@ -166,7 +175,8 @@ class MindSporeLayer:
             def loss(*arrays: Any) -> Any:
                 states = arrays[1:given]
                 hx = states if given > 2 else states[0] if given > 1 else None
-                outputs = _flat(self.layer(arrays[0], hx, *arrays[given : given + lengths]))
+                called = self.layer(arrays[0], hx, *arrays[given : given + lengths])
+                outputs = self.outputs_of(called)
                 of = arrays[given + lengths :]
                 total = (outputs[places[0]] * of[0]).sum()
                 for number in range(1, len(places)):
@@ -193,6 +203,21 @@ class MindSporeLayer:
             raise ValueError(f"parameters {left} are not in the checkpoint")
 
 
+class MindSporeCell(MindSporeLayer):
+    """A cell of mindspore.nn: its parameters are called as those of a first layer, without `_l0`.
+
+    What it returns is the output and the final state in one.
+    """
+
+    def __init__(self, layer: Any, mode: int) -> None:
+        super().__init__(layer, mode)
+        self.parameters = {f"{name}_l0": one for name, one in self.parameters.items()}
+
+    def outputs_of(self, returned: Any) -> tuple[Any, ...]:
+        states = returned if isinstance(returned, tuple) else (returned,)
+        return states[0], *states
+
+
 class MindSporeBackend:
     """Eager; or compiled, in graph mode, where every new layer and shape costs half a second."""
 
@@ -215,10 +240,8 @@ class MindSporeBackend:
         dtype = {} if options.dtype == "fp32" else {"dtype": DTYPES[options.dtype]}
         # By position: a later version renames has_bias to bias, the order stays.
         named = documented(options.keywords)
-        positional = [
-            named.pop(name)
-            for name in ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
-        ]
+        ordered = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+        positional = [named.pop(name) for name in ordered if name in named]
         sizes = (options.input_size, options.hidden_size)
         layer = self.construct(options.layer, (*sizes, *positional), {**named, **dtype})
         layer.train(False)
@@ -236,17 +259,24 @@ class MindSporeBackend:
         named = dict(keywords) if literal else documented(keywords)
         if "bias" in named and not literal and self._takes(layer, "__init__", "has_bias"):
             named["has_bias"] = named.pop("bias")
+        if layer in CELLS:
+            return MindSporeCell(CELLS[layer](*positional, **named), self.mode)
         return MindSporeLayer(CLASSES[layer](*positional, **named), self.mode)
 
     def seed(self, value: int) -> None:
         mindspore.set_seed(value)
 
     def unsupported(self, config: Config) -> str | None:
-        if config.layer not in CLASSES:
+        of_layer = {**CLASSES, **CELLS}.get(config.layer)
+        if of_layer is None:
             return f"mindspore.nn has no layer {config.layer}"
-        name = f"mindspore.nn.{CLASSES[config.layer].__name__}"
+        name = f"mindspore.nn.{of_layer.__name__}"
         if left := documented(config.options.keywords).keys() & ABSENT.keys():
             return f"{name} documents no {', '.join(left)}"
+        if config.record.single_step and config.layout == "unbatched":
+            return f"{name} documents 2-D x only, no (input_size,)"
+        if config.record.single_step and not config.states:
+            return f"{name} documents no default of hx"
         if config.layout == "unbatched":
             return f"{name} documents 3-D x only, no unbatched (seq_len, input_size)"
         if config.dtype == "bf16" or (config.dtype == "fp64" and config.states):
@@ -276,7 +306,7 @@ class MindSporeBackend:
     @staticmethod
     def _takes(layer: str, method: str, name: str) -> bool:
         """Whether the layer, or the class that does its work, has an argument of this name."""
-        classes = CLASSES[layer].__mro__[:2]
+        classes = {**CLASSES, **CELLS}[layer].__mro__[:2]
         return any(
             name in inspect.signature(getattr(one, method)).parameters
             for one in classes

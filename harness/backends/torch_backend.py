@@ -76,7 +76,7 @@ CLASSES: dict[str, type[torch.nn.RNNBase]] = {
 class TorchLayer:
     """A recurrent layer of torch.nn, on the CPU or another device."""
 
-    def __init__(self, layer: torch.nn.RNNBase, device: torch.device = CPU) -> None:
+    def __init__(self, layer: Any, device: torch.device = CPU) -> None:
         self.layer = layer if device == CPU else layer.to(device)
         self.device = device
 
@@ -143,10 +143,42 @@ class TorchLayer:
         self.layer.load_state_dict(torch.load(directory / "rnn.pt", weights_only=True))
 
     def copy(self) -> TorchLayer:
-        return TorchLayer(copy.deepcopy(self.layer), self.device)
+        return type(self)(copy.deepcopy(self.layer), self.device)
 
     def pickled(self) -> TorchLayer:
-        return TorchLayer(pickle.loads(pickle.dumps(self.layer)), self.device)  # noqa: S301, its own
+        return type(self)(pickle.loads(pickle.dumps(self.layer)), self.device)  # noqa: S301, its own
+
+
+CELLS: dict[str, type[torch.nn.RNNCellBase]] = {
+    "grucell": torch.nn.GRUCell,
+    "rnncell": torch.nn.RNNCell,
+}
+"""Those of one step."""
+
+
+class TorchCell(TorchLayer):
+    """A cell of torch.nn: its parameters are called as those of a first layer, without `_l0`.
+
+    What it returns is the output and the final state in one.
+    """
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        super().load_weights({name.removesuffix("_l0"): a for name, a in weights.items()})
+
+    def read_weights(self) -> dict[str, Array]:
+        return {f"{name}_l0": array for name, array in super().read_weights().items()}
+
+    def _tensors(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
+        found = self.layer(*inputs, **named)
+        states = found if isinstance(found, tuple) else (found,)
+        return states[0], *states
+
+    def gradients(
+        self, inputs: Mapping[str, Array], cotangents: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        names = {name for name, _ in self.layer.named_parameters()}
+        found = super().gradients(inputs, cotangents)
+        return {f"{n}_l0" if n in names else n: array for n, array in found.items()}
 
 
 class TorchBackend:
@@ -183,6 +215,8 @@ class TorchBackend:
         with warnings.catch_warnings():
             # "dropout option adds dropout after all but last recurrent layer": we know.
             warnings.filterwarnings("ignore", message="dropout option adds dropout")
+            if layer in CELLS:
+                return TorchCell(CELLS[layer](*positional, **keywords), self.device)
             return TorchLayer(CLASSES[layer](*positional, **keywords), self.device)
 
     def seed(self, value: int) -> None:
@@ -192,7 +226,7 @@ class TorchBackend:
         torch.set_num_threads(THREADS if count is None else count)
 
     def unsupported(self, config: Config) -> str | None:
-        if config.layer not in CLASSES:
+        if config.layer not in (*CLASSES, *CELLS):
             return f"torch.nn has no layer {config.layer}"
         if config.lengths == "emptyrows":
             return (

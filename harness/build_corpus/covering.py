@@ -195,4 +195,5 @@ def own_values(layer: str, values: dict[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in values.items() if name not in others}
     if record.single_step and own.get("layout") == "batchfirst":
         own["layout"] = "timefirst"
-    return {**own, **record.fixed}
+    states = {"states": True} if record.single_step else {}  # of which one framework needs some
+    return {**states, **own, **record.fixed}

@@ -58,9 +58,10 @@ def modest(layer: str) -> Iterator[Part]:
     options = list(covering(layer, factors_of(layer), 2, 1))
     yield "the mapping page's Code Example 1", page(layer)
     yield "the activations alone", sweeps(layer, DTYPES)
-    yield "the activations alone, with lengths", _full_lengths(sweeps(layer, ("fp32", "fp16")))
+    if not LAYERS[layer].single_step:
+        yield "the activations alone, with lengths", _full_lengths(sweeps(layer, ("fp32", "fp16")))
     yield "covering array, strength 2, fp32", options
-    yield "classes of sizes with options, fp32", sized_values(layer, options, (12, 3))
+    yield "classes of sizes with options, fp32", sized_values(layer, options, _counts(layer))
     yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
     yield "float64, rounding visible", doubles(layer)
     yield "options that not every size takes", not_every_size(layer)
@@ -78,7 +79,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "dropout in training mode", small_training(layer)
     yield "initial weights", _every(2, parameters(layer, "initial"))
     yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
-    yield "calls", calls(layer, CALL_BASES[:1])
+    yield "calls", calls(layer, _bases(layer))
     yield "the same call again and again", _every(4, repeated(layer))
     yield "lives", few_lives(layer)
 
@@ -98,10 +99,20 @@ def modest_few(layer: str) -> Iterator[Part]:
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 2)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 2)
     yield "how arrays are given", itertools.islice(few_given(layer), 2)
-    bases = ({**base, **small} for base in CALL_BASES[:1])
+    bases = ({**base, **small} for base in _bases(layer))
     yield "calls, one of each requirement", _one_of_each(layer, calls(layer, bases))
     yield "the same call again and again", itertools.islice(repeated(layer), 1)
     yield "lives", itertools.islice(few_lives(layer), 2)
+
+
+def _bases(layer: str) -> list[dict[str, Any]]:
+    """What calls are changed from: of a cell a call with a state."""
+    return [{**CALL_BASES[0], "states": LAYERS[layer].single_step}]
+
+
+def _counts(layer: str) -> tuple[int, int]:
+    """Configs for their sizes, of any length and of long ones."""
+    return 12, 0 if LAYERS[layer].single_step else 3
 
 
 def _one_of_each(layer: str, every: Iterable[Config]) -> Iterator[Config]:

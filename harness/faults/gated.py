@@ -13,7 +13,7 @@ from harness.faults.arrays import Arrays, place
 from harness.faults.correct import CorrectLayer
 from harness.faults.record import Area
 from harness.layers import LayerRecord
-from reference import Cell, Parameters
+from reference import Bounded, Cell, Parameters
 from reference.arrays import Array
 
 __all__ = ["AREA", "ResetUpdateStep"]
@@ -53,8 +53,11 @@ class ResetUpdateStep:
 
 
 def known(op: Any, value: Any) -> Any:
-    """A value that nothing is handed back through."""
-    return op.leaf("", value.value) if hasattr(op, "leaf") else value
+    """A value that nothing is handed back through, where derivatives are recorded."""
+    if not hasattr(op, "rounded"):
+        return value
+    nothing = Bounded.exact(np.zeros(op.rounded.close(value.value).expected.shape))
+    return op._node(value.value, (value,), (nothing,))
 
 
 def _biases(w: Parameters) -> Any:
@@ -291,18 +294,19 @@ class StateKnown(ResetUpdateStep):
         return super().update(op, z, n, known(op, h))
 
 
-class ResetAfterIsOne(ResetUpdateStep):
+class ResetKnownAndOne(ResetUpdateStep):
     """The gradient of W_hn is not weighed with the reset gate."""
 
     def candidate(self, op: Any, w: Parameters, x: Any, h: Any, r: Any) -> Any:
-        return op.add(op.linear(w("ih", "n"), x), op.linear(w("hh", "n"), h))
+        unweighed = op.add(op.linear(w("hh", "n"), h), op.multiply(known(op, r), op.complement(r)))
+        return op.add(op.linear(w("ih", "n"), x), unweighed)
 
 
 for _name, _step in {
     "no-gradient-through-r": ResetKnown,
     "no-gradient-through-z": UpdateKnown,
     "no-gradient-through-z-h": StateKnown,
-    "gradient-without-r": ResetAfterIsOne,
+    "gradient-without-r": ResetKnownAndOne,
 }.items():
 
     @AREA.fault(_name, needs=resets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from harness.calls import common_calls
@@ -22,7 +24,7 @@ from harness.layers.stacked import (
 from reference import GRU
 from reference.arrays import Float64Array
 
-__all__ = ["LAYER"]
+__all__ = ["LAYER", "sweep_of"]
 
 
 def _of_gates(config: Config, gate: str, matrix: Float64Array) -> Float64Array:
@@ -46,7 +48,7 @@ def _pass_through(config: Config) -> dict[str, Float64Array] | None:
 
 
 def _alone(config: Config) -> dict[str, Float64Array]:
-    """With biases h' = n = tanh(x) as above; with a state of 1, h' = z = sigmoid(x)."""
+    """With biases h' = n = tanh(x) as above; without, from a state of 1, h' = z = sigmoid(x)."""
     one = np.ones((1, 1))
     return {
         "weight_ih": _of_gates(config, "n" if config.bias else "z", one),
@@ -57,22 +59,27 @@ def _alone(config: Config) -> dict[str, Float64Array]:
 
 
 def _no_sweep(config: Config) -> str | None:
-    if config.bias != config.states:
+    if config.bias or config.states:
         return None
-    return "data = 'sweep', expected biases (tanh alone) or states (sigmoid alone), not both"
+    return "data = 'sweep', expected biases (tanh alone), or states (sigmoid alone)"
 
 
-def _sweep(activation: str, dtype: str, aspect: str) -> Config:
-    of_tanh = activation == "tanh"
-    return Config.of(
-        "gru",
-        aspect=aspect,
-        dtype=dtype,
-        bias=of_tanh,
-        states=not of_tanh,
-        batch=SWEEP_POINTS,
-        data="sweep",
-    )
+def sweep_of(layer: str, *, states: bool) -> Callable[[str, str, str], Config]:
+    """As the record has it; whether there are states where they do not matter."""
+
+    def sweep(activation: str, dtype: str, aspect: str) -> Config:
+        of_tanh = activation == "tanh"
+        return Config.of(
+            layer,
+            aspect=aspect,
+            dtype=dtype,
+            bias=of_tanh,
+            states=states or not of_tanh,
+            batch=SWEEP_POINTS,
+            data="sweep",
+        )
+
+    return sweep
 
 
 _UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
@@ -144,7 +151,7 @@ LAYER = LayerRecord(
         sweep_kind(_alone, state=1.0, wrong=_no_sweep, finite=True),
     ),
     activations=("tanh", "sigmoid"),
-    sweep=_sweep,
+    sweep=sweep_of("gru", states=False),
     pass_through=_pass_through,
     calls=common_calls(),
     requirements=(CODE_EXAMPLE,),

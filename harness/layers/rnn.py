@@ -18,10 +18,11 @@ from harness.data import (
     integers,
     uniform,
 )
-from harness.layers.record import DataKind, LayerRecord, Option, PageRow
+from harness.layers.record import DataKind, LayerRecord, Option
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
+    NONLINEARITY_ROW,
     given_rows,
     option_rows,
     page_kind,
@@ -33,7 +34,7 @@ from harness.requirements import REFUSALS, Requirement
 from reference import Cell, elman
 from reference.arrays import Float64Array
 
-__all__ = ["LAYER", "NONLINEARITY"]
+__all__ = ["LAYER", "NONLINEARITY", "OWN_CALLS"]
 
 NONLINEARITY = Option("nonlinearity", {"tanh": "tanh", "relu": "relu"}, "tanh")
 
@@ -101,8 +102,8 @@ def _alone(config: Config) -> dict[str, Float64Array]:
 
 
 def _no_sweep(config: Config) -> str | None:
-    if config.bias or config.states:
-        return "data = 'sweep', expected no bias and no states"
+    if config.bias or (config.states and not config.record.single_step):
+        return "data = 'sweep', expected no bias, and no states but of a cell"
     return None
 
 
@@ -126,7 +127,7 @@ def _pass_through(config: Config) -> dict[str, Float64Array]:
     return found | biases if config.bias else found
 
 
-_OWN_CALLS = call_table(
+OWN_CALLS = call_table(
     {
         "defaults": [
             (
@@ -155,14 +156,7 @@ _OWN_CALLS = call_table(
 
 _PAGE = (
     *size_rows(),
-    PageRow(
-        "Parameters",
-        "nonlinearity",
-        "nonlinearity",
-        "-",
-        ("activation", "nan", "gradient-signs"),
-        ("nonlinearity.", "default.nonlinearity", "order."),
-    ),
+    NONLINEARITY_ROW,
     *option_rows(),
     *given_rows(),
     *whole_rows("RNN", "Prints different numbers", "Implement the same functions as PyTorch"),
@@ -221,7 +215,7 @@ LAYER = LayerRecord(
     activations=("tanh", "relu"),
     sweep=_sweep,
     pass_through=_pass_through,
-    calls={**common_calls(), **_OWN_CALLS},
+    calls={**common_calls(), **OWN_CALLS},
     requirements=_REQUIREMENTS,
     page=_PAGE,
     examples=tuple(

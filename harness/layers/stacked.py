@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,21 +10,29 @@ import numpy as np
 
 from harness.config import Config
 from harness.data import MIXED, SWEEP_POINTS, sweep_points
-from harness.layers.record import DataKind, PageRow
+from harness.layers.record import SINGLE_STEP, DataKind, LayerRecord, PageRow
 from harness.requirements import PAGE, Requirement, of_page_example
 from reference.arrays import Float64Array
 
 __all__ = [
     "ARGUMENTS",
+    "BIAS",
     "CODE_EXAMPLE",
+    "HIDDEN_SIZE",
+    "INPUT",
+    "INPUT_SIZE",
+    "NONLINEARITY_ROW",
     "RENAMED",
     "SATURATING",
+    "cell_page",
+    "cell_record",
     "finite_points",
     "gate_biases",
     "given_rows",
     "option_rows",
     "page_kind",
     "size_rows",
+    "state_row",
     "sweep_kind",
     "whole_rows",
 ]
@@ -45,11 +54,35 @@ RENAMED = "Same function, different parameter names"
 Makers = Mapping[str, Float64Array]
 
 
+INPUT_SIZE = PageRow(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",))
+HIDDEN_SIZE = PageRow(
+    _PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)
+)
+NONLINEARITY_ROW = PageRow(
+    _PARAMETERS,
+    "nonlinearity",
+    "nonlinearity",
+    "-",
+    ("activation", "nan", "gradient-signs"),
+    ("nonlinearity.", "default.nonlinearity", "order."),
+)
+BIAS = PageRow(
+    _PARAMETERS, "bias", "has_bias", RENAMED, ("bias",), ("bias.", "default.bias", "keyword.bias")
+)
+INPUT = PageRow(_INPUTS, "input", "x", RENAMED, ("x",), ("x.", "keyword.input"))
+
+
+def state_row(states: str, *calls: str) -> PageRow:
+    """The initial states, as the page calls them, with more `calls` about them."""
+    about = ("h0.", *calls, "keyword.hx")
+    return PageRow(_INPUTS, states, "hx", RENAMED, ("h-0-given", "h-0-absent"), about)
+
+
 def size_rows() -> tuple[PageRow, ...]:
     """input_size, hidden_size and num_layers."""
     return (
-        PageRow(_PARAMETERS, "input_size", "input_size", "-", ("input-size",), ("input.",)),
-        PageRow(_PARAMETERS, "hidden_size", "hidden_size", "-", ("hidden-size",), ("hidden.",)),
+        INPUT_SIZE,
+        HIDDEN_SIZE,
         PageRow(
             _PARAMETERS,
             "num_layers",
@@ -64,14 +97,7 @@ def size_rows() -> tuple[PageRow, ...]:
 def option_rows() -> tuple[PageRow, ...]:
     """bias, batch_first, dropout and bidirectional."""
     return (
-        PageRow(
-            _PARAMETERS,
-            "bias",
-            "has_bias",
-            RENAMED,
-            ("bias",),
-            ("bias.", "default.bias", "keyword.bias"),
-        ),
+        BIAS,
         PageRow(
             _PARAMETERS,
             "batch_first",
@@ -101,10 +127,9 @@ def option_rows() -> tuple[PageRow, ...]:
 
 def given_rows(states: str = "h_0", *calls: str) -> tuple[PageRow, ...]:
     """x, the initial states with more `calls` about them, and lengths."""
-    about = ("h0.", *calls, "keyword.hx")
     return (
-        PageRow(_INPUTS, "input", "x", RENAMED, ("x",), ("x.", "keyword.input")),
-        PageRow(_INPUTS, states, "hx", RENAMED, ("h-0-given", "h-0-absent"), about),
+        INPUT,
+        state_row(states, *calls),
         PageRow(
             _INPUTS,
             "- (pack_padded_sequence)",
@@ -129,6 +154,26 @@ def whole_rows(
             claim,
             ("same-functions", *requirements),
         ),
+    )
+
+
+def cell_page(title: str, example: str, claim: str, *more: PageRow) -> tuple[PageRow, ...]:
+    """The rows of the page of a cell, which takes one step; `more` are its own options."""
+    requirements = () if more else ("activation", "nan", "gradient-signs")
+    rows = INPUT_SIZE, HIDDEN_SIZE, BIAS, *more, INPUT, state_row("hidden")
+    return *rows, *whole_rows(title, example, claim, requirements)
+
+
+def cell_record(of: LayerRecord, example: DataKind) -> LayerRecord:
+    """The record of a layer's cell, but for what differs: `example` has its page's arrays."""
+    return dataclasses.replace(
+        of,
+        name=f"{of.name}cell",
+        title=f"{of.title}Cell",
+        arguments=("input_size", "hidden_size", "bias", *(option.name for option in of.options)),
+        data=tuple(example if kind.name == "page" else kind for kind in of.data),
+        thorough=False,
+        fixed=SINGLE_STEP,
     )
 
 
