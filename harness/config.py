@@ -207,6 +207,11 @@ class Config:
         changes = _sorted({**dict(self.specific), **changes})
         return Config(**{"layer": self.layer, **same, **changes})
 
+    def adapted(self, **changes: Any) -> Config:
+        """As `replace`, but for fields that the layer cannot choose."""
+        fixed = self.record.fixed
+        return self.replace(**{name: v for name, v in changes.items() if name not in fixed})
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name != "specific":
             for option, value in self.specific:

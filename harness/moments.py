@@ -144,7 +144,7 @@ def inputs_of(config: Config, number: int, of_gradients: bool = False) -> Case:
     For gradients the padding of x is 0: that it must not matter is asked elsewhere.
     """
     own = config.replace(aspect="gradient" if of_gradients else VALUES, life=())
-    case = make_case(own.replace(**_changes(own, number)))
+    case = make_case(own.adapted(**_changes(own, number)))
     if number in (8, 14) and "lengths" in case.inputs:
         unpadded = make_case(own.replace(lengths="nolengths"))
         case = case.with_inputs(**unpadded.inputs)

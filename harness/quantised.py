@@ -66,7 +66,7 @@ def measure_grid(runner: Runner, layer: str, activation: str, dtype: str) -> Gri
     if FORMATS[dtype].precision < FORMATS["fp32"].precision:
         dtype = "fp32"
     sizes = {"input_size": 7, "hidden_size": 12, "batch": 6, "steps": 4}
-    config = sweep(activation, dtype, VALUES).replace(data="plain", states=True, bias=True, **sizes)
+    config = sweep(activation, dtype, VALUES).adapted(data="plain", states=True, bias=True, **sizes)
     outputs = runner.observe(config, repeat=False).outputs
     if outputs is None or len(config.cell.states) > 1:
         return None

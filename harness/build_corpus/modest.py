@@ -12,7 +12,7 @@ from typing import Any
 from harness.aspects import CALL
 from harness.build_corpus.arrays_given import few_given, lengths, lone, strewn
 from harness.build_corpus.autograd import dropping, few_gradients
-from harness.build_corpus.covering import covering, factors_of
+from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
 from harness.build_corpus.designs import sized_values
 from harness.build_corpus.lives import few_lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
@@ -54,14 +54,14 @@ def not_every_size(layer: str) -> Iterator[Config]:
 
 def modest(layer: str) -> Iterator[Part]:
     """Parts of the corpus, with their titles."""
-    others = ["fp16", "fp64", "bf16"]
+    others, single = ["fp16", "fp64", "bf16"], LAYERS[layer].single_step
     options = list(covering(layer, factors_of(layer), 2, 1))
     yield "the mapping page's Code Example 1", page(layer)
     yield "the activations alone", sweeps(layer, DTYPES)
-    if not LAYERS[layer].single_step:
+    if not single:
         yield "the activations alone, with lengths", _full_lengths(sweeps(layer, ("fp32", "fp16")))
     yield "covering array, strength 2, fp32", options
-    yield "classes of sizes with options, fp32", sized_values(layer, options, _counts(layer))
+    yield "classes of sizes with options, fp32", _sized(layer, options)
     yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
     yield "float64, rounding visible", doubles(layer)
     yield "options that not every size takes", not_every_size(layer)
@@ -69,14 +69,16 @@ def modest(layer: str) -> Iterator[Part]:
     yield "NaN, infinities, subnormals", _every(2, special(layer, 2, ["fp32", "fp16", "fp64"]))
     yield "one NaN or infinity a row of x", _every(3, lone(layer))
     yield "NaN and infinities strewn over x", _every(3, strewn(layer))
-    yield "lengths: all shorter than T, all equal, sorted", _every(4, lengths(layer))
+    if not single:
+        yield "lengths: all shorter than T, all equal, sorted", _every(4, lengths(layer))
     yield "how arrays are given", few_given(layer)
     yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16", "fp64"), "gradient")
     yield "gradients, float32", gradients(layer, 2, ["fp32"])
     yield "gradients, other precisions", gradients(layer, 1, others)
     yield "gradients, kinds of losses, both modes", few_gradients(layer)
-    yield "gradients of layers that drop", _every(4, dropping(layer))
-    yield "dropout in training mode", small_training(layer)
+    if not single:
+        yield "gradients of layers that drop", _every(4, dropping(layer))
+    yield "dropout in training mode", _every(8 if single else 1, small_training(layer))
     yield "initial weights", _every(2, parameters(layer, "initial"))
     yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
     yield "calls", calls(layer, _bases(layer))
@@ -110,9 +112,14 @@ def _bases(layer: str) -> list[dict[str, Any]]:
     return [{**CALL_BASES[0], "states": LAYERS[layer].single_step}]
 
 
-def _counts(layer: str) -> tuple[int, int]:
-    """Configs for their sizes, of any length and of long ones."""
-    return 12, 0 if LAYERS[layer].single_step else 3
+def _sized(layer: str, before: Iterable[Config]) -> Iterator[Config]:
+    """Classes of sizes meet options; of a cell, which has few options, some sizes do."""
+    if not LAYERS[layer].single_step:
+        yield from sized_values(layer, before, (12, 3))
+        return
+    for number, sizes in enumerate(((1, 1, 1), (70, 130, 33), (3, 257, 2), (512, 64, 5))):
+        more: dict[str, Any] = {"bias": number % 2 == 0, "seed": 7 + number}
+        yield config_of(layer, **of_sizes(*sizes, 1), **more)
 
 
 def _one_of_each(layer: str, every: Iterable[Config]) -> Iterator[Config]:

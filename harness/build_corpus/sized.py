@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.build_corpus.combinations import DATA, Combinations, Goal, sensible
-from harness.build_corpus.covering import allowed, own_values
+from harness.build_corpus.covering import allowed
 from harness.build_corpus.size_classes import KINDS, sizes_of_kind
 from harness.config import SIZES, Config, ConfigError
 
@@ -132,7 +132,6 @@ def _candidate(
         row |= {name: drawn.choice(sizes_of_kind(name, kind)) for name, kind in chosen.items()}
         if row["layout"] == "unbatched":
             row["batch"] = 1
-        row = own_values(layer, row)
         if allowed(layer, row) and sensible(row) and limits.admit(row):
             try:
                 config = Config.of(layer, **row, **fixed)

@@ -186,9 +186,9 @@ def _canary_configs(layer: str) -> tuple[Config, ...]:
     The last values of the layer's own options, in both directions; then the defaults in one.
     """
     sizes: dict[str, Any] = {"input_size": 2, "hidden_size": 14, "batch": 23, "steps": 6}
-    plain = Config.of(layer, data="plain", states=True, **sizes)
+    plain = Config.of(layer, data="plain", states=True).adapted(**sizes)
     own = {option.name: list(option.words)[-1] for option in plain.record.options}
-    return (plain.replace(bidirectional=True, **own), plain)
+    return (plain.adapted(bidirectional=True, **own), plain)
 
 
 def _made_canary(backend: Backend, layer_name: str) -> Canary:

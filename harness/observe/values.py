@@ -132,9 +132,8 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
         if config.states and config.lengths != "nolengths":
             batch = batch + 1 if larger else max(1, batch // 2)
         more |= {"lengths": "fulllengths" if steps == 1 else "ragged", "batch": batch}
-    more = {name: value for name, value in more.items() if name not in config.record.fixed}
     for states in (True, config.states):
-        asked = config.replace(states=states, **more)
+        asked = config.adapted(states=states, **more)
         if unsupported_reason(backend, asked) is None:
             call(layer, make_case(asked), [])
             return
