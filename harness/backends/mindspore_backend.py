@@ -213,6 +213,10 @@ class MindSporeCell(MindSporeLayer):
         super().__init__(layer, mode)
         self.parameters = {f"{name}_l0": one for name, one in self.parameters.items()}
 
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        output, *states = super().call(inputs, named)
+        return output.copy(), *states
+
     def outputs_of(self, returned: Any) -> tuple[Any, ...]:
         states = returned if isinstance(returned, tuple) else (returned,)
         return states[0], *states

@@ -168,6 +168,10 @@ class TorchCell(TorchLayer):
     def read_weights(self) -> dict[str, Array]:
         return {f"{name}_l0": array for name, array in super().read_weights().items()}
 
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        output, *states = super().call(inputs, named)
+        return output.copy(), *states
+
     def _tensors(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
         found = self.layer(*inputs, **named)
         states = found if isinstance(found, tuple) else (found,)
@@ -178,6 +182,7 @@ class TorchCell(TorchLayer):
     ) -> dict[str, Array]:
         names = {name for name, _ in self.layer.named_parameters()}
         found = super().gradients(inputs, cotangents)
+        found["output"] = found["output"].copy()
         return {f"{n}_l0" if n in names else n: array for n, array in found.items()}
 
 
