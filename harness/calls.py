@@ -492,7 +492,10 @@ def cell_calls() -> Calls:
         for requirement, every in _building().items()
         if (rows := [row for row in every if not row[0].startswith(left_out)])
     }
-    return call_table({**building, **_calling_cells()})
+    calling = _calling_cells()
+    return call_table(
+        {k: [*building.get(k, []), *calling.get(k, [])] for k in {**building, **calling}}
+    )
 
 
 def _calling_cells() -> dict[str, list[Row]]:
@@ -501,7 +504,9 @@ def _calling_cells() -> dict[str, list[Row]]:
         "unbatched": [("x.flat", _VALID, "1-D x (input_size,) and state", _unbatched)],
         "h-0-absent": [
             ("h0.absent", _VALID, "the state left out", _without_state),
-            ("keyword.input", _VALID, "x by the call's keyword input, no state", _named_input),
+        ],
+        "keyword-names": [
+            ("keyword.input", _VALID, "the call's keywords input and hx", _named_step),
         ],
         "refused-h-0": [
             (f"h0.{name}", _INVALID, says, _h_0(change)) for name, says, change in _CELL_STATES
@@ -513,7 +518,15 @@ def _calling_cells() -> dict[str, list[Row]]:
 
 
 def _without_state(case: Case) -> Call:
-    return _ordinary(_again(case, states=False))
+    absent = _ordinary(_again(case, states=False))
+    return dataclasses.replace(absent, ordinary=_again(case, states=True).config)
+
+
+def _named_step(case: Case) -> Call:
+    """x and the state by keywords."""
+    call = _ordinary(_again(case, states=True))
+    named = dict(zip(("input", "hx"), call.inputs, strict=True))
+    return dataclasses.replace(call, inputs=(), named=named)
 
 
 def _building() -> dict[str, list[Row]]:

@@ -344,7 +344,7 @@ def _task(task: tuple[str, tuple[str, ...], int]) -> list[Trial]:
             _FREE["cores"].put(core)
 
 
-def _given(fault: Fault) -> tuple[Config, ...]:
+def given(fault: Fault) -> tuple[Config, ...]:
     """The configs of layers that can have the fault: those of every layer's faults, if they can."""
     shared = selection()
     return shared if any(map(fault.concerns, shared)) else own_selection()
@@ -353,7 +353,7 @@ def _given(fault: Fault) -> tuple[Config, ...]:
 def _trials(base: str, names: Sequence[str], seed: int) -> list[Trial]:
     whole = base == "oracle" and seed == 0
     trials = [
-        examine(FAULTS[name], base, _given(FAULTS[name]), everything=whole, seed=seed)
+        examine(FAULTS[name], base, given(FAULTS[name]), everything=whole, seed=seed)
         for name in names
         if name in FAULTS
     ]

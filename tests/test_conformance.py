@@ -26,10 +26,11 @@ from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of, holds_on, stale_entries
 from harness.judge import Session
+from harness.layers import LAYERS
 from harness.matrix import matrix
 from harness.pipeline import Task, judged, merged
 from harness.pytest_plugin import Record
-from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
+from harness.report.mapping import page_of, render_mapping, run_example
 from harness.requirements import REQUIREMENTS
 from harness.results import Result
 from harness.runners import Isolated
@@ -270,13 +271,15 @@ def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
     }
 
 
-def test_the_mapping_page_agrees_with_a_new_run() -> None:
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_mapping_page_agrees_with_a_new_run(layer: str) -> None:
     """Numbers may move with the configs; verdicts and differences may not. If this fails, look
     at what changed, and write the page anew with `rnn-parity mapping`.
     """
     header = {"versions": {}, "platform": "", "date": ""}
-    fresh = render_mapping(header, everything(), expected(BACKENDS[-1]), run_example())
-    written, elsewhere = MAPPING_PAGE.read_text("utf-8"), of_other_machines()
+    known, printed = expected(BACKENDS[-1]), run_example(layer)
+    fresh = render_mapping(header, everything(), known, printed, layer)
+    written, elsewhere = page_of(layer).read_text("utf-8"), of_other_machines()
     assert verdicts(written, elsewhere) == verdicts(fresh, elsewhere)
 
 

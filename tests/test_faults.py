@@ -89,7 +89,7 @@ ON_TORCH = (
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_is_caught_on_the_oracle(name: str) -> None:
-    trial = examine(FAULTS[name], "oracle", selftest._given(FAULTS[name]), everything=False)
+    trial = examine(FAULTS[name], "oracle", selftest.given(FAULTS[name]), everything=False)
     assert trial.caught, f"{name}: {FAULTS[name].mistake}"
 
 
@@ -110,7 +110,8 @@ def test_is_caught_on_torch(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_correct_one_is_not_accused(name: str) -> None:
-    assert examine(VARIANTS[name], "oracle", selection(), everything=True).caught == {}
+    configs = selftest.given(VARIANTS[name])
+    assert examine(VARIANTS[name], "oracle", configs, everything=True).caught == {}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

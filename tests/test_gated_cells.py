@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference import elman, evaluate
-from tests.gated_cells import GRU, LSTM, PROJECTED, Stack
+from reference import GRU, elman, evaluate
+from tests.gated_cells import LSTM, PROJECTED, Stack
 
 CELLS = {"rnn": elman("tanh"), "lstm": LSTM, "projected": PROJECTED, "gru": GRU}
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "projected": torch.nn.LSTM}

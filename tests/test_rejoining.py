@@ -68,7 +68,7 @@ def test_annotations_are_errors_without_the_excuse(out: Path) -> None:
 
 def test_the_mapping_page_is_red_without_the_excuse(out: Path) -> None:
     page = out / "RNN.md"
-    mapping = ("mapping", "--results", str(out / "results.jsonl"), "--out", str(page))
+    mapping = ("mapping", "--results", str(out / "results.jsonl"), "--out", str(out))
     assert run_command(out, "excusing", *mapping)[0] == 0
     assert "✗ unexpected" not in page.read_text("utf-8")
     assert run_command(out, "empty", *mapping)[0] == 1

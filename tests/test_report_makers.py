@@ -120,7 +120,7 @@ def test_an_example_that_fails_is_a_line_of_the_mapping_page(
 ) -> None:
     example = tmp_path / "example.py"
     example.write_text("print(1)\nraise SystemExit('no framework')", "utf-8")
-    monkeypatch.setattr(mapping, "EXAMPLE", example)
+    monkeypatch.setattr(mapping, "example_of", lambda layer: example)
     assert mapping.run_example() == "1\n(the example ended with 1: no framework)\n"
 
 

@@ -26,6 +26,7 @@ from harness.baseline import BASELINE, BaselineError
 from harness.config import ConfigError
 from harness.journal import Recorded, read_run
 from harness.judge import Disturbed, Session
+from harness.layers import LAYERS
 from harness.logs import log_of
 from harness.results import ResultsError
 from harness.run import results_path
@@ -37,6 +38,7 @@ __all__ = [
     "baseline_option",
     "console_for",
     "isolation_options",
+    "layer_option",
     "main",
     "out_option",
     "reports_errors",
@@ -51,6 +53,15 @@ USAGE_ERRORS = (
     Disturbed,
     ResultsError,
     OSError,
+)
+
+
+layer_option = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice(list(LAYERS)),
+    help="This layer only; repeat it for several. Default: all.",
 )
 
 

@@ -15,6 +15,7 @@ from harness.baseline_update import NEW, updated
 from harness.cli.options import (
     baseline_option,
     console_for,
+    layer_option,
     main,
     reports_errors,
     session_of,
@@ -22,11 +23,11 @@ from harness.cli.options import (
 )
 from harness.cli.run import execute_with_progress
 from harness.comparing import compare_runs
-from harness.config import ConfigError
+from harness.config import Config, ConfigError
 from harness.expectations import expectations_of
 from harness.report.console import print_update
 from harness.report.difference import print_difference, write_difference
-from harness.report.mapping import MAPPING_PAGE, render_mapping, run_example
+from harness.report.mapping import MAPPING_PAGES, page_of, render_mapping, run_example
 from harness.report.wording import plural
 from harness.results import ResultsError
 from harness.runners import Limits
@@ -43,21 +44,23 @@ __all__ = ["diff", "mapping", "update"]
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=MAPPING_PAGE,
+    type=click.Path(file_okay=False, path_type=Path),
+    default=MAPPING_PAGES,
     show_default=True,
-    help="The page to write.",
+    help="The folder of the pages.",
 )
+@layer_option
 @baseline_option
 @reports_errors
-def mapping(results: Path | None, out: Path, baseline: Path) -> None:
-    """Write the mapping page anew, with what was measured."""
+def mapping(results: Path | None, out: Path, layers: tuple[str, ...], baseline: Path) -> None:
+    """Write the mapping pages anew, with what was measured: of every layer that was."""
     if results is None:
         with (
             tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory,
             session_of((), Limits(), variants=True) as session,
         ):
-            outcome = execute_with_progress(session, Path(directory), 0, 0, baseline=baseline)
+            folder = Path(directory)
+            outcome = execute_with_progress(session, folder, 0, 0, layers=layers, baseline=baseline)
             header, lines = outcome.header, outcome.results
             expected = expectations_of(header, baseline)
             if outcome.unfinished:
@@ -72,10 +75,13 @@ def mapping(results: Path | None, out: Path, baseline: Path) -> None:
             raise ResultsError(
                 f"{results} has no results of {', '.join(sorted(missing))}, which the page is about"
             )
-    text = render_mapping(header, lines, expected, run_example())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, "utf-8")
-    console_for().print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    measured = dict.fromkeys(Config.parse(line.config_id).layer for line in lines)
+    out.mkdir(parents=True, exist_ok=True)
+    for layer in (name for name in measured if name in layers or not layers):
+        text = render_mapping(header, lines, expected, run_example(layer), layer)
+        page_of(layer, out).write_text(text, "utf-8")
+        said = f"wrote {page_of(layer, out)}"
+        console_for().print(said, markup=False, highlight=False, soft_wrap=True)
     unexpected = [line for line in lines if line.unexpected]
     if unexpected:
         console_for(stderr=True).print(

@@ -19,6 +19,7 @@ from harness.cli.options import (
     baseline_option,
     console_for,
     isolation_options,
+    layer_option,
     main,
     out_option,
     reports_errors,
@@ -33,7 +34,6 @@ from harness.figures import load_figures, make_figures, store_figures
 from harness.folder import LOGS, SCRIPTS, remove_logs
 from harness.journal import Recorded, has_header, locked, read_run, set_aside
 from harness.judge import Session
-from harness.layers import LAYERS
 from harness.logs import listening
 from harness.minimise.reproduce import BUDGET
 from harness.observe import headline
@@ -68,13 +68,7 @@ verbose_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Judge the config ids in this file, one a line, in place of the pinned corpus.",
 )
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    type=click.Choice(list(LAYERS)),
-    help="Judge this layer only; repeat it for several. Default: all.",
-)
+@layer_option
 @click.option(
     "--quick",
     is_flag=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.config import Config
 from harness.data import NUMPY_DTYPES
 from harness.faults.arrays import Arrays
 from harness.faults.chained import Chained, Stepped
@@ -15,6 +16,7 @@ from harness.faults.correct import CorrectLayer, ForwardLayer
 from harness.faults.layers import FusedStack
 from harness.faults.record import Area
 from harness.faults.wrapping import WrappedBackend, WrappedLayer
+from harness.layers import LayerRecord
 from reference import FORMATS, Block, Exact, exact_activation
 from reference.arrays import Array
 
@@ -95,6 +97,9 @@ class GradientsInTrainingOnly(WrappedBackend):
         super().__init__(base, TrainingOnly)
 
 
+Update = Callable[[Array, Array, Array], Array]
+
+
 class Sum:
     """A sum of products W v + b that is not computed yet."""
 
@@ -141,7 +146,10 @@ class Float32(ForwardLayer):
         def stored(name: str, a: Array) -> Array:
             return exact_activation(name, a.astype(np.float64)).astype(dtype).astype(np.float32)
 
-        return self.compute(given, arithmetic=Deferred(stored, self.total), dtype=np.float32)
+        return self.compute(given, arithmetic=self.reading(stored), dtype=np.float32)
+
+    def reading(self, activation: Any) -> Deferred:
+        return Deferred(activation, self.total)
 
 
 @AREA.fault("sums-shuffled")
@@ -170,6 +178,89 @@ class OneProduct(Float32):
         product: Array = values @ matrix.T
         biases = [block.bias for block, _ in one.products if block.bias is not None]
         return product + sum(biases) if biases else product
+
+
+def updates(record: LayerRecord) -> bool:
+    """Whether the cell has an update gate, which weighs the old state and a new one."""
+    return "z" in record.cell(Config.of(record.name)).gates
+
+
+class Updating(Deferred):
+    """With another form of (1 - z) n + z h; sums as one product."""
+
+    def __init__(self, activation: Any, total: Callable[[Sum], Array], update: Update) -> None:
+        super().__init__(activation, total)
+        self.update = update
+
+    def blend(self, weight: Any, one: Any, other: Any) -> Array:
+        return self.update(self.value(weight), self.value(one), self.value(other))
+
+
+class OtherUpdate(OneProduct):
+    """Everything in float32, and the update in another form."""
+
+    def update(self, z: Array, n: Array, h: Array) -> Array:
+        raise NotImplementedError
+
+    def reading(self, activation: Any) -> Deferred:
+        return Updating(activation, self.total, self.update)
+
+
+@AREA.fault("update-by-difference", needs=updates)
+class UpdateByDifference(OtherUpdate):
+    """h' = n + z (h - n)."""
+
+    def update(self, z: Array, n: Array, h: Array) -> Array:
+        return n + z * (h - n)
+
+
+@AREA.fault("update-from-the-old-state", needs=updates)
+class UpdateFromOld(OtherUpdate):
+    """h' = n - z n + z h, each product by itself."""
+
+    def update(self, z: Array, n: Array, h: Array) -> Array:
+        return n - z * n + z * h
+
+
+@AREA.fault("update-fused", needs=updates)
+class UpdateFused(OtherUpdate):
+    """h' = fma(z, h, (1 - z) n), the last product unrounded."""
+
+    def update(self, z: Array, n: Array, h: Array) -> Array:
+        kept = ((z.dtype.type(1) - z) * n).astype(np.float64)
+        fused: Array = (z.astype(np.float64) * h + kept).astype(z.dtype)
+        return fused
+
+
+AREA.table(
+    functools.partial(AREA.activation, of="sigmoid"),
+    {
+        "sigmoid-by-tanh": (
+            "Sigmoid is (1 + tanh(a / 2)) / 2, in the layer's precision.",
+            lambda layer, a, exact: _in_own(layer, a, lambda a: (1 + np.tanh(a / 2)) / 2),
+        ),
+        "sigmoid-by-exp": (
+            "Sigmoid is 1 / (1 + exp(-a)), in the layer's precision.",
+            lambda layer, a, exact: _in_own(layer, a, lambda a: 1 / (1 + np.exp(-a))),
+        ),
+        "sigmoid-by-exp-of-a": (
+            "Sigmoid is exp(a) / (1 + exp(a)), of negative arguments and else 1 minus that.",
+            lambda layer, a, exact: _in_own(
+                layer,
+                a,
+                lambda a: np.where(
+                    a < 0, np.exp(-abs(a)) / (1 + np.exp(-abs(a))), 1 / (1 + np.exp(-abs(a)))
+                ),
+            ),
+        ),
+    },
+)
+
+
+def _in_own(layer: Any, a: Array, of: Callable[[Array], Array]) -> Array:
+    dtype = NUMPY_DTYPES[layer.options.dtype].type
+    with np.errstate(all="ignore"):
+        return of(a.astype(dtype)).astype(np.float64)
 
 
 @AREA.fault("batch-of-one-in-double")

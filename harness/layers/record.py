@@ -108,7 +108,8 @@ class LayerRecord:
     its mapping page, `examples` the configs of that page's examples (data "page"). `thorough` says
     whether the pinned corpus asks every combination of its options, or a modest part of them.
     `fixed` are fields of configs that its configs cannot choose: those of a cell, which takes one
-    step, say so (`SINGLE_STEP`); its arrays have no axis of steps, nor of layers.
+    step, say so (`SINGLE_STEP`); its arrays have no axis of steps, nor of layers. `notes` are what
+    its page says of measurements made apart.
     """
 
     name: str
@@ -127,6 +128,7 @@ class LayerRecord:
     examples: tuple[Mapping[str, Any], ...] = ()
     thorough: bool = True
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
 
     @property
     def single_step(self) -> bool:

@@ -174,6 +174,7 @@ def cell_record(of: LayerRecord, example: DataKind) -> LayerRecord:
         data=tuple(example if kind.name == "page" else kind for kind in of.data),
         thorough=False,
         fixed=SINGLE_STEP,
+        notes="",
     )
 
 

@@ -10,18 +10,28 @@ from typing import Any
 
 from harness.config import Config
 from harness.expectations import Expectations, Judged
+from harness.layers import LAYERS
 from harness.mapping import Difference, MeasuredRow, Starred, measure
 from harness.report.markdown import Markdown, as_text, markdown_templates
 from harness.report.wording import plural
 from harness.text import one_line
 from harness.verdicts import ReportState, Verdict
 
-__all__ = ["EXAMPLE", "MAPPING_PAGE", "render_mapping", "run_example"]
+__all__ = ["MAPPING_PAGES", "example_of", "page_of", "render_mapping", "run_example"]
 
 TEMPLATES = Path(__file__).with_name("templates")
-EXAMPLE = TEMPLATES / "mapping_example.py.txt"
 
-MAPPING_PAGE = Path("reports/mapping/RNN.md")
+MAPPING_PAGES = Path("reports/mapping")
+
+
+def page_of(layer: str, folder: Path = MAPPING_PAGES) -> Path:
+    """Where the page of a layer stands: RNN.md."""
+    return folder / f"{LAYERS[layer].title}.md"
+
+
+def example_of(layer: str) -> Path:
+    """The script of the page's example."""
+    return TEMPLATES / f"mapping_example_{LAYERS[layer].title}.py.txt"
 
 
 def render_mapping(
@@ -32,6 +42,7 @@ def render_mapping(
     layer: str = Config.layer,
 ) -> str:
     """The page as Markdown; `printed` is what the example printed."""
+    results = [result for result in results if Config.parse(result.config_id).layer == layer]
     page = measure(results, known, layer)
     environment = markdown_templates(TEMPLATES)
     environment.globals |= {
@@ -43,19 +54,20 @@ def render_mapping(
     }
     return environment.get_template("mapping.md.j2").render(
         page=page,
+        title=LAYERS[layer].title,
+        notes=LAYERS[layer].notes,
         header=header,
         configs=len({result.config_id for result in results}),
         comparisons=len(results),
-        example=EXAMPLE.read_text("utf-8"),
+        example=example_of(layer).read_text("utf-8"),
         printed=printed,
     )
 
 
-def run_example() -> str:
+def run_example(layer: str = Config.layer) -> str:
     """What the page's example prints, with this interpreter; if it fails, a line that says so."""
-    done = subprocess.run(
-        [sys.executable, "-c", EXAMPLE.read_text("utf-8")], capture_output=True, text=True
-    )
+    script = example_of(layer).read_text("utf-8")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     if done.returncode == 0:
         return done.stdout
     last = (done.stderr.splitlines() or [""])[-1]

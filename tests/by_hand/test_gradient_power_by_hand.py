@@ -13,10 +13,10 @@ from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.gradient_power import _sums, differences
 from harness.judging.gradients import gradients_at, tapes_of
-from reference import FORMATS, parameters_of
+from reference import FORMATS, GRU, parameters_of
 from reference.gradient import backpropagate
 from reference.reverse import Slopes, record
-from tests.gated_cells import GRU, arrays_of
+from tests.gated_cells import arrays_of
 from tests.synthetic import case_of, right_evidence
 
 TWO_STEPS = Config.of(
