@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from reference import Cell, parameters_of
+from reference import GRU, Cell, parameters_of
 from reference.arrays import Array
 from tests.correct_steps import NATIVE, SIGNS, WAYS, Adverse, Correct, enclose, worst
-from tests.gated_cells import CELLS, GRU, LSTM, arrays_of
+from tests.gated_cells import CELLS, LSTM, arrays_of
 
 SCALES = (1.0, 4.0, 16.0)
 

@@ -260,7 +260,8 @@ AREA.table(
 def _in_own(layer: Any, a: Array, of: Callable[[Array], Array]) -> Array:
     dtype = NUMPY_DTYPES[layer.options.dtype].type
     with np.errstate(all="ignore"):
-        return of(a.astype(dtype)).astype(np.float64)
+        found: Array = of(a.astype(dtype)).astype(np.float64)
+    return found
 
 
 @AREA.fault("batch-of-one-in-double")

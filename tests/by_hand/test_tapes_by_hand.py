@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import FORMATS, Block, Bounded, Cell, Interval, Parameters, Rounded, elman
+from reference import FORMATS, GRU, Block, Bounded, Cell, Interval, Parameters, Rounded, elman
 from reference.arrays import Array
 from reference.bounded import BoundedArithmetic
 from reference.reverse import Node, Slopes, Tape, _slope, adjoints, record
-from tests.gated_cells import GRU
 
 FP16, FP32 = FORMATS["fp16"], FORMATS["fp32"]
 ROUNDINGS = 4 * (2.0**-24 + 2.0**-52)
