@@ -211,7 +211,8 @@ class UpdateByDifference(OtherUpdate):
     """h' = n + z (h - n)."""
 
     def update(self, z: Array, n: Array, h: Array) -> Array:
-        return n + z * (h - n)
+        found: Array = n + z * (h - n)
+        return found
 
 
 @AREA.fault("update-from-the-old-state", needs=updates)
@@ -219,7 +220,8 @@ class UpdateFromOld(OtherUpdate):
     """h' = n - z n + z h, each product by itself."""
 
     def update(self, z: Array, n: Array, h: Array) -> Array:
-        return n - z * n + z * h
+        found: Array = n - z * n + z * h
+        return found
 
 
 @AREA.fault("update-fused", needs=updates)
