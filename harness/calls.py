@@ -427,8 +427,9 @@ def common_calls() -> Calls:
     return call_table({**_building(), **_calling()})
 
 
-def tuple_calls() -> Calls:
-    """The calls of a layer with two states, h and c, that are given as a tuple."""
+def tuple_calls(*, single_step: bool = False) -> Calls:
+    """The calls of a layer with two states, h and c, that are given as a tuple; or of its cell."""
+    changes = _CELL_STATES if single_step else _STATES
     return call_table(
         {
             "h-0-given": [
@@ -447,7 +448,7 @@ def tuple_calls() -> Calls:
             ],
             "refused-h-0": [
                 (f"c0.{name}", _INVALID, says.replace("h_0", "c_0"), _state(1, change))
-                for name, says, change in _STATES
+                for name, says, change in changes
                 if name != "list"
             ]
             + [

@@ -92,7 +92,11 @@ CLASSES = {"gru": mindspore.nn.GRU, "lstm": mindspore.nn.LSTM, "rnn": mindspore.
 """Layers of this harness, by name."""
 
 
-CELLS = {"grucell": mindspore.nn.GRUCell, "rnncell": mindspore.nn.RNNCell}
+CELLS = {
+    "grucell": mindspore.nn.GRUCell,
+    "lstmcell": mindspore.nn.LSTMCell,
+    "rnncell": mindspore.nn.RNNCell,
+}
 """Those of one step."""
 
 

@@ -151,6 +151,7 @@ class TorchLayer:
 
 CELLS: dict[str, type[torch.nn.RNNCellBase]] = {
     "grucell": torch.nn.GRUCell,
+    "lstmcell": torch.nn.LSTMCell,
     "rnncell": torch.nn.RNNCell,
 }
 """Those of one step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from harness.requirements import PAGE, Requirement
 from reference import lstm
 from reference.arrays import Float64Array
 
-__all__ = ["LAYER"]
+__all__ = ["LAYER", "sweep_of"]
 
 
 def _of_gates(config: Config, values: Mapping[str, Float64Array]) -> Float64Array:
@@ -48,7 +48,7 @@ def _pass_through(config: Config) -> dict[str, Float64Array] | None:
         "bias_ih": gate_biases(config, open_="io", shut="f"),
         "bias_hh": np.zeros(4 * size),
     }
-    return found | ({"weight_hr": np.eye(outputs, size)} if config.proj_size else {})
+    return found | ({"weight_hr": np.eye(outputs, size)} if config.cell.projection else {})
 
 
 SATURATED = 64.0
@@ -76,21 +76,26 @@ def _sweep_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Ar
 
 
 def _no_sweep(config: Config) -> str | None:
-    if config.states and not config.proj_size:
+    if config.states and config.cell.projection is None:
         return None
     return "data = 'sweep', expected states (tanh or sigmoid of them) and no projection"
 
 
-def _sweep(activation: str, dtype: str, aspect: str) -> Config:
-    return Config.of(
-        "lstm",
-        aspect=aspect,
-        dtype=dtype,
-        bias=activation == "tanh",
-        states=True,
-        batch=SWEEP_POINTS,
-        data="sweep",
-    )
+def sweep_of(layer: str) -> Callable[[str, str, str], Config]:
+    """As the record has it."""
+
+    def sweep(activation: str, dtype: str, aspect: str) -> Config:
+        return Config.of(
+            layer,
+            aspect=aspect,
+            dtype=dtype,
+            bias=activation == "tanh",
+            states=True,
+            batch=SWEEP_POINTS,
+            data="sweep",
+        )
+
+    return sweep
 
 
 _UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
@@ -205,7 +210,7 @@ LAYER = LayerRecord(
     activations=("tanh", "sigmoid"),
     output_size=_output_size,
     thorough=False,
-    sweep=_sweep,
+    sweep=sweep_of("lstm"),
     pass_through=_pass_through,
     calls={**common_calls(), **tuple_calls(), **_OWN_CALLS},
     requirements=(CODE_EXAMPLE, _PROJECTED),
