@@ -41,6 +41,7 @@ def _plain_values(config: Config) -> bool:
 
 KINDS: tuple[_Kind, ...] = (
     (99, lambda c: c.memory in ("unlike", "windows", "shared")),
+    (6, lambda c: c.cell.projection is not None),
     (9, lambda c: c.aspect == "gradient" and c.data == "missing"),
     (9, lambda c: c.input_size == 1 and c.data in ("lone", "strewn") and not _relu(c)),
     (9, lambda c: c.aspect == "gradient" and c.steps > 128),

@@ -1,8 +1,8 @@
-"""Cells that the package does not have yet, each a few lines over its arithmetic.
+"""All cells of the package, and one that it does not have.
 
-Sources: documentation of torch.nn.LSTM (with proj_size too); G.-B. Zhou, J. Wu,
-C.-L. Zhang and Z.-H. Zhou, "Minimal gated unit for recurrent neural networks", International
-Journal of Automation and Computing 13 (2016), in which the gate acts before the matrix product.
+Source of that: G.-B. Zhou, J. Wu, C.-L. Zhang and Z.-H. Zhou, "Minimal gated unit for recurrent
+neural networks", International Journal of Automation and Computing 13 (2016), in which the gate
+acts before the matrix product.
 """
 
 from __future__ import annotations
@@ -11,25 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import GRU, Cell, Parameter, elman
+from reference import GRU, Cell, elman, lstm
 from reference.arrays import Array
 from reference.gradient import gradients
 from reference.layer import expected_parameters
-
-
-def _lstm(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
-    def gate(name: str, activation: str = "sigmoid") -> Any:
-        a = op.add(op.linear(w("ih", name), x), op.linear(w("hh", name), s["h"]))
-        return op.activation(activation, a)
-
-    i, f, g, o = gate("i"), gate("f"), gate("g", "tanh"), gate("o")
-    c = op.add(op.multiply(f, s["c"]), op.multiply(i, g))
-    return {"h": op.multiply(o, op.activation("tanh", c)), "c": c}
-
-
-def _lstm_with_projection(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
-    found = _lstm(op, w, x, s)
-    return found | {"h": op.linear(w("hr"), found["h"])}
 
 
 def _mgu(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
@@ -39,11 +24,7 @@ def _mgu(op: Any, w: Any, x: Any, s: Any) -> dict[str, Any]:
     return {"h": op.blend(f, h, op.activation("tanh", a))}
 
 
-LSTM = Cell("lstm", _lstm, ("sigmoid", "tanh"), states=("h", "c"), gates=("i", "f", "g", "o"))
-PROJECTED = Cell(
-    "lstm with projection", _lstm_with_projection, LSTM.activations, LSTM.states, LSTM.gates,
-    parameters=(*LSTM.parameters, Parameter("weight_hr", ("outputs", "units"))),
-)  # fmt: skip
+LSTM, PROJECTED = lstm(), lstm(projected=True)
 MGU = Cell("mgu", _mgu, ("sigmoid", "tanh"), gates=("f", "n"))
 
 CELLS = {

@@ -25,7 +25,7 @@ from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.judging.applies import VALUES
 from harness.report.selftest import print_selftest, score, write_selftest
-from harness.selection import _of, selection
+from harness.selection import _of, own_selection, selection
 from harness.selftest import SelfTest, Trial, examine
 from harness.verdicts import Verdict
 
@@ -112,6 +112,13 @@ def test_is_caught_on_torch(name: str) -> None:
 def test_a_correct_one_is_not_accused(name: str) -> None:
     configs = selftest.given(VARIANTS[name])
     assert examine(VARIANTS[name], "oracle", configs, everything=True).caught == {}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nor_on_other_layers(name: str) -> None:
+    """Those that are about some layers only on all that is chosen of these."""
+    few = own_selection() if VARIANTS[name].needs else own_selection()[::12]
+    assert examine(VARIANTS[name], "oracle", few, everything=True).caught == {}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -141,9 +141,11 @@ class TimeFirst:
 
     @property
     def layout(self) -> Config:
-        """A config whose layout is that of the call in progress; its sizes mean nothing."""
+        """A config whose layout is that of the call in progress; its other sizes mean nothing."""
         batched = "batchfirst" if self.options.batch_first else "timefirst"
-        return Config.of(self.options.layer, layout="unbatched" if self.flat else batched)
+        o = self.options
+        kind = "unbatched" if self.flat else batched
+        return Config.of(o.layer, layout=kind, hidden_size=o.hidden_size, **o.specific)
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -337,6 +337,60 @@ for _name, _step in STEPS.items():
             return with_equation(super().cell, self.step)
 
 
+def projects(record: LayerRecord) -> bool:
+    """Whether layers may project their output."""
+    return any(option.name == "proj_size" for option in record.options)
+
+
+def is_projected(config: Config) -> bool:
+    return config.cell.projection is not None
+
+
+class _OtherProjection(CorrectLayer):
+    """The output is made of h = o tanh(c) otherwise than by W_hr."""
+
+    def projected(self, op: Any, w: Any, step: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
+    @property
+    def cell(self) -> Cell:
+        right = super().cell
+        if right.projection is None:
+            return right
+        step = Step()
+
+        def equation(op: Any, w: Any, x: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+            found = step(op, w, x, s)
+            return {**found, "h": self.projected(op, w, found)}
+
+        return with_equation(right, equation)
+
+
+@AREA.fault("projection-of-c", needs=projects, visible=is_projected)
+class ProjectionOfCell(_OtherProjection):
+    """The projection is taken of tanh(c), and the output gate left out."""
+
+    def projected(self, op: Any, w: Any, step: Mapping[str, Any]) -> Any:
+        return op.linear(w("hr"), op.activation("tanh", step["c"]))
+
+
+@AREA.fault("projection-squashed", needs=projects, visible=is_projected)
+class ProjectionSquashed(_OtherProjection):
+    """The projected output goes through tanh once more."""
+
+    def projected(self, op: Any, w: Any, step: Mapping[str, Any]) -> Any:
+        return op.activation("tanh", op.linear(w("hr"), step["h"]))
+
+
+@AREA.weights("projection-ignored", needs=projects, visible=is_projected)
+def projection_ignored(layer: Any, given: Arrays) -> Arrays:
+    """The output is the first units of o tanh(c), whatever W_hr is."""
+    return {
+        name: np.eye(*array.shape).astype(array.dtype) if name.startswith("weight_hr") else array
+        for name, array in given.items()
+    }
+
+
 @AREA.activation("hard-sigmoid", "sigmoid", **own())
 def hard_sigmoid(layer: Any, a: Array, exact: Array) -> Array:
     """Sigmoid is clip(a / 6 + 1 / 2, 0, 1)."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
-from harness.faults.arrays import Arrays
+from harness.faults.arrays import Arrays, clean, valid
 from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer, ForwardLayer
 from harness.faults.layers import FusedStack
@@ -140,7 +140,7 @@ class Float32(ForwardLayer):
 
     def evaluate(self, given: Arrays) -> Arrays:
         dtype = {"fp16": np.float16, "fp32": np.float32}.get(self.options.dtype)
-        if dtype is None:
+        if dtype is None or self.cell.projection is not None:
             return super().evaluate(given)
 
         def stored(name: str, a: Array) -> Array:
@@ -150,6 +150,79 @@ class Float32(ForwardLayer):
 
     def reading(self, activation: Any) -> Deferred:
         return Deferred(activation, self.total)
+
+
+def carries_c(record: LayerRecord) -> bool:
+    """Whether the layer has a cell state."""
+    return "c" in record.cell(Config.of(record.name)).states
+
+
+class Unrounded(Deferred):
+    """Products of gates are kept in float64 until they are added up, and rounded then, once."""
+
+    def multiply(self, one: Any, other: Any) -> Array:
+        exact: Array = self.value(one).astype(np.float64) * self.value(other).astype(np.float64)
+        return exact
+
+    def add(self, *terms: Any) -> Any:
+        found = super().add(*terms)
+        return found if isinstance(found, Sum) else found.astype(np.float32)
+
+    def linear(self, block: Block, value: Array) -> Any:
+        return super().linear(block, value.astype(np.float32))
+
+
+@AREA.fault("cell-update-rounded-once", needs=carries_c)
+class UpdateRoundedOnce(Float32):
+    """c' = f c + i g is rounded once, as a double accumulator does it; sums are one product."""
+
+    def total(self, one: Sum) -> Array:
+        return OneProduct.total(self, one)  # type: ignore[arg-type]
+
+    def reading(self, activation: Any) -> Deferred:
+        return Unrounded(activation, self.total)
+
+
+@AREA.fault("gates-in-one-product", needs=carries_c)
+class GatesInOneProduct(CorrectLayer):
+    """All gates are one matrix product of x and h side by side, and one of each step."""
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        if self.drops() or self.options.dtype != "fp32" or self.cell.projection is not None:
+            return super().evaluate(given)
+        return fused_lstm(self, given)
+
+
+def fused_lstm(layer: CorrectLayer, given: Arrays) -> Arrays:
+    """An LSTM in float32 as kernels compute it, written without `reference`."""
+    o, y, one = layer.options, clean(given)["x"], np.float32(1)
+    shape = (o.num_layers * o.directions, y.shape[1], o.hidden_size)
+    ends = {n: given.get(f"{n}_0", np.zeros(shape, np.float32)).copy() for n in "hc"}
+    if {array.shape for array in ends.values()} != {shape}:
+        raise ValueError(f"initial states, expected of shape {shape}")
+    keep = valid(given)
+    with np.errstate(all="ignore"):
+        for number in range(o.num_layers):
+            sides = []
+            for reverse in (False, True)[: o.directions]:
+                suffix, row = f"_l{number}" + "_reverse" * reverse, number * o.directions + reverse
+                used = layer.used_weights()
+                matrix = np.concatenate([used["weight_ih" + suffix], used["weight_hh" + suffix]], 1)
+                bias = used.get("bias_ih" + suffix, 0) + used.get("bias_hh" + suffix, np.float32(0))
+                h, c = ends["h"][row], ends["c"][row]
+                states = np.zeros((*y.shape[:2], o.hidden_size), np.float32)
+                for t in range(len(y))[:: -1 if reverse else 1]:
+                    a = np.concatenate([y[t], h], axis=1) @ matrix.T + bias
+                    i, f, g, out = np.split(a, 4, axis=1)
+                    i, f, out = (one / (one + np.exp(-v)) for v in (i, f, out))
+                    new = f * c + i * np.tanh(g)
+                    c = np.where(keep[t], new, c)
+                    h = np.where(keep[t], out * np.tanh(new), h)
+                    states[t] = np.where(keep[t], h, 0)
+                ends["h"][row], ends["c"][row] = h, c
+                sides.append(states)
+            y = np.concatenate(sides, axis=2)
+    return {"output": y, "h_n": ends["h"], "c_n": ends["c"]}
 
 
 @AREA.fault("sums-shuffled")
