@@ -88,6 +88,9 @@ def configs(
     mode = draw(st.sampled_from(MODES), label="mode")
     cotangents = draw(st.sampled_from(("all",) * 5 + COTANGENTS), label="cotangents")
 
+    if record.single_step:
+        layout = "timefirst" if layout == "batchfirst" else layout
+        lengths, steps, dropout = "nolengths", 1, 0
     if aspect not in (VALUES, "gradient") and layout == "unbatched":
         layout = "timefirst"
     if layout == "unbatched":
@@ -110,11 +113,14 @@ def configs(
     for option in record.options:
         if option.fits is not None and not option.fits(own[option.name], hidden_size):
             own[option.name] = option.default
+    stack = {
+        "num_layers": draw(st.integers(1, max_layers), label="num_layers"),
+        "bidirectional": draw(st.booleans(), label="bidirectional"),
+    }
     config = Config.of(
         layer,
         **own,
-        num_layers=draw(st.integers(1, max_layers), label="num_layers"),
-        bidirectional=draw(st.booleans(), label="bidirectional"),
+        **{name: record.fixed.get(name, value) for name, value in stack.items()},
         bias=draw(st.booleans(), label="bias"),
         layout=layout,
         dropout=dropout,
