@@ -104,9 +104,20 @@ class _AtInfinities(Rounded):
 
     def multiply(self, one: Value, other: Value) -> Interval:
         a, b = self.operand(one), self.operand(other)
-        near_zero = [(v.low <= 0) & (v.high >= 0) for v in (a, b)]
-        open_ = (np.isinf(a.expected) & near_zero[1]) | (np.isinf(b.expected) & near_zero[0])
-        return replace(super().multiply(one, other), bounded=a.bounded & b.bounded & ~open_)
+        bounded = a.bounded & b.bounded & ~(_open(a, b) | _open(b, a))
+        return replace(super().multiply(one, other), bounded=bounded)
+
+    def blend(self, weight: Value, one: Value, other: Value) -> Interval:
+        z, n, h = self.operand(weight), self.operand(one), self.operand(other)
+        open_ = _open(n, self.complement(weight)) | _open(h, z)
+        bounded = z.bounded & n.bounded & h.bounded & ~open_
+        return replace(super().blend(weight, one, other), bounded=bounded)
+
+
+def _open(infinite: Interval, factor: Interval) -> BoolArray:
+    """Where a factor near 0 meets an infinity."""
+    found: BoolArray = np.isinf(infinite.expected) & (factor.low <= 0) & (factor.high >= 0)
+    return found
 
 
 def _at_infinities(steps: DirectionSteps) -> Interval:
