@@ -113,22 +113,20 @@ def by_own_activations(
 
 @functools.lru_cache(maxsize=4)
 def _errors_carried(oracle: Oracle, own: OwnActivations) -> Outputs:
-    """How far the measured errors carry each element, with what is uncertain of that in its row.
+    """How far the measured errors carry any element of a row, with what is uncertain of that.
 
-    What is no number in a row says nothing of its other elements.
+    What is no number in a row says nothing of its other elements, which have errors of about
+    sqrt(n) roundings beside.
     """
     there = oracle.evaluate(arithmetic=own.emulated)
     beside = oracle.evaluate(arithmetic=own.emulated_beside)
     factor, found = 2 * math.sqrt(oracle.terms), {}
     with np.errstate(all="ignore"):
         for name, exact in oracle.exact.items():
-            spread = np.nan_to_num(np.abs(there[name] - beside[name]), posinf=0.0)
-            tolerance = oracle.tolerance[name]
-            found[name] = (
-                np.abs(there[name] - exact)
-                + factor * spread.max(axis=(0, 2), keepdims=True)
-                + 2 * np.where(np.isfinite(tolerance), tolerance, 0.0)
-            )
+            carried = np.abs(there[name] - exact) + factor * np.abs(there[name] - beside[name])
+            largest = np.nan_to_num(carried, posinf=0.0).max(axis=(0, 2), keepdims=True)
+            tolerance, rounded = oracle.tolerance[name], factor * oracle.case.fmt.ulp(exact)
+            found[name] = largest + 2 * np.where(np.isfinite(tolerance), tolerance, rounded)
     return found
 
 
