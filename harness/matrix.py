@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.backends.reference import variant_in
 from harness.config import Config
 from harness.expectations import Judged
+from harness.layers import LAYERS
 from harness.requirements import REQUIREMENTS, Requirement
 from harness.verdicts import FAILED, ReportState, State, Verdict, worst
 
@@ -71,7 +72,11 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
             )
             for backend in backends
         }
-        for key in (one.key for one in requirements if not one.layers or {*one.layers} & layers)
+        for key in (
+            one.key
+            for one in requirements
+            if any(one.concerns(LAYERS[name]) for name in layers) or not layers
+        )
     }
 
 

@@ -16,6 +16,7 @@ from harness.aspects import VALUES
 from harness.backends.reference import variant_in
 from harness.causes import Cause
 from harness.config import Config
+from harness.layers.record import LayerRecord
 from harness.layers.registry import LAYERS
 from harness.results import Result
 from harness.verdicts import Verdict
@@ -42,7 +43,7 @@ class Requirement:
 
     `row` is the row of the mapping page that it is about, if one is. `causes` are the
     attributed causes that count here; one `of_variants` is about no other backends, one with
-    `layers` about no other layers.
+    `layers` about no other layers, and none about layers that `_MEANT` excludes.
     """
 
     key: str
@@ -55,6 +56,11 @@ class Requirement:
     of_variants: bool = False
     layers: tuple[str, ...] = ()
 
+    def concerns(self, record: LayerRecord) -> bool:
+        """Whether it means anything of a layer."""
+        named = not self.layers or record.name in self.layers
+        return named and _MEANT.get(self.key, _always)(record)
+
     def holds(self, result: Result, config: Config) -> bool:
         """Whether a result bears on this requirement."""
         return result.requirement == self.key or self.bears(result, config)
@@ -64,6 +70,29 @@ class Requirement:
         cause = result.cause
         about = None if cause is None else cause.about.requirement
         return about is None or about == self.key or cause in self.causes
+
+
+def _always(record: LayerRecord) -> bool:
+    return True
+
+
+def _is_stack(record: LayerRecord) -> bool:
+    return not record.single_step
+
+
+_MEANT: Mapping[str, Callable[[LayerRecord], bool]] = {
+    "relu-at-0": lambda record: "relu" in record.activations,
+    **dict.fromkeys(
+        (
+            *("num-layers", "batch-first", "bidirectional", "lengths", "empty-rows", "long"),
+            *("refused-lengths", "refused-dropout", "gradient-padding", "initial-mode", "dropout"),
+            *("dropout-evaluation", "dropout-one-layer", "dropout-values", "dropout-rate"),
+            *("dropout-independent", "dropout-h-n", "dropout-extremes"),
+        ),
+        _is_stack,
+    ),
+}
+"""What requirements take for granted of a layer, by their keys."""
 
 
 def _concludes(result: Result) -> bool:
