@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.activation import OwnActivation
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.expectations import Judged
@@ -188,22 +189,24 @@ def _activations(session: Session, results: Sequence[Judged]) -> Iterator[Activa
     judged = {
         (backend, config.layer, config.cell.activations): None
         for backend, config in swept
-        if config.dtype == "fp32"
+        if config.dtype == "fp32" and config.lengths == "nolengths"
     }
     for backend, layer, activations in judged:
         with contextlib.suppress(Exception):
-            every = session.own_activations(backend, layer, activations, "fp32")
-            if every is None:
-                continue
-            (own,) = every.by_name.values()
-            with np.errstate(all="ignore"):
-                ulps = own.error / own.fmt.ulp(own.values - own.error)
-            inside = (own.points >= LOW) & (own.points <= HIGH)
-            place = (own.points[inside] - LOW) * (MOST_BINS / (HIGH - LOW))
-            bins = np.minimum(place.astype(int), MOST_BINS - 1)
-            least, most = np.full(MOST_BINS, np.nan), np.full(MOST_BINS, np.nan)
-            np.fmin.at(least, bins, ulps[inside])
-            np.fmax.at(most, bins, ulps[inside])
-            yield ActivationError(
-                backend, own.name, LOW, HIGH, [*map(_short, least)], [*map(_short, most)]
-            )
+            every = session.own_activations(backend, layer, activations, "fp32", False)
+            if every is not None:
+                yield from (_of_activation(backend, own) for own in every.by_name.values())
+
+
+def _of_activation(backend: str, own: OwnActivation) -> ActivationError:
+    with np.errstate(all="ignore"):
+        ulps = own.error / own.fmt.ulp(own.values - own.error)
+    inside = (own.points >= LOW) & (own.points <= HIGH)
+    place = (own.points[inside] - LOW) * (MOST_BINS / (HIGH - LOW))
+    bins = np.minimum(place.astype(int), MOST_BINS - 1)
+    least, most = np.full(MOST_BINS, np.nan), np.full(MOST_BINS, np.nan)
+    np.fmin.at(least, bins, ulps[inside])
+    np.fmax.at(most, bins, ulps[inside])
+    return ActivationError(
+        backend, own.name, LOW, HIGH, [*map(_short, least)], [*map(_short, most)]
+    )
