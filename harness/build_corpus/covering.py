@@ -83,7 +83,11 @@ def _constraints(layer: str, factors: dict[str, list[Any]]) -> list[dict[str, An
         found.append(only_with(("data", "ints"), ("scale", 1)))
         for name in _deciding(layer):
             for value in dict.fromkeys(factors.get(name, ())):
-                ways = ({**one, name: value} for one in _all_own(layer))
+                ways = (
+                    {**one, "states": states, name: value}
+                    for one in _all_own(layer)
+                    for states in (False, True)
+                )
                 if not any(_takes_integers(layer, way) for way in ways):
                     found.append(never(("data", "ints"), (name, value)))
     return found
