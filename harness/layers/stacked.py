@@ -164,6 +164,10 @@ def cell_page(title: str, example: str, claim: str, *more: PageRow) -> tuple[Pag
     return *rows, *whole_rows(title, example, claim, requirements)
 
 
+_OF_STACKS = ("lasting", "missing")
+"""Kinds of data that ask what several steps do."""
+
+
 def cell_record(of: LayerRecord, example: DataKind) -> LayerRecord:
     """The record of a layer's cell, but for what differs: `example` has its page's arrays."""
     return dataclasses.replace(
@@ -171,7 +175,11 @@ def cell_record(of: LayerRecord, example: DataKind) -> LayerRecord:
         name=f"{of.name}cell",
         title=f"{of.title}Cell",
         arguments=("input_size", "hidden_size", "bias", *(option.name for option in of.options)),
-        data=tuple(example if kind.name == "page" else kind for kind in of.data),
+        data=tuple(
+            example if kind.name == "page" else kind
+            for kind in of.data
+            if kind.name not in _OF_STACKS
+        ),
         thorough=False,
         fixed=SINGLE_STEP,
         notes="",
