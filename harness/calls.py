@@ -96,7 +96,7 @@ def calls_after(config: Config) -> tuple[Config, Config]:
     """
     usual = config.replace(aspect=VALUES)
     lengths = "ragged" if usual.lengths == "nolengths" else "nolengths"
-    return usual, usual.replace(states=not usual.states, lengths=lengths)
+    return usual, usual.adapted(states=not usual.states, lengths=lengths)
 
 
 def _ordinary(case: Case) -> Call:
