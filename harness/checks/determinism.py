@@ -13,7 +13,8 @@ from harness.checks.registry import Need, SecondCall, check
 from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import NUMBERS, aspect
-from harness.judging.gradients import by_flushing
+from harness.judging.excuses import by_own_activations
+from harness.judging.gradients import by_activations, by_flushing
 from harness.judging.second_call import same_rows
 from harness.judging.unusable import where_gradients_are_none
 from harness.observe import Change, Derivatives
@@ -45,9 +46,27 @@ def determinism(evidence: Evidence) -> Iterator[Comparison]:
         yield Comparison("gradients of a second call", Verdict.PASS, compared, ratio=0.0)
         return
     message = f"other bits: {', '.join(map(str, changed))}"
-    cause = Cause.FLUSH if _by_flushing(evidence, changed, derivatives) else Cause.UNEXPLAINED
+    cause = Cause.UNEXPLAINED
+    if _by_flushing(evidence, changed, derivatives):
+        cause = Cause.FLUSH
+    elif _by_rounding(evidence, changed, derivatives):
+        cause = Cause.ROUNDING
     result = Comparison("gradients of a second call", Verdict.FAIL, compared, message, cause)
     yield where_gradients_are_none(evidence, result)
+
+
+def _by_rounding(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:
+    """Whether both answers are what errors measured of the own activations may make of them."""
+    if not all(change.of_gradients for change in changed):
+        return False
+    second, repeated = derivatives.second, derivatives.repeated
+    first = derivatives.padded or derivatives.outputs
+    if repeated is not None and first is not None:
+        rows = {name: evidence.case.rows_with(name) for name in first}
+        if not by_own_activations(evidence, first, repeated, rows):
+            return False
+    at = evidence.under_autograd or evidence
+    return second is None or by_activations(at, second, derivatives.found)
 
 
 def _by_flushing(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:

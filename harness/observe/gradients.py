@@ -160,6 +160,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
             clean.outputs,
             _hidden(asked, unpadded, clean, outputs, hidden),
             _padded(found, clean),
+            _padded(second, found),
         ),
     )
 

@@ -79,7 +79,8 @@ class Derivatives(msgspec.Struct, frozen=True):
 
     `outputs` are those of the call that gave `clean`, and `hidden` those of shorter stacks asked in
     the same way (`Observation.hidden` in place of none); None where gradients come without.
-    `padded` are those that came with `found`, where they are others.
+    `padded` are those that came with `found`, where they are others, and `repeated` those that came
+    the second time, where they are others than these.
     """
 
     cotangents: Mapping[str, Array]
@@ -90,6 +91,7 @@ class Derivatives(msgspec.Struct, frozen=True):
     outputs: Outputs | None = None
     hidden: tuple[Outputs, ...] = ()
     padded: Outputs | None = None
+    repeated: Outputs | None = None
 
 
 class CallOutcome(msgspec.Struct, frozen=True, tag=True):
