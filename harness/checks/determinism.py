@@ -57,7 +57,8 @@ def determinism(evidence: Evidence) -> Iterator[Comparison]:
 
 def _by_rounding(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:
     """Whether both answers are what errors measured of the own activations may make of them."""
-    if not all(change.of_gradients for change in changed):
+    own = evidence.own_activations()
+    if own is None or not own.errs or not all(change.of_gradients for change in changed):
         return False
     second, repeated = derivatives.second, derivatives.repeated
     first = derivatives.padded or derivatives.outputs
