@@ -61,6 +61,8 @@ def _by_rounding(evidence: Evidence, changed: Sequence[Change], derivatives: Der
     if own is None or not own.errs or not all(change.of_gradients for change in changed):
         return False
     second, repeated = derivatives.second, derivatives.repeated
+    if second is None and repeated is None:
+        return False
     first = derivatives.padded or derivatives.outputs
     if repeated is not None and first is not None:
         rows = {name: evidence.case.rows_with(name) for name in first}
