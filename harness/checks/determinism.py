@@ -6,8 +6,9 @@ that kept their content must not move. If one did, each of the three is asked by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from harness.axes import output_names
 from harness.causes import Cause
 from harness.checks.registry import Need, SecondCall, check
 from harness.comparison import Comparison
@@ -20,6 +21,7 @@ from harness.judging.unusable import where_gradients_are_none
 from harness.observe import Change, Derivatives
 from harness.probes import Probe
 from harness.verdicts import Verdict
+from reference.arrays import BoolArray
 
 __all__ = ["determinism"]
 
@@ -57,19 +59,25 @@ def determinism(evidence: Evidence) -> Iterator[Comparison]:
 
 def _by_rounding(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:
     """Whether both answers are what errors measured of the own activations may make of them."""
-    own = evidence.own_activations()
-    if own is None or not own.errs or not all(change.of_gradients for change in changed):
+    own, second = evidence.own_activations(), derivatives.second
+    outputs = [
+        (derivatives.padded or derivatives.outputs, derivatives.repeated),
+        (evidence.observation.outputs, derivatives.after),
+    ]
+    pairs = [(one, other) for one, other in outputs if one is not None and other is not None]
+    kept = {True: (second, derivatives.repeated), False: (derivatives.after,)}
+    seen = all(any(one is not None for one in kept[c.of_gradients]) for c in changed)
+    if own is None or not own.errs or not seen:
         return False
-    second, repeated = derivatives.second, derivatives.repeated
-    if second is None and repeated is None:
+    if not all(by_own_activations(evidence, *pair, _with_steps(evidence)) for pair in pairs):
         return False
-    first = derivatives.padded or derivatives.outputs
-    if repeated is not None and first is not None:
-        rows = {name: evidence.case.rows_with(name) for name in first}
-        if not by_own_activations(evidence, first, repeated, rows):
-            return False
     at = evidence.under_autograd or evidence
     return second is None or by_activations(at, second, derivatives.found)
+
+
+def _with_steps(evidence: Evidence) -> Mapping[str, BoolArray]:
+    """By name of output the rows that stand for steps."""
+    return {name: evidence.case.rows_with(name) for name in output_names(evidence.config)}
 
 
 def _by_flushing(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:

@@ -141,7 +141,8 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     differing = second.gradients if changes else None
     if found.outputs is not None and second.outputs is not None:
         changes += _changes(True, second.outputs, found.outputs, case)
-    changes += _changes(False, asked.forward(case), outputs, case)
+    after = asked.forward(case)
+    changes += _changes(False, after, outputs, case)
     hidden = asked.hidden_layers(case)
     return Observation(
         backend.name,
@@ -161,6 +162,7 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
             _hidden(asked, unpadded, clean, outputs, hidden),
             _padded(found, clean),
             _padded(second, found),
+            None if same_outputs(after, outputs) else after,
         ),
     )
 

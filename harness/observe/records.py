@@ -80,7 +80,8 @@ class Derivatives(msgspec.Struct, frozen=True):
     `outputs` are those of the call that gave `clean`, and `hidden` those of shorter stacks asked in
     the same way (`Observation.hidden` in place of none); None where gradients come without.
     `padded` are those that came with `found`, where they are others, and `repeated` those that came
-    the second time, where they are others than these.
+    the second time, where they are others than these. `after` are those of the last forward call,
+    where they are others than those of the first one.
     """
 
     cotangents: Mapping[str, Array]
@@ -92,6 +93,7 @@ class Derivatives(msgspec.Struct, frozen=True):
     hidden: tuple[Outputs, ...] = ()
     padded: Outputs | None = None
     repeated: Outputs | None = None
+    after: Outputs | None = None
 
 
 class CallOutcome(msgspec.Struct, frozen=True, tag=True):
