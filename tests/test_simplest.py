@@ -52,6 +52,7 @@ def test_they_are_off_by_more_than_half(
 
 def causes(layer: type[CorrectLayer], config: Config) -> set[tuple[str, str | None]]:
     results = Session({"mine": CorrectBackend(layer, "mine")}).judge(config)
+    assert {r.cause for r in results if r.verdict != "fail"} == {None}
     return {(r.check, r.cause) for r in results if r.verdict == "fail"}
 
 

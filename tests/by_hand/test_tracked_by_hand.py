@@ -123,6 +123,15 @@ def test_the_final_one_is_judged_by_its_interval(share: float, verdict: str) -> 
     assert found["layer 0 forward, c_n"].verdict == verdict
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_final_one_is_that_after_as_many_steps_as_its_row_has(reverse: bool) -> None:
+    of = case(bidirectional=True)
+    (final,) = direction_steps(evidence(of), 0, reverse).finals
+    for row, length in enumerate(LENGTHS):
+        expected = cells(C_0[row], length)[-1]
+        assert final.interval.expected[0, row, 0] == pytest.approx(expected, rel=1e-15)
+
+
 def test_that_of_another_step_or_row_is_none() -> None:
     of = case()
     right = right_outputs(of)
