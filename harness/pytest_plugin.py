@@ -27,7 +27,13 @@ Record = Callable[["Sequence[Result]", "Mapping[str, Runner]"], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("rnn-parity").addoption(
+    group = parser.getgroup("rnn-parity")
+    group.addoption(
+        "--parity-quick",
+        action="store_true",
+        help="Judge the configs of `rnn-parity run --quick` in place of the whole corpus.",
+    )
+    group.addoption(
         "--parity-report",
         metavar="DIR",
         type=Path,

@@ -4,6 +4,8 @@ Select as with any pytest suite: `pytest -k "tanh and bidir and mindspore"` (by 
 fields, also those that ids leave out as defaults), or by a whole config id, from the corpus or not.
 A case runs once per backend and serves all its checks. Known differences
 (harness/known_differences.toml) are xfailed; one that vanished fails.
+
+`--parity-quick` asks the configs of a quick run alone, and leaves out what only the whole corpus can tell.
 """
 
 from __future__ import annotations
@@ -118,17 +120,31 @@ def stream(request: pytest.FixtureRequest) -> Stream:
     return begun([Task(Config.parse(one), tuple(of), "corpus") for one, of in asked.items()])
 
 
-def whole() -> list[Task]:
-    """The whole corpus."""
-    eager = [Task(config, ("torch", "mindspore"), "corpus") for config in load_corpus(CORPUS)]
-    graph = [Task(config, ("mindspore:graph",), "corpus") for config in load_corpus(SAMPLE)]
+def pinned(quick: bool) -> list[Task]:
+    """The whole corpus, or what a quick run asks of it."""
+    chosen = set(load_corpus(QUICK if quick else CORPUS))
+    eager, graph = (
+        [Task(config, backends, "corpus") for config in load_corpus(path) if config in asked]
+        for path, backends, asked in (
+            (CORPUS, ("torch", "mindspore"), chosen),
+            (SAMPLE, ("mindspore:graph",), chosen if quick else {*load_corpus(SAMPLE)}),
+        )
+    )
     return merged(eager, graph)
 
 
+@pytest.fixture
+def whole(pytestconfig: pytest.Config) -> tuple[Judged, ...]:
+    """The whole corpus, for what only that can tell."""
+    if pytestconfig.getoption("--parity-quick"):
+        pytest.skip("only the whole corpus tells; --parity-quick asks a part of it")
+    return everything(quick=False)
+
+
 @functools.cache
-def everything() -> tuple[Judged, ...]:
-    """The whole corpus: what the tests above it asked for already costs nothing."""
-    every = whole()
+def everything(quick: bool) -> tuple[Judged, ...]:
+    """All that is asked: what the tests above it asked for already costs nothing."""
+    every = pinned(quick)
     left = [t for t in every if any((t.config.id, name) not in FOUND for name in t.backends)]
     following = begun(left)
     return tuple(
@@ -152,7 +168,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.function is not test_corpus:
         return
     one = asked_for(metafunc.config.option.keyword)
-    tasks = whole() if one is None else [Task(one, BACKENDS)]
+    quick = bool(metafunc.config.getoption("--parity-quick"))
+    tasks = pinned(quick) if one is None else [Task(one, BACKENDS)]
     cases = [
         pytest.param(task.config.id, name, check, id=f"{task.config.id}-{name}-{check}")
         for task in tasks
@@ -237,15 +254,16 @@ def test_property(backend: str, parity_report: Record) -> None:
     nothing_unexpected()
 
 
-def test_known_differences_still_show() -> None:
+def test_known_differences_still_show(pytestconfig: pytest.Config) -> None:
     """In the other direction: what the baseline expects must be there."""
-    assert stale_entries(expected(BACKENDS[-1]), everything()) == []
+    quick = bool(pytestconfig.getoption("--parity-quick"))
+    assert stale_entries(expected(BACKENDS[-1]), everything(quick)) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_requirement_has_a_verdict(backend: str) -> None:
+def test_every_requirement_has_a_verdict(backend: str, whole: Sequence[Judged]) -> None:
     """None untested, and none that rests on a single config."""
-    for key, row in matrix(everything()).items():
+    for key, row in matrix(whole).items():
         cell = row[backend]
         if cell.verdict in ("unsupported", "not applicable"):
             continue
@@ -253,10 +271,12 @@ def test_every_requirement_has_a_verdict(backend: str) -> None:
         assert cell.configs >= 2, f"{key}: rests on {cell.configs} config"
 
 
-def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
+def test_what_is_not_supported_is_what_the_documentation_excludes(
+    whole: Sequence[Judged],
+) -> None:
     left_out = {
         (key, backend)
-        for key, row in matrix(everything()).items()
+        for key, row in matrix(whole).items()
         for backend, cell in row.items()
         if cell.verdict in ("unsupported", "not applicable")
     }
@@ -272,13 +292,13 @@ def test_what_is_not_supported_is_what_the_documentation_excludes() -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_mapping_page_agrees_with_a_new_run(layer: str) -> None:
+def test_the_mapping_page_agrees_with_a_new_run(layer: str, whole: Sequence[Judged]) -> None:
     """Numbers may move with the configs; verdicts and differences may not. If this fails, look
     at what changed, and write the page anew with `rnn-parity mapping`.
     """
     header = {"versions": {}, "platform": "", "date": ""}
     known, printed = expected(BACKENDS[-1]), run_example(layer)
-    fresh = render_mapping(header, everything(), known, printed, layer)
+    fresh = render_mapping(header, whole, known, printed, layer)
     written, elsewhere = page_of(layer).read_text("utf-8"), of_other_machines()
     assert verdicts(written, elsewhere) == verdicts(fresh, elsewhere)
 
@@ -314,12 +334,12 @@ def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
     return [row.replace("✓\\*", "✓") for row in rows]
 
 
-def test_the_quick_run_shows_what_a_whole_one_shows() -> None:
+def test_the_quick_run_shows_what_a_whole_one_shows(whole: Sequence[Judged]) -> None:
     """Each requirement by each check that judges it, and in the matrix; and most differences."""
     quick = {config.id for config in load_corpus(QUICK)}
-    few = [result for result in everything() if result.config_id in quick]
-    assert concluded(few) == concluded(everything())
-    assert with_verdict(few) == with_verdict(everything())
+    few = [result for result in whole if result.config_id in quick]
+    assert concluded(few) == concluded(whole)
+    assert with_verdict(few) == with_verdict(whole)
     assert len({result.known for result in few if result.verdict == "fail"}) >= 30
 
 
