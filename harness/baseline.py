@@ -17,7 +17,7 @@ import msgspec
 from packaging.specifiers import SpecifierSet
 
 from harness.backends.reference import unversioned
-from harness.causes import Cause
+from harness.causes import Cause, Harm
 from harness.checks import every_check
 from harness.config import Config
 from harness.layers import LAYERS
@@ -44,7 +44,8 @@ class BaselineError(ValueError):
 class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry.
 
-    `statement` says the difference in one sentence that a user can act on. `when` restricts it to
+    `statement` says the difference in one sentence, and `remedy` what to do about it. `harm` is
+    what it does to a user, where that does not follow from the causes. `when` restricts it to
     configs with these values of fields or layer options (a list: one of them), and with
     `activation` to cells that apply it. `parts`, where
     given, restricts it to these parts of the checks' results, each up to the ratio given;
@@ -65,6 +66,8 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[str, ...]
     causes: tuple[Cause, ...]
     reason: str
+    remedy: str = ""
+    harm: Harm | None = None
     reference: str = ""
     shown_by: tuple[str, ...] = ()
     parts: dict[str, float] = {}

@@ -9,7 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Cause"]
+__all__ = ["Cause", "Harm"]
+
+
+class Harm(Enum):
+    """What a difference does to who ports a model, the gravest first.
+
+    `predicate` follows the number of differences in a sentence.
+    """
+
+    title: str
+    predicate: str
+
+    def __new__(cls, value: str, title: str, predicate: str) -> Harm:
+        self = object.__new__(cls)
+        self._value_, self.title, self.predicate = value, title, predicate
+        return self
+
+    NUMBERS = "numbers", "Changes numbers, or crashes", "change numbers or crash"
+    SILENT = "silent", "Accepts silently", "accept silently what should be refused"
+    CALL = "call", "The call and its arguments", "concern the call and its arguments"
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 @dataclass(frozen=True)
@@ -19,13 +41,16 @@ class _About:
     `sentence` follows the name of a backend. `consequence` is what users meet, where that does not
     follow from the worst number.
     `requirement` is the key of the only one that such a failure counts against, if there is one.
-    `excusable` says whether a baseline may name it.
+    `excusable` says whether a baseline may name it. `harm` is what it does to a user, and `weight`
+    how much: of two differences that as many configs show, the heavier comes first.
     """
 
     sentence: str
     consequence: str | None = None
     requirement: str | None = None
     excusable: bool = True
+    harm: Harm = Harm.NUMBERS
+    weight: float = 4.0
 
 
 class Cause(str, Enum):
@@ -44,19 +69,21 @@ class Cause(str, Enum):
             "could not be judged: it raised, or its weights did not arrive",
             "no verdict",
             excusable=False,
+            weight=16.0,
         ),
     )
     UNEXPLAINED = (
         "unexplained",
-        _About("differs, and no cause is established", excusable=False),
+        _About("differs, and no cause is established", excusable=False, weight=16.0),
     )
-    CRASHED = "crashed", _About("crashes the process", "crash")
-    HUNG = "hung", _About("gives no answer in time", "no answer")
+    CRASHED = "crashed", _About("crashes the process", "crash", weight=16.0)
+    HUNG = "hung", _About("gives no answer in time", "no answer", weight=16.0)
     UNUSABLE = (
         "unusable",
         _About(
             "gives gradients that are none: those of the simplest call are off by more than half",
             "whatever the memory held",
+            weight=16.0,
         ),
     )
     ENVIRONMENT = (
@@ -65,20 +92,24 @@ class Cause(str, Enum):
             "changes how the calling thread computes, or finds it changed",
             "another rounding or underflow",
             excusable=False,
+            weight=8.0,
         ),
     )
-    NAN = "nan", _About("turns NaN into a number", requirement="nan")
-    PADDING = "padding", _About("lets what stands in the padding of x reach other values")
-    SPREAD = "spread", _About("lets NaN of valid steps reach the gradient of the padding of x")
-    DEPENDENT = "dependent", _About("does not drop elements independently")
-    SHARED = "shared", _About("drops the same elements after several layers")
-    WRONG = "wrong", _About("answers a call wrongly")
+    NAN = "nan", _About("turns NaN into a number", requirement="nan", weight=8.0)
+    PADDING = (
+        "padding",
+        _About("lets what stands in the padding of x reach other values", weight=8.0),
+    )
+    SPREAD = (
+        "spread",
+        _About("lets NaN of valid steps reach the gradient of the padding of x", weight=2.0),
+    )
+    DEPENDENT = "dependent", _About("does not drop elements independently", weight=8.0)
+    SHARED = "shared", _About("drops the same elements after several layers", weight=8.0)
+    WRONG = "wrong", _About("answers a call wrongly", weight=8.0)
     ACCEPTED = (
         "accepted",
-        _About(
-            "answers a call that means nothing",
-            "silently accepted",
-        ),
+        _About("answers a call that means nothing", "silently accepted", harm=Harm.SILENT),
     )
     PRECISION = (
         "precision",
@@ -86,16 +117,14 @@ class Cause(str, Enum):
     )
     ACTIVATION = (
         "activation",
-        _About(
-            "differs because of its activation",
-            requirement="activation",
-        ),
+        _About("differs because of its activation", requirement="activation", weight=8.0),
     )
     FLUSH = (
         "flush",
         _About(
             "differs because it flushes subnormal numbers to zero",
             requirement="subnormals",
+            weight=0.25,
         ),
     )
     SLOPE = (
@@ -104,6 +133,7 @@ class Cause(str, Enum):
             "takes another slope of relu at 0",
             "other gradients where a pre-activation is exactly 0",
             requirement="relu-at-0",
+            weight=2.0,
         ),
     )
     UNWRITTEN = (
@@ -112,6 +142,7 @@ class Cause(str, Enum):
             "gives neither the initial state nor 0 as the final one of a row without steps",
             "whatever the memory held",
             requirement="empty-rows",
+            weight=8.0,
         ),
     )
     EMPTY = (
@@ -126,36 +157,28 @@ class Cause(str, Enum):
         _About(
             "computes with weights that were replaced",
             "the weights of an earlier step",
+            weight=16.0,
         ),
     )
     ROUNDING = (
         "rounding",
-        _About(
-            "rounds otherwise",
-            "other last bits",
-        ),
+        _About("rounds otherwise", "other last bits", weight=0.125),
     )
     MODE = (
         "mode",
-        _About("builds layers in another mode", "another mode"),
+        _About("builds layers in another mode", "another mode", weight=16.0),
     )
     ORDER = (
         "order",
-        _About(
-            "has its parameters in another order",
-            "another order",
-        ),
+        _About("has its parameters in another order", "another order", harm=Harm.CALL, weight=8.0),
     )
     NUMPY = (
         "numpy",
-        _About(
-            "draws from NumPy's global generator",
-            "side effect",
-        ),
+        _About("draws from NumPy's global generator", "side effect", harm=Harm.CALL, weight=2.0),
     )
     REFUSED = (
         "refused",
-        _About("refuses a documented call", "refused"),
+        _About("refuses a documented call", "refused", harm=Harm.CALL, weight=1.0),
     )
     DISAGREES = (
         "disagrees",
@@ -163,6 +186,7 @@ class Cause(str, Enum):
             "answers otherwise than the other",
             "another answer than the other's",
             excusable=False,
+            weight=8.0,
         ),
     )
     DIFFERS = (
@@ -170,6 +194,8 @@ class Cause(str, Enum):
         _About(
             "refuses what the other accepts, or the other way round",
             "one refuses what the other accepts",
+            harm=Harm.CALL,
+            weight=1.0,
         ),
     )
 

@@ -26,7 +26,7 @@ from harness.expectations import Judged
 from harness.findings import Finding
 from harness.observe.errors import MALFORMED
 
-__all__ = ["Group", "group"]
+__all__ = ["Group", "group", "is_invalid"]
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _by_sentence(parts: Sequence[list[Finding]]) -> Iterable[list[Finding]]:
         for one in part:
             if one.cause in SPEAKING or one.check == "shape_dtype":
                 raised[one.backend, _sentence(one)].append(one)
-            elif one.cause is Cause.ACCEPTED or (one.cause is Cause.WRONG and _invalid(one)):
+            elif one.cause is Cause.ACCEPTED or (one.cause is Cause.WRONG and is_invalid(one)):
                 accepted[one.backend].append(one)
                 rest["accepted"].append(one)
             elif one.key[3] and one.cause is Cause.WRONG:
@@ -216,7 +216,8 @@ def _accepted(calls: Sequence[Finding]) -> Iterable[list[Finding]]:
     yield from by_requirement.values()
 
 
-def _invalid(finding: Finding) -> bool:
+def is_invalid(finding: Finding) -> bool:
+    """Whether it is about a call that is documented to be refused."""
     about = aspect_of(Config.parse(finding.smallest.config_id))
     return isinstance(about, CallAspect) and about.documented is Documented.INVALID
 

@@ -45,7 +45,7 @@ ORDER = [
         "build_corpus",
         "baseline_update",
     ),
-    *("comparing", "mapping", "reproducers", "figures", "outcome", "minimise", "inquiry"),
+    *("comparing", "mapping", "reproducers", "figures", "outcome", "answer", "minimise", "inquiry"),
     # What a user meets.
     *("executors", "run", "selection", "selftest", "report", "pytest_plugin", "cli"),
 ]
