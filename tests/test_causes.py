@@ -188,6 +188,50 @@ def test_flushing_subnormals_is_a_finding_of_its_own(nonlinearity: str) -> None:
     assert found == {"flush"}
 
 
+class FlushesStates(ForwardLayer):
+    """States of several units below `least` are 0, as no sweep of one unit shows."""
+
+    least = float(np.finfo(np.float32).smallest_normal)
+    every = 1
+    calls = 0
+
+    def forward(self, inputs: Any) -> Any:
+        self.calls += 1
+        found = super().forward(inputs)
+        if self.options.hidden_size == 1 or self.calls % self.every:
+            return found
+        return {n: np.where(np.abs(a) < self.least, 0, a).astype("f") for n, a in found.items()}
+
+
+class FlushesEveryThirdCall(FlushesStates):
+    every = 3
+
+
+class ZeroBelowTwoToMinus110(FlushesStates):
+    least = 2.0**-110
+
+
+FLUSHED = CONFIG.replace(bias=False, lengths="nolengths", states=False, seed=4)
+
+
+def test_flushing_is_seen_in_states_alone() -> None:
+    found = Session({"x": backend(FlushesStates)}).judge(FLUSHED)
+    assert {r.cause for r in found if r.verdict == "fail"} == {"flush"}
+
+
+def test_flushing_is_seen_in_one_of_two_calls() -> None:
+    found = Session({"x": backend(FlushesEveryThirdCall)}).judge(FLUSHED, repeat=True)
+    assert {(r.check, r.cause) for r in found if r.verdict == "fail"} == {
+        ("rows_independent", "flush")
+    }
+
+
+def test_what_zeroes_normal_numbers_too_does_not_flush() -> None:
+    found = Session({"x": backend(ZeroBelowTwoToMinus110)}).judge(FLUSHED.replace(seed=5))
+    assert "unexplained" in {r.cause for r in found if r.check == "step_residual"}
+    assert "flush" not in {r.cause for r in found}
+
+
 def test_a_nan_is_explained_by_no_activation() -> None:
     class NanAtOne(ForwardLayer):
         def activation(self, name: str, a: Any) -> Any:

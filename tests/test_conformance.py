@@ -5,7 +5,8 @@ fields, also those that ids leave out as defaults), or by a whole config id, fro
 A case runs once per backend and serves all its checks. Known differences
 (harness/known_differences.toml) are xfailed; one that vanished fails.
 
-`--parity-quick` asks the configs of a quick run alone, and leaves out what only the whole corpus can tell.
+`--parity-quick` asks the configs of a quick run alone, and leaves out what only the whole corpus
+can tell.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from harness.comparison import Comparison
 from harness.evidence import Evidence
 from harness.judging.applies import NUMBERS, aspect
 from harness.judging.excuses import by_own_activations
+from harness.judging.flushing import flushes
 from harness.judging.gradients import by_activations, by_flushing
 from harness.judging.second_call import same_rows
 from harness.judging.unusable import where_gradients_are_none
@@ -82,8 +83,7 @@ def _with_steps(evidence: Evidence) -> Mapping[str, BoolArray]:
 
 def _by_flushing(evidence: Evidence, changed: Sequence[Change], derivatives: Derivatives) -> bool:
     """Whether every change is one that flushing, measured of this implementation, may make."""
-    own = evidence.own_activations()
-    if own is None or not own.flushes:
+    if not flushes(evidence):
         return False
     larger = [change for change in changed if not change.subnormal]
     if not larger:

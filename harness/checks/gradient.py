@@ -27,6 +27,7 @@ from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
+from harness.judging.flushing import flushes
 from harness.judging.gradient_power import differences
 from harness.judging.gradients import (
     expected_gradients,
@@ -221,7 +222,7 @@ def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
     """Only what was measured of the implementation's activation, alone."""
     own = evidence.own_activations()
     excuses: dict[Cause, Mapping[str, Bounded]] = {}
-    if own is not None and own.flushes:
+    if flushes(evidence):
         excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
     lower = lower_precision(evidence)
     if lower is not None:

@@ -28,6 +28,7 @@ from harness.comparison import Comparison, compare, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import NOTHING_DROPPED, PADDING, aspect
 from harness.judging.excuses import by_own_activations
+from harness.judging.flushing import flushes
 from harness.judging.gradients import expected_gradients, gradient_place, gradient_ratio
 from harness.judging.power import share, stated
 from harness.observe import Derivatives
@@ -97,8 +98,8 @@ def _rows_of_nan(case: Case) -> BoolArray:
 
 def _flushed_in_one(evidence: Evidence, derivatives: Derivatives) -> bool:
     """Whether the states of both calls differ, and by flushing alone."""
-    own, fmt = evidence.own_activations(), evidence.case.fmt
-    if own is None or not own.flushes or derivatives.padded is None or derivatives.outputs is None:
+    fmt = evidence.case.fmt
+    if derivatives.padded is None or derivatives.outputs is None or not flushes(evidence):
         return False
     pairs = [(derivatives.padded[name], clean) for name, clean in derivatives.outputs.items()]
     differ = any(bool(differing_bits(padded, clean).any()) for padded, clean in pairs)
@@ -131,7 +132,7 @@ def _compared(
     evidence: Evidence, name: str, found: Array, clean: Array, moved: bool = False
 ) -> Comparison:
     """A gradient with something in the padding, and with zeros there; `moved`: at other states."""
-    fmt, own = evidence.case.fmt, evidence.own_activations()
+    fmt = evidence.case.fmt
     # Adding 0 makes -0.0 and 0.0 one: the sign of a zero is no trace of the padding.
     zero = clean.dtype.type(0)
     found, clean = found + zero, clean + zero
@@ -140,7 +141,7 @@ def _compared(
     result = compare_bits(name, found, clean, fmt, place, "")
     if result.verdict != Verdict.FAIL:
         return result
-    flushes = own is not None and own.flushes
+    flushed = flushes(evidence)
     beyond = beyond_flushing(found, clean, fmt)
     spread = (~np.isfinite(found) & np.isfinite(clean)) | ~differing_bits(found, clean)
     message = f"{result.failing} elements depend on the padding of x, " + (
@@ -149,10 +150,10 @@ def _compared(
     if moved and not (spread & differing_bits(found, clean)).any():
         message = "the two calls have other states, by rounding or by flushing subnormal numbers"
         return Comparison(name, Verdict.INCONCLUSIVE, 0, message)
-    excused = moved | (flushes & ~beyond)
-    if flushes and not output and evidence.observation.outputs is not None:
+    excused = moved | (flushed & ~beyond)
+    if flushed and not output and evidence.observation.outputs is not None:
         excused = excused | _flushed_in_backward(evidence, name, found, clean)
     cause = Cause.PADDING if (spread | excused).all() else Cause.UNEXPLAINED
-    if flushes and (~beyond | (excused & ~spread)).all():
+    if flushed and (~beyond | (excused & ~spread)).all():
         cause = Cause.FLUSH
     return replace(result, message=message, cause=cause)

@@ -16,6 +16,7 @@ import numpy as np
 from harness.activation import OwnActivations
 from harness.causes import Cause
 from harness.evidence import Evidence
+from harness.judging.flushing import flushes
 from harness.judging.precision import larger_bounds, lower_precision
 from harness.observe import Outputs
 from harness.oracle import Oracle
@@ -37,7 +38,7 @@ class Excuse:
 def excuses(evidence: Evidence) -> Iterator[Excuse]:
     """Flushed subnormals; then the activations as measured of the backend."""
     mine = evidence.own_activations()
-    if mine is not None and mine.flushes:
+    if flushes(evidence):
         yield flush(evidence.oracle)
     lower = lower_precision(evidence)
     if lower is not None:
@@ -57,7 +58,7 @@ def _lower(evidence: Evidence, lower: Format) -> Excuse:
 def against_peer(evidence: Evidence) -> Iterator[Excuse]:
     """The same for the difference of two implementations: each has its own activations."""
     mine, theirs = evidence.own_activations(), evidence.peer_activations()
-    if mine is not None and theirs is not None and (mine.flushes or theirs.flushes):
+    if flushes(evidence) or (theirs is not None and theirs.flushes):
         yield flush(evidence.oracle)
     other = None if theirs is None else theirs.precision
     lower = [one for one in (lower_precision(evidence), other) if one is not None]
@@ -87,8 +88,7 @@ def _activation(oracle: Oracle, own: OwnActivations) -> Excuse:
 
 def flushed_extra(evidence: Evidence) -> Mapping[str, Array] | None:
     """How far flushing may move each output; None for a backend that was not seen to flush."""
-    own = evidence.own_activations()
-    return flush(evidence.oracle).extra if own is not None and own.flushes else None
+    return flush(evidence.oracle).extra if flushes(evidence) else None
 
 
 def by_own_activations(

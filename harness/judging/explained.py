@@ -8,8 +8,9 @@ import numpy as np
 
 from harness.causes import Cause
 from harness.evidence import Evidence
+from harness.judging.flushing import flushes
 from harness.judging.precision import lower_precision
-from harness.judging.steps import DirectionSteps, Reading, States
+from harness.judging.steps import DirectionSteps, States
 from reference import Interval
 from reference.arrays import BoolArray
 
@@ -37,19 +38,13 @@ def _forgiven(evidence: Evidence, states: States) -> Iterator[tuple[Cause, Inter
     precision.
     """
     steps = states if isinstance(states, DirectionSteps) else states.steps
-
-    def of(reading: Reading) -> Interval:
-        if isinstance(states, DirectionSteps):
-            return reading.after[states.state]
-        return states.within(reading)
-
     own, lower = evidence.own_activations(), lower_precision(evidence)
-    if own is not None and own.flushes:
-        yield Cause.FLUSH, of(steps.read(flushed=True))
+    if flushes(evidence):
+        yield Cause.FLUSH, states.within(steps.read(flushed=True))
     if lower is not None:
-        yield Cause.PRECISION, of(steps.read(lower=lower))
+        yield Cause.PRECISION, states.within(steps.read(lower=lower))
     if own is not None and own.errs and own.precision is None:
-        yield Cause.ACTIVATION, of(steps.read(activation_error=own.error_range))
+        yield Cause.ACTIVATION, states.within(steps.read(activation_error=own.error_range))
 
 
 def _within(states: States, interval: Interval) -> BoolArray:

@@ -16,6 +16,7 @@ from harness.axes import axes_of
 from harness.bits import differing_bits
 from harness.comparison import Worst
 from harness.evidence import Evidence, locate
+from harness.judging.flushing import flushes
 from harness.judging.steps import DirectionSteps, direction_steps, multipliers, widened
 from reference import Bounded, Rounded
 from reference.arrays import Array, Float64Array
@@ -42,8 +43,7 @@ def by_flushing(
 
     A relu state that is flushed to 0 takes the slope with it, so the change is not a small one.
     """
-    own = evidence.own_activations()
-    if own is None or not own.flushes:
+    if not flushes(evidence):
         return False
     flushed = expected_gradients(evidence, flushed=True)
     return all(

@@ -105,7 +105,11 @@ class DirectionSteps:
     @property
     def interval(self) -> Interval:
         """Of every correct state after each step."""
-        return self.reading.after[self.state]
+        return self.within(self.reading)
+
+    def within(self, reading: Reading) -> Interval:
+        """The state's interval in a reading."""
+        return reading.after[self.state]
 
     @functools.cached_property
     def before(self) -> dict[str, Array]:
