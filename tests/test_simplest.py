@@ -24,9 +24,17 @@ class Unwritten(CorrectLayer):
     def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
         found = dict(super().gradients(inputs, cotangents))
         if self.options.dtype == "fp16":
-            for name in ("x", "weight_ih_l0"):
-                found[name] = np.full_like(found[name], 7.0)
+            of = found.keys() - {"output", "h_n", "c_n"}
+            return {**found, **{name: np.full_like(found[name], 7.0) for name in of}}
         return found
+
+
+class OneSign(CorrectLayer):
+    """The gradient of x alone has the other sign: it is wrong, but it is one."""
+
+    def derive(self, given: Any, cotangents: Any) -> dict[str, Array]:
+        found = super().derive(given, cotangents)
+        return {**found, "x": -found["x"]}
 
 
 class Coarse(CorrectLayer):
@@ -40,7 +48,8 @@ class Coarse(CorrectLayer):
 @pytest.mark.parametrize("lengths", [False, True])
 @pytest.mark.parametrize(
     ("layer", "dtype", "none"),
-    [(CorrectLayer, "fp16", False), (Coarse, "fp32", False), (Unwritten, "fp16", True),
+    [(CorrectLayer, "fp16", False), (Coarse, "fp32", False),
+     (OneSign, "fp32", False), (Unwritten, "fp16", True),
      (Unwritten, "fp32", False)],
 )  # fmt: skip
 def test_they_are_off_by_more_than_half(
@@ -60,3 +69,4 @@ def test_it_is_the_cause_where_it_is_so_and_else_none_is() -> None:
     assert causes(Unwritten, GRADIENT.replace(dtype="fp16")) == {("gradient", "unusable")}
     assert causes(Unwritten, GRADIENT) == set()
     assert causes(Coarse, GRADIENT) == {("gradient", "unexplained")}
+    assert causes(OneSign, GRADIENT) == {("gradient", "unexplained")}
