@@ -145,10 +145,11 @@ def padding_nearly_zero(layer: Any, given: Arrays, output: Array) -> Array:
 
 @AREA.output("padding-leaks")
 def padding_leaks(layer: Any, given: Arrays, output: Array) -> Any:
-    """What stands in x at T - 1 is let into the whole row, a thousandth of it."""
+    """What stands in the padding of x at T - 1 is let into the whole row, a thousandth of it."""
     if "lengths" not in given:
         return output
     last = np.nan_to_num(given["x"][-1], posinf=3, neginf=-3).sum(axis=-1, keepdims=True) % 1
+    last = np.where(valid(given)[-1], 0, last)
     return output * (1 + last / 1000).astype(output.dtype)
 
 
