@@ -84,8 +84,12 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (
             unversioned(result.backend) in self.backends
             and result.check in self.checks
-            and all(_holds(config, name, wanted) for name, wanted in self.when.items())
+            and self.holds(config)
         )
+
+    def holds(self, config: Config) -> bool:
+        """Whether it is about configs like this one."""
+        return all(_holds(config, name, wanted) for name, wanted in self.when.items())
 
     def explains(self, result: Result, config: Config) -> bool:
         return (

@@ -12,6 +12,7 @@ import numpy as np
 from harness.axes import axes_of, shape_of
 from harness.config import Config
 from harness.data import NUMPY_DTYPES, drawn_lengths, integers, uniform
+from harness.given import given_arrays
 from harness.layers import pass_through
 from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray, IntArray
@@ -92,25 +93,16 @@ class Case:
 
 
 def make_case(config: Config) -> Case:
-    """Build the arrays of a config; depends on nothing but the config."""
+    """Build the arrays of a config; depends on nothing but the config, and on given arrays."""
+    return _given(config) if config.arrays else _drawn(config)
+
+
+def _drawn(config: Config) -> Case:
+    inputs = _drawn_inputs(config, {})
     kind = config.record.kind(config.data)
     assert kind is not None
-    dtype = NUMPY_DTYPES[config.dtype]
-    given = {"x": kind.x(config, shape_of(config, "x"))}
-    if config.states:
-        for state in config.cell.states:
-            name = f"{state}_0"
-            given[name] = kind.state(config, name, shape_of(config, name))
-    lengths = drawn_lengths(config)
-    if config.batch >= 3 and config.data not in ("sweep", "lone"):
-        # The last row is the first one again: a row's place in the batch must not matter.
-        for array in given.values():
-            array[:, -1] = array[:, 0]
-    inputs: dict[str, Any] = {name: array.astype(dtype) for name, array in given.items()}
-    if lengths is not None:
-        inputs["lengths"] = lengths
     weights = {
-        name: kind.weight(config, name, shape).astype(dtype)
+        name: kind.weight(config, name, shape).astype(NUMPY_DTYPES[config.dtype])
         for name, shape in config.parameter_shapes().items()
     }
     case = Case(config, weights, inputs)
@@ -118,6 +110,39 @@ def make_case(config: Config) -> Case:
         case = _dropping(case)
     _fill_padding(case, case.x, "padding")
     return _fitting(case)
+
+
+def _given(config: Config) -> Case:
+    """The case of given arrays; those that are not given, and that the config asks for, are
+    drawn.
+    """
+    given = given_arrays(config)
+    case = Case(config, given.weights, _drawn_inputs(config, given.inputs))
+    if "x" not in given.inputs:
+        _fill_padding(case, case.x, "padding")
+    return case
+
+
+def _drawn_inputs(config: Config, given: Mapping[str, Array]) -> dict[str, Any]:
+    """The inputs that a config asks for: those given, all others drawn."""
+    kind = config.record.kind(config.data)
+    assert kind is not None
+    drawn = {} if "x" in given else {"x": kind.x(config, shape_of(config, "x"))}
+    for state in config.cell.states if config.states else ():
+        name = f"{state}_0"
+        if name not in given:
+            drawn[name] = kind.state(config, name, shape_of(config, name))
+    if config.batch >= 3 and config.data not in ("sweep", "lone"):
+        # The last row is the first one again: a row's place in the batch must not matter.
+        for array in drawn.values():
+            array[:, -1] = array[:, 0]
+    dtype = NUMPY_DTYPES[config.dtype]
+    every = {**given, **{name: array.astype(dtype) for name, array in drawn.items()}}
+    states = [f"{state}_0" for state in config.cell.states if config.states]
+    inputs: dict[str, Any] = {name: every[name] for name in ("x", *states)}
+    if config.lengths != "nolengths":
+        inputs["lengths"] = given["lengths"] if "lengths" in given else drawn_lengths(config)
+    return inputs
 
 
 def passing_on(case: Case) -> Case:

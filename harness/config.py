@@ -12,7 +12,7 @@ from harness.aspects import ASPECTS, CALL, LIFE, VALUES, aspect_of
 from harness.layers.record import LayerRecord
 from harness.layers.registry import LAYERS
 from harness.life import Life, life_token, said
-from harness.tokens import Token, number, words
+from harness.tokens import Token, name_of_arrays, number, words
 from reference import Cell, expected_parameters
 
 __all__ = [
@@ -72,10 +72,13 @@ alone; zeros; of the output at one step only; so large that narrower formats ove
 SIZES = ("input_size", "hidden_size", "batch", "steps")
 
 MOST_NUMBERS = 2**25
-"""Largest case: numbers in x, in the states of all layers, and in the weights, together.
+"""Largest drawn case: numbers in x, in the states of all layers, and in the weights, together.
 
 Judging takes up to 140 bytes of memory for each, in the process of the harness too: 4.7 GB.
 """
+
+MOST_GIVEN = 2**31
+"""The same of a case with the user's arrays, which is judged a few rows at a time."""
 
 
 class ConfigError(ValueError):
@@ -146,7 +149,8 @@ class Config:
     initialise them (uniform within 1/sqrt(hidden_size)). `dropout` is in percent; but for gradients
     in training mode (`mode`), and the aspect training, layers run in evaluation mode, where it must
     not matter. `cotangents` says what gradients are asked for. `specific` are the options that only
-    this layer has, which can be read as attributes too.
+    this layer has, which can be read as attributes too. `arrays` names arrays of the user's
+    (`harness.given`), which stand in place of drawn ones.
 
     Raises:
         ConfigError: a value out of range, or values that contradict each other.
@@ -167,6 +171,7 @@ class Config:
     mode: str = "evaluation"
     cotangents: str = "all"
     memory: str = "contiguous"
+    arrays: str = ""
     data: str = "mixed"
     scale: int = 1
     input_size: int = 1
@@ -315,7 +320,7 @@ class Config:
     @property
     def choices(self) -> dict[str, Any]:
         """The fields that are choices, not sizes, by name; the layer's own options among them."""
-        others = (*SIZES, "aspect", "life", "seed")
+        others = (*SIZES, "aspect", "arrays", "life", "seed")
         common = {n: getattr(self, n) for n in _COMMON if n not in others}
         return {**dict(self.specific), **common}
 
@@ -341,7 +346,7 @@ class Config:
             "initial states given" if self.states else "no initial states",
             _LENGTHS_SAY[self.lengths],
             self.dtype,
-            *filter(None, [MEMORIES[self.memory]]),
+            *filter(None, [MEMORIES[self.memory], "arrays of the user's" * bool(self.arrays)]),
             f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
             f"weight scale {self.scale}" if self.data == "mixed" or not kind else kind.says,
             f"seed {self.seed}",
@@ -417,6 +422,7 @@ _TOKENS: dict[str, Token] = {
     "mode": words({"evaluation": "evalmode", "training": "trainmode"}, "evaluation"),
     "cotangents": words({name: f"cot{name}" for name in COTANGENTS}, "all"),
     "memory": words({name: name for name in MEMORIES}, "contiguous"),
+    "arrays": name_of_arrays(),
     "scale": number("scale", 2, 1, 16, 1),
     "input_size": number("i", 5, 1, None, None),
     "hidden_size": number("h", 5, 1, None, None),
@@ -443,7 +449,7 @@ def _readers(record: LayerRecord) -> tuple[tuple[str, Token], ...]:
     return (
         ("aspect", words(aspects, VALUES, LIFE)),
         ("life", life_token()),
-        *((option.name, words(option.words, option.default)) for option in record.options),
+        *((option.name, option.token) for option in record.options),
         *tokens.items(),
         ("data", words(kinds, "mixed")),
         ("scale", scale),
@@ -467,12 +473,10 @@ def _fixed(config: Config) -> str | None:
 
 
 def _too_large(config: Config) -> str | None:
-    if config.numbers <= MOST_NUMBERS:
+    most = MOST_GIVEN if config.arrays else MOST_NUMBERS
+    if config.numbers <= most:
         return None
-    return (
-        f"too large, expected at most {MOST_NUMBERS:,} numbers in x, all states and all weights "
-        "together"
-    )
+    return f"too large, expected at most {most:,} numbers in x, all states and all weights together"
 
 
 def _unbatched(config: Config) -> str | None:

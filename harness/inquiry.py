@@ -85,7 +85,9 @@ def _distance(one: Config, other: Config) -> int:
 
 
 def _near(base: Config, known: set[str]) -> Iterator[Config]:
-    """The config with one thing changed, or with two sizes."""
+    """The config with one thing changed, or with two sizes; none where arrays are given."""
+    if base.arrays:
+        return
     changes: list[dict[str, object]] = [
         {name: n} for name in (*SIZES, "num_layers") for n in _numbers(base, name)
     ]

@@ -20,6 +20,7 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.floating_point import disturbances
+from harness.given import folder_of
 from harness.logs import noted
 from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
@@ -246,7 +247,9 @@ def _is_runner(one: Backend | Runner) -> TypeGuard[Runner]:
 def replay_command(config: Config, *backends: str) -> str:
     """The command line that shows a config's tolerance report again."""
     named = "".join(f" --backend {shlex.quote(name)}" for name in backends)
-    return f"rnn-parity replay {config.id}{named}"
+    folder = folder_of(config)
+    arrays = f" --arrays {shlex.quote(folder)}" if folder else ""
+    return f"rnn-parity replay {config.id}{arrays}{named}"
 
 
 def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:

@@ -45,6 +45,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 ALONE = 60.0
 """Seconds that all findings together may be asked alone."""
 
+DRAWN = "drawn"
+"""The origin of configs that were drawn."""
+
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
 
@@ -68,6 +71,7 @@ def execute(
     resume: bool = False,
     reproducing: float = 0.0,
     judging: Judging = judged,
+    origin: str = "corpus",
 ) -> Outcome:
     """Judge corpus and drawn configs with all backends of the session.
 
@@ -81,13 +85,15 @@ def execute(
         resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
         judging: how corpus and drawn configs are judged; `harness.executors` has another way.
+        origin: of the configs in `corpus`, for the record; those of another corpus than the pinned
+            one need not show known differences.
 
     Raises:
         ResultsError: what stands there is of a run with other parameters or versions, another run
             is writing it, or it can no longer be written; all results up to there are kept.
         OSError: `out` cannot be written.
     """
-    every = stages(session, examples, seed, corpus, layers)
+    every = stages(session, examples, seed, corpus, layers, origin)
     parameters = {
         "examples": examples,
         "seed": seed,
@@ -284,6 +290,7 @@ def stages(
     seed: int,
     corpus: Path | None = None,
     layers: Sequence[str] = (),
+    origin: str = "corpus",
 ) -> list[Stage]:
     """What a run judges, in its order; `corpus` is asked in place of the pinned one.
 
@@ -306,15 +313,14 @@ def stages(
     if layers:
         pinned = {of: [c for c in every if c.layer in layers] for of, every in pinned.items()}
     return [
-        Stage(origin, _tasks(origin, lists))
-        for origin, lists in (("corpus", pinned), ("drawn", drawn))
+        Stage(origin, _tasks(origin, lists)) for origin, lists in ((origin, pinned), (DRAWN, drawn))
     ]
 
 
 def _tasks(origin: str, lists: Mapping[tuple[str, ...], Sequence[Config]]) -> list[Task]:
     """A second call of every corpus config, and of an eighth of the drawn ones."""
     parts = [
-        [Task(one, backends, origin, origin == "corpus" or one.seed % 8 == 0) for one in chosen]
+        [Task(one, backends, origin, origin != DRAWN or one.seed % 8 == 0) for one in chosen]
         for backends, chosen in lists.items()
     ]
     return functools.reduce(merged, parts, [])

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Token", "number", "words"]
+__all__ = ["DIGEST", "LETTERS", "Token", "name_of_arrays", "number", "words", "words_or_number"]
+
+LETTERS = "bcdfghjkmpqrstvw"
+"""Digits of a digest: no word of an id is made of these alone, and no number has none."""
+
+DIGEST = re.compile(rf"[{LETTERS}]{{16}}")
 
 MOST_DIGITS = 18
 """Of any number: what no machine will ever hold is no reason to convert thousands of digits."""
@@ -32,6 +37,18 @@ class Token:
     def write(self, value: Any) -> str | None:
         """The token as it stands in an id; None where it is left out."""
         return None if value in (self.default, self.implied) else self.word(value)
+
+
+def words_or_number(named: Mapping[Any, str], default: Any, prefix: str) -> Token:
+    """One of a few values, each with its word, or a larger number."""
+    few, many = words(named, default), number(prefix, 5, max(named) + 1, None, None)
+    return Token(
+        word=lambda value: few.word(value) if value in named else many.word(value),
+        read=lambda token: few.read(token) if many.read(token) is None else many.read(token),
+        accepts=lambda value: few.accepts(value) or many.accepts(value),
+        expected=f"{few.expected}, or {many.expected}",
+        default=default,
+    )
 
 
 def words(words: Mapping[Any, str], default: Any, implied: Any = None) -> Token:
@@ -80,4 +97,22 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
             else f"an integer in {low}..{high}"
         ),
         default=default,
+    )
+
+
+def name_of_arrays() -> Token:
+    """The digest of given arrays; left out where none are."""
+
+    def read(token: str) -> str | None:
+        kind, _, digest = token.partition(".")
+        return digest if kind == "given" and DIGEST.fullmatch(digest) else None
+
+    return Token(
+        word=lambda digest: f"given.{digest}" if digest else "drawn",
+        read=read,
+        accepts=lambda value: (
+            value == "" or (type(value) is str and DIGEST.fullmatch(value) is not None)
+        ),
+        expected=f"'' or a digest of 16 letters of {LETTERS}",
+        default="",
     )

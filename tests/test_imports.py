@@ -23,7 +23,18 @@ ORDER = [
     # Words.
     *("text", "logs", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
     # What is asked.
-    *("layers", "config", "data", "axes", "memory", "case", "at_once", "moments", "strategies"),
+    *(
+        "layers",
+        "config",
+        "data",
+        "axes",
+        "memory",
+        "given",
+        "case",
+        "at_once",
+        "moments",
+        "strategies",
+    ),
     # Who answers.
     *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
     # How an answer is compared.
@@ -47,7 +58,7 @@ ORDER = [
     ),
     *("comparing", "mapping", "reproducers", "figures", "outcome", "answer", "minimise", "inquiry"),
     # What a user meets.
-    *("executors", "run", "selection", "selftest", "report", "pytest_plugin", "cli"),
+    *("executors", "run", "selection", "selftest", "report", "own_layer", "pytest_plugin", "cli"),
 ]
 
 REGISTRY = ("__init__.py", "record.py", "registry.py")

@@ -308,6 +308,14 @@ class MindSporeBackend:
             self.mode == EAGER and small and config.aspect in ("values", "gradient") and not drops
         )
 
+    def stored_weights(self, path: Path) -> dict[str, Array]:
+        loaded = mindspore.load_checkpoint(str(path))
+        return {
+            name: one.asnumpy()
+            for name, one in loaded.items()
+            if hasattr(one, "asnumpy") and one.dtype != mindspore.bfloat16
+        }
+
     def versions(self) -> dict[str, str]:
         return {"mindspore": mindspore.__version__}
 

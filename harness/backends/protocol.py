@@ -172,6 +172,12 @@ class FullBackend(Backend, Protocol):
         is shared out among them. What runs on several threads must be seen on several cores.
         """
 
+    def stored_weights(self, path: Path) -> Mapping[str, Array]:
+        """All arrays of a file of weights in the framework's own format, by name.
+
+        Nothing in the file is executed. Raises whatever says why it cannot be read.
+        """
+
     def threads(self, count: int | None) -> None:
         """Compute with so many threads from now on; None for as many as there were at first."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 
 
 THREADS = torch.get_num_threads()
+
+MOST_NESTED = 8
+"""Mappings in mappings that a file of weights may have."""
 
 
 CLASSES: dict[str, type[torch.nn.RNNBase]] = {
@@ -241,5 +245,24 @@ class TorchBackend:
             )
         return None
 
+    def stored_weights(self, path: Path) -> dict[str, Array]:
+        try:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # its message recommends to load whatever it is
+            raise ValueError("it holds other objects than tensors, and none is loaded") from None
+        if not isinstance(stored, Mapping):
+            raise TypeError(f"it holds a {type(stored).__name__}, and no tensors by name")
+        return dict(_arrays_in(stored))
+
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}
+
+
+def _arrays_in(stored: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Array]]:
+    """The tensors of nested mappings, by the names on the way joined with dots."""
+    if isinstance(stored, Mapping) and depth < MOST_NESTED:
+        for name, value in stored.items():
+            yield from _arrays_in(value, f"{prefix}.{name}" if prefix else str(name), depth + 1)
+    elif isinstance(stored, torch.Tensor) and stored.layout == torch.strided:
+        with contextlib.suppress(TypeError, RuntimeError):  # quantised ones, and such
+            yield prefix, to_numpy(stored)

@@ -3,7 +3,7 @@
 Exit 0: nothing unexpected. Exit 1: an unexpected verdict. Exit 2: the run could not be done.
 """
 
-from harness.cli import pages, replay, run, selftest
+from harness.cli import judge, pages, replay, run, selftest
 from harness.cli.options import main
 
-__all__ = ["main", "pages", "replay", "run", "selftest"]
+__all__ = ["judge", "main", "pages", "replay", "run", "selftest"]

@@ -24,6 +24,7 @@ from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.findings import find
+from harness.given import open_given
 from harness.logs import listening
 from harness.minimise.reproduce import reproduce as reproduce_findings
 from harness.report.console import print_replay
@@ -36,13 +37,24 @@ __all__ = ["replay", "reproduce"]
 @click.argument("config_id")
 @backend_option
 @baseline_option
+@click.option(
+    "--arrays",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder `arrays` that `judge` wrote, of a config with given arrays.",
+)
 @isolation_options
 @reports_errors
 def replay(
-    config_id: str, backends: tuple[str, ...], baseline: Path, limits: Limits | None
+    config_id: str,
+    backends: tuple[str, ...],
+    baseline: Path,
+    arrays: Path | None,
+    limits: Limits | None,
 ) -> None:
     """Print the tolerance report of one config."""
     config = Config.parse(config_id)
+    if arrays is not None:
+        open_given(arrays)
     read_baseline(baseline)  # before anything is loaded that takes time
     with (
         _shown_after() as logs,

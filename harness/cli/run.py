@@ -47,7 +47,7 @@ from harness.results import Result, ResultsError
 from harness.run import Judging, execute, results_path
 from harness.runners import Limits
 
-__all__ = ["Interruption", "execute_with_progress", "run"]
+__all__ = ["Interruption", "execute_with_progress", "present", "run"]
 
 COMMANDLINE = ParameterSource.COMMANDLINE
 
@@ -158,7 +158,7 @@ def run(
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
-    _present(outcome, out, verbose)
+    present(outcome, out, verbose)
 
 
 def _require_alone(option: str, *others: str) -> None:
@@ -196,7 +196,7 @@ def report(out: Path, baseline: Path, verbose: bool) -> None:
     outcome.figures = load_figures(out, outcome.header)
     outcome.alone = load_alone(out)
     outcome.reproducers = {} if outcome.unfinished else load_reproducers(out)
-    _present(outcome, out, verbose)
+    present(outcome, out, verbose)
 
 
 @main.command()
@@ -226,8 +226,9 @@ def _recorded(out: Path) -> Recorded:
     return read_run(path)
 
 
-def _present(outcome: Outcome, out: Path, verbose: bool) -> NoReturn:
-    paths = [*write_reports(outcome, out), results_path(out)]
+def present(outcome: Outcome, out: Path, verbose: bool, first: Sequence[str] = ()) -> NoReturn:
+    """Write and print the reports, and end; `first` are files that were made before them."""
+    paths = [*map(Path, first), *write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / SCRIPTS)
     paths += sorted((out / LOGS).glob("*.log"))
@@ -319,6 +320,7 @@ def execute_with_progress(
     check: Callable[[], None] = lambda: None,
     reproducing: float = 0.0,
     judging: Judging = judged,
+    origin: str = "corpus",
 ) -> Outcome:
     """Run, and print how far it is, and what it finds.
 
@@ -338,4 +340,5 @@ def execute_with_progress(
             resume=resume,
             reproducing=reproducing,
             judging=judging,
+            origin=origin,
         )

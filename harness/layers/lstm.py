@@ -144,6 +144,7 @@ PROJ_SIZE = Option(
     {0: "unprojected", 1: "proj1", 2: "proj2"},
     0,
     fits=lambda size, hidden: size < hidden,
+    numbered="projsize",
 )
 
 

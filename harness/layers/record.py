@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.tokens import Token, words, words_or_number
 from reference import Cell
 from reference.arrays import Float64Array
 
@@ -36,13 +37,23 @@ class Option:
 
     `name` is torch's keyword. `words` gives for each value its word in config ids, as no other
     token has it; the word of the default value is left out there. `fits` says of a value
-    whether layers of so many hidden units can have it; all can where it is None.
+    whether layers of so many hidden units can have it; all can where it is None. Where `numbered`
+    is a prefix, larger numbers than those of `words` are values too: configs are drawn with the
+    former only.
     """
 
     name: str
     words: Mapping[Any, str]
     default: Any
     fits: Callable[[Any, int], bool] | None = None
+    numbered: str = ""
+
+    @property
+    def token(self) -> Token:
+        """How ids write it."""
+        if self.numbered:
+            return words_or_number(self.words, self.default, self.numbered)
+        return words(self.words, self.default)
 
     @property
     def of_any_size(self) -> tuple[Any, ...]:

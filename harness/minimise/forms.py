@@ -38,6 +38,8 @@ class ScriptForm:
     to_array: str
     output: Callable[[Case, str, str, str], str]
     gradient: Callable[[str, str, str], Iterator[str]]
+    evaluate: str = ""
+    port: Callable[[Case], Iterator[str]] = lambda case: iter(())
     threads: str | None = None
     to_bfloat16: str = ""
     from_bfloat16: str = ""
@@ -51,6 +53,11 @@ class ScriptForm:
         tensor = x if x == "v" else self.given(x, case.config)
         states = states_given([self.given(f"{state}_0", case.config) for state in case.initial])
         return self.output(case, tensor, states, name)
+
+    def inputs(self, case: Case) -> str:
+        """x and the initial states as arguments of a call."""
+        states = states_given([self.given(f"{state}_0", case.config) for state in case.initial])
+        return f"{self.given('x', case.config)}{states}"
 
     def given(self, name: str, config: Config) -> str:
         """The tensor of an array; NumPy has no bfloat16, so that one is narrowed from float32."""

@@ -16,7 +16,7 @@ _EAGER, _GRAPH = ((f"ms.set_context(mode=ms.{mode})",) for mode in ("PYNATIVE_MO
 def form(variant: str) -> ScriptForm:
     """In the execution mode of this variant."""
     graph = variant == "graph"
-    return ScriptForm(
+    found = ScriptForm(
         module="mindspore as ms",
         mode=_GRAPH if graph else _EAGER,
         other_mode=_EAGER if graph else _GRAPH,
@@ -26,7 +26,19 @@ def form(variant: str) -> ScriptForm:
         to_array="{}.asnumpy()",
         output=_output,
         gradient=_gradient,
+        evaluate="rnn.set_train(False)",
+        port=lambda case: _port(found, case),
     )
+    return found
+
+
+def _port(form: ScriptForm, case: Case) -> Iterator[str]:
+    given = form.inputs(case)
+    if case.lengths is not None:
+        given += "" if case.initial else ", None"
+        given += ", ms.Tensor(lengths.astype(np.int32))"
+    left = "returned" if case.config.record.single_step else "output, final"
+    yield f"{left} = rnn({given})"
 
 
 def _layer(config: Config) -> str:

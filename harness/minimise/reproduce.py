@@ -166,6 +166,8 @@ def minimised(test: FailureTest, config: Config) -> Failure | None:
 def initial_case(config: Config, check: Check) -> Case:
     """The case of a config, with everything in it that a run would draw on the way."""
     case = make_case(config)
+    if config.arrays:  # of any fewer of its numbers a case is no config's own
+        case = dataclasses.replace(case, config=config.replace(arrays=""))
     if config.aspect == "gradient":
         case = dataclasses.replace(case, given_cotangents=cotangents(case))
     case = _with_second_x(case, check)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.case import Case
 from harness.config import Config
-from harness.minimise.forms import FLOATS, ScriptForm, constructor, output_of
+from harness.minimise.forms import FLOATS, ScriptForm, constructor, output_of, states_given
 
 __all__ = ["form", "packed", "padded", "torch_layer"]
 
@@ -15,7 +15,7 @@ def form(variant: str) -> ScriptForm | None:
     """On the CPU; there is none for other devices."""
     if variant:
         return None
-    return ScriptForm(
+    found = ScriptForm(
         module="torch",
         mode=(),
         other_mode=(),
@@ -28,7 +28,30 @@ def form(variant: str) -> ScriptForm | None:
         threads="torch.set_num_threads({})",
         to_bfloat16="{}.bfloat16()",
         from_bfloat16="{}.float()",
+        evaluate="rnn.eval()",
+        port=lambda case: _port(found, case),
     )
+    return found
+
+
+def _port(form: ScriptForm, case: Case) -> Iterator[str]:
+    config, given = case.config, form.inputs(case)
+    if config.record.single_step:
+        yield f"returned = rnn({given})"
+    elif case.lengths is None:
+        yield f"output, final = rnn({given})"
+    else:
+        first = f"batch_first={config.layout == 'batchfirst'}"
+        yield "from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence"
+        yield f"x, states = {form.given('x', config)}, {_states(form, case)}"
+        yield "lengths = torch.tensor(lengths)"
+        yield f"packed = pack_padded_sequence(x, lengths, {first}, enforce_sorted=False)"
+        yield "output, final = rnn(packed, states)"
+        yield f"output, _ = pad_packed_sequence(output, {first}, total_length={config.steps})"
+
+
+def _states(form: ScriptForm, case: Case) -> str:
+    return states_given([form.given(f"{s}_0", case.config) for s in case.initial])[2:] or "None"
 
 
 def torch_layer(config: Config, *, double: bool = False) -> str:

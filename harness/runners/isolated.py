@@ -30,6 +30,7 @@ from harness.backends.protocol import BackendUnavailable
 from harness.case import Case
 from harness.causes import Cause
 from harness.config import Config
+from harness.given import folder_of
 from harness.logs import kept
 from harness.observe import CallOutcome, Observation
 from harness.runners.protocol import AHEAD, About
@@ -114,7 +115,7 @@ class Isolated:
         return self._about
 
     def begin(self, config: Config, *, repeat: bool) -> None:
-        request = Observe(config.id, repeat)
+        request = Observe.of(config, repeat)
         with self._turn:
             if (config.id, repeat) in self._answers:  # it came while something else was waited for
                 return
@@ -122,13 +123,13 @@ class Isolated:
                 self._add(request)
 
     def observe(self, config: Config, *, repeat: bool) -> Observation:
-        return self._ask(Observe(config.id, repeat))
+        return self._ask(Observe.of(config, repeat))
 
     def examine(self, case: Case, *, repeat: bool) -> Observation:
         return self._ask(Examine.of(case, repeat))
 
     def round_trip(self, config: Config, weights: Mapping[str, Array]) -> Observation:
-        return self._ask(RoundTrip(config.id, dict(weights)))
+        return self._ask(RoundTrip(config.id, dict(weights), folder_of(config)))
 
     def close(self) -> None:
         with self._turn:

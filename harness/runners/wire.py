@@ -14,6 +14,7 @@ import numpy as np
 from harness.case import Case
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
+from harness.given import folder_of
 from harness.observe import Observation
 from harness.observe.arrays import NUMBERS
 from harness.runners.protocol import About
@@ -34,7 +35,7 @@ __all__ = [
     "unpack_request",
 ]
 
-PROTOCOL = 2
+PROTOCOL = 3
 """The version of these messages, sent by a worker before any other; it rises when they change."""
 
 ARRAY = 1
@@ -48,10 +49,15 @@ class WireError(ValueError):
 
 
 class Observe(msgspec.Struct, frozen=True, tag=True):
-    """Ask for `observe` of a config."""
+    """Ask for `observe` of a config; `given` is the folder of arrays that it names."""
 
     config_id: str
     repeat: bool
+    given: str = ""
+
+    @classmethod
+    def of(cls, config: Config, repeat: bool) -> Observe:
+        return cls(config.id, repeat, folder_of(config))
 
 
 class RoundTrip(msgspec.Struct, frozen=True, tag=True):
@@ -59,6 +65,7 @@ class RoundTrip(msgspec.Struct, frozen=True, tag=True):
 
     config_id: str
     weights: dict[str, Array]
+    given: str = ""
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):

@@ -22,6 +22,7 @@ from harness.backends import BackendUnavailable, load_backend
 from harness.backends.protocol import Backend, FullBackend, offers
 from harness.case import make_case
 from harness.config import Config
+from harness.given import found_in
 from harness.logs import kept, listening, noted
 from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.cores import on_one_core
@@ -166,7 +167,9 @@ def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
 def _asked(backend: Backend, request: Request) -> Callable[[], Observation]:
     if isinstance(request, Examine):
         return lambda: observe(backend, request.case, repeat=request.repeat)
-    case = make_case(Config.parse(request.config_id))
+    config = Config.parse(request.config_id)
+    found_in(config, request.given)
+    case = make_case(config)
     if isinstance(request, RoundTrip):
         return lambda: observe_round_trip(backend, case, request.weights)
     return lambda: observe(backend, case, repeat=request.repeat)

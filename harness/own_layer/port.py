@@ -1,0 +1,151 @@
+"""A script that builds the layer in a framework, and shows that it computes what the layer did.
+
+It reads the arrays beside it, copies the weights by name, sets the mode, calls the layer as the
+user does, and asserts that outputs are those of the equation within the bound that was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.axes import axes_of, to_layout
+from harness.config import Config
+from harness.expectations import Judged
+from harness.minimise.forms import ScriptForm
+from harness.oracle import Oracle
+from harness.own_layer.asked import ARRAYS
+from harness.results import as_float
+from harness.verdicts import Verdict
+from reference.arrays import Array
+
+__all__ = ["write_port"]
+
+EXPECTED = "expected"
+"""The folder of what the equation gives, float64, in the layout of the user's call."""
+
+
+def write_port(
+    out: Path, backend: str, form: ScriptForm, oracle: Oracle, results: Sequence[Judged]
+) -> Path:
+    """Write the script of a backend, and what it compares with. Raises OSError."""
+    config, case = oracle.case.config, oracle.case
+    (out / EXPECTED).mkdir(exist_ok=True)
+    for name, array in oracle.exact.items():
+        np.save(out / EXPECTED / f"{name}.npy", to_layout(config, name, array))
+    for name, array in case.inputs.items():
+        if not (out / ARRAYS / f"{name}.npy").exists():  # it was drawn
+            np.save(out / EXPECTED / f"{name}.npy", _bits(array))
+    path = out / f"port_to_{backend.replace(':', '_')}.py"
+    bounds = {name: _bound(name, oracle, results) for name in oracle.exact}
+    path.write_text("\n".join(_lines(backend, form, oracle, bounds)) + "\n", "utf-8")
+    return path
+
+
+def _bits(array: Array) -> Array:
+    bits: Array = array.view(np.uint16) if array.dtype.kind == "V" else array
+    return bits
+
+
+def _bound(name: str, oracle: Oracle, results: Sequence[Judged]) -> float:
+    """What the forward error may be; where a known difference was found, what it was."""
+    with np.errstate(all="ignore"):
+        tolerance = oracle.tolerance[name]
+    bound = float(tolerance[np.isfinite(tolerance)].max(initial=0.0))
+    found = [
+        as_float(r.max_abs)
+        for r in results
+        if r.config_id == oracle.case.config.id
+        and (r.check, r.part, r.against) == ("forward_error", name, None)
+        and (r.verdict is Verdict.PASS or r.known)
+        and r.max_abs is not None
+    ]
+    return max([bound, *found])
+
+
+def _lines(
+    backend: str, form: ScriptForm, oracle: Oracle, bounds: Mapping[str, float]
+) -> Iterator[str]:
+    case = oracle.case
+    config = case.config
+    yield f'"""The layer in {backend}, its weights copied by name, its outputs compared."""'
+    yield ""
+    yield "from pathlib import Path"
+    yield ""
+    yield from (f"import {name}" for name in form.imports(torch=False))
+    yield ""
+    yield "here = Path(__file__).resolve().parent"
+    yield ""
+    yield "def array(name):"
+    yield f'    given = here / "{ARRAYS}" / f"{{name}}.npy"'
+    yield f'    found = np.load(given if given.exists() else here / "{EXPECTED}" / f"{{name}}.npy")'
+    if config.dtype == "bf16":
+        yield "    return (found.astype(np.uint32) << 16).view(np.float32)  # bits of bfloat16"
+    else:
+        yield "    return found"
+    yield ""
+    yield from form.mode
+    yield f"rnn = {form.layer(config)}"
+    names = {name: _own_name(config, name) for name in case.weights}
+    yield "w = {"
+    yield from (f'    "{own}": array("{name}"),' for name, own in names.items())
+    yield "}"
+    yield from form.load
+    yield f"{form.evaluate}  # dropout drops nothing, whatever the mode was"
+    for name in case.inputs:
+        yield f"{name} = {_in_layout(config, name)}"
+    yield ""
+    yield from form.port(case)
+    yield ""
+    yield "found = {"
+    yield from (f'    "{n}": {text},' for n, text in _outputs(config).items())
+    yield "}"
+    yield f"bounds = {{{', '.join(f'{n!r}: {bound!r}' for n, bound in bounds.items())}}}"
+    yield "for name, bound in bounds.items():"
+    yield f'    expected = np.load(here / "{EXPECTED}" / f"{{name}}.npy")'
+    yield f"    actual = {form.array('found[name]', config)}"
+    yield "    assert actual.shape == expected.shape, (name, actual.shape, expected.shape)"
+    yield "    error = np.abs(actual.astype(np.float64) - expected).max()"
+    yield '    print(f"{name}: largest error {error:.3g}, bound {bound:.3g}")'
+    yield "    assert error <= bound, (name, error, bound)"
+
+
+def _own_name(config: Config, name: str) -> str:
+    """As the framework calls a parameter: those of cells have no layer."""
+    return name.removesuffix("_l0") if config.record.single_step else name
+
+
+def _in_layout(config: Config, name: str) -> str:
+    """Arrays are stored time first and batched."""
+    text = f'array("{name}")'
+    if name == "lengths":
+        return f'np.load(here / "{ARRAYS}" / "lengths.npy")'
+    axes = axes_of(config, name)
+    left_out = []
+    if config.record.single_step:
+        left_out += [0]
+    if config.layout == "unbatched":
+        left_out += [axes.index("rows")]
+    if left_out:
+        return f"{text}.squeeze({tuple(left_out)})"
+    if config.layout == "batchfirst" and axes[0] == "steps":
+        return f"np.ascontiguousarray({text}.swapaxes(0, 1))"
+    return text
+
+
+def _outputs(config: Config) -> dict[str, str]:
+    """Expressions of what `returned` holds, as both frameworks return it."""
+    states = config.cell.states
+    if config.record.single_step:
+        finals = (
+            ["returned"] if len(states) == 1 else [f"returned[{n}]" for n in range(len(states))]
+        )
+        return {"output": finals[0]} | {
+            f"{state}_n": text for state, text in zip(states, finals, strict=True)
+        }
+    finals = ["final"] if len(states) == 1 else [f"final[{n}]" for n in range(len(states))]
+    return {"output": "output"} | {
+        f"{state}_n": text for state, text in zip(states, finals, strict=True)
+    }
