@@ -28,7 +28,7 @@ from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
 from harness.results import Result, ResultsError
 from harness.strategies import configs, draw_configs
 
-__all__ = ["Judging", "Stage", "execute", "results_path", "stages"]
+__all__ = ["OWN", "Judging", "Stage", "execute", "results_path", "stages"]
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage, how many of how many configs are done, and unexpected results so far."""
@@ -47,6 +47,9 @@ ALONE = 60.0
 
 DRAWN = "drawn"
 """The origin of configs that were drawn."""
+
+OWN = "own"
+"""The origin of configs about a user's layer."""
 
 SAMPLED_SHARE = 15
 """Of this many drawn configs one is drawn for backends that are asked for a selection only."""
@@ -126,7 +129,7 @@ def execute(
             out,
             reproducing if complete else 0.0,
             lambda done, total: progress("reproducing", done, total, unexpected),
-            known=corpus != QUICK,
+            known=corpus != QUICK and origin != OWN,
         )
     return outcome
 

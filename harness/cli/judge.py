@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from harness.cli.options import (
     session_of,
 )
 from harness.cli.run import Interruption, execute_with_progress, present
-from harness.config import Config, ConfigError
+from harness.config import MOST_NUMBERS, Config, ConfigError
 from harness.expectations import expectations_of
+from harness.figures import make_figures, store_figures
 from harness.folder import LOGS, remove_logs
+from harness.given import given_arrays
 from harness.journal import locked, set_aside
 from harness.judge import Session
 from harness.layers import LAYERS
@@ -39,7 +42,7 @@ from harness.own_layer.inference import found_layer
 from harness.own_layer.inputs import Options, assumed, called, read_inputs
 from harness.own_layer.port import write_port
 from harness.own_layer.stored import framework_of, read_file
-from harness.run import results_path
+from harness.run import OWN, results_path
 from harness.runners import Limits
 
 __all__ = ["judge"]
@@ -136,8 +139,12 @@ def judge(
             baseline=baseline,
             check=interruption.check,
             reproducing=REPRODUCING,
-            origin="own",
+            origin=OWN,
         )
+        if not outcome.unfinished and asked.called.numbers <= MOST_NUMBERS:
+            outcome.figures = make_figures(session, outcome.header, outcome.results)
+            with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
+                store_figures(out, outcome.figures)
     files = [] if outcome.unfinished else _ports(out, asked, outcome, oracle)
     said = _answered(asked, outcome, baseline)
     for line in said.lines:
@@ -155,8 +162,6 @@ def _saved(folder: Path, out: Path) -> Asked:
     asked = saved(folder)
     if folder.resolve() == out.resolve():
         return asked
-    from harness.given import given_arrays
-
     arrays = given_arrays(asked.called)
     return begin(out, asked.called, arrays.weights, arrays.inputs, asked.home, asked.title)
 

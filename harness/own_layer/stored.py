@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from harness.config import ConfigError
+from harness.data import NUMPY_DTYPES
 from harness.given import GivenError, open_given
 from harness.own_layer.names import is_parameter
 from harness.text import one_line
@@ -99,9 +100,15 @@ def _by_safetensors(path: Path) -> dict[str, Array]:
 
         with safetensors.safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping
-                yield name, file.get_tensor(name)
+                yield name, _own(file.get_tensor(name))
 
     return dict(_guarded(path, read, "a file as safetensors writes it"))
+
+
+def _own(array: Array) -> Array:
+    """Of bfloat16, NumPy has as many dtypes as there are packages that register one."""
+    ours = NUMPY_DTYPES["bf16"]
+    return array.view(ours) if str(array.dtype) == ours.name else array
 
 
 def _guarded(
