@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.aspects import CALL
-from harness.build_corpus.arrays_given import few_given, lengths, lone, strewn
+from harness.build_corpus.arrays_given import few_given, lengths, lone, nan_gradients, strewn
 from harness.build_corpus.autograd import dropping, few_gradients
 from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
 from harness.build_corpus.designs import sized_values
@@ -78,6 +78,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "gradients, kinds of losses, both modes", few_gradients(layer)
     if not single:
         yield "gradients of layers that drop", _every(4, dropping(layer))
+        yield "gradients where x has NaN", _every(2, nan_gradients(layer))
     yield "dropout in training mode", _every(8 if single else 1, small_training(layer))
     yield "initial weights", _every(2, parameters(layer, "initial"))
     yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.calls import common_calls
 from harness.config import Config
-from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
+from harness.data import LONE, MISSING, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
 from harness.layers.record import DataKind, LayerRecord
 from harness.layers.stacked import (
     ARGUMENTS,
@@ -138,6 +138,7 @@ LAYER = LayerRecord(
         PLAIN,
         SPECIAL,
         LONE,
+        MISSING,
         STREWN,
         DataKind(
             "ints",

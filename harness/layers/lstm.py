@@ -9,7 +9,7 @@ import numpy as np
 from harness.aspects import Documented
 from harness.calls import call_table, common_calls, left_out, tuple_calls, with_keyword
 from harness.config import Config, LayerOptions
-from harness.data import LONE, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
+from harness.data import LONE, MISSING, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
 from harness.layers.record import DataKind, LayerRecord, Option, PageRow
 from harness.layers.stacked import (
     ARGUMENTS,
@@ -196,6 +196,7 @@ LAYER = LayerRecord(
         PLAIN,
         SPECIAL,
         LONE,
+        MISSING,
         STREWN,
         DataKind(
             "ints",

@@ -164,7 +164,7 @@ def cell_page(title: str, example: str, claim: str, *more: PageRow) -> tuple[Pag
     return *rows, *whole_rows(title, example, claim, requirements)
 
 
-_OF_STACKS = ("lasting", "missing")
+_OF_STACKS = ("lasting",)
 """Kinds of data that ask what several steps do."""
 
 
