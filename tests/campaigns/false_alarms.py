@@ -27,6 +27,7 @@ from harness.environment import describe
 from harness.executors import Recipe, executor_named, in_order, processes, session_for
 from harness.expectations import Judged, expectations_of
 from harness.judge import Session
+from harness.layers import LAYERS
 from harness.results import Result, as_float
 from harness.strategies import configs, draw_configs
 
@@ -54,11 +55,14 @@ SHARES = {"fp32": 1.0, "fp64": 0.15, "fp16": 0.15}
 
 @dataclass(frozen=True)
 class Chunk:
-    """Configs that one process draws and judges: format, how many, and the seed of the draw."""
+    """Configs that one process draws and judges: format, how many, the seed of the draw, and of
+    which layers; of all if none is named.
+    """
 
     dtype: str
     count: int
     seed: int
+    layers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -131,13 +135,13 @@ def _layer(config: Config) -> str:
     return " ".join([config.layer, *(str(value) for _, value in config.specific)])
 
 
-def chunks(count: int, seed: int) -> Iterator[Chunk]:
+def chunks(count: int, seed: int, layers: Sequence[str] = ()) -> Iterator[Chunk]:
     """`count` float32 configs and their share of the other formats, in chunks of their own seed."""
     number = 0
     for dtype, share in SHARES.items():
         left = max(1, round(count * share))
         while left > 0:
-            yield Chunk(dtype, min(CHUNK, left), 100_000 * seed + number)
+            yield Chunk(dtype, min(CHUNK, left), 100_000 * seed + number, tuple(layers))
             left -= CHUNK
             number += 1
 
@@ -156,7 +160,11 @@ def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
     """Draw and judge."""
     session = session or torch_session()
     strategy = configs(
-        max_steps=MAX_STEPS, dtypes=(chunk.dtype,), scales=SCALES, aspects=ASPECTS[chunk.dtype]
+        layers=chunk.layers,
+        max_steps=MAX_STEPS,
+        dtypes=(chunk.dtype,),
+        scales=SCALES,
+        aspects=ASPECTS[chunk.dtype],
     )
     tally, expected = Tally(), expectations_of(describe(session.runners))
     for config in draw_configs(strategy, chunk.count, chunk.seed):
@@ -194,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.campaigns.false_alarms", description=__doc__)
     parser.add_argument("--configs", type=int, default=20_000, help="float32 configs to draw")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--layer", action="append", default=[], choices=LAYERS, help="default: all")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--executor", help="dask://HOST:PORT, in place of processes")
     options = parser.parse_args(arguments)
@@ -202,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     make = executor_named(options.executor) if options.executor else processes(options.jobs)
     recipe = Recipe((BACKEND,), None, describe(torch_session().runners)["versions"])
-    asked = [(recipe, chunk) for chunk in chunks(options.configs, options.seed)]
+    asked = [(recipe, chunk) for chunk in chunks(options.configs, options.seed, options.layer)]
     tally = Tally()
     for done, (_, own) in enumerate(in_order(make, judge_elsewhere, asked), start=1):
         tally.add(own)
