@@ -68,11 +68,12 @@ class Way:
 
 @dataclass(frozen=True)
 class Section:
-    """The ways of one harm; `configs` counts those that show any of them."""
+    """The ways of one harm; `configs` counts those that show any of them, of all `judged`."""
 
     harm: Harm
     ways: tuple[Way, ...]
     configs: int
+    judged: int
 
     @property
     def worst(self) -> tuple[Way, ...]:
@@ -119,7 +120,7 @@ def answer_of(outcome: Outcome, groups: Sequence[Group] | None = None) -> Answer
     return Answer(
         tuple(dict.fromkeys(map(_without_variant, backends))),
         layers,
-        tuple(_section(harm, ways) for harm in Harm),
+        tuple(_section(harm, ways, len(configs)) for harm in Harm),
         len(configs),
     )
 
@@ -129,12 +130,12 @@ def _without_variant(backend: str) -> str:
     return backend.removesuffix(f":{variant}") if variant else backend
 
 
-def _section(harm: Harm, ways: Sequence[Way]) -> Section:
+def _section(harm: Harm, ways: Sequence[Way], judged: int) -> Section:
     own = sorted((way for way in ways if way.harm is harm), key=lambda w: (not w.new, -w.weight))
     showing = {
         config for way in own for finding in way.group.findings for config in finding.showing
     }
-    return Section(harm, tuple(own), len(showing))
+    return Section(harm, tuple(own), len(showing), judged)
 
 
 def _way(members: Group, known: Mapping[str, KnownDifference], layers: Sequence[str]) -> Way:

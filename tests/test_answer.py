@@ -71,7 +71,7 @@ def test_it_says_in_how_many_ways_and_what_they_do() -> None:
     assert [way.name for way in answer.ways] == ["tanh", "complex", "keyword"]
     assert [way.remedy for way in answer.ways] == ["do"] * 3
     numbers = answer.sections[0]
-    assert section_size(answer, numbers) == "1 way, in 5 of 7 configs"
+    assert section_size(numbers) == "1 way, in 5 of 7 configs"
     assert way_size(numbers.ways[0]) == "in 5 of 5 configs, by up to 0.5"
 
 

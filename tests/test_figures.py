@@ -136,7 +136,7 @@ def test_a_run_leaves_them_and_report_draws_them_again(tmp_path: Path) -> None:
     CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
     without = (tmp_path / "report.html").read_text("utf-8")
     assert "Heat map of errors" not in without
-    assert "none was made in this run" in without
+    assert "this run has no <code>figures.json</code>" in without
 
 
 def _drawings() -> dict[str, Callable[[], Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -55,7 +56,7 @@ from harness.minimise.verify import confirms, run_script
 from harness.observe import Observation, observe
 from harness.oracle import Oracle
 from harness.outcome import Outcome
-from harness.reproducers import Reproducer, load_reproducers, store_reproducers
+from harness.reproducers import Reproducer, each_once, load_reproducers, store_reproducers
 from harness.results import Place
 from harness.results import place as found_at
 from harness.runners import InProcess, Isolated
@@ -492,6 +493,43 @@ def test_one_program_is_run_once(tanh_made: list[Attempt]) -> None:
     assert min(made.seconds for made in tanh_made) < 2
 
 
+def test_what_is_said_of_two_frameworks_calls_both() -> None:
+    failure = failing(0.5, TANH)
+    for backend, peer in (("mindspore", "torch"), ("torch", "mindspore")):
+        script = write_script(failure, backend, "they differ", {}, peer=peer)
+        assert script.lines <= MOST_LINES
+        printed = run_script(script.text)
+        assert printed is not None
+        values = dict(line.split() for line in printed.splitlines())
+        assert set(values) == {"actual", peer, "expected"}
+        assert float(values[peer]) == pytest.approx(float(values["expected"]), abs=1e-3)
+    crowded = write_script(failure, "mindspore", "they differ " * 40, {}, peer="torch")
+    assert crowded.lines <= MOST_LINES
+
+
+def test_a_program_appears_once_under_the_difference_that_it_states(tmp_path: Path) -> None:
+    of_tanh, of_steps, graph, other = (
+        Reproducer(finding, STACK.id, f"# {said}\n{code}\n", "1\n")
+        for finding, said, code in (
+            *(("mindspore-activation-a", "tanh is off", "print(1)"),),
+            *(("mindspore-steps-b", "states are off", "print(1)"),),
+            *(("graph-activation-a", "tanh is off", "print(1, mode)"),),
+            *(("mindspore-steps-c", "zeros", "print(2)"),),
+        )
+    )
+    made = [(of_tanh, "tanh"), (of_steps, "steps"), (graph, "tanh"), (other, "zeros")]
+    kept = each_once(made)
+    assert [one.file for one in kept] == ["tanh.py", "graph-activation-a.py", "zeros.py"]
+    assert kept[0].also == ("mindspore-steps-b",)
+    assert "tanh is off" in kept[0].script
+    store_reproducers(tmp_path, kept)
+    found = load_reproducers(tmp_path)
+    assert found["mindspore-steps-b"] is found["mindspore-activation-a"]
+    assert sorted(p.name for p in (tmp_path / "reproducers").iterdir()) == sorted(
+        one.file for one in kept
+    )
+
+
 def test_too_many_numbers_are_no_reproducer() -> None:
     failure = failing(0.5, TANH)
     many = np.arange(1, MOST_NUMBERS + 1, dtype="f").reshape(-1, 1, 1)
@@ -518,7 +556,8 @@ def test_whatever_ends_a_run_leaves_the_scripts_that_it_made_and_no_others(
     seconds = 0.0 if end is None else 10.0
     nobody = cast(Session, None)
     finishing.finish(nobody, outcome, Expectations(), tmp_path, seconds, lambda *_: None)
-    assert load_reproducers(tmp_path) == outcome.reproducers == ({slug: made} if end else {})
+    kept = {slug: msgspec.structs.replace(made, name=slug)} if end else {}
+    assert load_reproducers(tmp_path) == outcome.reproducers == kept
     scripts = {path.stem for path in (tmp_path / "reproducers").glob("*.py")}
     assert scripts == set(outcome.reproducers)
     assert slug not in outcome.irreproducible

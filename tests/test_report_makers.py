@@ -16,16 +16,17 @@ from harness.cli import main
 from harness.config import Config
 from harness.faults import FAULTS
 from harness.figures import ActivationError, ErrorMap
-from harness.findings import Finding
+from harness.findings import Finding, find
 from harness.journal import read_run
 from harness.judge import Session
 from harness.minimise import reproduce
 from harness.minimise.finish import finish
-from harness.report import mapping, write_reports
+from harness.report import differences, mapping, write_reports
 from harness.report.pictures import Picture, activation_picture, map_picture, ratio_picture
 from harness.results import Number
 from harness.run import execute
 from harness.verdicts import Verdict
+from tests.synthetic_results import changed, line
 from tests.synthetic_run import config_of, synthetic_run
 
 FILES = ("report.html", "summary.md", "junit.xml")
@@ -146,6 +147,20 @@ def test_a_map_of_any_numbers_is_drawn(kind: str) -> None:
     rows = [values, [*values[:-1], None]]
     one = ErrorMap("f", config_of(1).id, True, 0, "forward", 0, len(values), 2, rows, rows)
     assert "svg" in drawn(map_picture, one).drawing
+
+
+@pytest.mark.parametrize(
+    ("ratio", "pictures"), [(2.0, 2), ("inf", 0)], ids=["a distance", "NaN is none"]
+)
+def test_a_finding_has_pictures_that_say_something_or_none(ratio: Number, pictures: int) -> None:
+    """Where NaN became a number nothing is beyond a bound: a map would be zeros."""
+    value = 20.0 if pictures else 0.0
+    rows: Any = [[value, 0.5], [0.0, None]]
+    one = ErrorMap("f", config_of(1).id, True, 0, "forward", 0, 2, 2, rows, rows)
+    lines = [changed(line(seed, 1.0), ratio=ratio) for seed in (1, 2)]
+    (finding,) = find(lines)
+    made = differences._pictures(finding, one, [0.1, 0.2, ratio], lines)
+    assert len(made) == pictures
 
 
 @pytest.mark.parametrize("kind", [*EXTREMES, "empty"])

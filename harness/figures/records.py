@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.folder import FIGURES
-from harness.results import Number, ResultsError
+from harness.results import Number, ResultsError, as_float
 
 __all__ = ["ActivationError", "ErrorMap", "Figures", "load_figures", "store_figures"]
 
@@ -40,6 +40,11 @@ class ErrorMap(msgspec.Struct, frozen=True):
     units: int
     ratio: list[Row]
     ulps: list[Row]
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything in it is beyond its bound; else what differs is no distance."""
+        return any(not as_float(one) <= 1 for row in self.ratio for one in row if one is not None)
 
     def __post_init__(self) -> None:
         for rows in (self.ratio, self.ulps):

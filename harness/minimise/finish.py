@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.expectations import Expectations
+from harness.findings import Finding
 from harness.judge import Session
 from harness.minimise.reproduce import Attempt, Progress, reproduce
 from harness.observe import headline
 from harness.outcome import Outcome
-from harness.reproducers import Reproducer, store_reproducers
+from harness.reproducers import Reproducer, by_finding, each_once, store_reproducers
 
 __all__ = ["finish"]
 
@@ -44,12 +46,10 @@ def finish(
         ended = "the run was ended before this one's turn"
     except Exception as error:  # the results are what counts
         ended = f"making reproducers failed: {headline(error)}"
-    places = {finding.slug: place for place, finding in enumerate(wanted)}
-    made = [one.reproducer for one in attempts if one.reproducer is not None]
-    found: list[Reproducer] = sorted(made, key=lambda one: places[one.finding])
+    found = each_once(_made(attempts, wanted))
     with contextlib.suppress(OSError):  # the page has them, too
         store_reproducers(out, found)
-    outcome.reproducers = {one.finding: one for one in found}
+    outcome.reproducers = by_finding(found)
     if budget > 0:
         reasons = {one.finding.slug: one.reason for one in attempts}
         outcome.irreproducible = {
@@ -58,3 +58,15 @@ def finish(
             if finding.slug not in outcome.reproducers
         }
     return attempts
+
+
+def _made(
+    attempts: Sequence[Attempt], wanted: Sequence[Finding]
+) -> Iterator[tuple[Reproducer, str]]:
+    """What was made, and the difference that it shows: an activation alone before what follows."""
+    places = {finding.slug: place for place, finding in enumerate(wanted)}
+    order = lambda one: (one.finding.check != "activation", places[one.finding.slug])  # noqa: E731
+    for one in sorted(attempts, key=order):
+        if one.reproducer is not None:
+            finding = one.finding
+            yield one.reproducer, finding.slug if finding.unexpected else finding.known[0]

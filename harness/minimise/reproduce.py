@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from harness.backends.reference import name_in
 from harness.case import Case, changed, cotangents, make_case
-from harness.checks import Check, SecondCall
+from harness.checks import Check, Partner, SecondCall
 from harness.config import Config, ConfigError
 from harness.expectations import Expectations
 from harness.findings import Finding
@@ -331,7 +332,21 @@ class _Reproduction:
         versions = dict(own.about.versions)
         for runner in self.session.runners.values():  # a script may compare with another one
             versions = runner.about.versions | versions
-        return write_script(failure, finding.backend, statement, versions, rows=times, calls=calls)
+        return write_script(
+            failure,
+            finding.backend,
+            statement,
+            versions,
+            rows=times,
+            calls=calls,
+            peer=self._peer(finding) if failure.check.partner is Partner.BACKEND else "",
+        )
+
+    def _peer(self, finding: Finding) -> str:
+        """Another framework of the session whose scripts are known, if there is one."""
+        own = name_in(finding.backend)
+        others = (runner.about.name for runner in self.session.runners.values())
+        return next((one for one in others if name_in(one) != own and form_of(one)), "")
 
 
 def _statement(expected: Expectations, finding: Finding) -> str:

@@ -3,6 +3,7 @@
 It builds the framework's own layer, calls it, and prints one number twice, as `actual` and as
 `expected`: from the equation in NumPy where that is one layer in one direction, from torch in
 float64 where it is more or where gradients are asked, from another call where two should agree.
+What is said of two frameworks calls both.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.axes import output_names
+from harness.backends.reference import name_in
 from harness.case import Case
 from harness.checks import Need, Partner
 from harness.minimise.arrays import arrays_of, index_of
@@ -66,6 +68,7 @@ def write_script(
     *,
     rows: int = 1,
     calls: int = 0,
+    peer: str = "",
 ) -> Script:
     """The script of a minimised case.
 
@@ -75,12 +78,30 @@ def write_script(
         versions: of the packages that are used, for the first line.
         rows: so many times the rows of the case, for what depends on the size of tensors.
         calls: so many calls before the one that counts, for what depends on what ran before.
+        peer: another backend that the statement is about; its layer is called too, where that fits.
     """
+    script = Script()
+    for other in dict.fromkeys((peer, "")):
+        script = _written(failure, backend, statement, versions, rows, calls, other)
+        if not script.refused:
+            break
+    return script
+
+
+def _written(
+    failure: Failure,
+    backend: str,
+    statement: str,
+    versions: Mapping[str, str],
+    rows: int,
+    calls: int,
+    peer: str,
+) -> Script:
     form = form_of(backend)
     if form is None:
         return Script(refused=f"no script calls {backend}: it is no published framework")
     try:
-        body = list(_Writer(failure, form, rows, calls).lines())
+        body = list(_Writer(failure, form, rows, calls, peer).lines())
     except _NotWritten as reason:
         return Script(refused=str(reason))
     used = [name for name in versions if re.search(rf"\b{name}\b", body[0])]
@@ -112,7 +133,10 @@ def _is_sum(cotangent: Array) -> bool:
 class _Writer:
     """The lines of one script."""
 
-    def __init__(self, failure: Failure, form: ScriptForm, rows: int, calls: int) -> None:
+    def __init__(
+        self, failure: Failure, form: ScriptForm, rows: int, calls: int, peer: str
+    ) -> None:
+        self.peer, self.peer_form = name_in(peer), form_of(peer) if peer else None
         self.case, self.result, self.check = failure.case, failure.result, failure.check
         self.failure, self.form, self.rows, self.calls = failure, form, rows, calls
         config = self.case.config
@@ -132,7 +156,10 @@ class _Writer:
             yield from self._against_the_equation()
 
     def _imports(self, *, torch: bool) -> str:
-        return "import " + ", ".join(self.form.imports(torch=torch))
+        names = self.form.imports(torch=torch)
+        if self.peer_form is not None:
+            names = list(dict.fromkeys((*names, self.peer_form.module)))
+        return "import " + ", ".join(names)
 
     def _given(self) -> Iterator[str]:
         """The arrays, the layer, its weights."""
@@ -160,6 +187,7 @@ class _Writer:
         yield self._imports(torch=not equation)
         yield from self.form.mode
         yield from self._given()
+        yield from self._peer_given()
         if self.calls:
             yield f"for _ in range({self.calls}): {self._call(name)}"
         yield f"actual = {self._call(name)}"
@@ -167,7 +195,18 @@ class _Writer:
         index = _subscript(index_of(self.case.config, name, place))
         last = "[-1:]" if equation and name != "output" else ""
         yield f'print("actual  ", {self.form.array("actual", self.case.config)}{index})'
+        if self.peer_form is not None:
+            theirs = self.peer_form.call(self.case, "x", name)
+            found = self.peer_form.array(_of_peer(theirs), self.case.config)
+            yield f'print("{self.peer:8}", {found}{index})'
         yield f'print("expected", expected{last}{index})'
+
+    def _peer_given(self) -> Iterator[str]:
+        """The other framework's layer, with the same weights."""
+        if self.peer_form is not None:
+            yield from self.peer_form.mode
+            yield f"theirs = {self.peer_form.layer(self.case.config)}"
+            yield from map(_of_peer, self.peer_form.load)
 
     def _two_calls(self) -> Iterator[str]:
         place = self._place_in_output()
@@ -262,6 +301,11 @@ class _Writer:
         if place is None or place.actual is None:
             raise _NotWritten("its numbers are not seen from outside a layer")
         return place
+
+
+def _of_peer(code: str) -> str:
+    """With the other layer in place of the own one."""
+    return re.sub(r"(?<![.\w])rnn\b", "theirs", code)
 
 
 def _weights(case: Case) -> Iterator[str]:

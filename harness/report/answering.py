@@ -55,10 +55,10 @@ def layer_sentences(answer: Answer) -> Iterator[tuple[str, str]]:
         yield layer, f"{plural(total, 'way')}: {parts}" if total else "no way that was asked"
 
 
-def section_size(answer: Answer, section: Section) -> str:
+def section_size(section: Section) -> str:
     """'11 ways, in 350 of 1,640 configs'."""
     ways = plural(len(section.ways), "way")
-    return f"{ways}, in {section.configs:,} of {plural(answer.configs, 'config')}"
+    return f"{ways}, in {section.configs:,} of {plural(section.judged, 'config')}"
 
 
 def way_size(way: Way) -> str:

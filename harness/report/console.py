@@ -152,7 +152,9 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
         for finding in _with_script(members, outcome)[:1]:
             console.print(
-                f"   [cyan]{SCRIPTS}/{finding.slug}.py[/]", highlight=False, soft_wrap=True
+                f"   [cyan]{SCRIPTS}/{outcome.reproducers[finding.slug].file}[/]",
+                highlight=False,
+                soft_wrap=True,
             )
         return
     for finding in members.findings:
@@ -167,7 +169,7 @@ def _print_group(console: Console, number: int, members: Group, outcome: Outcome
         )
         if finding.slug in outcome.reproducers:
             console.print(
-                f"       alone: [cyan]{SCRIPTS}/{finding.slug}.py[/]",
+                f"       alone: [cyan]{SCRIPTS}/{outcome.reproducers[finding.slug].file}[/]",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.answer import Way
 from harness.dependence import OptionShare, dependence
 from harness.expectations import Judged
 from harness.figures import ErrorMap
 from harness.findings import Finding, judged_as, key_of, members
-from harness.groups import Group
 from harness.outcome import Outcome
 from harness.report.attempts import Picture, attempted, no_picture
 from harness.reproducers import Reproducer
-from harness.results import Number
+from harness.results import Number, as_float
 from harness.verdicts import JUDGED
 
 __all__ = ["DifferenceView", "FindingView", "difference_views", "initially_open"]
@@ -27,17 +28,14 @@ FEW = 6
 class FindingView:
     """A finding with everything that the page shows of it.
 
-    `number` is its place in the table of configs, which can be filtered by it. `mapped` says
-    that one could want an error map of it.
+    `script` shows it, and may be that of another finding.
     """
 
     finding: Finding
-    number: int
     shares: Sequence[OptionShare]
     links: Sequence[str]
     pictures: Sequence[Picture]
-    mapped: bool
-    reproducer: Reproducer | None
+    script: Reproducer | None
 
     @property
     def indifferent(self) -> list[str]:
@@ -50,21 +48,19 @@ class FindingView:
 
 @dataclass(frozen=True)
 class DifferenceView:
-    """A group of findings, numbered as in the console."""
+    """A way in which implementations differ, with its findings."""
 
-    number: int
-    group: Group
+    way: Way
     findings: Sequence[FindingView]
 
     @property
-    def anchor(self) -> str:
-        return f"difference-{self.number}"
+    def slugs(self) -> str:
+        """By which the table of configs names what shows it."""
+        return " ".join(view.finding.slug for view in self.findings)
 
 
-def difference_views(outcome: Outcome, groups: Sequence[Group]) -> list[DifferenceView]:
-    """The groups of a run, in their order, with everything on the page about them."""
-    ordered = [finding for one in groups for finding in one.findings]
-    numbers = {id(finding): number for number, finding in enumerate(ordered, start=1)}
+def difference_views(outcome: Outcome, ways: Sequence[Way]) -> list[DifferenceView]:
+    """The ways of an answer, in their order, with everything on the page about them."""
     failing, judged = members(outcome.results), defaultdict(set)
     ratios: dict[tuple[str, str], list[Number]] = defaultdict(list)
     for line in outcome.results:
@@ -80,7 +76,6 @@ def difference_views(outcome: Outcome, groups: Sequence[Group]) -> list[Differen
         every = ratios[finding.backend, finding.check]
         return FindingView(
             finding,
-            numbers[id(finding)],
             attempted("", lambda: dependence(ids, judged[judged_as(finding.key)]), lambda _: []),
             list(dict.fromkeys((finding.smallest.config_id, finding.worst.config_id, *ids)))[:FEW],
             attempted(
@@ -88,34 +83,34 @@ def difference_views(outcome: Outcome, groups: Sequence[Group]) -> list[Differen
                 lambda: _pictures(finding, error_map, every, lines),
                 lambda why: [no_picture(why)],
             ),
-            finding.numeric and error_map is None,
             outcome.reproducers.get(finding.slug),
         )
 
-    return [
-        DifferenceView(number, one, [view(finding) for finding in one.findings])
-        for number, one in enumerate(groups, start=1)
-    ]
+    return [DifferenceView(way, [view(one) for one in way.group.findings]) for way in ways]
 
 
 def initially_open(differences: Sequence[DifferenceView]) -> list[str]:
-    """The findings to begin with: all unexpected ones, or else the first with a picture."""
+    """The findings to begin with: all unexpected ones, and no others: the answer stands above."""
     every = [view for one in differences for view in one.findings]
-    unexpected = [view.anchor for view in every if view.finding.unexpected]
-    return unexpected or [view.anchor for view in every if view.pictures][:1]
+    return [view.anchor for view in every if view.finding.unexpected]
 
 
 def _pictures(
     finding: Finding, error_map: ErrorMap | None, ratios: Sequence[Number], lines: Sequence[Judged]
 ) -> list[Picture]:
-    """Of ratios none where all or nothing is asked: there is no scale then."""
-    if error_map is None and not finding.numeric:
+    """Only what says something: a map with something beyond the bound in it, and ratios where
+    there is a scale, not all or nothing.
+    """
+    if error_map is not None and not error_map.tells:
+        error_map = None
+    own = [line.ratio for line in lines if line.ratio is not None]
+    scaled = any(0 < as_float(ratio) < math.inf for ratio in own)
+    if error_map is None and not scaled:
         return []
     # matplotlib takes half a second to import, and only a report draws.
     from harness.report.pictures import map_picture, ratio_picture
 
     pictures = [map_picture(error_map)] if error_map else []
-    if any(ratio not in (0, "inf") for ratio in ratios):
-        own = [line.ratio for line in lines if line.ratio is not None]
+    if scaled:
         pictures.append(ratio_picture(ratios, own))
     return pictures

@@ -14,9 +14,11 @@ import jinja2
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markupsafe import Markup
 
+from harness.answer import Way
 from harness.expectations import Judged
+from harness.layers import LAYERS
 from harness.outcome import Outcome
-from harness.report import plainly, wording
+from harness.report import answering, plainly, wording
 from harness.report.attempts import attempted
 from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
@@ -25,7 +27,10 @@ from harness.verdicts import ReportState, State, Verdict
 __all__ = ["page_script", "write_reports"]
 
 TEMPLATES = Path(__file__).with_name("templates")
-SCRIPTS = ("report_table.js", "report_config.js", "report_list.js", "report_page.js")
+SCRIPTS = (
+    *("report_table.js", "report_config.js", "report_differences.js", "report_list.js"),
+    "report_page.js",
+)
 
 
 def write_reports(outcome: Outcome, out: Path) -> list[Path]:
@@ -110,6 +115,12 @@ def _furnish(environment: jinja2.Environment) -> None:
         "lines": wording.finding_lines,
         "mark": wording.cell_mark,
         "power": wording.power_text,
+        "size": lambda one: (
+            answering.way_size(one) if isinstance(one, Way) else answering.section_size(one)
+        ),
+        "word": lambda cell: cell.verdict.mark.partition(" ")[2],
+        "breakable": lambda name: Markup(":<wbr>").join(name.split(":")),
+        "layer_title": lambda name: LAYERS[name].title,
     }
     environment.globals |= {
         "plural": wording.plural,

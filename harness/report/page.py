@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.answer import answer_of
 from harness.expectations import Judged
 from harness.figures import ActivationError
 from harness.groups import group
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
+from harness.report.answering import answer_sentence
 from harness.report.attempts import Picture, attempted, no_picture
 from harness.report.differences import difference_views, initially_open
+from harness.report.layers import layer_views
 from harness.report.table import columns, packed
 from harness.requirements import GROUPS, REQUIREMENTS
 
@@ -23,13 +26,15 @@ __all__ = ["html_page", "page"]
 def page(outcome: Outcome) -> dict[str, Any]:
     """What both pages have."""
     verdicts = outcome.matrix
+    groups = group(outcome.findings)
     return {
+        "answer": answer_of(outcome, groups),
         "header": outcome.header,
         "requirements": REQUIREMENTS,
         "requirement_groups": GROUPS,
         "matrix": verdicts,
         "backends": list(next(iter(verdicts.values()))),
-        "groups": group(outcome.findings),
+        "groups": groups,
         "known": outcome.known,
         "vanished": outcome.vanished,
         "idle": outcome.idle,
@@ -46,8 +51,10 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
     by_config: dict[str, list[Judged]] = defaultdict(list)
     for result in outcome.results:
         by_config[result.config_id].append(result)
-    ordered = [finding for members in both["groups"] for finding in members.findings]
-    differences = difference_views(outcome, both["groups"])
+    answer = both["answer"]
+    ordered = [finding for way in answer.ways for finding in way.group.findings]
+    differences = difference_views(outcome, answer.ways)
+    claim, _, detail = answer_sentence(answer).partition(": ")
     missing: dict[str, str] = {}
 
     def part(name: str, make: Callable[[], Any]) -> Any:
@@ -56,6 +63,9 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         **both,
+        "claim": claim,
+        "detail": detail and detail[0].upper() + detail[1:],
+        "layer_views": layer_views(answer, outcome.results, both["matrix"]),
         "differences": differences,
         "initially_open": initially_open(differences),
         "activations": _activations(outcome),

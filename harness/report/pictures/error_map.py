@@ -30,11 +30,6 @@ MOST_NUMBERS = 64
 
 MIDDLE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5}
 
-NOT_AGAIN = (
-    "Called again, on its own, it does not show: what a process computed before matters to it."
-)
-NO_DISTANCE = "What differs is not how far these are from the oracle."
-
 
 @styled
 def map_picture(error_map: ErrorMap) -> Picture:
@@ -63,14 +58,13 @@ def _caption(error_map: ErrorMap) -> str:
     ratios = [one for row in error_map.ratio for one in row if one is not None]
     ulps = [one for row in error_map.ulps for one in row if one is not None]
     beyond = sum(not as_float(one) <= 1 for one in ratios)
-    without = NOT_AGAIN if error_map.local else NO_DISTANCE
     return (
         f"{'Each state from the own previous one' if error_map.local else 'From start to end'}: "
         f"layer {error_map.layer} {error_map.direction}, batch row {error_map.batch}, "
         f"{plural(error_map.steps, 'step')}, {plural(error_map.units, 'unit')}. "
         f"{beyond} of {plural(len(ratios), 'cell')} beyond the bound; largest ratio "
         f"{ratio_text(_largest(ratios))}, largest error {error_text(_largest(ulps))} ulp. "
-        f"{'Blank is padding.' if beyond else without} Of {error_map.config_id}"
+        f"Blank is padding. Of {error_map.config_id}"
     )
 
 

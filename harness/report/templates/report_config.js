@@ -1,3 +1,18 @@
+const $ = (id) => document.getElementById(id);
+
+// The address: the name of something in this page, and after "?" what is searched and filtered.
+function readAddress() {
+  const [, name, asked] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
+  let plain = name;
+  try { plain = decodeURIComponent(name); } catch { /* no name of ours */ }
+  return { name: plain, asked: new URLSearchParams(asked) };
+}
+
+function addressOf(name, asked) {
+  const query = asked.toString();
+  return `#${name}${query ? `?${query}` : ""}`;
+}
+
 // One config: its row, and, once it is opened, its tolerance report. Texts are only ever set as text.
 
 function element(tag, { text, kind, ...attributes } = {}, ...children) {
@@ -43,7 +58,8 @@ function row(table, config, ratio, linked = false) {
   made.addEventListener("toggle", () => {
     if (!made.open) return;
     if (made.childElementCount === 1) made.append(report(table, config));
-    if (location.hash.slice(1) !== name) history.replaceState(null, "", `#${name}`);
+    const { name: here, asked } = readAddress();
+    if (here !== name) history.replaceState(history.state, "", addressOf(name, asked));
   });
   return made;
 }
@@ -72,7 +88,7 @@ function comparisons(table, config, backend, lines) {
   }
   const heads = HEADS.map((text, i) => element("th", { text, scope: "col", kind: i > 1 && i < 7 ? "n" : "" }));
   const body = element("tbody", {}, ...lines.map((line) => comparison(table, line)));
-  const whole = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), body);
+  const whole = element("table", { kind: "cards" }, element("thead", {}, element("tr", {}, ...heads)), body);
   const commands = [...new Set(lines.map((line) => table.command(config, line)))];
   return element("section", { "aria-label": backend },
     element("h3", { text: backend }),
@@ -84,13 +100,16 @@ function comparison(table, line) {
   const [, check, part] = table.subjects[table.subject[line]];
   const verdict = table.verdicts[table.verdict[line]];
   const numbers = ["ratio", "compared", "abs", "rel", "ulp"].map((name) => element("td", { kind: "n", text: digits(table[name][line]) }));
-  return element("tr", {},
+  const cells = [
     element("td", {}, check, " ", element("span", { kind: "soft", text: part })),
     element("td", {}, element("span", { kind: verdict, text: table.marks[verdict] })),
     ...numbers,
     element("td", { text: table.text("assert_close", line) }),
     element("td", { text: table.seen(line).map((one) => share(table, one)).join(", ") }),
-    element("td", {}, table.place(line), ...remarks(table, line)));
+    element("td", {}, table.place(line), ...remarks(table, line)),
+  ];
+  cells.forEach((cell, i) => { cell.dataset.head = HEADS[i]; });
+  return element("tr", {}, ...cells);
 }
 
 // What a comparison says beyond its numbers, a line each.
@@ -99,7 +118,6 @@ function remarks(table, line) {
   const cause = table.text("cause", line), known = table.text("known", line), finding = table.finding[line];
   if (table.text("message", line)) texts.push(table.text("message", line));
   if (cause && finding) texts.push(`cause: ${cause}`);
-  if (known) texts.push(`known difference ${known}`);
   if (table.undefined[line]) texts.push(`${table.undefined[line]} element${table.undefined[line] === 1 ? "" : "s"} without a bound`);
   const values = table.values[line];
   for (const name of ["worst", "first"]) {
@@ -110,6 +128,6 @@ function remarks(table, line) {
   }
   if (values?.conditional) texts.push(`${table.failing[line]} fail, ${values.conditional} of them after an earlier one of their row`);
   const made = texts.map((text) => element("div", { kind: "soft", text }));
-  if (finding) made.push(element("div", {}, element("a", { href: `#finding-${table.findings[finding]}`, text: "its finding" })));
+  if (finding) made.push(element("div", {}, element("a", { href: `#${known || `finding-${table.findings[finding]}`}`, text: known || "its finding" })));
   return made;
 }

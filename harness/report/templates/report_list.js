@@ -1,22 +1,51 @@
 // The list of configs: filters, order, rows as they are scrolled to, and links to single ones.
 
 const CHUNK = 50;
-const $ = (id) => document.getElementById(id);
+const CONTROLS = { q: "search", backend: "backend", verdict: "verdict", check: "check", sort: "sort" };
 
 class List {
   constructor(table) {
     this.table = table;
     this.finding = 0;
+    this.differences = new Differences();
     this.options = new Map();
     this.furnish();
     // Words of defaults are found too, though ids leave them out.
     this.search = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field))].join(" "));
     this.near = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.more(); }, { rootMargin: "600px" });
     const form = $("filters");
-    form.addEventListener("input", () => this.refresh());
-    form.addEventListener("reset", () => { this.finding = 0; setTimeout(() => this.refresh()); });
+    form.addEventListener("input", () => this.changed());
+    $("search").addEventListener("input", () => this.changed(true));
+    form.addEventListener("reset", () => { this.finding = 0; setTimeout(() => this.changed()); });
     form.addEventListener("submit", (event) => event.preventDefault());
+    this.restore(readAddress().asked);
+  }
+
+  // What is searched and filtered, as it stands in the address; what is as usual does not.
+  asked() {
+    const asked = new URLSearchParams();
+    for (const [key, id] of Object.entries(CONTROLS)) {
+      const usual = key === "sort" ? "most" : "";
+      if ($(id).value.trim() !== usual) asked.set(key, $(id).value.trim());
+    }
+    for (const [field, select] of this.options) if (select.value !== "*") asked.set(this.table.fields[field], select.value);
+    if (this.finding) asked.set("finding", this.table.findings[this.finding]);
+    return asked;
+  }
+
+  restore(asked) {
+    for (const [key, id] of Object.entries(CONTROLS)) $(id).value = asked.get(key) ?? (key === "sort" ? "most" : "");
+    for (const [field, select] of this.options) select.value = asked.get(this.table.fields[field]) ?? "*";
+    this.finding = Math.max(0, this.table.findings.indexOf(asked.get("finding") ?? ""));
     this.refresh();
+  }
+
+  // A step back undoes a choice; all that is typed in one go is one.
+  changed(typed = false) {
+    this.refresh();
+    const to = addressOf("", this.asked());
+    if (typed && history.state?.typed) history.replaceState({ typed }, "", to);
+    else history.pushState({ typed }, "", to);
   }
 
   // The selects: one for each option of which there is more than one value.
@@ -56,14 +85,35 @@ class List {
     $("list").replaceChildren();
     this.next = 0;
     this.more();
+    this.tell();
     $("count").textContent = `${this.listed.length.toLocaleString("en")} of ${table.configs.toLocaleString("en")} configs`;
     $("only").textContent = !this.finding ? "" : `that show the finding ${table.findings[this.finding]}`;
   }
 
+  // The differences that the configs listed show, or that the words are about; and how many.
+  tell() {
+    const table = this.table, all = this.listed.length === table.configs;
+    const words = this.words(), counts = new Map();
+    for (const config of all ? [] : this.listed) {
+      const here = new Set();
+      for (let line = table.start[config]; line < table.start[config + 1]; line++) if (table.finding[line]) here.add(table.findings[table.finding[line]]);
+      for (const finding of here) counts.set(finding, (counts.get(finding) ?? 0) + 1);
+    }
+    const found = this.differences.show(words, all && !words.length ? null : counts);
+    const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+    const asked = this.asked();
+    asked.delete("sort");
+    $("found").hidden = !asked.toString();
+    const status = $("found").firstElementChild;
+    status.replaceChildren(element("a", { href: "#findings", "data-keep": "", text: many(found, "difference") }), ", ", element("a", { href: "#configs", "data-keep": "", text: many(this.listed.length, "config") }));
+  }
+
+  words() { return $("search").value.toLowerCase().split(/\s+/).filter(Boolean); }
+
   filter(backend, check, counts) {
     const table = this.table;
     const verdict = table.verdicts.indexOf($("verdict").value);
-    const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = this.words();
     const chosen = [...this.options].filter(([, select]) => select.value !== "*").map(([field, select]) => [table.ids[field], table.tokens[field].indexOf(select.value)]);
     const asked = backend < 0 ? table.overall : [table.overall[backend]];
     const narrowed = check || this.finding;
@@ -77,7 +127,9 @@ class List {
 
   sort() {
     const order = $("sort").value, { ratios, table } = this;
-    if (order === "most") this.listed.sort((a, b) => (ratios[b] === ratios[a] ? a - b : ratios[b] > ratios[a] ? 1 : -1));
+    // An infinite ratio says that nothing was allowed, and not how far off it is.
+    const rank = (config) => (ratios[config] === Infinity ? -0.5 : ratios[config]);
+    if (order === "most") this.listed.sort((a, b) => rank(b) - rank(a) || a - b);
     if (order === "least") this.listed.sort((a, b) => (ratios[a] < 0) - (ratios[b] < 0) || (ratios[a] === ratios[b] ? a - b : ratios[a] > ratios[b] ? 1 : -1));
     if (order === "id") this.listed.sort((a, b) => (table.names[a] < table.names[b] ? -1 : 1));
   }
@@ -93,13 +145,10 @@ class List {
 
   // Only the configs that show one finding.
   only(finding) {
-    $("filters").reset();
-    setTimeout(() => {
-      this.finding = finding;
-      this.refresh();
-      $("configs").scrollIntoView();
-      $("search").focus({ preventScroll: true });
-    });
+    this.restore(new URLSearchParams({ finding }));
+    history.pushState(null, "", addressOf("", this.asked()));
+    $("configs").scrollIntoView();
+    $("search").focus({ preventScroll: true });
   }
 
   // The config that the address names, opened above the list; whether there is one.

@@ -45,28 +45,37 @@ function copiedTheOldWay(text) {
 
 let list = null;
 
-// A finding, or anything else in the page: everything around it is opened. Else a config.
+// What the address says: a search, and a name of anything in the page, around which everything is
+// opened, or of a config. A name that nothing has is told.
 function follow() {
-  const name = decodeURIComponent(location.hash.slice(1));
+  const { name, asked } = readAddress();
+  if (list && list.asked().toString() !== asked.toString()) list.restore(asked);
   const target = name && $(name);
-  if (target && !target.closest("#linked")) {
+  const here = target && !target.closest("#linked");
+  if (here) {
     for (let one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
     target.scrollIntoView();
-  } else if (name && list) list.link(name);
+  }
+  const known = !name || here || (list && list.link(name));
+  $("unknown").hidden = known || root.dataset.ready !== "yes";
+  $("unknown").textContent = known ? "" : `Nothing in this report is called “${name}”. A search may find what is meant; or it stands in the report of another run.`;
+  if (!$("unknown").hidden) scrollTo(0, 0);
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.classList.contains("copy")) copy(button);
-  if (button?.dataset.finding) list?.only(Number(button.dataset.finding));
+  if (button?.dataset.finding) list?.only(button.dataset.finding);
+  if (button?.id === "unsearch") $("filters").reset();
   const link = event.target.closest("a[href^='#']");
-  if (link && link.getAttribute("href") === location.hash) { event.preventDefault(); follow(); }
+  if (link && "keep" in link.dataset) { event.preventDefault(); $(link.getAttribute("href").slice(1)).scrollIntoView(); }
+  else if (link && link.getAttribute("href") === location.hash) { event.preventDefault(); follow(); }
 });
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); $("search").focus(); }
-  if (event.key === "Escape" && event.target.id === "search") { event.target.value = ""; list?.refresh(); }
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); $("search")?.focus(); }
+  if (event.key === "Escape" && event.target.id === "search") { event.target.value = ""; list?.changed(true); }
   const summary = event.target.closest(".row > summary");
   if (summary && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     const next = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
@@ -75,19 +84,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-let opened = [];
-addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("main details:not(.row):not([open])")];
-  for (const one of opened) one.open = true;
-});
-addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
 addEventListener("hashchange", follow);
+addEventListener("popstate", follow);
 
 for (const one of document.querySelectorAll(".js")) one.hidden = false;
 follow();
 unpack($("table").textContent).then((data) => {
   list = new List(new Table(data));
-  follow();
 }).catch((error) => {
-  $("list").textContent = `The configs cannot be listed in this browser (${error.message}); all of them are in results.jsonl.`;
-}).finally(() => { root.dataset.ready = "yes"; });
+  if ($("list")) $("list").textContent = `The configs cannot be listed in this browser (${error.message}); all of them are in results.jsonl.`;
+}).finally(() => { root.dataset.ready = "yes"; follow(); });

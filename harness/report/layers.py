@@ -1,0 +1,95 @@
+"""The verdicts on each layer as the page has them: a matrix, and how many came out how."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.answer import Answer, Way
+from harness.causes import Harm
+from harness.config import Config
+from harness.expectations import Judged
+from harness.layers import LAYERS
+from harness.matrix import Cell, matrix
+from harness.requirements import REQUIREMENTS, Requirement
+from harness.verdicts import ReportState, State
+
+__all__ = ["LayerView", "Row", "layer_views"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A requirement, its cell for each backend, and the known differences in them."""
+
+    requirement: Requirement
+    cells: Mapping[str, Cell]
+
+    @property
+    def known(self) -> list[str]:
+        return list(dict.fromkeys(name for cell in self.cells.values() for name in cell.known))
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """What was found of one layer."""
+
+    name: str
+    ways: Mapping[Harm, tuple[Way, ...]]
+    matrix: Mapping[str, Mapping[str, Cell]]
+
+    @property
+    def title(self) -> str:
+        return LAYERS[self.name].title
+
+    @property
+    def anchor(self) -> str:
+        return f"verdicts-{self.name}"
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.ways.values()))
+
+    def rows(self, group: str) -> list[Row]:
+        """The requirements of a group, in their order."""
+        return [
+            Row(REQUIREMENTS[key], cells)
+            for key, cells in self.matrix.items()
+            if REQUIREMENTS[key].group == group
+        ]
+
+    def counts(self, backend: str) -> list[tuple[State, int]]:
+        """How many requirements came out how, the gravest first; one count for each sign."""
+        found = Counter(row[backend].verdict for row in self.matrix.values())
+        signs: dict[str, tuple[State, int]] = {}
+        for state, count in sorted(found.items(), key=lambda one: one[0].severity):
+            first, before = signs.get(state.sign, (state, 0))
+            signs[state.sign] = first, before + count
+        return list(signs.values())
+
+
+def layer_views(
+    answer: Answer, results: Sequence[Judged], whole: Mapping[str, Mapping[str, Cell]]
+) -> list[LayerView]:
+    """Each layer of an answer; of a single one the matrix is there already."""
+    if len(answer.layers) == 1:
+        return [LayerView(name, answer.of_layer(name), whole) for name in answer.layers]
+    of_layer: dict[str, list[Judged]] = defaultdict(list)
+    for result in results:
+        of_layer[Config.parse(result.config_id).layer].append(result)
+    return [
+        LayerView(name, answer.of_layer(name), _every_backend(matrix(of_layer[name]), whole))
+        for name in answer.layers
+    ]
+
+
+def _every_backend(
+    own: Mapping[str, Mapping[str, Cell]], whole: Mapping[str, Mapping[str, Cell]]
+) -> Mapping[str, Mapping[str, Cell]]:
+    """A column for every backend of the run, empty where it was not asked about the layer."""
+    empty = {
+        backend: Cell(ReportState.NOT_APPLICABLE, {}, 0, 0, ())
+        for row in whole.values()
+        for backend in row
+    }
+    return {key: {name: row.get(name, empty[name]) for name in empty} for key, row in own.items()}
