@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,8 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from harness.axes import axes_of, shape_of
-from harness.config import Config
+from harness.axes import axes_of, shape_of, take
+from harness.config import MOST_NUMBERS, Config
 from harness.data import NUMPY_DTYPES, drawn_lengths, integers, uniform
 from harness.given import given_arrays
 from harness.layers import pass_through
@@ -18,7 +19,35 @@ from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray, IntArray
 from reference.layer import valid_steps
 
-__all__ = ["Case", "changed", "cotangents", "make_case", "passes_on", "passing_on"]
+__all__ = [
+    *(
+        "Case",
+        "Part",
+        "changed",
+        "cotangents",
+        "make_case",
+        "passes_on",
+        "passing_on",
+        "row_blocks",
+        "rows_of",
+    ),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Of which case some rows are: what changes from call to call is drawn for all rows of it."""
+
+    whole: Case
+    rows: range
+    made: dict[tuple[bool, bool], tuple[Case, BoolArray]] = field(default_factory=dict)
+
+    def changed(self, padding: bool, neighbours: bool) -> tuple[Case, BoolArray]:
+        """As `changed` of the whole case, made once."""
+        asked = padding, neighbours
+        if asked not in self.made:
+            self.made[asked] = changed(self.whole, padding=padding, neighbours=neighbours)
+        return self.made[asked]
 
 
 @dataclass(frozen=True)
@@ -28,7 +57,7 @@ class Case:
     `inputs` has `x` (T, B, I), and where they are given the initial states (`h_0`: (L * D, B, H))
     and `lengths` (B,). `given_cotangents` and `second_x` (x of a second call) stand in place of
     what `cotangents` and `changed` draw, where a case was made smaller by hand or by the
-    minimiser, and is no config's own any more.
+    minimiser, and is no config's own any more. `part` says of which case these are some rows.
     """
 
     config: Config
@@ -36,6 +65,7 @@ class Case:
     inputs: Mapping[str, Array]
     given_cotangents: Mapping[str, Array] = field(default_factory=dict)
     second_x: Array | None = None
+    part: Part | None = None
 
     @property
     def x(self) -> Array:
@@ -145,6 +175,21 @@ def _drawn_inputs(config: Config, given: Mapping[str, Array]) -> dict[str, Any]:
     return inputs
 
 
+def rows_of(case: Case, rows: range) -> dict[str, Array]:
+    """The inputs of some rows."""
+    return take(case.config, case.inputs, {"rows": rows})
+
+
+def row_blocks(config: Config) -> list[range]:
+    """The rows of the batch that are judged at once: all of them, but of large cases."""
+    if config.numbers <= MOST_NUMBERS or config.batch == 1:
+        return [range(config.batch)]
+    a_row = config.replace(batch=2).numbers - config.replace(batch=1).numbers
+    count = -(-config.batch // max(2, MOST_NUMBERS // a_row))
+    ends = [config.batch * k // count for k in range(count + 1)]
+    return [range(*pair) for pair in itertools.pairwise(ends)]
+
+
 def passing_on(case: Case) -> Case:
     """The case with a positive first layer, and layers after it that pass on what they get.
 
@@ -215,6 +260,9 @@ def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolA
     is alone has no neighbours, and is kept.
     """
     config, inputs = case.config, {name: array.copy() for name, array in case.inputs.items()}
+    if case.part is not None:
+        whole, kept = case.part.changed(padding, neighbours)
+        return replace(case, inputs=rows_of(whole, case.part.rows)), kept[list(case.part.rows)]
     if case.second_x is not None:
         return _as_given(case, case.second_x, padding, neighbours)
     kept = np.ones(config.batch, bool)
@@ -263,6 +311,7 @@ def cotangents(case: Case) -> Mapping[str, Array]:
             else uniform(config, title, shape)
         )
         drawn[name] = (values * _weights_of_steps(case, name, shape)).astype(dtype)
+        drawn[name][:, len(row_blocks(config)[0]) :] = 0  # of a large case the first block's alone
         if config.memory == "broadcast" and config.cotangents == "all":  # as those of a sum are
             drawn[name][...] = drawn[name].flat[0]
         first = drawn[names[0]]

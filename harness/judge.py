@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard, cast
 
@@ -14,7 +14,8 @@ import numpy as np
 from harness.activation import OwnActivations, measure_activation
 from harness.aspects import VALUES
 from harness.backends.protocol import Backend, BackendUnavailable, offers
-from harness.case import make_case
+from harness.blocks import case_of, joined, observation_of
+from harness.case import Case, Part, make_case, row_blocks
 from harness.checks import Check, Need, Partner, checks_for
 from harness.comparison import Comparison
 from harness.config import Config
@@ -29,6 +30,7 @@ from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
 from harness.simplest import gradients_are_none
 from harness.verdicts import Verdict
+from reference.arrays import BoolArray
 
 __all__ = ["Disturbed", "Session", "replay_command"]
 
@@ -44,6 +46,9 @@ class Session:
         backends: reference -> runner, or a loaded backend, which then runs in this
             process; the first is the peer that the others are compared with directly.
         oracles: for sessions that share the oracle of a config; by default it is made anew.
+
+    Attributes:
+        told: called with what is done with a large config, and how many of how many parts are.
 
     Raises:
         BackendUnavailable: a backend cannot be loaded, or two carry the same name.
@@ -62,6 +67,7 @@ class Session:
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.oracles = oracles
+        self.told: Callable[[str, int, int], None] = lambda *_: None
         self.own_activations = functools.cache(self._own_activations)
         self.gradients_are_none = functools.cache(self._gradients_are_none)
 
@@ -96,8 +102,8 @@ class Session:
         """
         self.begin(config, repeat=repeat, only=only)
         results: list[Result] = []
-        for runner, evidence in self._evidence(config, repeat, only):
-            for check, comparison in _comparisons(evidence):
+        for runner, compared in self._compared(config, repeat, only):
+            for check, comparison in compared:
                 result = from_comparison(
                     comparison,
                     config_id=config.id,
@@ -109,6 +115,44 @@ class Session:
                 )
                 results.append(result)
         return results
+
+    def _compared(
+        self, config: Config, repeat: bool, only: Sequence[str] | None
+    ) -> Iterator[tuple[Runner, Iterable[tuple[Check, Comparison]]]]:
+        """The comparisons of every backend that is reported on."""
+        blocks = row_blocks(config)
+        if len(blocks) == 1 or config.aspect not in (VALUES, "gradient"):
+            for runner, evidence in self._evidence(config, repeat, only):
+                yield runner, _comparisons(evidence)
+        else:
+            blocks = blocks[:1] if config.aspect == "gradient" else blocks
+            yield from self._in_blocks(config, repeat, only, blocks)
+
+    def _in_blocks(
+        self, config: Config, repeat: bool, only: Sequence[str] | None, blocks: Sequence[range]
+    ) -> Iterator[tuple[Runner, Iterable[tuple[Check, Comparison]]]]:
+        """The same of a large case: some rows of all backends at a time (`harness.blocks`)."""
+        case = self.oracles(config).case
+        seen: dict[str, Observation] = {}
+        for runner in self.needed(only):
+            self.told(f"{runner.about.name} computes {config.aspect}", 0, len(blocks))
+            seen[runner.about.name] = self._observe(runner, config, repeat)
+        parts: dict[str, list[tuple[range, list[tuple[Check, Comparison]]]]] = {}
+        made: dict[tuple[bool, bool], tuple[Case, BoolArray]] = {}
+        for count, rows in enumerate(blocks):
+            self.told(f"judging {config.aspect}, blocks of {len(rows)} rows", count, len(blocks))
+            oracle = Oracle(case_of(Part(case, rows, made)))
+            cut = {name: observation_of(config, one, rows) for name, one in seen.items()}
+            for runner in self.needed(only):
+                name = runner.about.name
+                if only is None or name in only:
+                    evidence = self._evidence_of(runner, oracle, cut)
+                    found = list(_comparisons(evidence, whole=count == 0))
+                    parts.setdefault(name, []).append((rows, found))
+        self.told(f"judging {config.aspect}", len(blocks), len(blocks))
+        for runner in self.needed(only):
+            if runner.about.name in parts:
+                yield runner, joined(parts[runner.about.name])
 
     def evidence(self, config: Config, backend: str) -> Evidence:
         """What one backend gave for one config, for whoever wants to look closer."""
@@ -127,24 +171,27 @@ class Session:
         observations: dict[str, Observation] = {}
         for runner in self.needed(only):
             name = runner.about.name
-            observation = self._observe(runner, config, repeat)
-            peer = next(iter(observations.values()), None)
-            observations[name] = observation
-            if only is not None and name not in only:
-                continue
-            yield (
-                runner,
-                Evidence(
-                    oracle.case,
-                    oracle,
-                    observation,
-                    self.measured(name, config),
-                    peer,
-                    self.measured(peer.backend, config) if peer else lambda: None,
-                    observations.get(runner.about.variant_of),
-                    self.simplest(name, config),
-                ),
-            )
+            observations[name] = self._observe(runner, config, repeat)
+            if only is None or name in only:
+                yield runner, self._evidence_of(runner, oracle, observations)
+
+    def _evidence_of(
+        self, runner: Runner, oracle: Oracle, observations: Mapping[str, Observation]
+    ) -> Evidence:
+        """What a backend gave, beside what the first one did, and its own in another mode."""
+        name, config = runner.about.name, oracle.case.config
+        peer = next(iter(observations.values()))
+        other = None if peer is observations[name] else peer
+        return Evidence(
+            oracle.case,
+            oracle,
+            observations[name],
+            self.measured(name, config),
+            other,
+            self.measured(other.backend, config) if other else lambda: None,
+            observations.get(runner.about.variant_of),
+            self.simplest(name, config),
+        )
 
     def needed(self, only: Sequence[str] | None) -> list[Runner]:
         """Who has to run: reported on, the first one, or the other mode of one reported on."""
@@ -252,14 +299,15 @@ def replay_command(config: Config, *backends: str) -> str:
     return f"rnn-parity replay {config.id}{arrays}{named}"
 
 
-def _comparisons(evidence: Evidence) -> Iterator[tuple[Check, Comparison]]:
+def _comparisons(evidence: Evidence, *, whole: bool = True) -> Iterator[tuple[Check, Comparison]]:
+    """`whole`: also by checks that look at no outputs, and so at nothing that has rows."""
     observation = evidence.observation
     applying = checks_for(evidence.config)
     if observation.unsupported is not None:
         yield from _unsupported(evidence.config, applying, observation.unsupported)
         return
     for check in applying:
-        if check.needs <= _observed(observation):
+        if check.needs <= _observed(observation) and (whole or check.needs):
             yield from _guarded(check, evidence)
 
 

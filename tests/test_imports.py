@@ -44,7 +44,7 @@ ORDER = [
     # The judges.
     *("layers/*", "judging", "checks"),
     # What is kept and expected of it.
-    *("folder", "journal", "power", "baseline", "expectations", "judge", "pipeline"),
+    *("folder", "journal", "power", "baseline", "expectations", "blocks", "judge", "pipeline"),
     # What is made of many.
     *(
         "corpus",

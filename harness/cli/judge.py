@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from rich.console import Console
 
 from harness.backends.reference import variant_in
 from harness.baseline import read_baseline
@@ -48,6 +50,9 @@ from harness.runners import Limits
 __all__ = ["judge"]
 
 ARRAY = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+ROOM, PATIENCE = 64, 7200.0
+"""Bytes of memory for each number of a large layer, and seconds, that a backend may take."""
 
 REPRODUCING = 20.0
 """Seconds for scripts of what is new."""
@@ -123,6 +128,7 @@ def judge(
     console = console_for()
     console.print(asked.title, markup=False, highlight=False, soft_wrap=True)
     interruption = Interruption()
+    limits = limits and _roomy(limits, asked.called)
     logs = out / LOGS
     with (
         interruption.awaited(),
@@ -130,6 +136,7 @@ def judge(
         session_of(backends, limits, logs=logs) as session,
     ):
         oracle = _remembering(session, asked)
+        session.told = _told(console_for(stderr=True))
         outcome = execute_with_progress(
             session,
             out,
@@ -138,7 +145,7 @@ def judge(
             out / ASKED,
             baseline=baseline,
             check=interruption.check,
-            reproducing=REPRODUCING,
+            reproducing=REPRODUCING if asked.called.numbers <= MOST_NUMBERS else 0.0,
             origin=OWN,
         )
         if not outcome.unfinished and asked.called.numbers <= MOST_NUMBERS:
@@ -151,6 +158,29 @@ def judge(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     page = write_answer(out, asked, said, files)
     present(outcome, out, verbose, [str(page), *files])
+
+
+def _roomy(limits: Limits, config: Config) -> Limits:
+    """Limits that a large layer needs, where none were named."""
+    if config.numbers <= MOST_NUMBERS:
+        return limits
+    source = click.get_current_context().get_parameter_source
+    named = {n: source(n) == ParameterSource.COMMANDLINE for n in ("time_limit", "memory_limit")}
+    room = max(limits.mebibytes, ROOM * config.numbers // 2**20)
+    return Limits(
+        limits.seconds if named["time_limit"] else PATIENCE,
+        limits.mebibytes if named["memory_limit"] else room,
+    )
+
+
+def _told(console: Console) -> Callable[[str, int, int], None]:
+    """A line for each part of a large config, with the time of day."""
+
+    def told(what: str, done: int, total: int) -> None:
+        now = time.strftime("%H:%M:%S")
+        console.print(f"{now} {what}: {done} of {total}", markup=False, highlight=False)
+
+    return told
 
 
 def _saved(folder: Path, out: Path) -> Asked:

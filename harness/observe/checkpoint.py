@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from harness.axes import take
 from harness.backends.protocol import Backend, FullLayer, offers
-from harness.case import Case
+from harness.case import Case, row_blocks
 from harness.config import LayerOptions
 from harness.observe.arrays import parameters
 from harness.observe.calling import call, loaded, same_outputs
@@ -64,12 +66,22 @@ def _computes_what_it_reads(backend: Backend, case: Case) -> bool:
     options = case.config.options
     first, second = (cast(FullLayer, backend.build(options)) for _ in range(2))
     first.load_weights({name: array.copy() for name, array in case.weights.items()})
-    case = case.with_inputs(lengths=None)
+    case = _brief(case.with_inputs(lengths=None))
     before = call(first, case, [])
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as directory:
         first.save(Path(directory))
         second.load(Path(directory))
     return all(same_outputs(before, call(layer, case, [])) for layer in (first, second))
+
+
+def _brief(case: Case) -> Case:
+    """Of a large case one row of two steps, which the weights are computed with just as well."""
+    blocks, steps = row_blocks(case.config), range(min(2, case.config.steps))
+    if len(blocks) == 1:
+        return case
+    config = case.config.replace(batch=1, steps=len(steps), lengths="nolengths")
+    inputs = take(case.config, case.inputs, {"rows": [0], "steps": steps})
+    return replace(case, config=config, inputs=inputs)
 
 
 def _through_file(

@@ -1,7 +1,7 @@
 """Where a backend runs: in this process, or in a worker process of its own."""
 
 from harness.runners.inprocess import InProcess
-from harness.runners.isolated import Isolated, Limits
-from harness.runners.protocol import About, Runner
+from harness.runners.isolated import Isolated
+from harness.runners.protocol import About, Limits, Runner
 
 __all__ = ["About", "InProcess", "Isolated", "Limits", "Runner"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,7 +34,7 @@ from harness.config import Config
 from harness.given import folder_of
 from harness.logs import kept
 from harness.observe import CallOutcome, Observation
-from harness.runners.protocol import AHEAD, About
+from harness.runners.protocol import AHEAD, About, Limits, arrays_of
 from harness.runners.wire import (
     PROTOCOL,
     Answer,
@@ -60,14 +61,6 @@ RETRIES = 3
 
 POLL = 0.5
 """Seconds between looks at whether a silent worker still lives."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one config may take: seconds, and MiB beyond what the loaded backend holds."""
-
-    seconds: float = 120.0
-    mebibytes: int = 4096
 
 
 @dataclass(frozen=True)
@@ -284,7 +277,7 @@ class _Worker:
                 raise WireError(f"a {type(content).__name__}, expected its number and an answer")
             if content[0] != number or not isinstance(content[1], bytes):
                 raise WireError(f"it has another number than {number}, or is no bytes")
-            return unpack_answer(content[1])
+            return unpack_answer(content[1], arrays_of(self.log))
         except WireError as error:
             return _Ended(Cause.CRASHED, f"the worker sent something else than an answer: {error}")
 
@@ -373,3 +366,4 @@ class _Worker:
         if self.log_kept is not None:  # what it had not kept itself when it ended
             kept(self.log, self.log_kept, "when it ended")
         self.log.unlink(missing_ok=True)
+        shutil.rmtree(arrays_of(self.log), ignore_errors=True)

@@ -6,6 +6,10 @@ against the types that are expected.
 
 from __future__ import annotations
 
+import functools
+import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -38,8 +42,13 @@ __all__ = [
 PROTOCOL = 3
 """The version of these messages, sent by a worker before any other; it rises when they change."""
 
-ARRAY = 1
-"""MessagePack's extension type of arrays."""
+ARRAY, FILED = 1, 2
+"""MessagePack's extension types of arrays: in the message, and in a file beside it."""
+
+LARGE = 2**24
+"""Bytes of an array from which on it goes into a file, where both ends have a folder for them."""
+
+FILE = re.compile("[0-9]{1,9}")
 
 BFLOAT16 = "bfloat16"
 
@@ -116,12 +125,18 @@ Request = Observe | RoundTrip | Examine
 Answer = Loaded | Failed | Observation
 
 
-def pack(message: Any) -> bytes:
-    """Encode a record. Raises WireError for arrays of anything but numbers."""
+def pack(message: Any, folder: Path | None = None) -> bytes:
+    """Encode a record; its large arrays go into files of the folder, if there is one.
+
+    Raises:
+        WireError: arrays of anything but numbers, or no room for files.
+    """
     try:
-        return msgspec.msgpack.encode(message, enc_hook=_packed)
+        return msgspec.msgpack.encode(message, enc_hook=functools.partial(_packed, folder))
     except WireError:
         raise
+    except OSError as error:
+        raise WireError(f"{folder}: {error.strerror}") from error
     except (ValueError, TypeError, RecursionError) as error:  # such as a lone surrogate in a text
         raise WireError(str(error)) from error
 
@@ -132,23 +147,55 @@ def unpack_request(content: bytes) -> Request:
     return request
 
 
-def unpack_answer(content: bytes) -> Answer:
-    """Raises WireError."""
-    answer: Answer = _decoded(_ANSWERS, content)
+def unpack_answer(content: bytes, folder: Path | None = None) -> Answer:
+    """Arrays in files of the folder are mapped, and their names removed. Raises WireError."""
+    decoder = _ANSWERS
+    if folder is not None:
+        decoder = msgspec.msgpack.Decoder(
+            Answer, dec_hook=_typed, ext_hook=functools.partial(_unpacked, folder)
+        )
+    answer: Answer = _decoded(decoder, content)
     return answer
 
 
-def _packed(value: Any) -> msgspec.msgpack.Ext:
+def _packed(folder: Path | None, value: Any) -> msgspec.msgpack.Ext:
     if not isinstance(value, np.ndarray):
         raise WireError(f"a {type(value).__name__} cannot be sent")
     name = BFLOAT16 if value.dtype == NUMPY_DTYPES["bf16"] else value.dtype.str
     if name != BFLOAT16 and name not in NUMBERS:
         raise WireError(f"an array of dtype {value.dtype} cannot be sent")
+    if folder is not None and value.nbytes >= LARGE:
+        return msgspec.msgpack.Ext(FILED, msgspec.msgpack.encode(_filed(folder, name, value)))
     content = (name, value.shape, np.ascontiguousarray(value).tobytes())
     return msgspec.msgpack.Ext(ARRAY, msgspec.msgpack.encode(content))
 
 
-def _unpacked(code: int, content: memoryview) -> Array:
+def _filed(folder: Path, name: str, value: Array) -> tuple[str, tuple[int, ...], str]:
+    """Write an array into a new file of the folder."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = str(next(_FILES))
+    with (folder / file).open("xb") as out:
+        np.ascontiguousarray(value).view(np.uint8).tofile(out)
+    return name, value.shape, file
+
+
+def _mapped(folder: Path, content: memoryview) -> Array:
+    name, shape, file = _IN_FILES.decode(content)
+    if (name != BFLOAT16 and name not in NUMBERS) or FILE.fullmatch(file) is None:
+        raise WireError(f"an array of dtype {name!r} in a file {file!r}, expected numbers")
+    dtype = NUMPY_DTYPES["bf16"] if name == BFLOAT16 else NUMBERS[name]
+    path = folder / file
+    try:
+        array: Array = np.memmap(path, np.uint8, "c").view(np.ndarray).view(dtype).reshape(shape)
+        path.unlink()  # what is mapped lives on
+    except (OSError, ValueError) as error:
+        raise WireError(f"an array of shape {shape} in {path}: {error}") from error
+    return array
+
+
+def _unpacked(folder: Path | None, code: int, content: memoryview) -> Array:
+    if code == FILED and folder is not None:
+        return _mapped(folder, content)
     if code != ARRAY:
         raise WireError(f"extension type {code}, expected {ARRAY}")
     name, shape, numbers = _TRIPLES.decode(content)
@@ -173,8 +220,12 @@ def _decoded(decoder: msgspec.msgpack.Decoder[Any], content: bytes) -> Any:
         raise WireError(str(error)) from error
 
 
+_FILES = itertools.count()
+_IN_FILES = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...], str])
 _TRIPLES = msgspec.msgpack.Decoder(tuple[str, tuple[int, ...], bytes])
-_REQUESTS = msgspec.msgpack.Decoder(Request, dec_hook=_typed, ext_hook=_unpacked)
+_REQUESTS = msgspec.msgpack.Decoder(
+    Request, dec_hook=_typed, ext_hook=functools.partial(_unpacked, None)
+)
 _ANSWERS: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
-    Answer, dec_hook=_typed, ext_hook=_unpacked
+    Answer, dec_hook=_typed, ext_hook=functools.partial(_unpacked, None)
 )

@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -26,7 +26,7 @@ from harness.given import found_in
 from harness.logs import kept, listening, noted
 from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.cores import on_one_core
-from harness.runners.protocol import about
+from harness.runners.protocol import Limits, about, arrays_of
 from harness.runners.wire import (
     PROTOCOL,
     Examine,
@@ -64,7 +64,7 @@ def serve(channel: Any) -> None:
         _keep(log, log_kept, words, "when it was loaded")
         for number, content in channel:
             with on_one_core() if _single_core(backend, content) else contextlib.nullcontext():
-                answer = _answer(backend, content, mebibytes)
+                answer = _answer(backend, content, mebibytes, arrays_of(Path(log)))
             # Kept now: last words are those of one request.
             _keep(log, log_kept, words, _title(content))
             channel.send((number, answer))
@@ -108,8 +108,23 @@ def _alone(log: str) -> None:
         os.dup2(handle, stream)
     os.close(handle)
     for kind, limit in ((resource.RLIMIT_FSIZE, LARGEST_FILE), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(OSError, ValueError):  # a lower limit is in force already
-            resource.setrlimit(kind, (limit, limit))
+        _limit(kind, limit)
+
+
+def _limit(kind: int, limit: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a lower limit is in force already
+        resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
+
+
+@contextlib.contextmanager
+def _files_of_any_size() -> Iterator[None]:
+    """While the worker itself writes, after the backend has answered."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    _limit(resource.RLIMIT_FSIZE, most)
+    try:
+        yield
+    finally:
+        _limit(resource.RLIMIT_FSIZE, before)
 
 
 def _load(key: str, channel: Any) -> Backend | None:
@@ -140,11 +155,13 @@ def _limit_memory(mebibytes: int) -> None:
             if line.startswith("VmData:"):
                 held = 1024 * int(line.split()[1])
     limit = held + mebibytes * 2**20
+    if mebibytes > Limits().mebibytes:  # large layers have large checkpoints
+        _limit(resource.RLIMIT_FSIZE, mebibytes * 2**20)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
+def _answer(backend: Backend, content: bytes, mebibytes: int, arrays: Path) -> bytes:
     process = os.getpid()
     name = backend.name
     try:
@@ -159,7 +176,8 @@ def _answer(backend: Backend, content: bytes, mebibytes: int) -> bytes:
     if os.getpid() != process:
         os._exit(0)  # a child that the backend forked, and that came back here
     try:
-        return pack(answer)
+        with _files_of_any_size():
+            return pack(answer, arrays)
     except WireError as error:
         return pack(Observation(name, trouble=f"what it returned cannot be looked at: {error}"))
 
