@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.answer import Way, answer_of
 from harness.backends.reference import variant_in
 from harness.baseline import KnownDifference
 from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.layers import LAYERS, PageRow
 from harness.matrix import Cell, matrix
+from harness.outcome import Outcome
 from harness.requirements import GROUPS, PAGE, REQUIREMENTS, Requirement
 from harness.verdicts import CONCLUDED, State, Verdict, worst
 
@@ -29,24 +31,38 @@ class Starred:
 class Difference:
     """A known difference, where it shows, and the command that shows it."""
 
-    number: int
     entry: KnownDifference
-    backends: tuple[str, ...]
+    way: Way
     replay: str
 
 
 @dataclass(frozen=True)
+class Line:
+    """A requirement that the page does not speak of: verdict by backend, and the evidence.
+
+    `differences` are the gravest first; `replay` is a command that shows one, or the requirement
+    at work.
+    """
+
+    requirement: Requirement
+    verdicts: Mapping[str, Starred]
+    differences: tuple[Difference, ...]
+    replay: str
+
+    @property
+    def key(self) -> str:
+        return self.requirement.key
+
+
+@dataclass(frozen=True)
 class MeasuredRow:
-    """A row of the page: verdict by backend, configs it rests on, differences, evidence.
+    """A row of the page, with the same, and how many configs it rests on.
 
     Verdicts are about what a valid call gives; `called` names the backends that take or refuse
     other calls than documented.
     """
 
-    category: str
-    torch: str
-    mindspore: str
-    says: str
+    row: PageRow
     verdicts: Mapping[str, Starred]
     called: tuple[str, ...]
     configs: int
@@ -55,18 +71,8 @@ class MeasuredRow:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A requirement that the page does not speak of, with the same."""
-
-    requirement: Requirement
-    verdicts: Mapping[str, Starred]
-    differences: tuple[Difference, ...]
-    replay: str
-
-
-@dataclass(frozen=True)
 class Page:
-    """Everything that the page shows."""
+    """Everything that the page shows; its differences are the gravest first."""
 
     backends: tuple[str, ...]
     rows: tuple[MeasuredRow, ...]
@@ -94,20 +100,22 @@ def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
 
 
 def _differences(results: Sequence[Judged], known: Expectations) -> dict[str, Difference]:
-    found: dict[str, Difference] = {}
-    for entry in known.entries:
-        showing = [result for result in results if result.known == entry.id]
-        if not showing:
-            continue
-        smallest = min(showing, key=lambda r: (_own(r), Config.parse(r.config_id).size))
-        backends = tuple(sorted({result.backend for result in showing}))
-        found[entry.id] = Difference(len(found) + 1, entry, backends, smallest.replay)
-    return found
+    """By their names, in the order of the answer."""
+    answer = answer_of(Outcome({}, list(results), known.by_id))
+    ways = {way.name: way for way in answer.ways if way.name in known.by_id}
+    showing: dict[str, list[Judged]] = {name: [] for name in ways}
+    for result in results:
+        if result.known in showing:
+            showing[result.known].append(result)
+    return {
+        name: Difference(known.by_id[name], way, min(showing[name], key=_simplest).replay)
+        for name, way in ways.items()
+    }
 
 
-def _own(result: Judged) -> bool:
-    """Whether it takes more than one backend to show it."""
-    return result.against is not None
+def _simplest(result: Judged) -> tuple[bool, object]:
+    """One that takes a single backend to show it, then the smallest."""
+    return result.against is not None, Config.parse(result.config_id).size
 
 
 def _measured(
@@ -121,18 +129,14 @@ def _measured(
     called = [r for r in results if r.known and _is_call(r, row.calls)]
     ids = {i for cell in bearing for backend in backends for i in cell[backend].known}
     ids |= {result.known for result in called if result.known}
-    verdicts = {backend: _starred([cell[backend] for cell in bearing]) for backend in backends}
-    numbered = _numbered(ids, differences)
+    shown = _ordered(ids, differences)
     return MeasuredRow(
-        row.category,
-        row.torch,
-        row.mindspore,
-        row.says,
-        verdicts,
+        row,
+        {backend: _starred([cell[backend] for cell in bearing]) for backend in backends},
         tuple(b for b in backends if any(result.backend == b for result in called)),
         max(cell[backend].configs for cell in bearing for backend in backends),
-        numbered,
-        numbered[0].replay if numbered else _evidence(results, REQUIREMENTS[row.requirements[0]]),
+        shown,
+        shown[0].replay if shown else _evidence(results, REQUIREMENTS[row.requirements[0]]),
     )
 
 
@@ -143,20 +147,18 @@ def _line(
     differences: Mapping[str, Difference],
 ) -> Line:
     row = cells[requirement.key]
-    ids = {entry for cell in row.values() for entry in cell.known}
-    numbered = _numbered(ids, differences)
+    shown = _ordered({entry for cell in row.values() for entry in cell.known}, differences)
     return Line(
         requirement,
         {backend: _starred([cell]) for backend, cell in row.items()},
-        numbered,
-        numbered[0].replay if numbered else _evidence(results, requirement),
+        shown,
+        shown[0].replay if shown else _evidence(results, requirement),
     )
 
 
-def _numbered(ids: set[str], differences: Mapping[str, Difference]) -> tuple[Difference, ...]:
-    """In their order; an id that the baseline of here does not have has no number."""
-    found = (differences[entry] for entry in ids if entry in differences)
-    return tuple(sorted(found, key=lambda difference: difference.number))
+def _ordered(ids: set[str], differences: Mapping[str, Difference]) -> tuple[Difference, ...]:
+    """The gravest first, without those that the baseline of here does not have."""
+    return tuple(one for name, one in differences.items() if name in ids)
 
 
 def _is_call(result: Judged, prefixes: Sequence[str]) -> bool:

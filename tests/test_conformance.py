@@ -310,29 +310,28 @@ def of_other_machines() -> list[KnownDifference]:
 
 
 def verdicts(page: str, elsewhere: Sequence[KnownDifference] = ()) -> list[str]:
-    """The table rows and differences of a page, without the counts and commands in them.
+    """The verdicts of a page's tables, and the differences by which it has them.
 
-    Nor what is only about machines `elsewhere`, nor the requirements that its causes count for.
-
-    A star, for what is judged elsewhere, may stand for flushing that another run does not show;
-    so may the statement of a difference that only some runs show, and every number after it.
+    Without what is only about machines `elsewhere`, the requirements that its causes count for, and
+    differences that only some runs show. A star, for what is judged elsewhere, may stand for
+    flushing that another run does not show; the order of differences is that of their reach.
     """
-    for entry in (*expected(BACKENDS[-1]).entries, *elsewhere):
-        if entry.intermittent or entry in elsewhere:
-            statement = re.escape(entry.statement.replace("|", "\\|"))
-            page = re.sub(rf"(?m)^\d+\. .*{statement}.*$| ?{statement} \[\d+\]\(#d\d+\)", "", page)
-    page = re.sub(
-        r"(?m)^\d+\. <a id=\"d\d+\">", "1. <a>", re.sub(r"\(?\[\d+\]\(#d\d+\),? ?", "", page)
-    )
-    kept = [line for line in page.splitlines() if line.startswith("|") or line[:1].isdigit()]
+    uncertain = {e.id for e in (*expected(BACKENDS[-1]).entries, *elsewhere) if e.intermittent}
+    uncertain |= {entry.id for entry in elsewhere}
     causes = {cause for entry in elsewhere for cause in entry.causes}
     counting = {cause.about.requirement for cause in causes if cause.about.requirement}
     left_out = tuple(f"| {REQUIREMENTS[key].statement} |" for key in counting)
-    kept = [line for line in kept if not line.startswith(left_out)]
+    kept = []
+    for line in page.splitlines():
+        names = sorted(set(re.findall(r"\]\(#([^)]+)\)", line)) - uncertain)
+        if line.startswith("|") and not line.startswith(left_out):
+            kept.append(" | ".join(line.split(" | ")[:4]).replace("✓\\*", "✓"))
+        elif line.startswith("- <a id="):
+            kept.append(f"{line.partition(': ')[0]}: {names}")
+        elif line.startswith("### ") and line[4:] in {entry.id for entry in read_baseline()}:
+            kept += [line] if line[4:] not in uncertain else []
     assert len(kept) > len(REQUIREMENTS) - len(counting)
-    rows = [line.rpartition(" | `")[0] or line for line in kept]
-    rows = [re.sub(r"in [\d,]+ configs", "in # configs", row) for row in rows]
-    return [row.replace("✓\\*", "✓") for row in rows]
+    return sorted(kept)
 
 
 def test_the_quick_run_shows_what_a_whole_one_shows(whole: Sequence[Judged]) -> None:

@@ -56,7 +56,7 @@ ORDER = [
         "build_corpus",
         "baseline_update",
     ),
-    *("comparing", "mapping", "reproducers", "figures", "outcome", "answer", "minimise", "inquiry"),
+    *("comparing", "reproducers", "figures", "outcome", "answer", "mapping", "minimise", "inquiry"),
     # What a user meets.
     *("executors", "run", "selection", "selftest", "report", "own_layer", "pytest_plugin", "cli"),
 ]

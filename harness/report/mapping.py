@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.layers import LAYERS
-from harness.mapping import Difference, MeasuredRow, Starred, measure
-from harness.report.markdown import Markdown, as_text, markdown_templates
+from harness.mapping import Difference, Line, MeasuredRow, Starred, measure
+from harness.report.answering import way_size
+from harness.report.markdown import Markdown, as_code, as_text, markdown_templates
+from harness.report.porting import porting_of
 from harness.report.wording import plural
 from harness.text import one_line
 from harness.verdicts import ReportState, Verdict
@@ -47,15 +50,22 @@ def render_mapping(
     environment = markdown_templates(TEMPLATES)
     environment.globals |= {
         "measured": _measured,
-        "links": _links,
-        "caused_by": lambda cause: _links([d for d in page.differences if cause in d.entry.causes]),
+        "named": _named,
+        "label": _label,
+        "anchor": _anchor,
+        "evidence": _evidence,
+        "evidence_link": lambda key: Markdown(f"[evidence](#{key})"),
+        "head": lambda backend: Markdown(as_text(backend).replace(":", "<br>:")),
         "sign": _sign,
         "mark": _mark,
+        "size": way_size,
     }
     return environment.get_template("mapping.md.j2").render(
         page=page,
         title=LAYERS[layer].title,
         notes=LAYERS[layer].notes,
+        porting=porting_of(layer),
+        remedies=_remedies(page.differences),
         header=header,
         configs=len({result.config_id for result in results}),
         comparisons=len(results),
@@ -74,14 +84,49 @@ def run_example(layer: str = Config.layer) -> str:
     return f"{done.stdout}(the example ended with {done.returncode}: {one_line(last, 300)})\n"
 
 
+def _remedies(differences: Sequence[Difference]) -> dict[str, Markdown]:
+    """What to do, in the order of the gravest that it is for, and the names of all of those."""
+    found: dict[str, list[Markdown]] = {}
+    for one in differences:
+        if one.entry.remedy:
+            found.setdefault(one.entry.remedy, []).append(_named(one))
+    return {remedy: Markdown(", ".join(names)) for remedy, names in found.items()}
+
+
+def _label(row: MeasuredRow) -> str:
+    """Both names of a row, where they differ."""
+    torch, mindspore = row.row.torch, row.row.mindspore
+    return torch if torch == mindspore else f"{torch.strip('- ()')} → {mindspore}"
+
+
+def _anchor(row: MeasuredRow) -> str:
+    """Of its evidence: the row's place on MindSpore's page, which no run moves."""
+    return "row-" + re.sub(r"[^a-z0-9]+", "-", row.row.mindspore.lower()).strip("-")
+
+
 def _measured(row: MeasuredRow) -> Markdown:
-    """What a valid call gives, and one sentence for each difference."""
+    """What a valid call gives or, where it differs, the worst of it; and where the evidence is."""
     same = all(one.state is Verdict.PASS for one in row.verdicts.values())
-    sentences = [f"The same, in {plural(row.configs, 'config')}."] if same else []
-    if same and row.called:
-        sentences = [f"Valid calls: the same, in {plural(row.configs, 'config')}. But:"]
-    sentences += [f"{as_text(d.entry.statement)} {_links([d])}" for d in row.differences]
-    return Markdown(" ".join(sentences))
+    link = Markdown(f"[evidence](#{_anchor(row)})")
+    if same:
+        calls = f", but {plural(len(row.differences), 'other call')}" * bool(row.called)
+        return Markdown(f"The same in {plural(row.configs, 'config')}{calls}; {link}")
+    if not row.differences:
+        return link
+    worst, *others = row.differences
+    more = f" (and {len(others)} more)" if others else ""
+    return Markdown(f"{as_text(worst.entry.statement.rstrip('.'))}{more}; {link}")
+
+
+def _evidence(row: MeasuredRow | Line) -> Markdown:
+    """The differences of a row by their names, and a command."""
+    names = ", ".join(map(_named, row.differences))
+    return Markdown(f"{names}{'; ' * bool(names and row.replay)}{as_code(row.replay)}")
+
+
+def _named(difference: Difference) -> Markdown:
+    """Its name, as a link to it."""
+    return Markdown(f"[{difference.entry.id}](#{difference.entry.id})")
 
 
 def _sign(row: MeasuredRow, backend: str) -> str:
@@ -98,7 +143,3 @@ def _mark(verdict: Starred) -> str:
         return f"{verdict.state.sign} unexpected"
     unusual = verdict.state in (Verdict.ERROR, ReportState.UNTESTED)
     return (verdict.state.mark if unusual else verdict.state.sign) + "*" * verdict.star
-
-
-def _links(differences: Sequence[Difference]) -> Markdown:
-    return Markdown(", ".join(f"[{d.number}](#d{d.number})" for d in differences))
