@@ -46,16 +46,19 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
+OF_TWO_LAYERS = ("--layer", "gru", "--layer", "rnncell", "--examples", 30)
+
+
 @pytest.fixture(scope="module")
 def right_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     out = tmp_path_factory.mktemp("right")
-    return invoke("run", "--backend", f"{FAULTY}:right", "--examples", 30, "--out", out), out
+    return invoke("run", "--backend", f"{FAULTY}:right", *OF_TWO_LAYERS, "--out", out), out
 
 
 @pytest.fixture(scope="module")
 def wrong_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     out = tmp_path_factory.mktemp("wrong")
-    return invoke("run", "--backend", f"{FAULTY}:scaled", "--examples", 30, "--out", out), out
+    return invoke("run", "--backend", f"{FAULTY}:scaled", *OF_TWO_LAYERS, "--out", out), out
 
 
 def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
