@@ -21,11 +21,11 @@ from tests.campaigns.false_alarms import (
 from tests.faulty import with_fault
 from tests.synthetic_results import line
 
-SMALL = Chunk("fp32", 25, seed=5)
+SMALL = Chunk("fp32", 25, seed=5, layers=("rnn",))
 
 
 def test_a_right_layer_gives_none_a_config_counts_once_and_tallies_add_up() -> None:
-    one, two = judge_chunk(SMALL), judge_chunk(Chunk("fp16", 10, seed=5))
+    one, two = judge_chunk(SMALL), judge_chunk(Chunk("fp16", 10, seed=5, layers=("rnn", "gru")))
     assert one.alarms == []
     assert one.sound
     assert one.largest["step_residual", "fp32", "rnn tanh"][0] < 1
