@@ -49,6 +49,7 @@ class Session:
 
     Attributes:
         told: called with what is done with a large config, and how many of how many parts are.
+        most_rows: of a large config, how many rows of the batch are judged at least; all, if None.
 
     Raises:
         BackendUnavailable: a backend cannot be loaded, or two carry the same name.
@@ -68,6 +69,7 @@ class Session:
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.oracles = oracles
         self.told: Callable[[str, int, int], None] = lambda *_: None
+        self.most_rows: int | None = None
         self.own_activations = functools.cache(self._own_activations)
         self.gradients_are_none = functools.cache(self._gradients_are_none)
 
@@ -125,8 +127,10 @@ class Session:
             for runner, evidence in self._evidence(config, repeat, only):
                 yield runner, _comparisons(evidence)
         else:
-            blocks = blocks[:1] if config.aspect == "gradient" else blocks
-            yield from self._in_blocks(config, repeat, only, blocks)
+            wanted = self.most_rows or config.batch
+            judged = [rows for rows in blocks if rows.start < wanted]
+            judged = blocks[:1] if config.aspect == "gradient" else judged
+            yield from self._in_blocks(config, repeat, only, judged)
 
     def _in_blocks(
         self, config: Config, repeat: bool, only: Sequence[str] | None, blocks: Sequence[range]

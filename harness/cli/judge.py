@@ -14,7 +14,7 @@ from rich.console import Console
 
 from harness.backends.reference import variant_in
 from harness.baseline import read_baseline
-from harness.case import make_case
+from harness.case import make_case, row_blocks
 from harness.cli.options import (
     backend_option,
     baseline_option,
@@ -92,6 +92,11 @@ def _own_options(command: Any) -> Any:
 @_own_options
 @click.option("--steps", type=click.IntRange(1), default=8, show_default=True, help="Of a drawn x.")
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Of a drawn x.")
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    help="Of a large layer, judge so many rows of the batch at least. Default: all.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all drawn.")
 @backend_option
 @click.option(
@@ -111,6 +116,7 @@ def judge(
     out: Path,
     baseline: Path,
     verbose: bool,
+    rows: int | None,
     limits: Limits | None,
     **given: Any,
 ) -> None:
@@ -136,6 +142,7 @@ def judge(
         session_of(backends, limits, logs=logs) as session,
     ):
         oracle = _remembering(session, asked)
+        session.most_rows = rows
         session.told = _told(console_for(stderr=True))
         outcome = execute_with_progress(
             session,
@@ -154,6 +161,8 @@ def judge(
                 store_figures(out, outcome.figures)
     files = [] if outcome.unfinished else _ports(out, asked, outcome, oracle)
     said = _answered(asked, outcome, baseline)
+    if rows and len(row_blocks(asked.called)) > 1:
+        console.print(f"of the {asked.called.batch} rows of the batch, {rows} at least are judged")
     for line in said.lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     page = write_answer(out, asked, said, files)
@@ -185,7 +194,7 @@ def _told(console: Console) -> Callable[[str, int, int], None]:
 
 def _saved(folder: Path, out: Path) -> Asked:
     source = click.get_current_context().get_parameter_source
-    kept = ("weights", "backends", "out", "baseline", "verbose", "limits")
+    kept = ("weights", "backends", "out", "baseline", "verbose", "rows", "limits")
     for name in click.get_current_context().params:
         if name not in (*kept, *_LIMITS) and source(name) == ParameterSource.COMMANDLINE:
             raise ConfigError(f"--{name.replace('_', '-')}: {folder} has its own; leave it away")

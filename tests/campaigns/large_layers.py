@@ -1,6 +1,6 @@
 """What judging a layer of real size costs: time, peak memory of each process; beside a bare call.
 
-    python -m tests.campaigns.large_layers [CASE ...] [--backend NAME ...] [--steps T] [--batch B]
+    python -m tests.campaigns.large_layers [CASE ...] [--backend NAME] [--steps T] [--batch B] [--rows N]
 
 Cases: `bidirectional` (two bidirectional RNN layers of 2,048 inputs and units, 500 steps, 64 rows),
 `report-0` to `report-2` (the layers of a public report of gradients that differ after porting: RNN
@@ -70,6 +70,7 @@ with torch.no_grad():
 BARE = """
 import json, resource, sys, time
 from pathlib import Path
+import numpy as np
 folder = Path(sys.argv[1])
 x = np.load(folder / "x.npy")
 {load}
@@ -137,11 +138,14 @@ class Watched:
         return self.named.get(one.pid, "others")
 
 
-def judge(folder: Path, case: Large, backends: list[str]) -> tuple[int, float, dict[str, float]]:
+def judge(
+    folder: Path, case: Large, backends: list[str], rows: int | None
+) -> tuple[int, float, dict[str, float]]:
     """Exit code, seconds, and peaks in GiB by process."""
     command = [sys.executable, "-m", "harness.cli", "judge", str(folder / "model.pt")]
     command += ["--x", str(folder / "x.npy"), "--out", str(folder / "judged")]
     command += ["--batch-first"] * case.batch_first
+    command += ["--rows", str(rows)] if rows else []
     command += [part for name in backends for part in ("--backend", name)]
     started = time.monotonic()
     process = subprocess.Popen(command)
@@ -168,6 +172,7 @@ def main() -> None:
     parser.add_argument("--backend", action="append", default=[])
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--rows", type=int)
     given = parser.parse_args()
     backends = given.backend or ["torch", "mindspore"]
     with tempfile.TemporaryDirectory(prefix="rnn-parity-") as place:
@@ -185,7 +190,7 @@ def main() -> None:
             for backend in backends:
                 seconds, peak = bare(backend, case, folder)
                 print(f"  bare call of {backend}: {seconds:.1f} s, {peak:.2f} GiB", flush=True)
-            code, seconds, peaks = judge(folder, case, backends)
+            code, seconds, peaks = judge(folder, case, backends, given.rows)
             count = numbers(case, folder)
             print(f"  judged: exit {code}, {seconds:.0f} s, {count:,} numbers")
             for process, peak in peaks.items():
