@@ -7,6 +7,7 @@ were selected: what the baseline expects of a config is known only of all of it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="Write results.jsonl, report.html, junit.xml and summary.md of the selected tests.",
     )
+
+
+SUITE = "test_conformance.py"
+"""The file of the conformance suite."""
+
+pytest.register_assert_rewrite("harness.conformance.test_conformance")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Before `-k` selects: tests of a config can be selected by the words of all its fields.
+
+    And what shares its results stays in one process where several share out the tests.
+    """
+    for item in items:
+        if item.path.name == SUITE:
+            callspec = getattr(item, "callspec", None)
+            if callspec is not None and "config_id" in callspec.params:
+                item.extra_keyword_matches.update(words_of(callspec.params["config_id"]))
+            if hasattr(config, "workerinput"):  # in a process of xdist
+                item.add_marker(pytest.mark.xdist_group("conformance"))
+
+
+@functools.cache
+def words_of(config_id: str) -> frozenset[str]:
+    """Of all fields of a config, also those that its id leaves out as defaults."""
+    from harness.config import Config
+
+    return frozenset(word for word, _ in Config.parse(config_id).words.values())
 
 
 def pytest_configure(config: pytest.Config) -> None:

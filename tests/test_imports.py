@@ -58,7 +58,17 @@ ORDER = [
     ),
     *("comparing", "reproducers", "figures", "outcome", "answer", "mapping", "minimise", "inquiry"),
     # What a user meets.
-    *("executors", "run", "selection", "selftest", "report", "own_layer", "pytest_plugin", "cli"),
+    *(
+        "executors",
+        "run",
+        "selection",
+        "selftest",
+        "report",
+        "own_layer",
+        "pytest_plugin",
+        "conformance",
+        "cli",
+    ),
 ]
 
 REGISTRY = ("__init__.py", "record.py", "registry.py")

@@ -1,6 +1,6 @@
 """Who is tested: the protocol, the two frameworks, and anyone else's implementation."""
 
-from harness.backends.installed import default_backends
+from harness.backends.installed import absent_backends, default_backends
 from harness.backends.loading import load_backend, parse_reference
 from harness.backends.protocol import Backend, BackendUnavailable, Layer
 
@@ -8,6 +8,7 @@ __all__ = [
     "Backend",
     "BackendUnavailable",
     "Layer",
+    "absent_backends",
     "default_backends",
     "load_backend",
     "parse_reference",

@@ -6,6 +6,7 @@ Nothing here imports a framework: an entry point is a name until somebody loads 
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Mapping
 from importlib import metadata
 
@@ -16,8 +17,10 @@ __all__ = [
     "DISTRIBUTION",
     "PEER",
     "SCRIPTS",
+    "absent_backends",
     "default_backends",
     "entry_points",
+    "is_installed",
     "package_of",
 ]
 
@@ -52,11 +55,32 @@ def entry_points(group: str) -> Mapping[str, metadata.EntryPoint]:
 
 
 def default_backends() -> tuple[str, ...]:
-    """Those of this project, the peer first: what a run judges does not depend on other packages.
+    """Those of this project whose framework is installed, the peer first; nobody else's.
 
     Raises:
-        BackendUnavailable: this project is not installed.
+        BackendUnavailable: this project is not installed, or no framework is.
     """
+    own = _own()
+    found = tuple(name for name in own if is_installed(name))
+    if not found:
+        raise BackendUnavailable(
+            f"none of {', '.join(own)} is installed; install one: pip install "
+            f"'{DISTRIBUTION}[{own[0]}]'"
+        )
+    return found
+
+
+def absent_backends() -> tuple[str, ...]:
+    """Those of this project whose framework is not installed."""
+    return tuple(name for name in _own() if not is_installed(name))
+
+
+def is_installed(framework: str) -> bool:
+    """Whether there is a package of that name to import."""
+    return importlib.util.find_spec(framework) is not None
+
+
+def _own() -> tuple[str, ...]:
     every = entry_points(BACKENDS).values()
     own = sorted(entry.name for entry in every if package_of(entry) == DISTRIBUTION)
     if not own:

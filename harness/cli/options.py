@@ -17,6 +17,7 @@ from rich.console import Console
 from harness import __version__
 from harness.backends import (
     BackendUnavailable,
+    absent_backends,
     default_backends,
     load_backend,
     parse_reference,
@@ -190,6 +191,8 @@ def session_of(
     `variants`: where no reference is given, variants that the default backends name come too.
     """
     chosen = [str(parse_reference(text)) for text in references or default_backends()]
+    for name in () if references else absent_backends():
+        click.echo(f"{name} is not installed here, and is not judged", err=True)
     runners: dict[str, Runner] = {}
 
     def begin(references: Iterable[str]) -> None:  # all begin to load, side by side

@@ -1,6 +1,6 @@
 """What judging a layer of real size costs: time, peak memory of each process; beside a bare call.
 
-    python -m tests.campaigns.large_layers [CASE ...] [--backend NAME] [--steps T] [--batch B] [--rows N]
+    python -m tests.campaigns.large_layers [CASE ...] [--steps T] [--batch B] [--rows N]
 
 Cases: `bidirectional` (two bidirectional RNN layers of 2,048 inputs and units, 500 steps, 64 rows),
 `report-0` to `report-2` (the layers of a public report of gradients that differ after porting: RNN
