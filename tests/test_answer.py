@@ -13,7 +13,8 @@ from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.outcome import Outcome
 from harness.report.answering import answer_sentence, layer_sentences, section_size, way_size
-from harness.results import Place
+from harness.report.wording import error_text
+from harness.results import Number, Place
 from tests.synthetic_results import changed, line
 
 
@@ -144,4 +145,15 @@ def test_the_size_of_a_way_leaves_out_ulps_of_numbers_near_0() -> None:
         one = changed(fails(config, "step_residual", Cause.ACTIVATION), worst=place)
         sizes.append(way_size(answered([one], TANH).ways[0]))
     assert sizes[0] == "in 1 of 1 config, by up to 0.001"
-    assert sizes[1].startswith("in 1 of 1 config, by up to 0.0001 (1.68e+03 ulp)")
+    assert sizes[1].startswith("in 1 of 1 config, by up to 1e-4 (1,680 ulp)")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0.0, "0"), (1.0070067e-4, "1.01e-4"), (1e-45, "1e-45"), (0.0123, "0.0123"), (12.0, "12"),
+        (1689.5, "1,690"), (999_999.0, "1e6"), (2.5e44, "2.5e44"), ("inf", "inf"), ("nan", "nan"),
+    ],
+)  # fmt: skip
+def test_a_size_is_written_in_three_digits_as_people_write_it(size: Number, text: str) -> None:
+    assert error_text(size) == text

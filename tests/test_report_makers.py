@@ -141,6 +141,16 @@ def test_an_activation_of_any_error_is_drawn(kind: str) -> None:
     assert picture.caption.startswith("relu over")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("tanh", "5 ulp."), ("sigmoid", "7.5 to 49,163 ulp."), ("relu", "Nothing is allowed.")],
+)
+def test_what_is_said_to_be_allowed_is_what_the_bounds_allow(name: str, said: str) -> None:
+    wave = [float(n % 3) for n in range(40)]
+    one = ActivationError("a", name, -10.0, 10.0, [*wave], [*wave])
+    assert said in activation_picture(name, [one]).caption
+
+
 @pytest.mark.parametrize("kind", EXTREMES)
 def test_a_map_of_any_numbers_is_drawn(kind: str) -> None:
     values: Any = EXTREMES[kind]

@@ -41,11 +41,22 @@ def ratio_text(value: Number | None) -> str:
     return f"{ratio:.7g}" if 1 < ratio < 1.005 else f"{ratio:.3g}"
 
 
+SMALL, LARGE = 1e-3, 1e6
+"""Sizes between these are written without a power of ten."""
+
+
 def error_text(value: Number | None) -> str:
-    """An error (absolute, relative, ulp): three significant digits."""
+    """An error (absolute, relative, ulp): three significant digits, as in 1.01e-4 and 1,690."""
     if value is None:
         return "–"
-    return "0" if value == 0 else f"{as_float(value):.3g}"
+    size = as_float(value)
+    if size == 0 or not math.isfinite(size):
+        return f"{size:g}"
+    short = float(f"{size:.3g}")
+    if SMALL <= abs(short) < LARGE:
+        return f"{short:,.0f}" if abs(short) >= 1000 else f"{short:.3g}"
+    digits, _, power = f"{short:.2e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
 def place_text(place: Place | None) -> str:

@@ -13,7 +13,8 @@ from harness.figures import ActivationError
 from harness.report.attempts import Picture
 from harness.report.pictures.svg import ACCENT, BAND, LINE, figure, inline, styled
 from harness.results import as_float
-from reference import TANH_ULPS
+from reference import FORMATS, allowance, exact_activation
+from reference.arrays import Float64Array
 
 __all__ = ["activation_picture"]
 
@@ -30,22 +31,20 @@ def activation_picture(name: str, measured: Sequence[ActivationError]) -> Pictur
 
     No drawing where nobody errs: there is nothing to see.
     """
-    allowed = TANH_ULPS if name == "tanh" else 0.0
     largest = [_largest(one) for one in measured]
     errors = [
         f"{one.backend} {f'errs by at most {_ulps(most)} ulp' if most else 'is exact'}"
         for one, most in zip(measured, largest, strict=True)
     ]
-    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(errors)}. " + (
-        f"The band is what is allowed, {allowed:g} ulp." if allowed else "Nothing is allowed."
-    )
+    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(errors)}. "
+    caption += _allowed_in_words(name, measured[0])
     if not any(largest):
         return Picture(Markup(""), caption)
     drawn = figure(2.3, left=0.7)
     every = drawn.subplots(1, len(measured), sharey=True, squeeze=False)[0]
     drawn.subplots_adjust(wspace=0.08)
     for axes, one in zip(every, measured, strict=True):
-        _draw(axes, one, allowed)
+        _draw(axes, one, name)
     _scale(every[0], max((one for one in largest if math.isfinite(one)), default=10.0))
     every[0].set_ylabel("error, ulp (float32)")
     return Picture(inline(drawn, f"Error of the activation. {caption}"), caption)
@@ -62,14 +61,31 @@ def _ulps(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _draw(axes: Axes, one: ActivationError, allowed: float) -> None:
+def _allowed(name: str, one: ActivationError) -> tuple[Float64Array, Float64Array]:
+    """Over the range of a measurement: x, and what is allowed there, in ulp."""
+    x = np.linspace(one.low, one.high, 401)
+    exact, fmt = exact_activation(name, x), FORMATS["fp32"]
+    return x, allowance(name, exact, fmt) / fmt.ulp(exact)
+
+
+def _allowed_in_words(name: str, one: ActivationError) -> str:
+    _, allowed = _allowed(name, one)
+    least, most = float(allowed.min()), float(allowed.max())
+    if not most:
+        return "Nothing is allowed."
+    size = f"{_ulps(least)} to {_ulps(most)}" if most > 1.2 * least else _ulps(least)
+    return f"The band is what is allowed, {size} ulp."
+
+
+def _draw(axes: Axes, one: ActivationError, name: str) -> None:
     least, most = (
         np.clip([as_float(value) for value in row], -LARGEST, LARGEST)
         for row in (one.least, one.most)
     )
     edges = np.linspace(one.low, one.high, len(least) + 1)
-    if allowed:
-        axes.axhspan(-allowed, allowed, facecolor=BAND, edgecolor="none")
+    x, allowed = _allowed(name, one)
+    if allowed.any():
+        axes.fill_between(x, -allowed, allowed, facecolor=BAND, edgecolor="none")
     axes.axhline(0, color=LINE, linewidth=0.6)
     line = {"facecolor": ACCENT, "edgecolor": ACCENT, "linewidth": 0.8}
     axes.stairs(most, edges, baseline=least, fill=True, **line)  # type: ignore[arg-type]
