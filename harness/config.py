@@ -12,6 +12,8 @@ from harness.aspects import ASPECTS, CALL, LIFE, VALUES, aspect_of
 from harness.layers.record import LayerRecord
 from harness.layers.registry import LAYERS
 from harness.life import Life, life_token, said
+from harness.refusal import Refusal
+from harness.text import did_you_mean
 from harness.tokens import Token, name_of_arrays, number, words
 from reference import Cell, expected_parameters
 
@@ -81,7 +83,7 @@ MOST_GIVEN = 2**31
 """The same of a case with the user's arrays, which is judged a few rows at a time."""
 
 
-class ConfigError(ValueError):
+class ConfigError(Refusal, ValueError):
     """A config or a config id that cannot be; the message says what was expected."""
 
 
@@ -246,26 +248,36 @@ class Config:
     @functools.lru_cache(maxsize=20_000)
     def parse(cls, config_id: str) -> Config:
         """The config that a given id stands for. Raises ConfigError naming the bad token."""
-        layer, *tokens = config_id.split("-")
+        config = cls.understood(config_id)
+        if config.id != config_id:
+            raise ConfigError(f"config id {config_id!r}, expected {config.id}")
+        return config
+
+    @classmethod
+    def understood(cls, text: str) -> Config:
+        """As `parse`, of what a person writes: tokens in any order and case, defaults among them,
+        numbers without zeros before them. Raises ConfigError naming the bad token.
+        """
+        layer, *tokens = text.strip().lower().split("-")
         if layer not in LAYERS:
             raise ConfigError(
-                f"config id {config_id!r} begins with {layer!r}, expected a layer: "
-                f"{', '.join(LAYERS)}; for example {cls().id}"
+                f"config id {text!r} begins with {layer!r}, expected a layer: "
+                f"{', '.join(LAYERS)}{did_you_mean(layer, LAYERS)}; for example {cls().id}"
             )
         readers = _readers(LAYERS[layer])
         values: dict[str, Any] = {}
         for token in tokens:
-            found = [(n, v) for n, t in readers if (v := t.read(token)) is not None]
+            found = {n: v for n, t in readers if (v := t.understand(token)) is not None}
             if not found:
+                near = did_you_mean(token, (word for _, t in readers for word in t.words))
                 raise ConfigError(
-                    f"config id {config_id!r}: token {token!r} is none of a layer {layer}; "
+                    f"config id {text!r}: token {token!r} is none of a layer {layer}{near}; "
                     f"for example {cls.of(layer).id}"
                 )
+            if twice := sorted({*found} & {*values}):
+                raise ConfigError(f"config id {text!r}: {token!r} says {twice[0]} a second time")
             values.update(found)
-        config = cls.of(layer, **values)
-        if config.id != config_id:
-            raise ConfigError(f"config id {config_id!r}, expected {config.id}")
-        return config
+        return cls.of(layer, **values)
 
     @property
     def words(self) -> dict[str, tuple[str, bool]]:

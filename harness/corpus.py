@@ -5,23 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.config import Config, ConfigError
+from harness.shipped import CORPUS, QUICK, SAMPLE
 
 __all__ = ["CORPUS", "QUICK", "SAMPLE", "load_corpus"]
-
-CORPUS = Path(__file__).with_name("corpus.txt")
-
-SAMPLE = Path(__file__).with_name("corpus_sample.txt")
-"""The configs for backends that are too expensive to be asked for all (`sampled`)."""
-
-QUICK = Path(__file__).with_name("corpus_quick.txt")
-"""Configs of both that show together what a whole run shows."""
 
 
 def load_corpus(path: Path = CORPUS) -> list[Config]:
     """The configs of a corpus file: an id a line, `#` begins a comment.
 
     Raises:
-        ConfigError: a line is not a config id; names file and line.
+        ConfigError: a line is not a config id, and names file and line; or there is none.
     """
     try:
         text = path.read_text("utf-8")
@@ -32,7 +25,9 @@ def load_corpus(path: Path = CORPUS) -> list[Config]:
         config_id = line.partition("#")[0].strip()
         if config_id:
             try:
-                configs.append(Config.parse(config_id))
+                configs.append(Config.understood(config_id))
             except ConfigError as error:
                 raise ConfigError(f"{path}, line {count}: {error}") from None
+    if not configs:
+        raise ConfigError(f"{path} holds no config id; expected one a line, such as {Config().id}")
     return configs

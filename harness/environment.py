@@ -12,8 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness import __version__
-from harness.results import FORMAT_VERSION
+from harness.results import FORMAT_VERSION, Parameters
 from harness.runners import About, Runner
 
 __all__ = ["cpu_flags", "cpu_model", "describe"]
@@ -21,7 +23,7 @@ __all__ = ["cpu_flags", "cpu_model", "describe"]
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]:
+def describe(runners: Mapping[str, Runner], parameters: Parameters | None = None) -> dict[str, Any]:
     """The header of a results file; `parameters` are those of the run.
 
     `backends` has what every worker says of itself, by reference; `versions` is all of that
@@ -39,7 +41,7 @@ def describe(runners: Mapping[str, Runner], **parameters: Any) -> dict[str, Any]
         "cpu_flags": sorted(cpu_flags()),
         "cpu_count": os.cpu_count(),
         "backends": {key: _backend(runner.about) for key, runner in runners.items()},
-        "parameters": parameters,
+        "parameters": msgspec.to_builtins(parameters or Parameters()),
     }
 
 

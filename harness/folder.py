@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 __all__ = [
-    *("ALONE", "FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS"),
+    *("ALONE", "FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS", "TIMES"),
     *("remove_logs", "remove_reports"),
 ]
 
@@ -14,13 +14,16 @@ FIGURES, REPRODUCERS, SCRIPTS = "figures.json", "reproducers.json", "reproducers
 ALONE = "alone.json"
 """Which findings show alone."""
 
+TIMES = "times.json"
+"""How long each config took."""
+
 LOGS = "logs"
 """What backends printed, and tracebacks."""
 
 
 def remove_reports(out: Path) -> None:
     """Everything that is made from results. Raises OSError."""
-    for name in (*PAGES, FIGURES, REPRODUCERS, ALONE):
+    for name in (*PAGES, FIGURES, REPRODUCERS, ALONE, TIMES):
         (out / name).unlink(missing_ok=True)
     for script in (out / SCRIPTS).glob("*.py"):
         script.unlink()

@@ -26,6 +26,7 @@ from harness.logs import noted
 from harness.observe import Checkpoint, Observation, described
 from harness.oracle import Oracle
 from harness.quantised import measure_grid
+from harness.refusal import Refusal
 from harness.results import Result, from_comparison
 from harness.runners import InProcess, Runner
 from harness.simplest import gradients_are_none
@@ -35,7 +36,7 @@ from reference.arrays import BoolArray
 __all__ = ["Disturbed", "Session", "replay_command"]
 
 
-class Disturbed(RuntimeError):
+class Disturbed(Refusal, RuntimeError):
     """The process of the oracle no longer computes as IEEE 754 has it; nothing can be judged."""
 
 
@@ -102,11 +103,22 @@ class Session:
             only: names of backends to report on; the peer is run with them where needed.
             origin: where the config came from, for the record.
         """
+        every = self.judging(config, repeat=repeat, only=only, origin=origin)
+        return [result for of_backend in every for result in of_backend]
+
+    def judging(
+        self,
+        config: Config,
+        *,
+        repeat: bool = True,
+        only: Sequence[str] | None = None,
+        origin: str = "given",
+    ) -> Iterator[list[Result]]:
+        """The same, of one backend after the other, as soon as it is judged."""
         self.begin(config, repeat=repeat, only=only)
-        results: list[Result] = []
         for runner, compared in self._compared(config, repeat, only):
-            for check, comparison in compared:
-                result = from_comparison(
+            yield [
+                from_comparison(
                     comparison,
                     config_id=config.id,
                     backend=runner.about.name,
@@ -115,8 +127,8 @@ class Session:
                     replay=replay_command(config, *self._shown_by(check, comparison, runner)),
                     origin=origin,
                 )
-                results.append(result)
-        return results
+                for check, comparison in compared
+            ]
 
     def _compared(
         self, config: Config, repeat: bool, only: Sequence[str] | None

@@ -144,4 +144,5 @@ def life_token() -> Token:
         accepts=lambda life: isinstance(life, tuple) and all(isinstance(one, str) for one in life),
         expected="a tuple of steps, such as ('w1', 'f0')",
         default=(),
+        understand=_read,
     )

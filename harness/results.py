@@ -12,6 +12,7 @@ from harness.causes import Cause
 from harness.comparison import Comparison, Worst
 from harness.config import Config
 from harness.probes import Probe
+from harness.refusal import Refusal
 from harness.text import one_line
 from harness.verdicts import Verdict
 
@@ -38,17 +39,23 @@ NAME = re.compile("[A-Za-z0-9_.-]{1,60}")
 """What names of packages and of known differences are made of."""
 
 
-class ResultsError(ValueError):
+class ResultsError(Refusal, ValueError):
     """A results file that cannot be read; names the line and what was expected."""
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """What a run was begun with."""
+    """What a run was begun with: `corpus` is a file of ids, `select` as `pytest -k` has it."""
 
     examples: int = 0
     seed: int = 0
     corpus: str | None = None
     layers: tuple[str, ...] = ()
+    select: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether other configs than the whole pinned corpus were asked for."""
+        return bool(self.corpus or self.layers or self.select)
 
 
 class BackendVersions(msgspec.Struct, frozen=True):

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hypothesis.strategies import SearchStrategy
+
 from harness.backends.protocol import BackendUnavailable
 from harness.baseline import BASELINE, KnownDifference
 from harness.config import Config
 from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of
+from harness.expression import selected
 from harness.findings import TESTED, find
 from harness.inquiry import asked_alone, chosen, questions
 from harness.journal import Journal, has_header, locked, read_run
@@ -23,9 +26,9 @@ from harness.judge import Disturbed, Session
 from harness.logs import noted
 from harness.minimise.finish import finish
 from harness.minimise.life import shortest_life
-from harness.outcome import Outcome, conclude, store_alone
+from harness.outcome import Outcome, conclude, store_asides
 from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
-from harness.results import Result, ResultsError
+from harness.results import Parameters, Result, ResultsError
 from harness.strategies import configs, draw_configs
 
 __all__ = ["OWN", "Judging", "Stage", "execute", "results_path", "stages"]
@@ -63,32 +66,29 @@ def results_path(out: Path) -> Path:
 def execute(
     session: Session,
     out: Path,
+    asked: Parameters,
     *,
     baseline: Path = BASELINE,
-    examples: int,
-    seed: int,
     progress: Progress = lambda *_: None,
     found: Found = lambda *_: None,
-    corpus: Path | None = None,
-    layers: Sequence[str] = (),
     resume: bool = False,
+    fail_fast: bool = False,
     reproducing: float = 0.0,
     judging: Judging = judged,
     origin: str = "corpus",
 ) -> Outcome:
     """Judge corpus and drawn configs with all backends of the session.
 
-    Differences never stop it. Ctrl-C (KeyboardInterrupt) ends it with what is there.
+    Differences do not stop it, unless it is to `fail_fast`: then the first unexpected one does.
+    Ctrl-C (KeyboardInterrupt) ends it with what is there.
 
     Args:
         baseline: what is expected; results do not depend on it.
         found: sees the results of every config.
-        corpus: a file of config ids in place of the pinned corpus.
-        layers: judge configs of these layers only; of all, if none is named.
         resume: keep what stands in `out`, and judge the rest; begin where there is nothing.
         reproducing: seconds that the reproducers of a whole run may take; with 0 none are made.
         judging: how corpus and drawn configs are judged; `harness.executors` has another way.
-        origin: of the configs in `corpus`, for the record; those of another corpus than the pinned
+        origin: of the configs of a corpus, for the record; those of another corpus than the pinned
             one need not show known differences.
 
     Raises:
@@ -96,15 +96,9 @@ def execute(
             is writing it, or it can no longer be written; all results up to there are kept.
         OSError: `out` cannot be written.
     """
-    every = stages(session, examples, seed, corpus, layers, origin)
-    parameters = {
-        "examples": examples,
-        "seed": seed,
-        "corpus": corpus and str(corpus),
-        "layers": list(layers),
-    }
+    every = stages(session, asked, origin)
     planned = len({pair for stage in every for task in stage.tasks for pair in task.pairs})
-    header = describe(session.runners, **parameters) | {"planned": planned}
+    header = describe(session.runners, asked) | {"planned": planned}
     path, expected = results_path(out), expectations_of(header, baseline)
     with locked(out):
         outcome = Outcome(header, known=expected.by_id)
@@ -113,14 +107,14 @@ def execute(
                 path,
                 outcome,
                 lambda: _Run(
-                    session, journal, expected, outcome, every, progress, found, judging
+                    session, journal, expected, outcome, every, progress, found, judging, fail_fast
                 ).all(),
             )
         conclude(outcome, expected, complete=complete)
         if complete:
             outcome.alone = _asked_alone(session, outcome, expected)
-            with contextlib.suppress(OSError):  # the reports of this run have it
-                store_alone(out, outcome.alone)
+        with contextlib.suppress(OSError):  # the reports of this run have it
+            store_asides(out, outcome)
         unexpected = len(outcome.unexpected)
         finish(
             session,
@@ -129,7 +123,7 @@ def execute(
             out,
             reproducing if complete else 0.0,
             lambda done, total: progress("reproducing", done, total, unexpected),
-            known=corpus != QUICK and origin != OWN,
+            known=asked.corpus != str(QUICK) and origin != OWN,
         )
     return outcome
 
@@ -154,10 +148,13 @@ def _asked_alone(session: Session, outcome: Outcome, expected: Expectations) -> 
 
 
 def _completed(path: Path, outcome: Outcome, work: Callable[[], None]) -> bool:
-    """Whether the work was done; False if Ctrl-C ended it. Raises as `execute`."""
+    """Whether the work was done; False if Ctrl-C ended it, or a result. Raises as `execute`."""
     try:
         work()
     except KeyboardInterrupt:
+        return False
+    except _Stopped:
+        outcome.stopped = True
         return False
     except OSError as error:
         if error.errno not in FULL:
@@ -196,6 +193,10 @@ def _journal(
         yield journal
 
 
+class _Stopped(Exception):
+    """An unexpected result ends a run that is to fail fast."""
+
+
 @dataclass
 class _Run:
     """A run under way: every pair of config and backend is judged once."""
@@ -208,8 +209,10 @@ class _Run:
     progress: Progress
     found: Found
     judging: Judging
+    fail_fast: bool
 
     def __post_init__(self) -> None:
+        self.kept = time.monotonic()
         self.judged = {(r.config_id, r.backend) for r in self.outcome.results}
         self.unexpected = len(self.outcome.unexpected)
 
@@ -274,6 +277,11 @@ class _Run:
         self.judged |= set(task.pairs)
         self.unexpected += sum(result.unexpected for result in joined)
         self.found(joined, self.outcome.known)
+        now = time.monotonic()
+        self.outcome.seconds[task.config.id] = round(now - self.kept, 6)
+        self.kept = now
+        if self.fail_fast and self.unexpected:
+            raise _Stopped
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.progress(stage, done, total, self.unexpected)
@@ -287,18 +295,10 @@ class Stage:
     tasks: Sequence[Task]
 
 
-def stages(
-    session: Session,
-    examples: int,
-    seed: int,
-    corpus: Path | None = None,
-    layers: Sequence[str] = (),
-    origin: str = "corpus",
-) -> list[Stage]:
-    """What a run judges, in its order; `corpus` is asked in place of the pinned one.
-
-    `layers`: these alone; all of them if none is named.
-    """
+def stages(session: Session, asked: Parameters, origin: str = "corpus") -> list[Stage]:
+    """What a run judges, in its order. Raises ConfigError where that is nothing."""
+    examples, layers = asked.examples, asked.layers
+    corpus = Path(asked.corpus) if asked.corpus else None
     every = [runner.about for runner in session.runners.values()]
     sampled = tuple(about.name for about in every if about.sampled)
     others = tuple(about.name for about in every if not about.sampled)
@@ -306,18 +306,27 @@ def stages(
     drawn: dict[tuple[str, ...], Sequence[Config]] = {}
     if others:
         pinned[others] = load_corpus(corpus or CORPUS)
-        drawn[others] = draw_configs(configs(layers=layers), examples, seed) if examples else []
+        drawn[others] = _drawn(configs(layers=layers), examples, asked.seed)
     if sampled:
         sample = load_corpus(SAMPLE)
         chosen = load_corpus(corpus) if corpus else sample
         pinned[sampled] = [one for one in chosen if one in sample] if corpus == QUICK else chosen
-        small, few = configs(layers=layers, max_steps=4, max_layers=2), examples // SAMPLED_SHARE
-        drawn[sampled] = draw_configs(small, few, seed) if few else []
+        small = configs(layers=layers, max_steps=4, max_layers=2)
+        drawn[sampled] = _drawn(small, examples // SAMPLED_SHARE, asked.seed)
     if layers:
         pinned = {of: [c for c in every if c.layer in layers] for of, every in pinned.items()}
+    if asked.select:
+        every_one = [c for lists in (pinned, drawn) for of in lists.values() for c in of]
+        holds = selected(asked.select, every_one, (*others, *sampled))
+        for lists in (pinned, drawn):
+            lists |= {of: list(filter(holds, some)) for of, some in lists.items()}
     return [
         Stage(origin, _tasks(origin, lists)) for origin, lists in ((origin, pinned), (DRAWN, drawn))
     ]
+
+
+def _drawn(strategy: SearchStrategy[Config], count: int, seed: int) -> list[Config]:
+    return draw_configs(strategy, count, seed) if count else []
 
 
 def _tasks(origin: str, lists: Mapping[tuple[str, ...], Sequence[Config]]) -> list[Task]:

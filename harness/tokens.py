@@ -24,7 +24,8 @@ class Token:
 
     `word` is the token of a value; that of the `default` is left out of ids (None: no value is),
     and so is one that another field's token says already: `implied`.
-    `read` gives None for a token that is not of this field.
+    `read` gives None for a token that is not of this field. `understand` takes what people write
+    too: defaults, and numbers without zeros before them. `words` are those of a field that has few.
     """
 
     word: Callable[[Any], str]
@@ -33,6 +34,8 @@ class Token:
     expected: str
     default: Any
     implied: Any = None
+    understand: Callable[[str], Any] = lambda token: None
+    words: tuple[str, ...] = ()
 
     def write(self, value: Any) -> str | None:
         """The token as it stands in an id; None where it is left out."""
@@ -48,6 +51,10 @@ def words_or_number(named: Mapping[Any, str], default: Any, prefix: str) -> Toke
         accepts=lambda value: few.accepts(value) or many.accepts(value),
         expected=f"{few.expected}, or {many.expected}",
         default=default,
+        understand=lambda token: (
+            many.understand(token) if few.understand(token) is None else few.understand(token)
+        ),
+        words=few.words,
     )
 
 
@@ -62,6 +69,8 @@ def words(words: Mapping[Any, str], default: Any, implied: Any = None) -> Token:
         expected="one of " + ", ".join(repr(value) for value in words),
         default=default,
         implied=implied,
+        understand={word: value for value, word in words.items()}.get,
+        words=tuple(words.values()),
     )
 
 
@@ -71,6 +80,7 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
     More digits than that are counted in front: `t6.123456`.
     """
     padded = re.compile(rf"{prefix}([0-9]{{{digits}}})")
+    plain = re.compile(rf"{prefix}([0-9]{{1,{MOST_DIGITS}}})")
     counted = re.compile(rf"{prefix}([0-9]{{1,2}})\.([1-9][0-9]{{0,{MOST_DIGITS - 1}}})")
     most = 10**MOST_DIGITS - 1 if high is None else high
 
@@ -87,6 +97,10 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
             return int(match[2])
         return None
 
+    def understand(token: str) -> int | None:
+        match = plain.fullmatch(token)
+        return int(match[1]) if match else read(token)
+
     return Token(
         word=word,
         read=read,
@@ -97,6 +111,7 @@ def number(prefix: str, digits: int, low: int, high: int | None, default: int | 
             else f"an integer in {low}..{high}"
         ),
         default=default,
+        understand=understand,
     )
 
 
@@ -115,4 +130,5 @@ def name_of_arrays() -> Token:
         ),
         expected=f"'' or a digest of 16 letters of {LETTERS}",
         default="",
+        understand=read,
     )

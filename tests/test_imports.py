@@ -21,7 +21,19 @@ ROOT = Path(__file__).parent.parent
 # Each module may import from harness only what stands before it.
 ORDER = [
     # Words.
-    *("text", "logs", "verdicts", "causes", "probes", "tokens", "life", "aspects"),
+    *(
+        "refusal",
+        "shipped",
+        "limits",
+        "text",
+        "logs",
+        "verdicts",
+        "causes",
+        "probes",
+        "tokens",
+        "life",
+        "aspects",
+    ),
     # What is asked.
     *(
         "layers",
@@ -48,6 +60,7 @@ ORDER = [
     # What is made of many.
     *(
         "corpus",
+        "expression",
         "environment",
         "dependence",
         "findings",

@@ -23,7 +23,7 @@ from harness.minimise import reproduce
 from harness.minimise.finish import finish
 from harness.report import differences, mapping, write_reports
 from harness.report.pictures import Picture, activation_picture, map_picture, ratio_picture
-from harness.results import Number
+from harness.results import Number, Parameters
 from harness.run import execute
 from harness.verdicts import Verdict
 from tests.synthetic_results import changed, line
@@ -108,7 +108,7 @@ def test_scripts_that_fail_leave_the_run_its_reports(
     corpus.write_text(Config.of(steps=2, scale=8).id, "utf-8")
     wrong = FAULTS["b-hh-dropped"].inject(load_backend("torch"))
     session = Session({"torch": wrong})
-    outcome = execute(session, tmp_path, examples=0, seed=0, corpus=corpus, reproducing=20.0)
+    outcome = execute(session, tmp_path, Parameters(corpus=str(corpus)), reproducing=20.0)
     assert outcome.exit_code == 1
     reasons = set(outcome.irreproducible.values())
     assert any("making its script failed: OverflowError" in one for one in reasons)

@@ -16,9 +16,9 @@ from packaging.specifiers import SpecifierSet
 from harness.backends.deferred import building_late
 from harness.backends.installed import BACKENDS, DISTRIBUTION, entry_points, package_of
 from harness.backends.protocol import Backend, BackendUnavailable, offers
-from harness.backends.reference import Kind, Reference, did_you_mean
+from harness.backends.reference import Kind, Reference
 from harness.config import Config
-from harness.text import one_line
+from harness.text import did_you_mean, one_line
 
 __all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of", "wrapped_by"]
 

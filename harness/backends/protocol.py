@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from harness.config import Config, LayerOptions
+from harness.refusal import Refusal
 from reference.arrays import Array
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 V = TypeVar("V")
 
 
-class BackendUnavailable(Exception):
+class BackendUnavailable(Refusal):
     """A backend that was asked for cannot be used at all; the message says how to mend it."""
 
 

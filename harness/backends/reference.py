@@ -6,7 +6,6 @@ path/to/file.py:OBJECT    package.module:OBJECT
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from collections.abc import Iterable
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from harness.backends.protocol import BackendUnavailable
+from harness.text import did_you_mean
 
-__all__ = ["FORMS", "Kind", "Reference", "did_you_mean", "name_in", "unversioned", "variant_in"]
+__all__ = ["FORMS", "Kind", "Reference", "name_in", "unversioned", "variant_in"]
 
 FORMS = "NAME[==VERSION][:VARIANT], path/to/file.py:OBJECT or package.module:OBJECT"
 
@@ -81,12 +81,6 @@ class Reference:
             return f"{self.name}:{self.object}"
         version = f"=={self.version}" if self.version else ""
         return f"{self.name}{version}" + (f":{self.variant}" if self.variant else "")
-
-
-def did_you_mean(text: str, names: Iterable[str]) -> str:
-    """A clause for the end of a message that refuses a name; empty where no name is near."""
-    near = difflib.get_close_matches(text, list(names), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def name_in(backend: str) -> str:

@@ -1,38 +1,28 @@
-"""What commands share: options, how errors are reported, backends in workers, the group itself."""
+"""What commands share: options, how errors are reported, the group itself.
+
+Nothing here imports more than click before a command is called.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
 
 from harness import __version__
-from harness.backends import (
-    BackendUnavailable,
-    absent_backends,
-    default_backends,
-    load_backend,
-    parse_reference,
-)
-from harness.backends.reference import FORMS
-from harness.baseline import BASELINE, BaselineError
-from harness.config import ConfigError
-from harness.journal import Recorded, read_run
-from harness.judge import Disturbed, Session
-from harness.layers import LAYERS
-from harness.logs import log_of
-from harness.results import ResultsError
-from harness.run import results_path
-from harness.runners import InProcess, Isolated, Limits, Runner
-from harness.text import one_line
+from harness.limits import Limits
+from harness.refusal import Refusal
+from harness.shipped import BASELINE
+from harness.text import did_you_mean, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = [
     "backend_option",
@@ -41,28 +31,39 @@ __all__ = [
     "isolation_options",
     "layer_option",
     "main",
+    "one_of",
     "out_option",
     "reports_errors",
-    "session_of",
-    "whole_run",
+    "two_names",
 ]
 
-USAGE_ERRORS = (
-    BackendUnavailable,
-    BaselineError,
-    ConfigError,
-    Disturbed,
-    ResultsError,
-    OSError,
-)
+
+def one_of(named: Callable[[], Collection[str]]) -> Callable[..., tuple[str, ...]]:
+    """A callback that refuses other names; they are looked up only where one is given."""
+
+    def checked(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Any:
+        for value in given:
+            if value not in (names := named()):
+                near = did_you_mean(value, names)
+                raise click.BadParameter(f"{value!r} is none of {', '.join(names)}{near}.")
+        return given
+
+    return checked
+
+
+def _layers() -> Collection[str]:
+    from harness.layers import LAYERS
+
+    return LAYERS
 
 
 layer_option = click.option(
     "--layer",
     "layers",
     multiple=True,
-    type=click.Choice(list(LAYERS)),
-    help="This layer only; repeat it for several. Default: all.",
+    metavar="NAME",
+    callback=one_of(_layers),
+    help="This layer only, such as gru; repeat it for several. Default: all.",
 )
 
 
@@ -71,6 +72,8 @@ def console_for(*, stderr: bool = False) -> Console:
 
     A pipe or a file has no width; there tables are as wide as a config id.
     """
+    from rich.console import Console
+
     console = Console(stderr=stderr, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 120
@@ -84,13 +87,17 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except USAGE_ERRORS as error:
+        except (Refusal, OSError) as error:
             message = one_line(" ".join(str(error).split()))
             console_for(stderr=True).print(
                 f"error: {message}", style="red", markup=False, soft_wrap=True
             )
             sys.exit(2)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except Exception:
+            import traceback
+
             traceback.print_exc()
             message = "error: the harness itself failed (traceback above); this is a fault of it"
             console_for(stderr=True).print(message, style="red")
@@ -104,8 +111,9 @@ backend_option = click.option(
     "backends",
     multiple=True,
     metavar="REFERENCE",
-    help=f"{FORMS}, such as torch or mindspore:graph; repeat for several. Default: the backends of "
-    "this project; of `rnn-parity run` also variants of them, such as mindspore:graph.",
+    help="NAME[==VERSION][:VARIANT], path/to/file.py:OBJECT or package.module:OBJECT, such as "
+    "torch or mindspore:graph; repeat for several. Default: the backends of this project; of "
+    "`rnn-parity run` also variants of them, such as mindspore:graph.",
 )
 
 
@@ -119,7 +127,7 @@ baseline_option = click.option(
 
 
 def isolation_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Where backends run and what one config may take; the command gets them as `isolation`."""
+    """Where backends run and what one config may take; the command gets them as `limits`."""
 
     @functools.wraps(command)
     def wrapped(
@@ -163,6 +171,14 @@ def isolation_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def two_names(option: str, text: str) -> tuple[str, str]:
+    """The names in `NAME=OTHER`."""
+    name, sign, other = text.partition("=")
+    if not (name and sign and other):
+        raise click.UsageError(f"{option} {text!r}: expected NAME=OTHER, such as mine=torch")
+    return name, other
+
+
 out_option = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -176,49 +192,3 @@ out_option = click.option(
 @click.version_option(__version__, prog_name="rnn-parity")
 def main() -> None:
     """Do two frameworks compute the same recurrent layer? Measured, with derived bounds."""
-
-
-def session_of(
-    references: tuple[str, ...],
-    limits: Limits | None,
-    *,
-    variants: bool = False,
-    logs: Path | None = None,
-) -> Session:
-    """Backends in workers with these limits; in this process if None.
-
-    `logs` is the folder for what they print and raise.
-    `variants`: where no reference is given, variants that the default backends name come too.
-    """
-    chosen = [str(parse_reference(text)) for text in references or default_backends()]
-    for name in () if references else absent_backends():
-        click.echo(f"{name} is not installed here, and is not judged", err=True)
-    runners: dict[str, Runner] = {}
-
-    def begin(references: Iterable[str]) -> None:  # all begin to load, side by side
-        for one in dict.fromkeys(references):
-            log = logs and log_of(logs, one)
-            runners[one] = (
-                Isolated(one, limits, log=log) if limits else InProcess(load_backend(one))
-            )
-
-    try:
-        begin(chosen)
-        if variants and not references:
-            loaded = [(key, runner.about) for key, runner in runners.items()]
-            begin(f"{key}:{name}" for key, about in loaded for name in about.default_variants)
-        return Session(runners)
-    except BaseException:
-        for runner in runners.values():
-            runner.close()
-        raise
-
-
-def whole_run(path: Path) -> Recorded:
-    path = results_path(path) if path.is_dir() else path
-    recorded = read_run(path)
-    if not recorded.complete:
-        raise ResultsError(f"{path} is of an unfinished run; resume it first")
-    if not recorded.results:
-        raise ResultsError(f"{path} holds no results, expected those of a whole run")
-    return recorded

@@ -2,39 +2,87 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import tempfile
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from harness.baseline import read_baseline
 from harness.cli.options import (
     backend_option,
     baseline_option,
-    console_for,
     isolation_options,
     main,
     reports_errors,
-    session_of,
 )
-from harness.config import Config
-from harness.environment import describe
-from harness.expectations import expectations_of
-from harness.findings import find
-from harness.given import open_given
-from harness.logs import listening
-from harness.minimise.reproduce import reproduce as reproduce_findings
-from harness.report.console import print_replay
-from harness.runners import Limits
+from harness.limits import Limits
 
-__all__ = ["replay", "reproduce"]
+__all__ = ["CONFIG_OPTIONS", "config_options", "replay", "reproduce"]
+
+_number = functools.partial(click.option, type=click.IntRange(0), metavar="N")
+_word = functools.partial(click.option, metavar="WORD")
+
+CONFIG_OPTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("layer", _word("--layer", help="rnn, lstm, gru, rnncell, lstmcell or grucell.")),
+    ("aspect", _word("--aspect", help="What is asked: gradient, training, initial, ...")),
+    ("input_size", _number("--input-size")),
+    ("hidden_size", _number("--hidden-size")),
+    ("num_layers", _number("--num-layers")),
+    ("nonlinearity", _word("--nonlinearity", help="tanh or relu, of rnn and rnncell.")),
+    ("proj_size", _number("--proj-size", help="Of lstm.")),
+    ("bias", click.option("--bias/--no-bias", default=True)),
+    ("batch_first", click.option("--batch-first", is_flag=True)),
+    ("unbatched", click.option("--unbatched", is_flag=True, help="x of shape (T, I).")),
+    (
+        "dropout",
+        click.option("--dropout", type=click.FloatRange(0, 0.99), metavar="P", help="As torch's."),
+    ),
+    ("bidirectional", click.option("--bidirectional", is_flag=True)),
+    ("states", click.option("--states/--no-states", help="Whether initial states are given.")),
+    ("lengths", _word("--lengths", help="fulllengths, ragged, emptyrows, ...")),
+    ("dtype", _word("--dtype", help="fp32, fp64, fp16 or bf16.")),
+    ("mode", _word("--mode", help="evaluation or training, of gradients.")),
+    ("cotangents", _word("--cotangents", help="Of which loss: all, output, final, ...")),
+    ("memory", _word("--memory", help="How arrays lie in memory: strided, readonly, ...")),
+    ("data", _word("--data", help="Which numbers: plain, special, ints, ...")),
+    ("scale", _number("--scale", help="What weights are multiplied by, 1 to 16.")),
+    ("batch", _number("--batch")),
+    ("steps", _number("--steps")),
+    ("seed", _number("--seed")),
+)
+"""By field or, where torch calls it otherwise, by torch's name."""
+
+
+def config_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A config id, or options that make one, or both; the command gets the config."""
+
+    @functools.wraps(command)
+    def wrapped(config_id: str | None, **kwargs: Any) -> None:
+        source = click.get_current_context().get_parameter_source
+        every = {name: kwargs.pop(name) for name, _ in CONFIG_OPTIONS}
+        given = {n: v for n, v in every.items() if source(n) == ParameterSource.COMMANDLINE}
+        if config_id is None and not given:
+            raise click.UsageError(
+                "expected a config id, or options such as --layer rnn --hidden-size 512; the "
+                "reports name the id of every config"
+            )
+        command(functools.partial(_config, config_id, given), **kwargs)
+
+    for _, option in reversed(CONFIG_OPTIONS):
+        wrapped = option(wrapped)
+    return click.argument("config_id", required=False)(wrapped)
+
+
+def _config(config_id: str | None, given: dict[str, Any]) -> Any:
+    from harness.cli.given_config import config_of
+
+    return config_of(config_id, given)
 
 
 @main.command()
-@click.argument("config_id")
+@config_options
 @backend_option
 @baseline_option
 @click.option(
@@ -42,66 +90,39 @@ __all__ = ["replay", "reproduce"]
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder `arrays` that `judge` wrote, of a config with given arrays.",
 )
+@click.option(
+    "--verbose", is_flag=True, help="Print everything that is known of each comparison, too."
+)
 @isolation_options
 @reports_errors
 def replay(
-    config_id: str,
+    config: Callable[[], Any],
     backends: tuple[str, ...],
     baseline: Path,
     arrays: Path | None,
+    verbose: bool,
     limits: Limits | None,
 ) -> None:
-    """Print the tolerance report of one config."""
-    config = Config.parse(config_id)
-    if arrays is not None:
-        open_given(arrays)
-    read_baseline(baseline)  # before anything is loaded that takes time
-    with (
-        _shown_after() as logs,
-        listening(sys.stderr),
-        session_of(backends, limits, logs=logs) as session,
-    ):
-        expected = expectations_of(describe(session.runners), baseline)
-        results = expected.join(session.judge(config))
-    print_replay(console_for(), config, results)
-    sys.exit(1 if any(result.unexpected for result in results) else 0)
+    """Print the tolerance report of one config: of its id, of options, or of an id with changes.
 
+    \b
+    rnn-parity replay rnn-bidir-i300-h512-b4-t8-s0
+    rnn-parity replay --layer rnn --input-size 300 --hidden-size 512 --bidirectional
+    """
+    made = config()
+    from harness.cli.replaying import replay_and_print
 
-@contextlib.contextmanager
-def _shown_after() -> Iterator[Path]:
-    """A folder for logs, whose content is shown when all is done or failed."""
-    with tempfile.TemporaryDirectory(prefix="rnn-parity-") as folder:
-        try:
-            yield Path(folder)
-        finally:
-            for log in sorted(Path(folder).glob("*.log")):
-                click.echo(f"{log.stem} printed:", err=True)
-                click.echo(log.read_text("utf-8", "backslashreplace"), err=True, nl=False)
+    replay_and_print(made, backends, baseline, arrays, verbose, limits)
 
 
 @main.command()
-@click.argument("config_id")
+@config_options
 @backend_option
 @isolation_options
 @reports_errors
-def reproduce(config_id: str, backends: tuple[str, ...], limits: Limits | None) -> None:
+def reproduce(config: Callable[[], Any], backends: tuple[str, ...], limits: Limits | None) -> None:
     """Print the smallest script for each numeric difference that one config shows."""
-    config = Config.parse(config_id)
-    console, missing, any_made = console_for(), 0, False
-    with session_of(backends, limits) as session:
-        expected = expectations_of(describe(session.runners))
-        findings = find(expected.join(session.judge(config)))
-        for attempt in reproduce_findings(session, expected, findings):
-            made = attempt.reproducer
-            missing += made is None
-            text = f"# none: {attempt.reason}\n" if made is None else made.script
-            console.print(f"# {attempt.finding.slug}\n{text}", markup=False, soft_wrap=True)
-            any_made = True
-    if not any_made:
-        console_for(stderr=True).print(
-            "nothing differs in numbers here, and scripts are made of numbers only; all that this "
-            f"config shows: rnn-parity replay {config.id}",
-            markup=False,
-            soft_wrap=True,
-        )
-    sys.exit(1 if missing else 0)
+    made = config()
+    from harness.cli.replaying import print_scripts
+
+    print_scripts(made, backends, limits)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.progress import Progress
 
-from harness.cli.options import (
-    console_for,
-    main,
-    reports_errors,
-)
-from harness.config import ConfigError
-from harness.faults import BASES, FAULTS, VARIANTS
-from harness.report.selftest import print_selftest, write_selftest
-from harness.selftest import remember, run_selftest
+from harness.cli.options import console_for, main, one_of, reports_errors
+from harness.text import did_you_mean
+
+if TYPE_CHECKING:
+    from harness.selftest import SelfTest
 
 __all__ = ["selftest"]
 
 
-def _no_fault(name: str) -> str:
-    known = (*FAULTS, *VARIANTS)
-    near = difflib.get_close_matches(name, known, 3, 0.4)
-    mend = f"did you mean {' or '.join(near)}?" if near else "rnn-parity selftest --list names all"
-    return f"--fault {name!r}: no such fault; {mend}"
+def _bases() -> Collection[str]:
+    from harness.faults import BASES
+
+    return BASES
 
 
 @main.command()
 @click.option("--list", "listed", is_flag=True, help="Name the faults and what each does, and end.")
-@click.option("--base", "bases", multiple=True, type=click.Choice(BASES), help="Default: all.")
+@click.option(
+    "--base", "bases", multiple=True, metavar="NAME", callback=one_of(_bases), help="Default: all."
+)
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME", help="Only this one. Default: all."
 )
@@ -57,24 +54,39 @@ def selftest(
     kept: bool,
 ) -> None:
     """Inject faults and say which check catches each."""
+    from harness.faults import FAULTS, VARIANTS
+
     if listed:
         for title, every in (("Faults", FAULTS), ("Correct variants, not to be accused", VARIANTS)):
             click.echo(f"{title}:")
             for name, fault in every.items():
                 click.echo(f"  {name:45} {fault.mistake}")
         return
-    unknown = sorted({*faults} - {*FAULTS, *VARIANTS})
-    if unknown:
-        raise ConfigError(_no_fault(unknown[0]))
-    console = console_for(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("selftest", total=None)
-        result = run_selftest(
-            bases, faults, lambda done, total: bar.update(task, completed=done, total=total), seed
-        )
+    known = (*FAULTS, *VARIANTS)
+    for name in faults:
+        if name not in known:
+            near = did_you_mean(name, known) or "; rnn-parity selftest --list names all"
+            raise click.UsageError(f"--fault {name!r}: no such fault{near}")
+    from harness.report.selftest import print_selftest, write_selftest
+    from harness.selftest import remember
+
+    result = _with_progress(bases, faults, seed)
     print_selftest(console_for(), result)
     if out is not None:
         write_selftest(out, result)
     if kept:
         remember(result.faults)
     sys.exit(0 if result.passed else 1)
+
+
+def _with_progress(bases: tuple[str, ...], faults: tuple[str, ...], seed: int) -> SelfTest:
+    from rich.progress import Progress
+
+    from harness.selftest import run_selftest
+
+    console = console_for(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("selftest", total=None)
+        return run_selftest(
+            bases, faults, lambda done, total: bar.update(task, completed=done, total=total), seed
+        )

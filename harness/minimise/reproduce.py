@@ -19,6 +19,7 @@ from harness.config import Config, ConfigError
 from harness.expectations import Expectations
 from harness.findings import Finding
 from harness.judge import Session
+from harness.limits import BUDGET
 from harness.minimise.arrays import derived
 from harness.minimise.failure import Failure, FailureTest
 from harness.minimise.forms import form_of
@@ -31,10 +32,7 @@ from harness.oracle import Oracle
 from harness.reproducers import Reproducer
 from harness.runners import Isolated
 
-__all__ = ["BUDGET", "Attempt", "initial_case", "minimised", "reproduce"]
-
-BUDGET = 300.0
-"""Seconds that the reproducers of a run may take, all together."""
+__all__ = ["Attempt", "initial_case", "minimised", "reproduce"]
 
 POLLED = 0.5
 """Seconds between two reports of progress, which also end the work on Ctrl-C."""

@@ -32,9 +32,10 @@ from harness.case import Case
 from harness.causes import Cause
 from harness.config import Config
 from harness.given import folder_of
+from harness.limits import Limits
 from harness.logs import kept
 from harness.observe import CallOutcome, Observation
-from harness.runners.protocol import AHEAD, About, Limits, arrays_of
+from harness.runners.protocol import AHEAD, About, arrays_of
 from harness.runners.wire import (
     PROTOCOL,
     Answer,
@@ -51,7 +52,7 @@ from harness.runners.wire import (
 from harness.text import one_line
 from reference.arrays import Array
 
-__all__ = ["Isolated", "Limits"]
+__all__ = ["Isolated"]
 
 LOADING = 300.0
 """Seconds that a backend may take to be imported."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -20,18 +19,10 @@ from harness.config import Config
 from harness.observe import Observation
 from reference.arrays import Array
 
-__all__ = ["AHEAD", "About", "Limits", "Runner", "about", "arrays_of"]
+__all__ = ["AHEAD", "About", "Runner", "about", "arrays_of"]
 
 AHEAD = 16
 """Requests that may wait in a worker: it goes on while the harness judges, or waits for another."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one config may take: seconds, and MiB beyond what the loaded backend holds."""
-
-    seconds: float = 120.0
-    mebibytes: int = 4096
 
 
 def arrays_of(log: Path) -> Path:

@@ -23,10 +23,11 @@ from harness.backends.protocol import Backend, FullBackend, offers
 from harness.case import make_case
 from harness.config import Config
 from harness.given import found_in
+from harness.limits import Limits
 from harness.logs import kept, listening, noted
 from harness.observe import Observation, described, observe, observe_round_trip
 from harness.runners.cores import on_one_core
-from harness.runners.protocol import Limits, about, arrays_of
+from harness.runners.protocol import about, arrays_of
 from harness.runners.wire import (
     PROTOCOL,
     Examine,

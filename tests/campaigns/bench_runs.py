@@ -20,6 +20,7 @@ import pytest
 from harness.corpus import QUICK
 from harness.judge import Session
 from harness.pipeline import Task
+from harness.results import Parameters
 from harness.run import stages
 from harness.runners import Isolated, Runner
 from harness.runners.protocol import AHEAD
@@ -32,7 +33,7 @@ if os.environ.get("BENCH_FULL"):
 
 def call_all(run: str) -> None:
     """What the workers do, and nothing else: they start, and make the calls, side by side."""
-    examples, corpus = (0, QUICK) if run == "quick" else (300, None)
+    asked = Parameters(corpus=str(QUICK)) if run == "quick" else Parameters(examples=300)
 
     def calls(runner: Runner, tasks: Sequence[Task]) -> None:
         for count, task in enumerate(tasks):
@@ -41,7 +42,7 @@ def call_all(run: str) -> None:
             runner.observe(task.config, repeat=task.repeat)
 
     with Session({name: Isolated(name) for name in BACKENDS}) as session:
-        every = [t for stage in stages(session, examples, 0, corpus) for t in stage.tasks]
+        every = [t for stage in stages(session, asked) for t in stage.tasks]
         with ThreadPoolExecutor() as pool:
             for name, runner in session.runners.items():
                 pool.submit(calls, runner, [task for task in every if name in task.backends])

@@ -23,6 +23,7 @@ from harness.backends import load_backend
 from harness.config import Config
 from harness.judge import Session
 from harness.observe import Observation
+from harness.results import Parameters
 from harness.run import stages
 from harness.runners import InProcess
 from harness.runners.cores import on_one_core
@@ -81,7 +82,9 @@ def profiled(reference: str, every: int) -> Profile:
         _count_compilations(profile)
     encode = msgspec.json.Encoder().encode
     with Session({reference: runner}) as session:
-        tasks = [task for stage in stages(session, 300, 0, None) for task in stage.tasks]
+        tasks = [
+            task for stage in stages(session, Parameters(examples=300)) for task in stage.tasks
+        ]
         for task in tasks[::every]:
             runner.observe(task.config, repeat=task.repeat)
             with profile.measured("judging"):

@@ -1,0 +1,55 @@
+"""The config that an id and options of the command line stand for, and what is near a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.config import Config, ConfigError
+from harness.layers import LAYERS
+from harness.text import did_you_mean
+
+__all__ = ["config_of"]
+
+SIZES = {"input_size": 4, "hidden_size": 4, "batch": 4, "steps": 8}
+"""Where options leave them open."""
+
+
+def config_of(config_id: str | None, given: Mapping[str, Any]) -> Config:
+    """The config of an id, changed by options; or of options alone, the rest being defaults.
+
+    Args:
+        given: options of the command line, by field or by torch's name.
+
+    Raises:
+        ConfigError: no such config.
+    """
+    values = _fields(given)
+    if config_id is not None:
+        config = Config.understood(config_id)
+        return config.replace(**values) if values else config
+    layer = values.pop("layer", Config().layer)
+    if layer not in LAYERS:
+        raise ConfigError(
+            f"--layer {layer!r}, expected one of {', '.join(LAYERS)}{did_you_mean(layer, LAYERS)}"
+        )
+    record = LAYERS[layer]
+    sizes = {name: size for name, size in SIZES.items() if name not in record.fixed}
+    if values.get("layout") == "unbatched":
+        sizes["batch"] = 1
+    data = {"data": "plain"} if values.get("aspect", "values") != "values" else {}
+    return Config.of(layer, **{**sizes, **data, **values})
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as fields of a config: dropout is in percent there, the layout one word."""
+    values = dict(given)
+    for option, layout in (("batch_first", "batchfirst"), ("unbatched", "unbatched")):
+        if values.pop(option, False):
+            values["layout"] = layout
+    if "dropout" in values:
+        percent = round(100 * values["dropout"], 6)
+        if percent != int(percent):
+            raise ConfigError(f"--dropout {values['dropout']}, expected whole percents, as 0.25")
+        values["dropout"] = int(percent)
+    return values

@@ -1,0 +1,92 @@
+"""What `rnn-parity replay` and `reproduce` do with a config."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from harness.backends import default_backends, parse_reference
+from harness.baseline import read_baseline
+from harness.cli.options import console_for
+from harness.cli.sessions import session_of
+from harness.config import Config
+from harness.environment import describe
+from harness.expectations import Judged, expectations_of
+from harness.findings import find
+from harness.given import open_given
+from harness.limits import Limits
+from harness.logs import listening
+from harness.minimise.reproduce import reproduce
+from harness.report.replay import ReplayPrinter
+
+__all__ = ["print_scripts", "replay_and_print"]
+
+
+def replay_and_print(
+    config: Config,
+    backends: Sequence[str],
+    baseline: Path,
+    arrays: Path | None,
+    verbose: bool,
+    limits: Limits | None,
+) -> NoReturn:
+    """Print each backend's comparisons as soon as they are made, and exit as they say."""
+    if arrays is not None:
+        open_given(arrays)
+    read_baseline(baseline)  # before anything is loaded that takes time
+    chosen = [str(parse_reference(text)) for text in backends or default_backends()]
+    printer = ReplayPrinter(console_for(), config, verbose=verbose)
+    printer.begin(chosen)
+    results: list[Judged] = []
+    with (
+        _shown_after() as logs,
+        listening(sys.stderr),
+        session_of(tuple(backends), limits, logs=logs) as session,
+    ):
+        expected = expectations_of(describe(session.runners), baseline)
+        for of_backend in session.judging(config):
+            joined = expected.join(of_backend)
+            printer.print(joined, expected.by_id)
+            results += joined
+    printer.end(results)
+    sys.exit(1 if any(result.unexpected for result in results) else 0)
+
+
+@contextlib.contextmanager
+def _shown_after() -> Iterator[Path]:
+    """A folder for logs, whose content is shown when all is done or failed."""
+    with tempfile.TemporaryDirectory(prefix="rnn-parity-") as folder:
+        try:
+            yield Path(folder)
+        finally:
+            for log in sorted(Path(folder).glob("*.log")):
+                click.echo(f"{log.stem} printed:", err=True)
+                click.echo(log.read_text("utf-8", "backslashreplace"), err=True, nl=False)
+
+
+def print_scripts(config: Config, backends: Sequence[str], limits: Limits | None) -> NoReturn:
+    """Print a script for each numeric difference, and exit 1 if there is one without."""
+    console, missing, any_made = console_for(), 0, False
+    with session_of(tuple(backends), limits) as session:
+        expected = expectations_of(describe(session.runners))
+        findings = find(expected.join(session.judge(config)))
+        for attempt in reproduce(session, expected, findings):
+            made = attempt.reproducer
+            missing += made is None
+            text = f"# none: {attempt.reason}\n" if made is None else made.script
+            console.print(f"# {attempt.finding.slug}\n{text}", markup=False, soft_wrap=True)
+            any_made = True
+    if not any_made:
+        console_for(stderr=True).print(
+            "nothing differs in numbers here, and scripts are made of numbers only; all that this "
+            f"config shows: rnn-parity replay {config.id}",
+            markup=False,
+            soft_wrap=True,
+        )
+    sys.exit(1 if missing else 0)
