@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from harness.causes import Cause, Harm
 from harness.checks import every_check
 from harness.config import Config
 from harness.layers import LAYERS
+from harness.refusal import Refusal
 from harness.results import NAME, Result, as_float
+from harness.shipped import BASELINE
 from harness.verdicts import Verdict
 
 if sys.version_info >= (3, 11):
@@ -29,15 +32,25 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["BASELINE", "INCLUDES", "BaselineError", "KnownDifference", "read_baseline"]
-
-BASELINE = Path(__file__).with_name("known_differences.toml")
+__all__ = [
+    "BASELINE",
+    "EXTENDS",
+    "INCLUDES",
+    "Baseline",
+    "BaselineError",
+    "KnownDifference",
+    "load_baseline",
+    "read_baseline",
+]
 
 INCLUDES = "includes_installed"
 """Key of a file to which the entries of the installed baseline are added."""
 
+EXTENDS = "extends"
+"""Table of a file: backends, and the one whose entries hold for each of them too."""
 
-class BaselineError(ValueError):
+
+class BaselineError(Refusal, ValueError):
     """A baseline file that cannot be used; names the entry and what was expected."""
 
 
@@ -52,7 +65,7 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `max_ratio` is the largest ratio elsewhere, and `max_share` the largest share of what was
     compared that may fail. What is larger is more than is known, and unexpected. `intermittent`
     names the parts of which the configs of `shown_by` show it in some runs only; such an entry
-    cannot vanish, and those configs count as showing it in any run. `ratio` is the range within
+    cannot vanish. `ratio` is the range within
     which the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement,
     and as loud as the contrary. `platforms` are patterns of which one must match the `machine` of
     the results, and `cpu_flags` what its processor must be able to do (as /proc/cpuinfo names it).
@@ -124,7 +137,20 @@ def _holds(config: Config, name: str, wanted: Any) -> bool:
     return any(value in accepted for value in values)
 
 
-def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
+@dataclass(frozen=True)
+class Baseline:
+    """A file of known differences, and what it adds to.
+
+    `files` says in which file each entry stands, by its id. `extends` maps backends to the one
+    whose entries hold for them too, as for one that wraps it.
+    """
+
+    entries: tuple[KnownDifference, ...]
+    files: Mapping[str, Path]
+    extends: Mapping[str, str]
+
+
+def load_baseline(path: Path = BASELINE) -> Baseline:
     """All entries of a baseline, those for other versions and machines too.
 
     With `includes_installed = true` at its top, those of the installed baseline as well.
@@ -135,24 +161,31 @@ def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
     """
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-        entries = msgspec.convert(data.get("difference", []), list[KnownDifference])
+        entries = msgspec.convert(data.get("difference", []), tuple[KnownDifference, ...])
+        extends = msgspec.convert(data.get(EXTENDS, {}), dict[str, str])
     except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
         raise BaselineError(f"baseline {path}: {error}") from error
-    others = sorted(set(data) - {"difference", INCLUDES})
+    others = sorted(set(data) - {"difference", INCLUDES, EXTENDS})
     if others or type(data.get(INCLUDES, False)) is not bool:
         raise BaselineError(
-            f"baseline {path}: {others or INCLUDES!r}, expected [[difference]] and "
+            f"baseline {path}: {others or INCLUDES!r}, expected [[difference]], [{EXTENDS}] and "
             f"{INCLUDES} = true only"
         )
     for entry in entries:
         _validate(path, entry)
+    own = Baseline(entries, dict.fromkeys((entry.id for entry in entries), path), extends)
     if not data.get(INCLUDES) or path.resolve() == BASELINE.resolve():
-        return entries
-    installed = read_baseline(BASELINE)
-    twice = sorted({entry.id for entry in entries} & {entry.id for entry in installed})
+        return own
+    installed = load_baseline(BASELINE)
+    twice = sorted({*own.files} & {*installed.files})
     if twice:
         raise BaselineError(f"baseline {path}: {twice[0]!r} is in the included one as well")
-    return [*entries, *installed]
+    return Baseline((*entries, *installed.entries), {**own.files, **installed.files}, extends)
+
+
+def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
+    """The entries of `load_baseline`. Raises as that does."""
+    return [*load_baseline(path).entries]
 
 
 def _validate(path: Path, entry: KnownDifference) -> None:

@@ -20,12 +20,12 @@ from packaging.version import InvalidVersion, Version
 from tomlkit.items import AoT, Table
 
 from harness.backends.reference import name_in, unversioned
-from harness.baseline import INCLUDES, KnownDifference
+from harness.baseline import EXTENDS, INCLUDES, KnownDifference
 from harness.expectations import Expectations, Judged, holds_on, missing, peak
 from harness.findings import Finding, find
 from harness.results import Result, as_float
 
-__all__ = ["NEW", "Update", "updated"]
+__all__ = ["NEW", "Update", "extended", "updated"]
 
 NEW = f"""\
 # Known differences of one's own backends, and why; those of this project's are added to them.
@@ -53,15 +53,15 @@ class Update:
 def updated(
     text: str, known: Expectations, results: Iterable[Result], header: Mapping[str, Any]
 ) -> Update:
-    """The text of a baseline file after the results of a complete run.
+    """The text of a baseline file after the results of a complete run; the same to the letter
+    where they are as it says.
 
     Args:
         known: the entries of `text` that apply to the run; others are left alone.
-        header: of the run.
+        header: of the run. Its versions say what the results are about; what is installed here
+            says nothing.
     """
-    measured = [
-        msgspec.structs.replace(result, backend=unversioned(result.backend)) for result in results
-    ]
+    measured = list(results)
     document = tomlkit.parse(text)
     tables = document.get("difference")
     if not isinstance(tables, AoT):
@@ -71,7 +71,7 @@ def updated(
     here = {entry.id for entry in known.entries}
     others = [e for e in _entries(tables) if e.id not in here]
     carried = _carried(tables, others, known.join(measured), header, update)
-    known = Expectations((*known.entries, *carried), known.elsewhere, known.wraps)
+    known = known.of((*known.entries, *carried))
     known = _raised(known.join(measured), tables, known, update)
     lines = known.join(measured)
     by_id = {entry.id: entry for entry in known.entries}
@@ -79,16 +79,34 @@ def updated(
         entry = by_id.get(str(tables[place].get("id")))
         if entry is None or not holds_on(entry, header):
             continue
-        if not _kept(tables[place], entry, lines, update):
+        covered = [line for line in lines if known.covers(entry, line.backend)]
+        if not _kept(tables[place], entry, covered, update):
             del tables[place]
     for finding in find(lines):
         if finding.unexpected:
-            _enter(tables, finding, header, update)
+            _enter(tables, finding, lines, header, update)
+    if not update.changes:
+        return update
     # A blank line before each entry, new ones included.
     update.text = re.sub(
         r"(?<!\n)\n\[\[difference\]\]", "\n\n[[difference]]", tomlkit.dumps(document)
     )
     return update
+
+
+def extended(text: str, extends: Mapping[str, str]) -> str:
+    """The text of a baseline file in which backends start from the entries of others."""
+    document = tomlkit.parse(text)
+    if EXTENDS not in document:
+        table = tomlkit.table()
+        before = [key for key in document if key == "difference"]
+        entries = [document.pop(key) for key in before]
+        document[EXTENDS] = table
+        for key, value in zip(before, entries, strict=True):
+            document[key] = value
+    for backend, other in extends.items():
+        document[EXTENDS][backend] = other
+    return tomlkit.dumps(document)
 
 
 def _entries(tables: AoT) -> list[KnownDifference]:
@@ -104,10 +122,13 @@ def _carried(
 ) -> list[KnownDifference]:
     """Entries of other versions that explain what is unexpected with these: they hold on."""
     unexpected = [line for line in lines if line.unexpected]
-    carried, versions = [], header["versions"]
+    carried = []
     for entry in others:
-        explained = Expectations([entry]).join(unexpected)
-        if not {*entry.versions} <= {*versions} or not any(line.known for line in explained):
+        explained = [line for line in Expectations([entry]).join(unexpected) if line.known]
+        if not explained:
+            continue
+        versions = _versions_of(explained[0].backend, header)
+        if not {*entry.versions} <= {*versions}:
             continue
         if not holds_on(entry, header):
             update.open.append(f"{entry.id}: shows here too; widen `platforms` or `cpu_flags`")
@@ -166,7 +187,7 @@ def _raised(
         where[name] = limit
         entries[entry.id] = msgspec.structs.replace(entry, **changed)
         update.changes.append(f"{entry.id}: {name} is {limit:g} now")
-    return Expectations(entries.values(), known.elsewhere, known.wraps)
+    return known.of(entries.values())
 
 
 def _explained(entry: KnownDifference, line: Result) -> bool:
@@ -176,12 +197,11 @@ def _explained(entry: KnownDifference, line: Result) -> bool:
 def _kept(table: Table, entry: KnownDifference, lines: Sequence[Judged], update: Update) -> bool:
     """Bring an entry up to date; False if nothing shows it any more."""
     gone = missing(entry, lines)
-    asked = {(line.backend, line.config_id) for line in lines}
+    showing = {unversioned(line.backend) for line in lines if line.known == entry.id}
     silent = [
         backend
         for backend in entry.backends
-        if any(one == backend for one, _ in gone)
-        and not any(line.known == entry.id and line.backend == backend for line in lines)
+        if any(unversioned(one) == backend for one, _ in gone) and backend not in showing
     ]
     backends = [backend for backend in entry.backends if backend not in silent]
     if not backends:
@@ -190,37 +210,51 @@ def _kept(table: Table, entry: KnownDifference, lines: Sequence[Judged], update:
     if silent:
         table["backends"] = backends
         update.changes.append(f"{entry.id}: {', '.join(silent)} shows it no more")
-    lost = {config_id for backend, config_id in gone if backend in backends}
+    lost = {config_id for backend, config_id in gone if unversioned(backend) in backends}
     if lost and entry.shown_by:
         left = [config_id for config_id in entry.shown_by if config_id not in lost]
-        table["shown_by"] = left or [_another(entry, lines, asked)]
+        table["shown_by"] = left or [_another(entry, lines)]
         update.changes.append(f"{entry.id}: no longer shown by {', '.join(sorted(lost))}")
     elif lost:
         update.open.append(f"{entry.id}: narrow `when`; not shown by {', '.join(sorted(lost))}")
     largest = peak(entry, lines)
-    low, high = entry.ratio or (math.inf, -math.inf)
-    if largest is not None and not low <= largest <= high:
-        table["ratio"] = [rounded(largest / ROOM), rounded(largest * ROOM)]
-        update.changes.append(f"{entry.id}: ratio is {largest:.4g}, {_before(entry)}")
+    if largest is not None and entry.ratio is not None:
+        low, high = entry.ratio
+        if not low <= largest <= high:
+            table["ratio"] = _range(largest)
+            how = "shrank" if largest < low else "grew"
+            update.changes.append(f"{entry.id}: {how} to {largest:.4g}, was {list(entry.ratio)}")
     return True
 
 
-def _another(entry: KnownDifference, lines: Sequence[Judged], asked: set[tuple[str, str]]) -> str:
+def _range(ratio: float) -> list[float]:
+    """Within which it lies on other machines too."""
+    return [rounded(ratio / ROOM), rounded(ratio * ROOM)]
+
+
+def _another(entry: KnownDifference, lines: Sequence[Judged]) -> str:
     """A pinned config that shows it with every backend of the entry that was asked it."""
+    asked = {(line.backend, line.config_id) for line in lines}
     showing = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
     every = sorted({config_id for _, config_id in showing})
     for config_id in every:
-        backends = {backend for backend, one in asked if one == config_id} & {*entry.backends}
+        backends = {
+            backend
+            for backend, one in asked
+            if one == config_id and unversioned(backend) in entry.backends
+        }
         if all((backend, config_id) in showing for backend in backends):
             return config_id
     return every[0]
 
 
-def _before(entry: KnownDifference) -> str:
-    return "without a range before" if entry.ratio is None else f"was {list(entry.ratio)}"
-
-
-def _enter(tables: AoT, finding: Finding, header: Mapping[str, Any], update: Update) -> None:
+def _enter(
+    tables: AoT,
+    finding: Finding,
+    lines: Sequence[Judged],
+    header: Mapping[str, Any],
+    update: Update,
+) -> None:
     """A new entry, with everything but what only a person knows."""
     package, version = _pinned_to(finding.backend, header)
     if not finding.cause.about.excusable or not package:
@@ -231,7 +265,7 @@ def _enter(tables: AoT, finding: Finding, header: Mapping[str, Any], update: Upd
     fields: dict[str, Any] = {
         "id": finding.slug.removesuffix("-unexpected"),
         "statement": "",
-        "backends": [finding.backend],
+        "backends": [unversioned(finding.backend)],
         "versions": {package: _compatible(version)},
         "checks": [finding.check],
         "causes": [str(finding.cause)],
@@ -242,6 +276,17 @@ def _enter(tables: AoT, finding: Finding, header: Mapping[str, Any], update: Upd
         fields["when"] = {"aspect": finding.key[3]}
     if math.isfinite(largest) and largest > 0:
         fields["max_ratio"] = rounded(largest * ROOM)
+    shown = [
+        as_float(line.ratio)
+        for line in lines
+        if line.config_id == smallest.config_id
+        and (line.backend, line.check, line.cause)
+        == (smallest.backend, smallest.check, smallest.cause)
+        and line.ratio is not None
+    ]
+    pinned = max(filter(math.isfinite, shown), default=0.0)
+    if pinned > 0:
+        fields["ratio"] = _range(pinned)
     table = tomlkit.table()
     for name, value in fields.items():
         table[name] = tomlkit.inline_table() | value if isinstance(value, dict) else value
@@ -254,15 +299,26 @@ def _pinned_to(backend: str, header: Mapping[str, Any]) -> tuple[str, str]:
     """The package whose behaviour it is, and its version: the backend's own, what it wraps, the
     first that its worker reports, or numpy. Empty texts where there is none.
     """
-    own: Mapping[str, Any] = next(
-        (b for b in header["backends"].values() if unversioned(b["name"]) == backend), {}
-    )
-    versions = {**header["versions"], **own.get("versions", {})}
+    own = _own(backend, header)
+    versions = _versions_of(backend, header)
     reported = [name for name in own.get("versions", {}) if name not in ANY_WORKER]
     for name in (name_in(backend), name_in(own.get("wraps", "")), *reported, *ANY_WORKER[1:]):
         if name in versions and _is_version(versions[name]):
             return name, versions[name]
     return "", ""
+
+
+def _own(backend: str, header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the worker of a backend, named as in results, said of itself."""
+    found: Mapping[str, Any] = next(
+        (one for one in header["backends"].values() if one["name"] == backend), {}
+    )
+    return found
+
+
+def _versions_of(backend: str, header: Mapping[str, Any]) -> dict[str, str]:
+    """Those that its worker reported, and of the run what that has not."""
+    return {**header["versions"], **_own(backend, header).get("versions", {})}
 
 
 def _is_version(text: str) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,16 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from harness.backends.reference import unversioned
-from harness.baseline import BASELINE, KnownDifference, read_baseline
+from harness.baseline import BASELINE, KnownDifference, load_baseline
 from harness.config import Config
 from harness.results import Result, as_float
 from harness.verdicts import CONCLUDED, FAILED, ReportState, State, Verdict
 
 __all__ = [
+    "Change",
     "Expectations",
     "Judged",
+    "Stale",
     "expectations_of",
     "holds_on",
     "missing",
@@ -37,12 +41,14 @@ __all__ = [
 
 
 class Judged(Result, frozen=True):
-    """A result beside what was expected of it: the id of the known difference that it is, if one.
+    """A result beside what was expected of it.
 
-    Of a pass: the intermittent one that it would show in another run.
+    `known` is the id of the known difference that a failure is, if one. `may_show` is that of the
+    intermittent one that a pass would show in another run.
     """
 
     known: str | None = None
+    may_show: str | None = None
 
     def __post_init__(self) -> None:
         """Nothing to check: it is made of a result."""
@@ -63,7 +69,7 @@ class Expectations:
 
     `elsewhere` are backends and entries (ids) that are about other versions than this one runs.
     `wraps` has backends and the frameworks that they wrap: what is known of those is expected of
-    them, but need not show, for they may offer less.
+    them, but need not show, for they may offer less. `files` says in which file an entry stands.
     """
 
     def __init__(
@@ -71,9 +77,14 @@ class Expectations:
         entries: Iterable[KnownDifference] = (),
         elsewhere: Iterable[tuple[str, str]] = (),
         wraps: Mapping[str, str] | None = None,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         self.entries, self.elsewhere = tuple(entries), frozenset(elsewhere)
-        self.wraps = dict(wraps or {})
+        self.wraps, self.files = dict(wraps or {}), dict(files or {})
+
+    def of(self, entries: Iterable[KnownDifference]) -> Expectations:
+        """The same of other entries."""
+        return Expectations(entries, self.elsewhere, self.wraps, self.files)
 
     @property
     def by_id(self) -> dict[str, KnownDifference]:
@@ -92,9 +103,12 @@ class Expectations:
 
     def _judged(self, result: Result) -> Judged:
         fields = {name: getattr(result, name) for name in Result.__struct_fields__}
-        return Judged(**fields, known=self._known(result))
+        found = self._expected(result)
+        failed = result.verdict in FAILED
+        return Judged(**fields, known=found if failed else None, may_show=None if failed else found)
 
-    def _known(self, result: Result) -> str | None:
+    def _expected(self, result: Result) -> str | None:
+        """The entry that a failure shows, or that a pass would show in another run."""
         if result.verdict not in CONCLUDED:
             return None
         config = Config.parse(result.config_id)
@@ -113,20 +127,23 @@ def expectations_of(header: Mapping[str, Any], baseline: Path = BASELINE) -> Exp
     """The entries of a baseline that are about the run with this header.
 
     Raises:
-        BaselineError: as `read_baseline`.
+        BaselineError: as `load_baseline`.
     """
     versions = {"": header["versions"]} | {
         one["name"]: header["versions"] | one["versions"] for one in header["backends"].values()
     }
     found: list[KnownDifference] = []
     elsewhere: list[tuple[str, str]] = []
-    for entry in read_baseline(baseline):
+    read = load_baseline(baseline)
+    for entry in read.entries:
         there = [name for name, of in versions.items() if _in_range(entry, of)]
         if there and holds_on(entry, header):
             found.append(entry)
             elsewhere += [(name, entry.id) for name in versions if name not in there]
     wraps = {one["name"]: one.get("wraps", "") for one in header["backends"].values()}
-    return Expectations(found, elsewhere, {name: of for name, of in wraps.items() if of})
+    wraps |= {name: of for name, of in read.extends.items() if name in wraps}
+    wraps = {name: of for name, of in wraps.items() if of}
+    return Expectations(found, elsewhere, wraps, read.files)
 
 
 def _in_range(entry: KnownDifference, versions: Mapping[str, str]) -> bool:
@@ -156,44 +173,71 @@ def holds_on(entry: KnownDifference, header: Mapping[str, Any]) -> bool:
     )
 
 
-UPDATE = "review what `rnn-parity baseline update` makes of it"
+class Change(str, Enum):
+    """How an entry no longer fits; new differences are results, not entries."""
+
+    VANISHED = "vanished"
+    SHRUNK = "shrank"
+    GROWN = "grew"
 
 
-def stale_entries(known: Expectations, results: Iterable[Judged]) -> list[str]:
-    """A message for each way in which results of pinned configs contradict an entry."""
+@dataclass(frozen=True)
+class Stale:
+    """An entry that results of pinned configs contradict, and what to do."""
+
+    change: Change
+    entry: str
+    message: str
+
+
+def stale_entries(known: Expectations, results: Iterable[Judged]) -> list[Stale]:
+    """Each way in which results of pinned configs contradict an entry."""
     every = list(results)
-    messages = []
+    found = []
     for entry in known.entries:
         results = [line for line in every if known.covers(entry, line.backend)]
+        file = known.files.get(entry.id, BASELINE)
+        given = "" if file == BASELINE else f" --baseline {file}"
+        update = f"review what `rnn-parity baseline update{given}` makes of it"
+        name = BASELINE.name if file == BASELINE else str(file)
         for backend, config_id in missing(entry, results):
-            messages.append(
+            message = (
                 f"known difference {entry.id!r} vanished: {config_id} no longer shows it with "
                 f"{backend}. If it was repaired, narrow `versions` or `when` of the entry, or "
-                f"delete it, in {BASELINE.name}; or {UPDATE}"
+                f"delete it, in {name}; or {update}"
             )
+            found.append(Stale(Change.VANISHED, entry.id, message))
         largest = peak(entry, results)
         if entry.ratio is None or largest is None:
             continue
         low, high = entry.ratio
         if not low <= largest <= high:
-            what = "shrank" if largest < low else "grew"
-            messages.append(
-                f"known difference {entry.id!r} {what}: the largest ratio of its pinned configs is "
-                f"{largest:.4g}, expected {low:g} to {high:g}. If that is right now, set `ratio` "
-                f"of the entry in {BASELINE.name}; or {UPDATE}"
+            change = Change.SHRUNK if largest < low else Change.GROWN
+            message = (
+                f"known difference {entry.id!r} {change.value}: the largest ratio of its pinned "
+                f"configs is {largest:.4g}, expected {low:g} to {high:g}. If that is right now, "
+                f"set `ratio` of the entry in {name}; or {update}"
             )
-    return messages
+            found.append(Stale(change, entry.id, message))
+    return found
 
 
 def missing(entry: KnownDifference, results: Sequence[Judged]) -> list[tuple[str, str]]:
-    """Backends and pinned configs that were run and did not show the difference."""
+    """Backends and pinned configs that were run and did not show the difference.
+
+    None of a backend of which nothing was asked by the entry's checks: some compare two backends,
+    and a run of one alone says nothing of them.
+    """
     if entry.intermittent:
         return []
+    asked = {result.backend for result in results if result.check in entry.checks}
     showing = {(r.backend, r.config_id) for r in results if r.known == entry.id}
     pinned = {
         (result.backend, result.config_id)
         for result in results
-        if unversioned(result.backend) in entry.backends and result.config_id in entry.shown_by
+        if unversioned(result.backend) in entry.backends
+        and result.config_id in entry.shown_by
+        and result.backend in asked
     } or _pinned(entry, results)
     return sorted(pinned - showing)
 

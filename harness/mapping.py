@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from harness.answer import Way, answer_of
 from harness.backends.reference import variant_in
 from harness.baseline import KnownDifference
@@ -83,9 +85,10 @@ class Page:
 def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
     """The page of a layer, from a run."""
     results = [one for one in results if Config.parse(one.config_id).layer == layer]
+    differences = _differences(results, known)
+    results = list(map(_shown, results))
     cells = matrix(results)
     backends = tuple(next(iter(cells.values()))) if cells else ()
-    differences = _differences(results, known)
     lines = {
         group: tuple(
             _line(requirement, results, cells, differences)
@@ -97,6 +100,13 @@ def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
     }
     rows = tuple(_measured(row, results, cells, differences) for row in LAYERS[layer].page)
     return Page(backends, rows, lines, tuple(differences.values()))
+
+
+def _shown(result: Judged) -> Judged:
+    """A page speaks of all runs: what this one happened not to show counts as shown."""
+    if result.may_show is None:
+        return result
+    return msgspec.structs.replace(result, verdict=Verdict.FAIL, known=result.may_show)
 
 
 def _differences(results: Sequence[Judged], known: Expectations) -> dict[str, Difference]:

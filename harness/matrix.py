@@ -64,7 +64,7 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
     return {
         key: {
             backend: Cell(
-                _state(key, backend, counts[key, backend]),
+                _state(key, backend, counts[key, backend], elsewhere[key, backend]),
                 dict(counts[key, backend]),
                 len(configs[key, backend]),
                 elsewhere[key, backend],
@@ -99,7 +99,10 @@ def _is_elsewhere(requirement: Requirement, result: Judged) -> bool:
     return result.state in _BAD and not requirement.counts(result)
 
 
-def _state(key: str, backend: str, counts: Mapping[State, int]) -> State:
+def _state(key: str, backend: str, counts: Mapping[State, int], elsewhere: int) -> State:
+    """What was asked, and only failed for causes judged elsewhere, is not untested."""
     if REQUIREMENTS[key].of_variants and not variant_in(backend):
         return ReportState.NOT_APPLICABLE
-    return worst(counts) if counts else ReportState.UNTESTED
+    if counts:
+        return worst(counts)
+    return Verdict.INCONCLUSIVE if elsewhere else ReportState.UNTESTED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,48 +12,64 @@ from typing import Any
 import msgspec
 
 from harness.baseline import KnownDifference
-from harness.expectations import Expectations, Judged, stale_entries
+from harness.expectations import Change, Expectations, Judged, stale_entries
 from harness.figures import Figures
 from harness.findings import Finding, find
-from harness.folder import ALONE
+from harness.folder import ALONE, TIMES
 from harness.journal import Recorded
 from harness.matrix import Cell, matrix
 from harness.reproducers import Reproducer
+from harness.results import Parameters
 from harness.verdicts import CONCLUDED, JUDGED, ReportState, Verdict
 
-__all__ = ["Outcome", "conclude", "load_alone", "outcome_of", "store_alone"]
+__all__ = ["Outcome", "conclude", "load_asides", "outcome_of", "store_asides"]
 
 
 @dataclass
 class Outcome:
     """Everything a report needs to know of a run.
 
-    `known` maps the ids of known differences to them; `vanished` and `idle` are messages
-    about known differences that no longer show and requirements without verdict. `unfinished`
-    says how far a run came that was ended; then both are empty, for they are about whole runs.
+    `known` maps the ids of known differences to them; `vanished`, `shrunk` and `grown` are
+    messages about those that no longer show, or in another size, `idle` about requirements without
+    verdict. `unfinished` says how far a run came that was ended; then these are empty, for they are
+    about whole runs.
     `reproducers` are by the findings' slugs; `irreproducible` says of which numeric findings there
     is none, and why. `alone` says whether a finding's smallest config shows it in a new worker.
-    `figures` are what pictures are drawn from.
+    `figures` are what pictures are drawn from. `stopped`: it was to end at the first unexpected
+    result, and did. `seconds` says of configs how long after the one before they were judged.
     """
 
     header: dict[str, Any]
     results: list[Judged] = field(default_factory=list)
     known: dict[str, KnownDifference] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
+    shrunk: list[str] = field(default_factory=list)
+    grown: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     unfinished: str = ""
     reproducers: dict[str, Reproducer] = field(default_factory=dict)
     irreproducible: dict[str, str] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
     alone: dict[str, bool] = field(default_factory=dict)
+    stopped: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def pinned(self) -> bool:
         """Whether the whole pinned corpus was judged; one of somebody's own, or that of some
         layers, may leave much untested.
         """
-        parameters = self.header.get("parameters", {})
-        return not (parameters.get("corpus") or parameters.get("layers"))
+        return not msgspec.convert(self.header.get("parameters", {}), Parameters).partial
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is pinned was asked: then what has no verdict is an alarm."""
+        return self.pinned and not self.unfinished
+
+    @property
+    def alarms(self) -> list[str]:
+        """All that is unexpected beside results."""
+        return [*self.vanished, *self.shrunk, *self.grown, *self.idle]
 
     @property
     def unexpected(self) -> list[Judged]:
@@ -62,14 +78,14 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """0: nothing unexpected; 1: an unexpected verdict; 2: the run is not finished."""
-        if self.unfinished:
+        if self.unfinished and not self.stopped:
             return 2
-        return 1 if self.unexpected or self.vanished or self.idle else 0
+        return 1 if self.unexpected or self.alarms else 0
 
     @property
     def headline(self) -> str:
         """The verdict in two words."""
-        if self.unexpected or self.vanished or self.idle:
+        if self.unexpected or self.alarms:
             return "Unexpected results"
         return "Unfinished" if self.unfinished else "As expected"
 
@@ -90,30 +106,40 @@ def outcome_of(recorded: Recorded, known: Expectations) -> Outcome:
     return outcome
 
 
-def store_alone(out: Path, alone: Mapping[str, bool]) -> None:
-    """Beside the results of the run; nothing where nothing was asked. Raises OSError."""
-    if alone:
-        (out / ALONE).write_bytes(msgspec.json.encode(alone))
+def store_asides(out: Path, outcome: Outcome) -> None:
+    """What was measured beside the results, `alone` and `seconds`. Raises OSError."""
+    for name, what in ((ALONE, outcome.alone), (TIMES, outcome.seconds)):
+        if what:
+            (out / name).write_bytes(msgspec.json.encode(what))
 
 
-def load_alone(out: Path) -> dict[str, bool]:
-    """What `store_alone` wrote; nothing where it cannot be read."""
+def load_asides(out: Path, outcome: Outcome) -> None:
+    """What `store_asides` wrote; nothing where it cannot be read."""
+    outcome.alone = _loaded(out / ALONE, dict[str, bool]) or {}
+    outcome.seconds = _loaded(out / TIMES, dict[str, float]) or {}
+
+
+def _loaded(path: Path, of: type[Any]) -> Any:
     try:
-        return msgspec.json.decode((out / ALONE).read_bytes(), type=dict[str, bool])
+        return msgspec.json.decode(path.read_bytes(), type=of)
     except (OSError, ValueError):
-        return {}
+        return None
 
 
 def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
     """Say what only a whole run can say, or that it is none."""
     if complete:
-        outcome.vanished = stale_entries(known, outcome.results)
+        stale = stale_entries(known, outcome.results)
+        outcome.vanished, outcome.shrunk, outcome.grown = (
+            [one.message for one in stale if one.change is change] for change in Change
+        )
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)
         judged = len({(r.config_id, r.backend) for r in outcome.results})
+        how = "stopped at the first unexpected result" if outcome.stopped else "unfinished"
         outcome.unfinished = (
-            f"unfinished: {judged:,} of {planned:,} planned pairs of config and backend were judged"
+            f"{how}: {judged:,} of {planned:,} planned pairs of config and backend were judged"
         )
 
 

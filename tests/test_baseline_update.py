@@ -14,9 +14,11 @@ from harness.baseline import BASELINE, BaselineError, read_baseline
 from harness.baseline_update import _widened, updated
 from harness.cli import main
 from harness.config import Config
-from harness.expectations import expectations_of
+from harness.corpus import load_corpus
+from harness.expectations import Expectations, expectations_of, stale_entries
+from harness.journal import Journal, read_run
 from harness.results import Result as Line
-from tests.synthetic_results import changed, header, line
+from tests.synthetic_results import changed, header, line, written_header
 
 FIRST = Config.of(seed=1).id
 SWEEP = "rnn-nobias-sweep-i00001-h00001-b65536-t00001-s000000"
@@ -74,7 +76,8 @@ def test_what_a_run_confirms_stays_to_the_letter(tmp_path: Path) -> None:
 def test_a_range_follows_what_was_measured(tmp_path: Path, ratio: float) -> None:
     text, changes, _ = update(tmp_path, *(changed(r, ratio=ratio) for r in BOTH))
     assert entry(text)["ratio"] == [ratio * 0.8, ratio * 1.25]
-    assert changes == [f"theirs: ratio is {ratio:g}, was [10.0, 20.0]"]
+    how = "shrank" if ratio < 10 else "grew"
+    assert changes == [f"theirs: {how} to {ratio:g}, was [10.0, 20.0]"]
     assert text.startswith("# A comment that stays.")
     assert "# and this one" in text
     assert 'id = "elsewhere"' in text
@@ -94,7 +97,7 @@ def test_what_outgrew_its_limit_is_still_shown(more: list[Line], tmp_path: Path)
     assert entry(text)["max_ratio"] == 500.0
     assert entry(text)["ratio"] == [320.0, 500.0]
     assert len(entry(text)["shown_by"]) == 2
-    assert [one.partition(":")[2][:9] for one in changes] == [" max_rati", " ratio is"]
+    assert [one.partition(":")[2][:9] for one in changes] == [" max_rati", " grew to "]
     second = updated(text, expectations_of(RUN, tmp_path / "known.toml"), [*grown, *more], RUN)
     assert (second.text, second.changes, second.open) == (text, [], [])
 
@@ -134,6 +137,7 @@ def test_what_is_new_comes_in_for_a_person_to_complete(tmp_path: Path) -> None:
         "reason": "",
         "shown_by": [Config.of(seed=7).id],
         "max_ratio": 10.0,
+        "ratio": [6.4, 10.0],
     }
     assert changes == ["torch-prefix-flush: entered"]
     assert left == ["torch-prefix-flush: give it a statement and a reason"]
@@ -199,6 +203,115 @@ def test_what_cannot_be_known_is_not_entered(
     text, made, left = update(tmp_path, *BOTH, line(7, 8.0, check="prefix", **changes))
     assert (text, made) == (TEXT, [])
     assert left == [f"{changes.get('backend', 'torch')}, prefix: not entered, {why}"]
+
+
+SIDE_BY_SIDE = header(torch="2.13.0+cpu", **{"torch (torch==2.9.1)": "2.9.1"}) | {
+    "backends": {
+        name: {"name": name, "versions": {"torch": version}}
+        for name, version in (("torch", "2.13.0+cpu"), ("torch==2.9.1", "2.9.1"))
+    }
+}
+"""The header of a run of two versions of torch."""
+
+
+def test_an_update_keys_on_the_versions_in_the_results(tmp_path: Path) -> None:
+    """Two versions, of which one shows the entry and the other something else."""
+    text = TEXT.replace(">=2", ">=2.13,<2.14").replace('"torch", "mindspore"', '"torch"')
+    path = tmp_path / "known.toml"
+    path.write_text(text, "utf-8")
+    older = {"backend": "torch==2.9.1"}
+    passing = {**older, "verdict": "pass", "cause": None}
+    results = [
+        *(line(seed, 15.0) for seed in (1, 2)),
+        *(line(seed, 0.5, **passing) for seed in (1, 2)),
+        line(9, 8.0, cause="flush", **older),
+    ]
+    found = updated(text, expectations_of(SIDE_BY_SIDE, path), results, SIDE_BY_SIDE)
+    assert found.changes == ["torch-2-9-1-step-residual-flush: entered"]
+    *before, made = tomlkit.parse(found.text).unwrap()["difference"]
+    assert before == tomlkit.parse(text).unwrap()["difference"]
+    assert (made["backends"], made["versions"]) == (["torch"], {"torch": ">=2.9,<2.10"})
+
+
+@pytest.mark.parametrize("version", ["2.9.1", "2.20.0"])
+def test_a_run_of_another_version_deletes_nothing(version: str, tmp_path: Path) -> None:
+    text = TEXT.replace(">=2", ">=2.13,<2.14")
+    path = tmp_path / "known.toml"
+    path.write_text(text, "utf-8")
+    passing = [changed(r, verdict="pass", cause=None, ratio=0.5) for r in BOTH]
+    other = header(torch=version)
+    found = updated(text, expectations_of(other, path), passing, other)
+    assert (found.text, found.changes, found.open) == (text, [], [])
+
+
+def test_a_run_of_one_backend_alone_deletes_nothing_that_takes_two(tmp_path: Path) -> None:
+    text = TEXT.replace("step_residual", "call_parity")
+    path = tmp_path / "known.toml"
+    path.write_text(text, "utf-8")
+    alone = [line(seed, 0.5, check="call", verdict="pass", cause=None) for seed in (1, 2)]
+    found = updated(text, expectations_of(RUN, path), alone, RUN)
+    assert (found.text, found.changes, found.open) == (text, [], [])
+    assert stale_entries(expectations_of(RUN, path), Expectations().join(alone)) == []
+
+
+def test_a_green_run_is_a_fixed_point(tmp_path: Path) -> None:
+    """Whatever the file looks like: blank lines, comments, entries without a range."""
+    text = TEXT.replace("\n\n[[", "\n# why\n[[").replace("ratio = [10.0, 20.0]\n", "")
+    path = tmp_path / "known.toml"
+    path.write_text(text, "utf-8")
+    known = expectations_of(RUN, path)
+    assert stale_entries(known, known.join(BOTH)) == []
+    found = updated(text, known, BOTH, RUN)
+    assert (found.text, found.changes, found.open) == (text, [], [])
+
+
+def test_messages_name_the_file_that_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT, "utf-8")
+    known = expectations_of(RUN, path)
+    (stale,) = stale_entries(known, known.join(changed(r, ratio=25.0) for r in BOTH))
+    assert f"of the entry in {path}; or review" in stale.message
+    assert f"`rnn-parity baseline update --baseline {path}`" in stale.message
+
+
+def written(folder: Path, *results: Line) -> Path:
+    """The results of a whole run of torch and of a backend of one's own."""
+    first = written_header("torch", "mine")
+    first["backends"]["mine"]["versions"] = {"torch": "2.13.0"}
+    with Journal.begin(folder / "results.jsonl", first) as journal:
+        for one in results:
+            journal.append([one])
+        journal.finish(results)
+    return folder
+
+
+def test_a_baseline_of_ones_own_may_extend_that_of_a_framework(tmp_path: Path) -> None:
+    """In one command: what is known of torch is known of what wraps it, the rest is entered."""
+    known = next(e for e in read_baseline(BASELINE) if e.id == "torch-lengths-of-other-types")
+    config_id = next(one.id for one in load_corpus() if one.aspect.startswith("call.lengths.float"))
+    same = {"check": "call", "cause": "accepted", "config_id": config_id}
+    results = [
+        line(1, 1.0, backend="torch", **same),
+        line(1, 1.0, backend="mine", **same),
+        line(2, 9.0, backend="mine", cause="flush"),
+    ]
+    out, mine = written(tmp_path, *results), tmp_path / "mine.toml"
+    command = ["baseline", "update", "--results", str(out), "--baseline", str(mine)]
+    done = CliRunner().invoke(main, [*command, "--extends", "mine=torch"])
+    assert done.exit_code == 0, done.output
+    text = mine.read_text("utf-8")
+    assert [e["id"] for e in tomlkit.parse(text).unwrap()["difference"]] == [
+        "mine-step-residual-flush"
+    ]
+    mine.write_text(
+        text.replace('statement = ""', 'statement = "a"').replace('reason = ""', 'reason = "b"')
+    )
+    joined = expectations_of(read_run(out / "results.jsonl").header, mine).join(results)
+    assert [one.known for one in joined] == [known.id, known.id, "mine-step-residual-flush"]
+    assert "nothing was changed" in CliRunner().invoke(main, command).output
+    refused = CliRunner().invoke(main, [*command, "--extends", "mien=torch"])
+    assert refused.exit_code == 2
+    assert "did you mean 'mine'?" in " ".join(refused.output.split())
 
 
 def run(out: Path, baseline: Path) -> Result:

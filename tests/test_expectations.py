@@ -15,7 +15,8 @@ from harness.baseline import BaselineError, KnownDifference, read_baseline
 from harness.causes import Cause
 from harness.config import Config
 from harness.environment import cpu_flags, cpu_model
-from harness.expectations import Expectations, Judged, expectations_of, peak, stale_entries
+from harness.expectations import Change, Expectations, Judged, expectations_of, peak, stale_entries
+from harness.verdicts import Verdict
 from tests.synthetic_results import changed, header, line
 
 CONFIG = Config.of(nonlinearity="tanh")
@@ -70,7 +71,9 @@ def test_excuses_nothing_else(changes: dict[str, object]) -> None:
 def test_a_difference_that_vanished_is_loud() -> None:
     known = Expectations([ENTRY])
     passing = changed(FAILING, verdict="pass", cause=None)
-    (message,) = stale_entries(known, [passing])
+    (stale,) = stale_entries(known, [passing])
+    assert (stale.change, stale.entry) == (Change.VANISHED, "theirs")
+    message = stale.message
     assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
     assert "narrow `versions`" in message
     assert stale_entries(known, [joined(known, FAILING)]) == []
@@ -90,8 +93,10 @@ def test_without_named_configs_every_pinned_one_must_show_it() -> None:
     pinned = changed(FAILING, origin="corpus")
     passing = changed(pinned, verdict="pass", cause=None)
     assert stale_entries(known, [joined(known, pinned)]) == []
-    (message,) = stale_entries(known, [passing])
-    assert message.startswith(f"known difference 'theirs' vanished: {CONFIG.id} no longer shows")
+    (stale,) = stale_entries(known, [passing])
+    assert stale.message.startswith(
+        f"known difference 'theirs' vanished: {CONFIG.id} no longer shows"
+    )
     for other in (
         {"origin": "drawn"},
         {"check": "prefix"},
@@ -106,7 +111,9 @@ def test_an_intermittent_difference_counts_as_shown_where_it_is_pinned_and_canno
     part = changed(FAILING, part="now and then")
     passing = changed(part, verdict="pass", cause=None, origin="corpus")
     known = Expectations([msgspec.structs.replace(ENTRY, intermittent=("now and then",))])
-    assert joined(known, part).known == joined(known, passing).known == "theirs"
+    assert joined(known, part).known == joined(known, passing).may_show == "theirs"
+    assert joined(known, passing).known is None
+    assert joined(known, passing).state is Verdict.PASS
     assert not joined(known, passing).unexpected
     assert stale_entries(known, [passing]) == []
     for other in (
@@ -116,7 +123,7 @@ def test_an_intermittent_difference_counts_as_shown_where_it_is_pinned_and_canno
         {"verdict": "inconclusive"},
         {"config_id": Config.of(nonlinearity="tanh", seed=1).id},
     ):
-        assert joined(known, changed(passing, **other)).known is None, other
+        assert joined(known, changed(passing, **other)).may_show is None, other
 
 
 @pytest.mark.parametrize(("failing", "known"), [(0, "theirs"), (24, "theirs"), (25, None)])
@@ -142,7 +149,9 @@ def test_a_difference_that_shrank_or_grew_is_loud(ratio: float, change: str | No
     if change is None:
         assert messages == []
     else:
-        (message,) = messages
+        (stale,) = messages
+        message = stale.message
+        assert stale.change.value == change
         assert message.startswith(f"known difference 'theirs' {change}: the largest ratio of its")
         assert f"is {ratio:g}, expected 40 to 60" in message
         assert "rnn-parity baseline update" in message
@@ -155,7 +164,7 @@ def test_the_size_of_what_was_not_asked_of_all_pinned_configs_is_unknown() -> No
     small = joined(known, changed(FAILING, ratio=1.5))
     assert stale_entries(known, [small]) == []
     both = [small, joined(known, changed(small, config_id=other.id))]
-    assert "shrank" in stale_entries(known, both)[0]
+    assert [one.change for one in stale_entries(known, both)] == [Change.SHRUNK]
     infinite = [joined(known, changed(one, ratio="inf")) for one in both]
     assert peak(entry, infinite) is None
 
@@ -210,8 +219,8 @@ def test_the_processor_is_what_linux_reports(
 def test_one_backend_cannot_show_it_for_another() -> None:
     known = Expectations([ENTRY])
     graph = changed(FAILING, backend="mindspore:graph", verdict="pass", cause=None)
-    (message,) = stale_entries(known, [joined(known, FAILING), graph])
-    assert "with mindspore:graph" in message
+    (stale,) = stale_entries(known, [joined(known, FAILING), graph])
+    assert "with mindspore:graph" in stale.message
 
 
 GOOD = f"""
@@ -263,8 +272,8 @@ def test_each_backend_is_judged_by_the_versions_that_its_worker_reports(tmp_path
     lines = [changed(FAILING, backend=name) for name in names]
     assert [line.known for line in known.join(lines)] == ["a", None]
     passing = [changed(line, verdict="pass", cause=None) for line in lines]
-    (message,) = stale_entries(known, known.join(passing))
-    assert "no longer shows it with mindspore." in message
+    (stale,) = stale_entries(known, known.join(passing))
+    assert "no longer shows it with mindspore." in stale.message
 
 
 def test_what_was_joined_before_does_not_matter() -> None:
@@ -281,7 +290,7 @@ def test_what_was_joined_before_does_not_matter() -> None:
         ("[[difference]]", "[[difference", "baseline"),
         ('reason = "because"', 'reason = " "', "entry 'a': reason is empty"),
         ('reason = "because"\n', "", "missing required field `reason`"),
-        (CONFIG.id, "rnn-l1", "entry 'a': config id 'rnn-l1': token 'l1' is none of a layer rnn"),
+        (CONFIG.id, "rnn-l1", "entry 'a': config id 'rnn-l1', expected rnn-i00001"),
         (f'["{CONFIG.id}"]', "[]", "neither shown_by nor when"),
         ('"they differ"', '""', "statement is empty"),
         ('["numpy"]', "[]", "backends is empty"),

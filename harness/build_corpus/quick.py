@@ -61,8 +61,9 @@ def _shown(results: Iterable[Judged]) -> Mapping[Config, set[Wanted]]:
         if config in pinned and one.verdict in CONCLUDED:
             shown[config].add((one.backend, one.check, one.requirement))
             shown[config] |= {(one.backend, "matrix", key) for key in judged(one, config)}
-            if one.known is not None:
-                shown[config].add((one.backend, "known", one.known))
+            entry = one.known or one.may_show
+            if entry is not None:
+                shown[config].add((one.backend, "known", entry))
     return shown
 
 
