@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.comparing import Difference, compare_runs
 from harness.config import Config
-from harness.journal import read_run
+from harness.journal import Journal, read_run
 from harness.results import Result
-from tests.synthetic_results import changed, line
+from tests.synthetic_results import changed, line, written_header
 
 FAULTY = Path(__file__).with_name("faulty.py")
 PASSING = {"verdict": "pass", "cause": None, "ratio": 0.5}
@@ -92,6 +92,70 @@ def test_less_concluded_is_a_change() -> None:
     }
 
 
+def written(folder: Path, torch: str, *results: Result, backends: Sequence[str] = ()) -> Path:
+    """The results of a whole run with this version of torch; none where it is empty."""
+    header = written_header(*(backends or ("torch",)))
+    header["versions"] = {"numpy": "1.0", **({"torch": torch} if torch else {})}
+    folder.mkdir(exist_ok=True)
+    with Journal.begin(folder / "results.jsonl", header) as journal:
+        for result in results:
+            journal.append([result])
+        journal.finish(results)
+    return folder
+
+
+def diff(old: Path, new: Path, *options: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["diff", str(old), str(new), *options])
+    return done.exit_code, " ".join(done.output.split())
+
+
+def test_everything_that_makes_it_red_is_counted(tmp_path: Path) -> None:
+    """A comparison that says less is none of the four words."""
+    old = written(tmp_path / "old", "2.9.1", passing(1), passing(2))
+    silent = passing(1, verdict="inconclusive", ratio=None)
+    new = written(tmp_path / "new", "2.13.0", silent, passing(2))
+    page = tmp_path / "page.html"
+    code, output = diff(old, new, "--html", str(page))
+    assert code == 1
+    said = "0 findings appeared, 0 grew, 0 shrank, 0 disappeared; 1 comparison concluded before"
+    assert said in output
+    assert said in page.read_text("utf-8")
+    assert "concluded before" not in diff(old, old)[1].partition("UNCHANGED")[2]
+
+
+def test_a_version_that_is_not_there_is_no_none(tmp_path: Path) -> None:
+    old = written(tmp_path / "old", "", passing(1))
+    new = written(tmp_path / "new", "2.13.0", passing(1))
+    assert "torch 2.13.0, in the newer run only" in diff(old, new)[1]
+    assert "torch 2.13.0, in the older run only" in diff(new, old)[1]
+    assert "None" not in diff(old, new)[1]
+
+
+def test_runs_without_a_common_config_say_so(tmp_path: Path) -> None:
+    old = written(tmp_path / "old", "2.9.1", passing(1), passing(2))
+    new = written(tmp_path / "new", "2.13.0", passing(3))
+    code, output = diff(old, new)
+    assert code == 2
+    assert "no config was judged in both runs: none of 2 configs of" in output
+    assert "--as" not in output
+    other = written(tmp_path / "other", "2.9.1", passing(1, backend="mine"), backends=["mine"])
+    code, output = diff(old, other)
+    assert code == 2
+    assert "no backend is in both runs" in output
+    assert "--as mine=torch" in output
+
+
+def test_a_backend_cannot_take_the_name_of_another(tmp_path: Path) -> None:
+    mine = passing(1, backend="mine")
+    old = written(tmp_path / "old", "2.9.1", passing(1))
+    both = written(tmp_path / "new", "2.13.0", passing(1), mine, backends=["torch", "mine"])
+    code, output = diff(old, both, "--as", "mine=torch")
+    assert code == 2
+    assert "has 'torch' too, and the two would be one" in output
+    alone = written(tmp_path / "alone", "2.13.0", mine, backends=["mine"])
+    assert diff(old, alone, "--as", "mine=torch")[0] == 0
+
+
 def test_an_injected_fault_is_exactly_what_changed(tmp_path: Path) -> None:
     """MindSpore as it is, tanh and all, and with b_hh dropped."""
     corpus = tmp_path / "corpus.txt"
@@ -110,7 +174,7 @@ def test_an_injected_fault_is_exactly_what_changed(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, [*command, str(tmp_path / "repeated")]).exit_code == 0
     command += [str(tmp_path / "new"), "--html", str(page)]
     done = CliRunner().invoke(main, command)
-    assert "judged with a backend that is in both runs" in done.output
+    assert "no backend is in both runs" in done.output
     assert done.exit_code == 2
     done = CliRunner().invoke(main, [*command, "--as", "mindspore-faulty=mindspore"])
     assert done.exit_code == 1, done.output

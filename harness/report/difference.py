@@ -22,7 +22,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 def print_difference(console: Console, difference: Difference) -> None:
     """The changes, the most alarming first; what was compared; the verdict last."""
     for name, (old, new) in difference.versions.items():
-        console.print(f"[dim]{escape(f'{name} {old} -> {new}')}[/]", highlight=False)
+        console.print(f"[dim]{escape(version_change(name, old, new))}[/]", highlight=False)
     console.print(f"[dim]{escape(covered(difference))}[/]", highlight=False)
     for change in difference.changes:
         console.print(
@@ -34,11 +34,26 @@ def print_difference(console: Console, difference: Difference) -> None:
             console.print(f"   {escape(line)}", highlight=False, soft_wrap=True)
     for line in weaker(difference):
         console.print(f"\n[bold red]weaker[/] {escape(line)}", highlight=False, soft_wrap=True)
-    counts = ", ".join(
-        f"{sum(c.kind == kind for c in difference.changes)} {kind}" for kind in KINDS
-    )
     style, word = ("bold red", "CHANGED") if difference.exit_code else ("bold green", "UNCHANGED")
-    console.print(f"\n[{style}]{word}[/] findings: {counts}.", highlight=False)
+    console.print(f"\n[{style}]{word}[/] {counted(difference)}.", highlight=False)
+
+
+def counted(difference: Difference) -> str:
+    """Everything that makes it red: '1 finding appeared, 0 grew, ...; 3 comparisons say less'."""
+    counts = [sum(change.kind == kind for change in difference.changes) for kind in KINDS]
+    first, *others = (f"{count} {kind}" for count, kind in zip(counts, KINDS, strict=True))
+    text = ", ".join((first.replace(" ", f" finding{'s' * (counts[0] != 1)} ", 1), *others))
+    less = sum(difference.weaker.values())
+    if not less:
+        return text
+    return f"{text}; {plural(less, 'comparison')} concluded before and not any more"
+
+
+def version_change(name: str, old: str | None, new: str | None) -> str:
+    """'torch 2.9.1 -> 2.13.0', or that one of the runs did not have it."""
+    if old is None or new is None:
+        return f"{name} {new or old}, in the {'newer' if old is None else 'older'} run only"
+    return f"{name} {old} -> {new}"
 
 
 def covered(difference: Difference) -> str:
@@ -103,6 +118,7 @@ def write_difference(
         kinds=KINDS,
         covered=covered(difference),
         weaker=weaker(difference),
+        counted=counted(difference),
         detail=detail,
         headers=headers,
     )
