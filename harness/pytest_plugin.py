@@ -8,9 +8,10 @@ were selected: what the baseline expects of a config is known only of all of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,9 +20,14 @@ if TYPE_CHECKING:  # a test session that does not ask for reports loads nothing 
     from harness.results import Result
     from harness.runners import Runner
 
-__all__ = ["Record", "parity_report"]
+__all__ = ["Record", "Xfail", "known_differences", "parity_report"]
 
 PROPERTY = "rnn-parity"
+
+KNOWN = "rnn-parity-known"
+
+Xfail = Callable[["Iterable[str]"], "NoReturn"]
+"""Takes ids of known differences, and ends a test."""
 
 Record = Callable[["Sequence[Result]", "Mapping[str, Runner]"], None]
 """Takes the results of one config, and the backends that were asked."""
@@ -73,7 +79,10 @@ def words_of(config_id: str) -> frozenset[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     out = config.getoption("--parity-report")
-    if out is not None and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    config.pluginmanager.register(_Known(), "rnn-parity-known")
+    if out is not None:
         config.pluginmanager.register(_Collected(out), "rnn-parity-report")
 
 
@@ -88,14 +97,50 @@ def parity_report(request: pytest.FixtureRequest) -> Record:
         import msgspec
 
         from harness.environment import describe
+        from harness.results import Parameters
 
         lines = msgspec.json.encode(list(results)).decode()
         if results and (PROPERTY, lines) not in properties:
-            header = describe(runners, examples=0, seed=0, corpus="the tests that pytest selected")
+            header = describe(runners, Parameters(corpus="the tests that pytest selected"))
             properties.append((f"{PROPERTY}-header", msgspec.json.encode(header).decode()))
             properties.append((PROPERTY, lines))
 
     return record
+
+
+@pytest.fixture
+def known_differences(request: pytest.FixtureRequest) -> Xfail:
+    """Ends a test as an expected failure; the end of the session names what is known."""
+
+    def xfail(names: Iterable[str]) -> NoReturn:
+        every = sorted(names)
+        request.node.user_properties.extend((KNOWN, name) for name in every)
+        pytest.xfail(f"known difference {', '.join(every)}")
+
+    return xfail
+
+
+class _Known:
+    """Counts tests by the known differences that they are expected to show."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.counts.update(
+                str(value) for name, value in report.user_properties if name == KNOWN
+            )
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.counts:
+            return
+        from harness.baseline import read_baseline
+
+        statements = {entry.id: entry.statement for entry in read_baseline()}
+        terminalreporter.section("known differences, by how many tests xfailed")
+        for name, count in self.counts.most_common():
+            terminalreporter.line(f"{count:6,}  {name}: {statements.get(name, '')}")
 
 
 class _Collected:

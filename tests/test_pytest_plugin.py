@@ -5,6 +5,7 @@ Words of defaults, too, which ids leave out.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.baseline import read_baseline
 from harness.config import Config
 from harness.corpus import CORPUS, SAMPLE, load_corpus
 from harness.journal import read_run
@@ -42,6 +44,14 @@ def test_a_selection_has_the_reports_of_a_run(options: tuple[str, ...], tmp_path
     assert recorded.header["versions"]["torch"]
     for name in ("report.html", "junit.xml", "summary.md"):
         assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_the_end_names_the_known_differences_that_were_xfailed() -> None:
+    done = pytest_of("test_conformance.py", "test_corpus and torch and lengths.float")
+    assert done.returncode == 0, done.stdout + done.stderr
+    end = done.stdout.partition("known differences, by how many tests xfailed")[2]
+    (entry,) = [one for one in read_baseline() if one.id == "torch-lengths-of-other-types"]
+    assert re.search(rf"\d+  {entry.id}: {re.escape(entry.statement)}", end), done.stdout
 
 
 def test_a_selection_without_configs_says_so(tmp_path: Path) -> None:

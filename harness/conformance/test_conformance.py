@@ -34,7 +34,7 @@ from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of, stale_entries
 from harness.judge import Session
 from harness.pipeline import Task, judged, merged
-from harness.pytest_plugin import Record
+from harness.pytest_plugin import Record, Xfail
 from harness.results import Result
 from harness.runners import Isolated
 from harness.strategies import configs
@@ -191,7 +191,12 @@ def asked_for(keyword: str) -> Config | None:
 
 
 def test_corpus(
-    config_id: str, backend: str, check: str, stream: Stream, parity_report: Record
+    config_id: str,
+    backend: str,
+    check: str,
+    stream: Stream,
+    parity_report: Record,
+    known_differences: Xfail,
 ) -> None:
     every = results(config_id, backend, stream)
     parity_report(every, {backend: runner(backend)})
@@ -204,7 +209,7 @@ def test_corpus(
     assert not errors, report(errors)
     known = {line.known for line in lines if line.known}
     if known:
-        pytest.xfail(f"known difference {', '.join(sorted(map(str, known)))}")
+        known_differences(map(str, known))
     if not any(line.verdict == "pass" for line in lines):
         why = "; ".join(f"{line.part}: {line.message}" for line in lines)
         pytest.skip(f"inconclusive: {why or 'nothing to compare with'}")

@@ -28,7 +28,7 @@ def workflow_commands(outcome: Outcome) -> Iterator[str]:
         ]
         lines.append(members.smallest.replay)
         yield _command("error", group_title(members, outcome.known), "\n".join(lines))
-    for message in (*outcome.vanished, *outcome.idle):
+    for message in outcome.alarms:
         yield _command("error", "The baseline, or the run, is out of date", message)
     if outcome.unfinished:
         yield _command("error", "Unfinished", outcome.unfinished)

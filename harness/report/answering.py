@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.answer import Answer, Section, Way
 from harness.layers import LAYERS
-from harness.report.wording import error_text, plural
+from harness.report.wording import SENSIBLE, error_text, plural
 from harness.results import number
 
 __all__ = ["answer_sentence", "layer_sentences", "section_size", "way_size"]
-
-SENSIBLE = 1e5
-"""Errors of more ulp are about numbers near 0, and say nothing of size."""
 
 
 def answer_sentence(answer: Answer) -> str:

@@ -1,8 +1,10 @@
-"""What a run and a replay print: for a person who has not read the source."""
+"""What a run prints at its end: the answer, in at most 40 lines, for whoever waited for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -10,96 +12,211 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from harness.answer import Answer, Way, answer_of
 from harness.baseline_update import Update
-from harness.checks import every_check
-from harness.config import Config
-from harness.expectations import Judged
-from harness.findings import Finding
 from harness.folder import SCRIPTS
-from harness.groups import Group, group
 from harness.matrix import Cell
 from harness.outcome import Outcome
-from harness.report.wording import (
-    cell_mark,
-    error_text,
-    finding_lines,
-    group_title,
-    place_text,
-    plural,
-    power_text,
-    ratio_text,
-    tally,
-)
+from harness.report.answering import answer_sentence, way_size
+from harness.report.wording import cell_mark, finding_lines, plural, tally
 from harness.requirements import GROUPS, REQUIREMENTS
-from harness.results import as_float
-from harness.verdicts import ReportState, Verdict
+from harness.verdicts import ReportState
 
-__all__ = ["print_replay", "print_summary", "print_update"]
+__all__ = ["MOST_LINES", "print_summary", "print_update"]
+
+MOST_LINES = 40
+"""Of the end of a run, unless it is to be verbose."""
+
+FEWEST_KNOWN = 5
+"""Lines that are left to known differences, however much is new."""
 
 
 def print_summary(
-    console: Console, outcome: Outcome, files: Iterable[str], *, verbose: bool = False
+    console: Console, outcome: Outcome, files: Sequence[str], *, verbose: bool = False
 ) -> None:
-    """The answer in three lines, what is new, what is known, a line each; and where the files are.
+    """The answer in three lines, what is new in full, what is known, a line each; files; what next.
 
-    `verbose`: every requirement too, and how each known difference is shown again.
+    `verbose`: every requirement too, and each known difference in full; and no limit of lines.
     """
-    groups = group(outcome.findings)
+    answer = answer_of(outcome)
+    verdict, last = _verdict(outcome, answer), [*_files(files), _next(outcome, answer, files)]
+    new = [way for way in answer.ways if way.new]
+    known = [way for way in answer.ways if not way.new]
+    left = MOST_LINES - len(verdict) - len(last) - 3  # two headings, and a line that is left out
+    reserved = min(len(known), FEWEST_KNOWN)
     console.print()
-    for line in _answer(outcome, groups):
-        console.print(line, highlight=False)
+    for line in verdict:
+        _line(console, line)
     if verbose and outcome.results:
         console.print(_matrix(outcome))
-    new = [one for one in groups if one.unexpected]
-    known = [one for one in groups if not one.unexpected]
-    if new:
-        console.print("\n[bold]New[/bold]")
-    for number, members in enumerate(new, start=1):
-        _print_group(console, number, members, outcome)
-    for message in (*outcome.vanished, *outcome.idle):
-        console.print(f"\n[bold red]unexpected[/bold red] {escape(message)}", highlight=False)
+    left -= _new(console, outcome, new, None if verbose else left - reserved)
+    if verbose:
+        _unscripted(console, outcome)
+    _known(console, outcome, known, None if verbose else left)
+    for line in last:
+        _line(console, line)
+
+
+def _line(console: Console, text: str, columns: int = 0) -> None:
+    """Whole, so that a command can be copied."""
+    console.print(" " * columns + text, highlight=False, soft_wrap=True)
+
+
+def _verdict(outcome: Outcome, answer: Answer) -> list[str]:
+    """What came out, in how many ways they differ, and of how much."""
+    word, colour = _word(outcome)
+    counts = (
+        (len(answer.new), "new"),
+        (len(outcome.vanished), "vanished"),
+        (len(outcome.shrunk), "shrank"),
+        (len(outcome.grown), "grew"),
+        (len(outcome.idle), "without a verdict"),
+    )
+    alarms = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing unexpected"
+    known = len(answer.ways) - len(answer.new)
+    told = plural(known, "known difference") if known else "no known difference"
+    versions = ", ".join(f"{name} {text}" for name, text in outcome.header["versions"].items())
+    comparisons = plural(len(outcome.results), "comparison")
+    return [
+        f"[bold {colour}]{word}[/] {alarms}; {told}",
+        escape(answer_sentence(answer)),
+        escape(f"{tally(outcome.results)}, {comparisons}, {_asked(outcome)}; {versions}"),
+    ]
+
+
+def _asked(outcome: Outcome) -> str:
+    """'asked 15 of 66 requirements': what a run was not asked says nothing of an implementation."""
+    rows = outcome.matrix.values()
+    asked = sum(not _without_result(row) for row in rows)
+    total = f"{plural(len(rows), 'requirement')}"
+    return f"all {total}" if asked == len(rows) else f"asked {asked} of {total}"
+
+
+def _word(outcome: Outcome) -> tuple[str, str]:
+    if outcome.unexpected or outcome.alarms:
+        return "UNEXPECTED", "red"
+    return ("UNFINISHED", "yellow") if outcome.unfinished else ("AS EXPECTED", "green")
+
+
+def _new(console: Console, outcome: Outcome, ways: Sequence[Way], most: int | None) -> int:
+    """Print what is unexpected in at most so many lines, and say how many it took."""
+    blocks = [
+        *(list(_in_full(way, outcome)) for way in ways),
+        *([f"[bold red]{escape(message)}[/]"] for message in outcome.alarms),
+    ]
+    if not blocks:
+        return 0
+    _line(console, "[bold]New, or no longer as it was[/]")
+    taken = 1
+    for number, block in enumerate(blocks):
+        after = len(blocks) - number - 1
+        height = sum(_height(console, line) for line in block)
+        if most is None or taken + height + bool(after) <= most:
+            for line in block:
+                console.print(_indented(line), highlight=False, soft_wrap=line.startswith(COMMAND))
+            taken += height
+        elif taken + 1 + bool(after) <= most:
+            _cropped(console, f"  {block[0]}")
+            taken += 1
+        else:
+            _line(console, f"  [dim]... and {plural(after + 1, 'other')}, in the report[/]")
+            return taken + 1
+    return taken
+
+
+def _unscripted(console: Console, outcome: Outcome) -> None:
+    """Of which findings no script could be made, and why."""
     reasons: dict[str, list[str]] = {}
     for slug, why in outcome.irreproducible.items():
         reasons.setdefault(why, []).append(slug)
     for why, slugs in reasons.items():
-        console.print(
-            f"no script shows {', '.join(slugs)} alone: {why}", markup=False, soft_wrap=True
-        )
-    if known:
-        hint = "" if verbose else "; in full with --verbose"
-        console.print(f"\n[bold]Known[/bold] (configs that show it{hint})", highlight=False)
-    for number, members in enumerate(known, start=len(new) + 1):
-        if verbose:
-            _print_group(console, number, members, outcome)
-        else:
-            line = f"  {members.configs:5,}  {group_title(members, outcome.known)}"
-            console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
-    console.print("\n[bold]Files[/bold]")
-    for name in files:
-        console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
+        _line(console, escape(f"no script shows {', '.join(slugs)} alone: {why}"))
 
 
-def _answer(outcome: Outcome, groups: Sequence[Group]) -> Iterable[str]:
-    """What came out, of what, and by how much."""
-    word, colour = _word(outcome)
-    new = len(outcome.vanished) + len(outcome.idle) + sum(one.unexpected for one in groups)
-    known = sum(not one.unexpected for one in groups)
-    versions = ", ".join(f"{name} {text}" for name, text in outcome.header["versions"].items())
-    yield (
-        f"[bold {colour}]{word}[/] {new or 'nothing'} unexpected, "
-        + (plural(known, "known difference") if known else "no known difference")
-    )
-    yield escape(f"{tally(outcome.results)}, {plural(len(outcome.results), 'comparison')}")
-    yield (
-        f"{plural(len(REQUIREMENTS), 'requirement')}, {plural(len(every_check()), 'check')}; "
-        f"[dim]{escape(versions)}[/]"
-    )
+COMMAND = "[cyan]"
+"""How lines begin that are to be copied whole."""
 
 
-def _word(outcome: Outcome) -> tuple[str, str]:
-    if outcome.unexpected or outcome.vanished or outcome.idle:
-        return "UNEXPECTED", "red"
-    return ("UNFINISHED", "yellow") if outcome.unfinished else ("AS EXPECTED", "green")
+def _indented(line: str) -> Padding | str:
+    return f"  {line}" if line.startswith(COMMAND) else Padding(line, (0, 0, 0, 2))
+
+
+def _height(console: Console, line: str) -> int:
+    return 1 if line.startswith(COMMAND) else len(console.render_lines(_indented(line)))
+
+
+def _in_full(way: Way, outcome: Outcome) -> Iterator[str]:
+    """What it is, how large, what it depends on, and the commands that show it."""
+    yield f"[bold red]✗ {escape(way.name)}[/]  [bold]{escape(way.statement)}[/]"
+    head, *others = sorted(way.group.findings, key=lambda one: one is not way.group.head)
+    if head.difference not in way.statement:
+        yield escape(head.difference)
+    for line in finding_lines(head):
+        yield escape(line)
+    if others:
+        seen = dict.fromkeys(one.difference for one in others)
+        yield f"[dim]also: {escape('; '.join(seen))}[/]"
+    yield f"{COMMAND}{escape(way.group.smallest.replay)}[/]"
+    for script in _scripts(way, outcome)[:1]:
+        yield f"{COMMAND}{script}[/]"
+
+
+def _scripts(way: Way, outcome: Outcome) -> list[str]:
+    """Those that show it without this project."""
+    made = outcome.reproducers
+    slugs = [one.slug for one in way.group.findings]
+    return [f"{SCRIPTS}/{made[slug].file}" for slug in slugs if slug in made]
+
+
+def _known(console: Console, outcome: Outcome, ways: Sequence[Way], most: int | None) -> None:
+    """A line each, the most harmful first; without a limit what to do and a command, too."""
+    if not ways:
+        return
+    _line(console, "[bold]Known[/] (configs that show it)")
+    shown = ways if most is None or len(ways) <= most else ways[: most - 1]
+    for way in shown:
+        line = f"  {way.configs:5,}  {escape(f'{way.name}: {way.statement}')}"
+        if most is not None:
+            _cropped(console, line)
+            continue
+        _line(console, line)
+        for more in (way.remedy, way_size(way)):
+            if more:
+                _line(console, f"         {escape(more)}")
+        _line(console, f"         {COMMAND}{escape(way.group.smallest.replay)}[/]")
+        for script in _scripts(way, outcome)[:1]:
+            _line(console, f"         {COMMAND}{script}[/]")
+    if len(shown) < len(ways):
+        _line(console, f"  [dim]... and {len(ways) - len(shown)} more: --verbose[/]")
+
+
+def _cropped(console: Console, line: str) -> None:
+    """One line, whatever it says."""
+    console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+
+
+def _files(files: Sequence[str]) -> list[str]:
+    """The files of each directory in a line."""
+    folders: dict[Path, list[str]] = {}
+    for path in map(Path, files):
+        folders.setdefault(path.parent, []).append(path.name)
+    return [
+        f"[bold]Files[/] in {escape(str(folder))}: {escape(', '.join(names))}"
+        for folder, names in folders.items()
+    ]
+
+
+def _next(outcome: Outcome, answer: Answer, files: Sequence[str]) -> str:
+    """The command, or the file, that tells most now."""
+    results = next((name for name in files if name.endswith("results.jsonl")), "results.jsonl")
+    page = next((name for name in files if name.endswith("report.html")), "report.html")
+    if answer.new:
+        command = answer.new[0].group.smallest.replay
+    elif outcome.vanished or outcome.shrunk or outcome.grown:
+        command = f"rnn-parity baseline update --results {shlex.quote(results)}"
+    else:
+        command = f"open {shlex.quote(page)}"
+    return f"[bold]Next[/]  {COMMAND}{escape(command)}[/]"
 
 
 def _matrix(outcome: Outcome) -> Table:
@@ -109,10 +226,10 @@ def _matrix(outcome: Outcome) -> Table:
     backends = list(next(iter(rows.values())))
     for backend in backends:
         table.add_column(backend)
-    empty = 0 if outcome.pinned else sum(map(_without_result, rows.values()))
+    empty = 0 if outcome.whole else sum(map(_without_result, rows.values()))
     for name in GROUPS:
         own = {key: row for key, row in rows.items() if REQUIREMENTS[key].group == name}
-        if not outcome.pinned:  # one's own corpus is about what it is about
+        if not outcome.whole:  # what was not asked is no fault of an implementation
             own = {key: row for key, row in own.items() if not _without_result(row)}
         if own:
             table.add_row(f"[bold]{name}[/]")
@@ -128,9 +245,7 @@ def _matrix(outcome: Outcome) -> Table:
         "flushed subnormals, NaN), which count where the cause is judged."
     )
     if empty:
-        table.caption += (
-            f" Left out: {plural(empty, 'requirement')} that this corpus does not test."
-        )
+        table.caption += f" Left out: {plural(empty, 'requirement')} that this run was not asked."
     table.caption_justify = "left"
     return table
 
@@ -139,114 +254,6 @@ def _without_result(row: Mapping[str, Cell]) -> bool:
     return all(
         c.verdict in (ReportState.UNTESTED, ReportState.NOT_APPLICABLE) for c in row.values()
     )
-
-
-def _print_group(console: Console, number: int, members: Group, outcome: Outcome) -> None:
-    style, word = ("bold red", "UNEXPECTED") if members.unexpected else ("yellow", "known")
-    title = group_title(members, outcome.known)
-    _indented(console, f"{number}. [{style}]{word}[/]  [bold]{escape(title)}[/]", 0)
-    if not members.unexpected:
-        count = plural(members.configs, "config")
-        _indented(console, f"{', '.join(members.backends)}; shown by {count}", 3, style="dim")
-        replay = escape(members.smallest.replay)
-        console.print(f"   [cyan]{replay}[/]", highlight=False, soft_wrap=True)
-        for finding in _with_script(members, outcome)[:1]:
-            console.print(
-                f"   [cyan]{SCRIPTS}/{outcome.reproducers[finding.slug].file}[/]",
-                highlight=False,
-                soft_wrap=True,
-            )
-        return
-    for finding in members.findings:
-        mark = "[bold red]✗[/]" if finding.unexpected else "[yellow]≠[/]"
-        _indented(console, f"{mark} {escape(finding.difference)}", 3)
-        for line in finding_lines(finding):
-            _indented(console, escape(line), 7)
-        console.print(
-            f"       smallest: [cyan]{escape(finding.smallest.replay)}[/]",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if finding.slug in outcome.reproducers:
-            console.print(
-                f"       alone: [cyan]{SCRIPTS}/{outcome.reproducers[finding.slug].file}[/]",
-                highlight=False,
-                soft_wrap=True,
-            )
-
-
-def _with_script(members: Group, outcome: Outcome) -> list[Finding]:
-    """Those with a script that shows them without this project."""
-    return [finding for finding in members.findings if finding.slug in outcome.reproducers]
-
-
-def _indented(console: Console, text: str, columns: int, style: str = "") -> None:
-    """Wrapped text, all of its lines indented."""
-    console.print(Padding(text, (0, 0, 0, columns)), highlight=False, style=style)
-
-
-def print_replay(console: Console, config: Config, results: Sequence[Judged]) -> None:
-    """The tolerance report of one config."""
-    console.print(f"[bold]{config.id}[/bold]", highlight=False, soft_wrap=True)
-    console.print(config.description, style="dim", highlight=False)
-    backend = None
-    for result in results:
-        if result.backend != backend:
-            backend = result.backend
-            console.print(f"\n[bold underline]{backend}[/]")
-        state = result.state
-        console.print(
-            f"[{state.colour.style}]{state.mark:15}[/] [bold]{result.check}[/], "
-            + escape(result.part)
-            + (f"  [dim]ratio[/] {ratio_text(result.ratio)}" if result.ratio is not None else ""),
-            highlight=False,
-        )
-        for line in _detail(result):
-            console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
-    unexpected = sum(result.unexpected for result in results)
-    if unexpected:
-        console.print(f"\n[bold red]UNEXPECTED[/] {plural(unexpected, 'comparison')}.")
-    else:
-        console.print("\n[bold green]AS EXPECTED[/]")
-
-
-def _detail(result: Judged) -> Iterable[str]:
-    if result.message:
-        yield result.message
-    if result.known and result.verdict is Verdict.PASS:
-        yield f"known difference {result.known}, which shows in some runs only, and not in this"
-    if result.cause and result.verdict is Verdict.FAIL:
-        known = f"; known difference {result.known}" if result.known else ""
-        yield f"cause: {result.cause}{known}"
-    yield f"{plural(result.compared, 'element')} compared" + (
-        f", {result.undefined} without a bound" if result.undefined else ""
-    )
-    if result.power:
-        yield f"would have seen (share of elements): {power_text(result.power)}"
-    if result.max_abs is None:
-        return
-    if result.max_abs == 0 and result.ratio == 0:
-        yield f"equal in every element; torch.testing.assert_close would say: {result.assert_close}"
-        return
-    yield (
-        f"max error: abs {error_text(result.max_abs)}, rel {error_text(result.max_rel)}, "
-        f"ulp {error_text(result.max_ulp)}; smallest that would pass: "
-        f"rtol {error_text(result.max_rel)} alone, atol {error_text(result.max_abs)} alone"
-    )
-    yield f"torch.testing.assert_close would say: {result.assert_close}"
-    if result.worst is not None:
-        bound = result.worst.bound
-        yield (
-            f"worst at {place_text(result.worst)}: actual {as_float(result.worst.actual)!r}, "
-            f"expected {as_float(result.worst.expected)!r}, bound "
-            + (error_text(bound) if bound is not None else "none, equality is asked for")
-        )
-    if result.first is not None:
-        yield (
-            f"first at {place_text(result.first)}: actual {as_float(result.first.actual)!r}, "
-            f"expected {as_float(result.first.expected)!r}; {result.failing} fail, "
-            f"{result.conditional} of them after an earlier one of their row"
-        )
 
 
 def print_update(console: Console, update: Update, path: object) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ from harness.report import answering, plainly, wording
 from harness.report.attempts import attempted
 from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
-from harness.verdicts import ReportState, State, Verdict
+from harness.verdicts import FAILED, ReportState, State, Verdict
 
 __all__ = ["page_script", "write_reports"]
 
 TEMPLATES = Path(__file__).with_name("templates")
+LONGEST_COMMENT = 60_000
+"""Characters; GitHub refuses a comment of more than 65,536."""
+
 SCRIPTS = (
     *("report_table.js", "report_config.js", "report_differences.js", "report_list.js"),
     "report_page.js",
@@ -41,7 +45,7 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
     both = functools.cache(lambda: page(outcome))
     summary = attempted(
         "The summary",
-        lambda: _rendered(markdown_templates(TEMPLATES), "summary.md", both()),
+        lambda: _summary(both()),
         lambda why: plainly.summary(outcome, why),
     )
     made = {
@@ -62,6 +66,15 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
     for name, text in made.items():
         (out / name).write_text(text, "utf-8")
     return [out / name for name in made]
+
+
+def _summary(data: Mapping[str, Any]) -> str:
+    """With as much of everything as fits a comment on a pull request."""
+    for most in (10, 4, 1):
+        text = _rendered(markdown_templates(TEMPLATES), "summary.md", {**data, "most": most})
+        if len(text) <= LONGEST_COMMENT:
+            break
+    return text
 
 
 def _rendered(environment: jinja2.Environment, name: str, data: Mapping[str, Any]) -> str:
@@ -131,14 +144,20 @@ def _furnish(environment: jinja2.Environment) -> None:
 
 
 def _junit(outcome: Outcome) -> JUnitXml:
-    """A suite for each backend, a test case for each config and check."""
+    """A suite for each backend, a test case for each config and check.
+
+    A config's checks share out the time from the config before it.
+    """
     cases: dict[str, list[TestCase]] = {}
     key = lambda r: (r.backend, r.config_id, r.check)  # noqa: E731
-    for (backend, config_id, check), lines in groupby(outcome.results, key):
-        case = TestCase(f"{config_id}-{check}", f"rnn_parity.{backend}")
-        case.result = [entry for line in lines if (entry := _junit_entry(line)) is not None]
+    every = [(at, list(lines)) for at, lines in groupby(outcome.results, key)]
+    counts = Counter(config_id for (_, config_id, _), _ in every)
+    for (backend, config_id, check), lines in every:
+        spent = outcome.seconds.get(config_id, 0.0) / counts[config_id]
+        case = TestCase(f"{config_id}-{check}", f"rnn_parity.{backend}", round(spent, 6))
+        case.result = _junit_entries(lines)
         cases.setdefault(backend, []).append(case)
-    for message in (*outcome.vanished, *outcome.idle):
+    for message in outcome.alarms:
         case = TestCase(message.partition(":")[0][:80], "rnn_parity.baseline")
         case.result = [Failure(message)]
         cases.setdefault("baseline", []).append(case)
@@ -150,14 +169,21 @@ def _junit(outcome: Outcome) -> JUnitXml:
     return xml
 
 
-def _junit_entry(result: Judged) -> Error | Failure | Skipped | None:
-    text = (
-        f"{result.part}: {result.message or result.verdict}; cause {result.cause}; {result.replay}"
-    )
-    if result.verdict is Verdict.ERROR:
-        return Error(text)
-    if result.verdict is Verdict.FAIL:
-        return Skipped(f"known difference {result.known}") if result.known else Failure(text)
-    if result.verdict in (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
-        return Skipped(f"{result.verdict}: {result.message}")
-    return None
+def _junit_entries(lines: Sequence[Judged]) -> list[Error | Failure | Skipped]:
+    """What is unexpected; where nothing is, at most one reason why it is no pass."""
+    wrong: list[Error | Failure | Skipped] = [
+        (Error if one.verdict is Verdict.ERROR else Failure)(
+            f"{one.part}: {one.message or one.verdict}; cause {one.cause}; {one.replay}"
+        )
+        for one in lines
+        if one.unexpected
+    ]
+    if wrong:
+        return wrong
+    known = sorted({one.known for one in lines if one.known and one.verdict in FAILED})
+    if known:
+        return [Skipped(f"known difference {', '.join(known)}")]
+    if any(one.verdict is Verdict.PASS for one in lines):
+        return []
+    why = dict.fromkeys(f"{one.verdict}: {one.message}" for one in lines)
+    return [Skipped("; ".join(why))]

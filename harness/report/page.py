@@ -27,8 +27,11 @@ def page(outcome: Outcome) -> dict[str, Any]:
     """What both pages have."""
     verdicts = outcome.matrix
     groups = group(outcome.findings)
+    answer = answer_of(outcome, groups)
     return {
-        "answer": answer_of(outcome, groups),
+        "answer": answer,
+        "sentence": answer_sentence(answer),
+        "known_ways": [way for way in answer.ways if not way.new],
         "header": outcome.header,
         "requirements": REQUIREMENTS,
         "requirement_groups": GROUPS,
@@ -37,7 +40,9 @@ def page(outcome: Outcome) -> dict[str, Any]:
         "groups": groups,
         "known": outcome.known,
         "vanished": outcome.vanished,
+        "resized": [*outcome.shrunk, *outcome.grown],
         "idle": outcome.idle,
+        "alarms": outcome.alarms,
         "headline": outcome.headline,
         "unfinished": outcome.unfinished,
         "pinned": outcome.pinned,
@@ -54,7 +59,7 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
     answer = both["answer"]
     ordered = [finding for way in answer.ways for finding in way.group.findings]
     differences = difference_views(outcome, answer.ways)
-    claim, _, detail = answer_sentence(answer).partition(": ")
+    claim, _, detail = both["sentence"].partition(": ")
     missing: dict[str, str] = {}
 
     def part(name: str, make: Callable[[], Any]) -> Any:

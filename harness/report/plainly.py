@@ -29,7 +29,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     counts = Counter((result.backend, result.check) for result in outcome.unexpected)
     for (backend, check), count in sorted(counts.items()):
         yield f"- **UNEXPECTED**: {backend}, {check}: {count}"
-    for message in (*outcome.vanished, *outcome.idle):
+    for message in outcome.alarms:
         yield f"- **UNEXPECTED**: {message}"
 
 

@@ -15,6 +15,7 @@ from harness.results import Number, Place, as_float, number
 from harness.verdicts import Verdict
 
 __all__ = [
+    "SENSIBLE",
     "cell_mark",
     "error_text",
     "finding_lines",
@@ -26,6 +27,10 @@ __all__ = [
     "reason",
     "tally",
 ]
+
+
+SENSIBLE = 1e5
+"""Errors of more ulp are about numbers near 0, and say nothing of size."""
 
 
 def ratio_text(value: Number | None) -> str:
@@ -143,10 +148,10 @@ def finding_lines(finding: Finding) -> list[str]:
         lines.append(f"always worst {' and '.join(finding.places)}")
     if finding.off_by is not None:
         absolute, ulps = finding.off_by
+        in_ulp = f" = {error_text(number(ulps))} ulp" if ulps < SENSIBLE else ""
         lines.append(
             f"worst: {ratio_text(finding.worst.ratio)} times the bound, off by "
-            f"{error_text(number(absolute))} = {error_text(number(ulps))} ulp, "
-            f"at {place_text(finding.worst.worst)}"
+            f"{error_text(number(absolute))}{in_ulp}, at {place_text(finding.worst.worst)}"
             if math.isfinite(absolute)
             else f"worst: not a number, or infinite, at {place_text(finding.worst.worst)}"
         )

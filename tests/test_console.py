@@ -1,0 +1,137 @@
+"""The end of a run on the console: the answer in 40 lines, and nothing that is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from harness.answer import answer_of
+from harness.baseline import KnownDifference
+from harness.causes import Cause
+from harness.config import Config
+from harness.expectations import Expectations, Judged
+from harness.layers import LAYERS
+from harness.matrix import matrix
+from harness.outcome import Outcome
+from harness.report.answering import answer_sentence
+from harness.report.console import MOST_LINES, print_summary
+from harness.requirements import REQUIREMENTS
+from harness.verdicts import ReportState, Verdict
+from tests.synthetic_results import changed, line
+from tests.synthetic_run import synthetic_run
+
+FILES = [f"out/{name}" for name in ("report.html", "summary.md", "junit.xml", "results.jsonl")]
+
+
+def printed(outcome: Outcome, *, verbose: bool = False) -> list[str]:
+    console = Console(width=120, emoji=False, force_terminal=False)
+    with console.capture() as capture:
+        print_summary(console, outcome, FILES, verbose=verbose)
+    return capture.get().splitlines()
+
+
+def entry(number: int) -> KnownDifference:
+    """Of the config with that seed."""
+    return KnownDifference(
+        id=f"entry-{number}",
+        statement=f"difference {number} says what differs, in {'many ' * 30}words.",
+        backends=("torch",),
+        versions={"torch": ">=2"},
+        checks=("step_residual",),
+        causes=(Cause.ACTIVATION,),
+        reason="so",
+        shown_by=(Config.of(seed=number).id,),
+        when={"seed": number},
+    )
+
+
+def outcome_of(results: Iterable[Judged], known: Iterable[KnownDifference] = ()) -> Outcome:
+    expected = Expectations(known)
+    header = {"versions": {"torch": "2.13.0"}, "parameters": {"corpus": "mine.txt"}}
+    return Outcome(header, expected.join(results), expected.by_id)
+
+
+@pytest.mark.parametrize(("known", "new"), [(0, 0), (3, 0), (200, 0), (0, 30), (200, 30), (5, 1)])
+def test_it_is_at_most_forty_lines(known: int, new: int) -> None:
+    fresh = [
+        line(seed, 4.0, check=check, cause="unexplained", message="x" * 500)
+        for seed, check in zip(
+            range(1000, 1000 + new), ("step_residual", "prefix", "last_state") * 10, strict=False
+        )
+    ]
+    every = [line(seed, 4.0) for seed in range(known)]
+    outcome = outcome_of([*every, *fresh], map(entry, range(known)))
+    outcome.vanished = [f"known difference 'x{n}' vanished: gone" for n in range(new)]
+    said = printed(outcome)
+    assert len(said) <= MOST_LINES
+    assert any("Files" in one for one in said)
+    assert "Next" in said[-1]
+    assert len(printed(outcome, verbose=True)) > len(said) or known + new < 2
+
+
+def test_it_opens_with_three_lines_of_verdict() -> None:
+    outcome = outcome_of([line(1, 4.0), line(2, 4.0, check="prefix", cause="flush")], [entry(1)])
+    outcome.vanished, outcome.shrunk = ["gone"], ["smaller", "smaller too"]
+    _, first, second, third, *_ = printed(outcome)
+    assert first == "UNEXPECTED 1 new, 1 vanished, 2 shrank; 1 known difference"
+    assert second == answer_sentence(answer_of(outcome))
+    assert third.startswith("2 configs (2 corpus; judged: 2 torch), 2 comparisons, asked ")
+    assert third.endswith("torch 2.13.0")
+
+
+def test_what_is_new_stands_in_full_and_what_is_known_in_a_line() -> None:
+    new = line(2, 4.0, check="prefix", cause="flush", message="here it is", replay="replay it")
+    said = printed(outcome_of([line(1, 4.0), new], [entry(1)]))
+    text = " ".join(" ".join(said).split())
+    assert "✗ torch-prefix-flush-unexpected" in text
+    assert "here it is" in text
+    assert "  replay it" in said
+    (known,) = [one for one in said if "entry-1" in one]
+    assert known.startswith("      1  entry-1: difference 1 says what differs")
+    assert len(known) <= 120
+    assert said[-1] == "Next  replay it"
+
+
+def test_a_difference_has_the_name_of_its_entry_and_the_worst_come_first() -> None:
+    outcome = synthetic_run(60)
+    said = printed(outcome)
+    ways = [way for way in answer_of(outcome).ways if not way.new]
+    listed = [one.split()[1].rstrip(":") for one in said[said.index(KNOWN) + 1 :] if ":" in one]
+    assert listed[: len(ways)] == [way.name for way in ways]
+
+
+KNOWN = "Known (configs that show it)"
+
+
+def test_a_partial_run_says_what_it_was_asked() -> None:
+    said = printed(outcome_of([line(1, 0.5, verdict="pass", cause=None)]))
+    asked = sum(
+        cell.verdict not in (ReportState.UNTESTED, ReportState.NOT_APPLICABLE)
+        for row in matrix([line(1, 0.5, verdict="pass", cause=None)]).values()
+        for cell in row.values()
+    )
+    total = sum(one.concerns(LAYERS["rnn"]) for one in REQUIREMENTS.values())
+    assert f"asked {asked} of {total} requirements" in " ".join(said)
+    assert "untested" not in " ".join(printed(outcome_of([line(1, 4.0)]), verbose=True))
+
+
+def test_what_was_asked_and_counts_elsewhere_is_not_untested() -> None:
+    """A failure by the activation counts where activations are asked."""
+    rows = matrix(Expectations().join([line(1, 4.0)])).values()
+    cells = [row["torch"] for row in rows]
+    elsewhere = [cell for cell in cells if cell.elsewhere and not cell.configs]
+    assert elsewhere
+    assert {cell.verdict for cell in elsewhere} == {Verdict.INCONCLUSIVE}
+    assert ReportState.UNTESTED in {cell.verdict for cell in cells}
+
+
+def test_a_pass_is_no_known_difference_because_it_could_have_failed() -> None:
+    known = msgspec.structs.replace(entry(1), intermittent=("states",))
+    passing = changed(line(1, 0.5, part="states"), verdict="pass", cause=None)
+    (joined,) = Expectations([known]).join([passing])
+    assert (joined.state, joined.known, joined.may_show) == (Verdict.PASS, None, "entry-1")
+    said = printed(outcome_of([passing], [known]))
+    assert said[1] == "AS EXPECTED nothing unexpected; no known difference"
