@@ -289,12 +289,20 @@ def _state(number: int, change: Callable[[Array], Any]) -> Maker:
 def _tuple(change: Callable[[tuple[Any, ...]], Any], *, means: bool = False) -> Maker:
     """Something in place of the tuple of initial states; `means` says that it is that still."""
 
-    def make(case: Case) -> Call:
+    def make(case: Case) -> Call | None:
         call = _ordinary(_again(case, states=True))
-        inputs = (call.inputs[0], change(call.inputs[1]), *call.inputs[2:])
+        given = change(call.inputs[1])
+        if given is None:
+            return None
+        inputs = (call.inputs[0], given, *call.inputs[2:])
         return dataclasses.replace(call, inputs=inputs, meaning=call.meaning if means else None)
 
     return make
+
+
+def _stacked(states: tuple[Array, ...]) -> Array | None:
+    """None of states of several sizes, as with a projection."""
+    return np.stack(states) if len({one.shape for one in states}) == 1 else None
 
 
 def _states_exchanged(case: Case) -> Call:
@@ -305,10 +313,13 @@ def _states_exchanged(case: Case) -> Call:
     return _ordinary(case.with_inputs(**dict(zip(names, arrays, strict=True))))
 
 
-def _x(change: Callable[[Array], Any]) -> Maker:
-    """Another x, changed in the layout of the call; states and lengths as they are."""
+def _x(change: Callable[[Array], Any], **changes: Any) -> Maker:
+    """Another x, changed in the layout of the call; states and lengths as they are, but for
+    `changes`.
+    """
 
     def make(case: Case) -> Call | None:
+        case = _again(case, **changes) if changes else case
         call = _ordinary(case)
         given = change(call.inputs[0])
         if _alike(given, call.inputs[0]):
@@ -459,7 +470,7 @@ def tuple_calls(*, single_step: bool = False) -> Calls:
                     "states.stacked",
                     _INVALID,
                     "both states in one array in place of the tuple",
-                    _tuple(np.stack),
+                    _tuple(_stacked),
                 ),
                 ("states.none", _INVALID, "None for c_0", _tuple(lambda s: (s[0], None))),
             ],
@@ -512,7 +523,10 @@ def _calling_cells() -> dict[str, list[Row]]:
         "refused-h-0": [
             (f"h0.{name}", _INVALID, says, _h_0(change)) for name, says, change in _CELL_STATES
         ],
-        "refused-x": [(f"x.{name}", _INVALID, says, _x(change)) for name, says, change in _CELL_XS],
+        "refused-x": [
+            ("x.rank1", _INVALID, "1-D x with 2-D h_0", _x(lambda x: x[0], states=True)),
+            *((f"x.{name}", _INVALID, says, _x(change)) for name, says, change in _CELL_XS),
+        ],
         "empty": [("x.norows", _OPEN, "x without batch rows, B = 0", _without("rows"))],
         "mixed-dtypes": _of_other_types(),
     }
@@ -752,7 +766,6 @@ _CELL_STATES: Change = [
 ]
 
 _CELL_XS: Change = [
-    ("rank1", "1-D x with 2-D h_0", lambda x: x[0]),
     ("rank3", "3-D x", lambda x: x[None]),
     ("wider", "x with one feature too many", lambda x: np.concatenate([x, x[:, :1]], axis=1)),
     ("narrower", "x with one feature for all", lambda x: x[:, :1].copy()),

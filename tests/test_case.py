@@ -130,7 +130,7 @@ def test_small_integers_are_integers_and_not_symmetric() -> None:
 
 
 def test_page_case_is_the_pages() -> None:
-    page = next(c for c in load_corpus() if c.data == "page")
+    page = next(c for c in load_corpus() if (c.layer, c.data) == ("rnn", "page"))
     case = make_case(page)
     assert case.x.tolist() == [[[3.0, 4.0]]]
     assert case.inputs["h_0"][:, 0].tolist() == [[1, 2, 3], [3, 4, 5], [3, 4, 5], [3, 4, 5]]

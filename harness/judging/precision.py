@@ -13,12 +13,16 @@ from harness.activation import LOWER, rounded_to
 from harness.evidence import Evidence
 from harness.judging.steps import States, direction_steps
 from reference import Format
+from reference.arrays import BoolArray, Float64Array
 
 __all__ = ["larger_bounds", "lower_precision"]
 
 ENOUGH = 58
 """Bits in which states on a coarser grid are no coincidence: one in 2^13 of float32 is one of
 float16, one in 2^29 of float64 one of float32."""
+
+
+FEW = 4
 
 
 def lower_precision(evidence: Evidence) -> Format | None:
@@ -57,7 +61,15 @@ def _of_states(evidence: Evidence) -> Format | None:
         if lower.precision < fmt.precision and np.isfinite(actual).all():
             between = rounded_to(expected, lower) != expected
             on_grid = rounded_to(actual, lower) == actual
-            bits = int(between.sum()) * (fmt.precision - lower.precision)
+            telling = np.unique(actual[between & ~_of_few_bits(actual)])
+            bits = len(telling) * (fmt.precision - lower.precision)
             if bits >= ENOUGH and bool(on_grid.all()):
                 found = lower
     return found
+
+
+def _of_few_bits(values: Float64Array) -> BoolArray:
+    """Numbers such as 0 and 1, of gates that are shut or open, are on the grid of every format."""
+    scaled = np.ldexp(np.frexp(values)[0], FEW)
+    few: BoolArray = scaled == np.rint(scaled)
+    return few
