@@ -32,7 +32,9 @@ SCALES = (1, 16, 8, 4, 2)
 
 def drawn_configs(count: int, seed: int) -> list[Config]:
     """Values and gradients, every format and option; sizes as for every run, T to 24."""
-    strategy = configs(max_steps=MAX_STEPS, scales=SCALES, aspects=("gradient", "values"))
+    strategy = configs(
+        layers=("rnn",), max_steps=MAX_STEPS, scales=SCALES, aspects=("gradient", "values")
+    )
     return draw_configs(strategy, count, seed)
 
 
