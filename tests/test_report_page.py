@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from harness.baseline import read_baseline
+from harness.config import Config
 from harness.outcome import Outcome
 from harness.report import write_reports
 from harness.results import as_float
@@ -219,6 +220,26 @@ def test_filters_by_option_verdict_backend_and_check(visit: browsing.Visit, repo
     expect(page.locator("#count")).to_have_text(re.compile(f"^{COUNT} "))
     page.select_option("#verdict", "fail")
     assert rows(page) == [config_of(7).id]
+
+
+def test_several_layers_have_an_overview_and_a_matrix_each(
+    visit: browsing.Visit, tmp_path: Path
+) -> None:
+    """And what one of them was not asked is not said to have a verdict."""
+    one = synthetic_run(6)
+    gru = Config.of("gru").id
+    own = [changed(r, config_id=gru) for r in one.results if r.config_id == config_of(1).id]
+    both = Outcome(one.header, [*one.results, *own], one.known)
+    write_reports(both, tmp_path)
+    page = visit.open(tmp_path / "report.html")
+    assert "RNN and GRU differ from torch's" in page.inner_text("h1")
+    rows = page.locator("#answer .layers tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rows] == ["RNN", "GRU"]
+    assert page.locator(".overview tbody tr").count() == page.locator(".matrix").count() == 2
+    new = page.locator("#new").inner_text()
+    assert re.search(r"of \d+ requirements of single layers nothing was concluded", new)
+    page.locator("#answer .layers a", has_text="GRU").click()
+    expect(page.locator("#verdicts-gru")).to_be_in_viewport()
 
 
 def test_sorts_by_ratio(visit: browsing.Visit, report: Path) -> None:

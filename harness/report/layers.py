@@ -13,7 +13,7 @@ from harness.expectations import Judged
 from harness.layers import LAYERS
 from harness.matrix import Cell, matrix
 from harness.requirements import REQUIREMENTS, Requirement
-from harness.verdicts import ReportState, State
+from harness.verdicts import ReportState, State, Verdict
 
 __all__ = ["LayerView", "Row", "layer_views"]
 
@@ -49,6 +49,14 @@ class LayerView:
     @property
     def total(self) -> int:
         return sum(map(len, self.ways.values()))
+
+    @property
+    def unasked(self) -> int:
+        """Requirements of which nothing was concluded for a backend that was asked of the layer."""
+        without = (ReportState.UNTESTED, Verdict.INCONCLUSIVE)
+        return sum(
+            any(cell.verdict in without for cell in row.values()) for row in self.matrix.values()
+        )
 
     def rows(self, group: str) -> list[Row]:
         """The requirements of a group, in their order."""

@@ -59,6 +59,7 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
     answer = both["answer"]
     ordered = [finding for way in answer.ways for finding in way.group.findings]
     differences = difference_views(outcome, answer.ways)
+    layers = layer_views(answer, outcome.results, both["matrix"])
     claim, _, detail = both["sentence"].partition(": ")
     missing: dict[str, str] = {}
 
@@ -70,7 +71,8 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
         **both,
         "claim": claim,
         "detail": detail and detail[0].upper() + detail[1:],
-        "layer_views": layer_views(answer, outcome.results, both["matrix"]),
+        "layer_views": layers,
+        "unasked": sum(view.unasked for view in layers),
         "differences": differences,
         "initially_open": initially_open(differences),
         "activations": _activations(outcome),
