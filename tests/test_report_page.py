@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -163,6 +164,20 @@ def test_the_address_holds_search_and_filters_and_back_undoes_them(
         expect(page.locator("#search")).to_have_value("relu bidir")
         page.locator(".section li a").first.click()
         assert len(shown(page)) == 2
+
+
+def test_a_difference_may_be_called_as_a_part_of_the_page(
+    visit: browsing.Visit, tmp_path: Path
+) -> None:
+    """A baseline of one's own may name its entries so."""
+    one = synthetic_run(6)
+    called = {"check": msgspec.structs.replace(one.known[KNOWN], id="check")}
+    results = [changed(r, known="check" if r.known else None) for r in one.results]
+    write_reports(Outcome(one.header, results, called), tmp_path)
+    page = visit.open(tmp_path / "report.html", "check")
+    expect(page.locator(".difference#check")).to_be_in_viewport()
+    page.select_option("select#check", "last_state")
+    assert count(page) == 6
 
 
 def test_a_name_that_nothing_has_is_told(visit: browsing.Visit, report: Path) -> None:

@@ -69,7 +69,7 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         **both,
-        "claim": claim,
+        "claim": claim.rstrip("."),
         "detail": detail and detail[0].upper() + detail[1:],
         "layer_views": layers,
         "unasked": sum(view.unasked for view in layers),

@@ -1,4 +1,6 @@
-const $ = (id) => document.getElementById(id);
+// Differences have names that a baseline gives: of two things with one name the page's own is meant.
+const $ = (id) => document.querySelector(`[id="${CSS.escape(id)}"]:not(.difference)`);
+const difference = (id) => document.querySelector(`.difference[id="${CSS.escape(id)}"]`);
 
 // The address: the name of something in this page, and after "?" what is searched and filtered.
 function readAddress() {

@@ -50,7 +50,7 @@ let list = null;
 function follow() {
   const { name, asked } = readAddress();
   if (list && list.asked().toString() !== asked.toString()) list.restore(asked);
-  const target = name && $(name);
+  const target = name && (difference(name) ?? $(name));
   const here = target && !target.closest("#linked");
   if (here) {
     for (let one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
