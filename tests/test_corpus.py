@@ -110,8 +110,8 @@ def test_asks_everything(path: Path, layer: str) -> None:
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
-    path.write_text(f"# good\n{Config.of().id}\nrnn-l1\n")
+    path.write_text(f"# good\n{Config.of().id}\nrnn-quite\n")
     with pytest.raises(
-        ConfigError, match=r"corpus.txt, line 3: config id 'rnn-l1': token 'l1' is none"
+        ConfigError, match=r"corpus.txt, line 3: config id 'rnn-quite': token 'quite' is none"
     ):
         load_corpus(path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import MEMORIES, Config
+from harness.layers import LAYERS
 
 __all__ = [
     "few_given",
@@ -177,6 +178,10 @@ def of_one_feature(layer: str) -> Iterator[Config]:
 
 def nan_gradients(layer: str) -> Iterator[Config]:
     """NaN in x and no infinity, with which every gradient that it reaches is NaN."""
+    if LAYERS[layer].single_step:
+        of_one = {"states": True, **of_sizes(3, 3, 5, 1)}
+        yield config_of(layer, aspect="gradient", data="missing", seed=60370, **of_one)
+        return
     base = config_of(layer, aspect="gradient", data="missing", hidden_size=3, steps=4, seed=60370)
     yield base.replace(states=True, input_size=3, batch=2)
     yield base.replace(num_layers=2, layout="batchfirst", input_size=2, batch=2)

@@ -78,7 +78,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "gradients, kinds of losses, both modes", few_gradients(layer)
     if not single:
         yield "gradients of layers that drop", _every(4, dropping(layer))
-        yield "gradients where x has NaN", _every(2, nan_gradients(layer))
+    yield "gradients where x has NaN", _every(2, nan_gradients(layer))
     yield "dropout in training mode", _every(8 if single else 1, small_training(layer))
     yield "initial weights", _every(2, parameters(layer, "initial"))
     yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
