@@ -180,9 +180,14 @@ def rows_of(case: Case, rows: range) -> dict[str, Array]:
     return take(case.config, case.inputs, {"rows": rows})
 
 
+def is_large(config: Config) -> bool:
+    """Whether every call is dear, and its case larger than any that is drawn."""
+    return config.numbers > MOST_NUMBERS
+
+
 def row_blocks(config: Config) -> list[range]:
     """The rows of the batch that are judged at once: all of them, but of large cases."""
-    if config.numbers <= MOST_NUMBERS or config.batch == 1:
+    if not is_large(config) or config.batch == 1:
         return [range(config.batch)]
     a_row = config.replace(batch=2).numbers - config.replace(batch=1).numbers
     count = -(-config.batch // max(2, MOST_NUMBERS // a_row))

@@ -10,6 +10,8 @@ import pytest
 
 import harness.case
 import harness.judge
+import harness.observe.checkpoint
+import harness.observe.gradients
 from harness.backends.protocol import Backend
 from harness.case import row_blocks
 from harness.config import MOST_NUMBERS, Config
@@ -51,6 +53,8 @@ def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Configs of six rows count as large."""
     for module in (harness.case, harness.judge):
         monkeypatch.setattr(module, "row_blocks", blocks_of_three)
+    for observer in (harness.observe.gradients, harness.observe.checkpoint):
+        monkeypatch.setattr(observer, "is_large", lambda config: config.batch == 6)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,20 @@ class _OneWrong:
 
         layer.forward = wrong  # type: ignore[method-assign]
         return layer
+
+
+def test_padding_is_judged_in_gradients_of_large_cases(whole: Whole, in_blocks: None) -> None:
+    results = by_part(judged(CorrectBackend(), LSTM.replace(aspect="gradient")))
+    for key in (key for key in whole["gradient"] if key[0] == "gradient_padding"):
+        assert results[key].verdict == whole["gradient"][key].verdict, key
+    fault = FAULTS["padding-reaches-the-weights"]
+    wrong = judged(fault.inject(CorrectBackend()), LSTM.replace(aspect="gradient"))
+    assert "gradient_padding" in {r.check for r in wrong if r.verdict == "fail"}
+
+
+def test_checkpoints_of_large_cases_are_computed_with(in_blocks: None) -> None:
+    results = judged(CorrectBackend(), LSTM.replace(aspect="checkpoint"))
+    assert {r.verdict for r in results if r.check == "checkpoint_own"} == {"pass"}
 
 
 def test_a_fault_in_a_later_block_is_located_in_the_whole_batch(in_blocks: None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.axes import take
 from harness.backends.protocol import Backend, FullLayer, offers
-from harness.case import Case, row_blocks
+from harness.case import Case, is_large
 from harness.config import LayerOptions
 from harness.observe.arrays import parameters
 from harness.observe.calling import call, loaded, same_outputs
@@ -76,8 +76,8 @@ def _computes_what_it_reads(backend: Backend, case: Case) -> bool:
 
 def _brief(case: Case) -> Case:
     """Of a large case one row of two steps, which the weights are computed with just as well."""
-    blocks, steps = row_blocks(case.config), range(min(2, case.config.steps))
-    if len(blocks) == 1:
+    steps = range(min(2, case.config.steps))
+    if not is_large(case.config):
         return case
     config = case.config.replace(batch=1, steps=len(steps), lengths="nolengths")
     inputs = take(case.config, case.inputs, {"rows": [0], "steps": steps})

@@ -12,7 +12,7 @@ import numpy as np
 from harness.axes import from_layout, output_names, to_layout
 from harness.backends.protocol import Backend, FullBackend, FullLayer, offers
 from harness.bits import beyond_flushing, same_bits
-from harness.case import Case, cotangents, passes_on, row_blocks
+from harness.case import Case, cotangents, is_large, passes_on
 from harness.config import Config
 from harness.memory import all_laid_out, whole
 from harness.observe.arrays import viewed
@@ -121,19 +121,18 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
     asked = _Asked(backend, case)
     if case.config.drops:
         return _dropping(asked)
+    if is_large(case.config):
+        return _once(asked)
     fresh = case.config.seed % 2 == 1
     found = asked.gradients(case) if fresh else None
     outputs = asked.forward(case)
     other = case.with_inputs(x=case.x.dtype.type(0.5) - case.x)
     notes: list[str] = []
-    brief = len(row_blocks(case.config)) > 1  # every call is dear
     with preparing("gradients of another x or loss, or a call with it, before it", notes):
-        if not brief:
-            asked.gradients(other)
-        if not (fresh or brief):
+        asked.gradients(other)
+        if not fresh:
             asked.gradients(_for_another_loss(case))
-        if not brief:
-            asked.forward(other)
+        asked.forward(other)
     found = found or asked.gradients(case)
     require_prepared(notes)
     unpadded = _unpadded(case)
@@ -166,6 +165,34 @@ def observe_gradients(backend: Backend, case: Case) -> Observation:
             _padded(found, clean),
             _padded(second, found),
             None if same_outputs(after, outputs) else after,
+        ),
+    )
+
+
+def _once(asked: _Asked) -> Observation:
+    """Of a large case, whose every call is dear: the gradients, at the outputs of the same call.
+
+    Whether they come the same a second time is not asked.
+    """
+    case = _unpadded(asked.case)
+    clean = asked.gradients(case)
+    found = clean if case is asked.case else asked.gradients(asked.case)
+    outputs, hidden = clean.outputs, asked.hidden
+    if outputs is None:
+        outputs, hidden = asked.forward(case), asked.hidden_layers
+    return Observation(
+        asked.backend.name,
+        outputs=outputs,
+        hidden=(seen := hidden(case)),
+        transferred=sum(array.size for array in case.weights.values()),
+        modified=tuple(asked.modified),
+        derivatives=Derivatives(
+            cotangents(case),
+            found.gradients,
+            clean.gradients,
+            outputs=clean.outputs,
+            hidden=seen,
+            padded=_padded(found, clean),
         ),
     )
 
