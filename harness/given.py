@@ -38,6 +38,9 @@ INDEX = "arrays.json"
 
 BF16 = "bfloat16"
 
+UNNAMED = 16 * LETTERS[0]
+"""Stands in a config for arrays that are not kept yet: it may be as large as given ones."""
+
 _FILE = re.compile("[A-Za-z0-9_]{1,80}")
 """What names of files are made of: an array's name may come from anywhere."""
 
@@ -69,8 +72,9 @@ _OPENED: dict[str, Given] = {}
 
 
 def save_given(folder: Path, weights: Mapping[str, Array], inputs: Mapping[str, Array]) -> Given:
-    """Write arrays into a folder that is made, and open it. Raises OSError."""
+    """Write arrays into a folder, in place of those there, and open it. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
+    remove_given(folder)
     index: dict[str, _Stored] = {}
     for kind, arrays in (("weights", weights), ("inputs", inputs)):
         for name, array in arrays.items():
@@ -79,6 +83,18 @@ def save_given(folder: Path, weights: Mapping[str, Array], inputs: Mapping[str, 
             index[name] = _Stored(kind, _dtype_name(array), array.shape, file)
     (folder / INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(index)))
     return open_given(folder)
+
+
+def remove_given(folder: Path) -> None:
+    """Remove what `save_given` wrote there; whoever has mapped the arrays keeps them."""
+    try:
+        index = msgspec.json.decode((folder / INDEX).read_bytes(), type=dict[str, _Stored])
+    except (OSError, ValueError):
+        return
+    for stored in index.values():
+        if _FILE.fullmatch(stored.file):
+            (folder / f"{stored.file}.npy").unlink(missing_ok=True)
+    (folder / INDEX).unlink()
 
 
 def open_given(folder: Path) -> Given:

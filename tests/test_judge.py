@@ -328,6 +328,20 @@ def test_a_config_of_given_arrays_is_replayed_with_their_folder(
     assert "name the folder that judge wrote" in " ".join(refused.output.split())
 
 
+def test_who_gives_no_answer_to_the_call_is_no_drop_in(models: Path, tmp_path: Path) -> None:
+    """torch takes no length of 0. And nothing of a judgement before stays in the folder."""
+    np.save(tmp_path / "lengths.npy", np.array([7, 0, 5]))
+    given = [models / "model.npz", "--prefix", "cells.gru", "--backend", "torch", "--in-process"]
+    assert judged(tmp_path / "out", *given).result.exit_code == 0
+    given[2:3] = ["encoder.gru", "--x", models / "x.npy", "--lengths", tmp_path / "lengths.npy"]
+    done = judged(tmp_path / "out", *given)
+    said = "NOT A DROP-IN (torch): torch gives no answer to this call (torch.nn.utils.rnn.pack"
+    assert said in done.text
+    names = {path.stem for path in (done.out / "arrays").glob("*.npy")}
+    assert names == {"weight_ih_l0", "weight_hh_l0", "x", "lengths"}
+    assert list(done.out.glob("port_to_*.py")) == []
+
+
 def test_other_numbers_have_another_digest(of_rnn: Judgement, tmp_path: Path) -> None:
     given = open_given(of_rnn.out / "arrays")
     other = tmp_path / "arrays"

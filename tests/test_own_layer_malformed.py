@@ -17,7 +17,9 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from harness.cli import main
-from harness.own_layer.stored import WeightsError, read_file
+from harness.config import MOST_NUMBERS
+from harness.own_layer.inference import found_layer
+from harness.own_layer.stored import StoredFile, WeightsError, read_file
 
 ROOT = Path(__file__).parent.parent
 
@@ -161,6 +163,14 @@ def test_other_suffixes_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="there is none"):
         read_file(tmp_path / "absent.npz")
     assert "layer.json" in judged(tmp_path, "--out", tmp_path / "out")
+
+
+def test_weights_may_be_larger_than_any_that_are_drawn() -> None:
+    weight = np.broadcast_to(np.float32(0), (6000, 6000))
+    names = {f"weight_{kind}_l0": weight for kind in ("ih", "hh")}
+    layer = found_layer(StoredFile(Path("large.npz"), names, {}), None)
+    assert layer.description == "RNN(6000, 6000), no biases, fp32"
+    assert layer.config.numbers > MOST_NUMBERS
 
 
 MAKING = """

@@ -35,7 +35,7 @@ from harness.own_layer.applying import applying
 from harness.own_layer.asked import ASKED, Asked, begin, saved
 from harness.own_layer.inference import found_layer
 from harness.own_layer.inputs import Options, assumed, called, read_inputs
-from harness.own_layer.port import write_port
+from harness.own_layer.port import remove_ports, write_port
 from harness.own_layer.stored import framework_of, read_file
 from harness.results import Parameters
 from harness.run import OWN, results_path
@@ -81,11 +81,12 @@ def judge_layer(
             else _asked(weights, out, given, on_command_line)
         )
         remove_logs(out)
+        remove_ports(out)
         set_aside(results_path(out))
     limits = limits and _roomy(limits, asked.called, on_command_line)
     console = console_for()
     console.print(asked.title, markup=False, highlight=False, soft_wrap=True)
-    interruption = Interruption()
+    interruption, began = Interruption(), time.monotonic()
     logs = out / LOGS
     with (
         interruption.awaited(),
@@ -112,8 +113,10 @@ def judge_layer(
     said = _answered(asked, outcome, baseline)
     if rows and len(row_blocks(asked.called)) > 1:
         console.print(f"of the {asked.called.batch} rows of the batch, {rows} at least are judged")
-    for line in said.lines:
+    console.print()
+    for line in (*said.lines, said.counts):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"judged in {time.monotonic() - began:.0f} s", highlight=False)
     page = write_answer(out, asked, said, files)
     present(outcome, out, verbose, [str(page), *files])
 

@@ -29,6 +29,17 @@ class Answer:
     lines: tuple[str, ...]
     applying: Applying
 
+    @property
+    def counts(self) -> str:
+        """How many known differences concern the layer."""
+        showed, may, others = map(
+            len, (self.applying.showed, self.applying.may, self.applying.others)
+        )
+        return (
+            f"known differences: {showed} show here, {may} may concern this layer, with other "
+            f"inputs or calls, {others} do not"
+        )
+
 
 def answer(asked: Asked, results: Sequence[Judged], applying: Applying) -> Answer:
     """From the results of a run about one layer."""
@@ -43,19 +54,26 @@ def _verdict(asked: Asked, by_backend: dict[str, list[Judged]]) -> str:
     home = next((name for name in by_backend if name_in(name) == asked.home), None)
     others = [name for name in by_backend if name != home]
     named = [home, *others] if home else others
-    wrong = {name: said for name in named if (said := _differs(asked, by_backend[name]))}
-    silent = [n for n in named if n not in wrong and not _concluded(by_backend[n])]
     where = f"{' and '.join(others)} for {home}" if home and others else " and ".join(named)
+    wrong = {name: said for name in named if (said := _differs(asked, by_backend[name]))}
+    wrong |= {
+        name: f"gives no answer to this call ({_unsupported(by_backend[name])})"
+        + ("; asked otherwise it agrees" if _concluded(by_backend[name]) else "")
+        for name in named
+        if name not in wrong and not _concluded(_own(asked, by_backend[name]))
+    }
     if wrong:
         said = "; ".join(f"{name} {what}" for name, what in wrong.items())
         return f"NOT A DROP-IN ({where}): {said}"
-    if silent:
-        reasons = "; ".join(f"{name}: {_unsupported(by_backend[name])}" for name in silent)
-        return f"NOT A DROP-IN ({where}): {reasons}"
     compared = sum(r.compared for own in by_backend.values() for r in own if r.verdict in CONCLUDED)
     if not (home and others):
         return f"AS THE EQUATION SAYS ({where}): {compared:,} numbers compared, none differs"
     return f"DROP-IN ({where}): {compared:,} numbers compared, none differs beyond rounding"
+
+
+def _own(asked: Asked, results: Sequence[Judged]) -> list[Judged]:
+    """Those about values in the user's own call."""
+    return [result for result in results if result.config_id == asked.configs[0].id]
 
 
 def _concluded(results: Sequence[Judged]) -> bool:
@@ -72,7 +90,8 @@ def _differs(asked: Asked, results: Sequence[Judged]) -> str:
     failing = [result for result in results if result.verdict in FAILED]
     if not failing:
         return ""
-    own = [r for r in failing if Config.parse(r.config_id).lengths == asked.called.lengths]
+    calls = {config.id for config in asked.configs if _is_as_called(asked, config)}
+    own = [r for r in failing if r.config_id in calls]
     beyond = "" if own else " (with lengths or states that were not given, and drawn)"
     checks = ", ".join(dict.fromkeys(r.check for r in own or failing))
     unexpected = [r for r in failing if r.unexpected]
@@ -83,6 +102,12 @@ def _differs(asked: Asked, results: Sequence[Judged]) -> str:
     at = place_text(worst.worst)
     place = f", worst in {at}" if at else f": {one_line(worst.message, 200)}"
     return f"differs{beyond} in {checks}{place}"
+
+
+def _is_as_called(asked: Asked, config: Config) -> bool:
+    """Whether nothing was drawn that the user leaves out."""
+    own = asked.configs[0]
+    return config.aspect == "checkpoint" or config.replace(aspect="values") == own
 
 
 def _size(result: Judged) -> float:

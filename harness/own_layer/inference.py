@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.config import Config, ConfigError
 from harness.data import NUMPY_DTYPES
+from harness.given import UNNAMED
 from harness.layers import LAYERS
 from harness.own_layer.names import Name, grouped
 from harness.own_layer.stored import StoredFile, WeightsError
@@ -187,6 +188,7 @@ def _config(arrays: Mapping[str, Array], stack: _Stack, dtype: str) -> Config:
         "bias": bias,
         "dtype": dtype,
         "data": "plain",
+        "arrays": UNNAMED,
     }
     rows, inputs = arrays["weight_ih_l0"].shape
     columns = arrays["weight_hh_l0"].shape[1]

@@ -158,7 +158,7 @@ def _batch_first(config: Config) -> bool:
 
 def _of_sizes(config: Config, **changes: Any) -> Config:
     try:
-        return config.replace(arrays="b" * 16, **changes)  # may be as large as given ones
+        return config.replace(**changes)
     except ConfigError as error:
         raise InputsError(str(error)) from error
 

@@ -23,7 +23,7 @@ from harness.results import as_float
 from harness.verdicts import Verdict
 from reference.arrays import Array
 
-__all__ = ["write_port"]
+__all__ = ["remove_ports", "write_port"]
 
 EXPECTED = "expected"
 """The folder of what the equation gives, float64, in the layout of the user's call."""
@@ -49,6 +49,12 @@ def write_port(
     bounds = {name: _bound(name, oracle, results) for name in oracle.exact}
     path.write_text("\n".join(_lines(backend, form, oracle, bounds, cut)) + "\n", "utf-8")
     return path
+
+
+def remove_ports(out: Path) -> None:
+    """Remove the scripts of a judgement before, and what they compared with. Raises OSError."""
+    for path in (*out.glob("port_to_*.py"), *(out / EXPECTED).glob("*.npy")):
+        path.unlink()
 
 
 def _bits(array: Array) -> Array:
