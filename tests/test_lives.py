@@ -335,7 +335,8 @@ def test_a_search_ends_with_the_shortest_life() -> None:
     found = search(session, expectations_of(describe(session.runners), BASELINE), 100, 0)
     assert found is not None
     assert len(found.life) == 3
-    assert found.size <= Config.of(life=found.life, data="plain", bias=False, states=True).size
+    plain = Config.of(found.layer, life=found.life, data="plain", bias=False, states=True)
+    assert found.size <= plain.size
 
 
 def test_weights_that_were_replaced_are_a_cause_of_their_own() -> None:
