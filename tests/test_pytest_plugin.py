@@ -81,7 +81,9 @@ def selected(expression: str) -> set[Case]:
     [
         (
             "tanh and bidir and mindspore",
-            lambda c, b: "tanh" in c.cell.activations and c.bidirectional and "mindspore" in b,
+            lambda c, b: (
+                ("nonlinearity", "tanh") in c.specific and c.bidirectional and "mindspore" in b
+            ),
         ),
         (
             "l01 and nolengths and fp16 and not biased and not values",

@@ -17,6 +17,10 @@ __all__ = ["AREA", "by_gate", "each", "moved"]
 AREA = Area("weights")
 
 
+def _transposed_if_square(weight: Array) -> Array:
+    return weight.T if weight.shape[0] == weight.shape[1] else weight
+
+
 def each(weights: Mapping[str, Array], kind: str, change: Callable[[Array], Any]) -> Arrays:
     """All parameters whose name begins with `kind` changed."""
     return {
@@ -48,16 +52,12 @@ AREA.table(
     AREA.weights,
     {
         "w-hh-transposed": (
-            "W_hh is used transposed.",
-            lambda layer, w: each(w, "weight_hh", by_gate(layer, np.transpose)),
+            "W_hh is used transposed where it is square.",
+            lambda layer, w: each(w, "weight_hh", by_gate(layer, _transposed_if_square)),
         ),
         "w-ih-transposed": (
             "W_ih is used transposed where it is square.",
-            lambda layer, w: each(
-                w,
-                "weight_ih",
-                by_gate(layer, lambda a: a.T if a.shape[0] == a.shape[1] else a),
-            ),
+            lambda layer, w: each(w, "weight_ih", by_gate(layer, _transposed_if_square)),
         ),
         "b-ih-dropped": (
             "b_ih is not added.",
