@@ -70,17 +70,16 @@ def _fits(config: Config) -> bool:
 
 class _Selecting(Rounded):
     """Sums of one number and zeros, which every order of summation gives exactly; and gates that
-    are the same in all rows, saturated.
+    are shut or open in all rows.
     """
 
     def error(self, value: Sum) -> Float64Array:
         return np.zeros(np.shape(value.expected))
 
     def activation(self, name: str, value: Value) -> Interval:
-        a = self.close(value)
-        if (a.expected != a.expected.flat[0]).any():
+        exact = exact_activation(name, self.close(value).expected)
+        if not np.isin(exact, (-1.0, 0.0, 1.0)).all():
             return super().activation(name, value)
-        exact = exact_activation(name, a.expected)
         return Interval(exact, exact, exact)
 
 
