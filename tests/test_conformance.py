@@ -24,6 +24,7 @@ from harness.conformance.test_conformance import (
     everything,
     expected,
     header,
+    named_in,
     pytest_generate_tests,
     stream,
     test_corpus,
@@ -74,6 +75,19 @@ ONE = Config.of(lengths="ragged", steps=3)
 )
 def test_an_expression_may_need_one_config(keyword: str, found: Config | None) -> None:
     assert asked_for(keyword) == found
+
+
+def test_node_ids_need_their_configs_alone() -> None:
+    other = ONE.replace(seed=1)
+    file = "tests/test_conformance.py"
+    first, second, graph = (
+        f"{file}::test_corpus[{one.id}-{backend}-step_residual]"
+        for one, backend in ((ONE, "torch"), (other, "mindspore"), (ONE, "mindspore:graph"))
+    )
+    assert named_in([first]) == [ONE]
+    assert named_in([first, graph, second]) == [ONE, other]
+    assert named_in([first, file]) == named_in([file]) == []
+    assert named_in([f"{file}::test_corpus[no-id-torch-prefix]"]) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,12 +164,13 @@ def applicable(config: Config, backend: str) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The corpus; or, where `-k` asks for one whole id, that config alone, pinned or not."""
+    """The corpus; or the configs that whole ids in `-k` or node ids ask for, pinned or not."""
     if metafunc.function is not test_corpus:
         return
     one = asked_for(metafunc.config.option.keyword)
+    some = named_in(metafunc.config.args) if one is None else [one]
     quick = bool(metafunc.config.getoption("--parity-quick"))
-    tasks = pinned(quick) if one is None else [Task(one, BACKENDS)]
+    tasks = [Task(config, BACKENDS) for config in some] if some else pinned(quick)
     cases = [
         pytest.param(task.config.id, name, check, id=f"{task.config.id}-{name}-{check}")
         for task in tasks
@@ -188,6 +190,18 @@ def asked_for(keyword: str) -> Config | None:
             with contextlib.suppress(ConfigError):
                 return Config.parse(word)
     return None
+
+
+NODE = re.compile(r"::test_corpus\[(.+)-[a-z:]+-[a-z_]+\]$")
+
+
+def named_in(arguments: Sequence[str]) -> list[Config]:
+    """The configs of node ids, where each argument is one of a test of the corpus."""
+    ids = [match[1] for one in arguments if (match := NODE.search(one))]
+    with contextlib.suppress(ConfigError):
+        if len(ids) == len(arguments):
+            return [Config.parse(one) for one in dict.fromkeys(ids)]
+    return []
 
 
 def test_corpus(
