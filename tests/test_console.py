@@ -18,9 +18,11 @@ from harness.matrix import matrix
 from harness.outcome import Outcome
 from harness.report.answering import answer_sentence
 from harness.report.console import MOST_LINES, print_summary
+from harness.report.files import summary_of
+from harness.report.markdown import as_text
 from harness.requirements import REQUIREMENTS
 from harness.verdicts import ReportState, Verdict
-from tests.synthetic_results import changed, line
+from tests.synthetic_results import changed, line, written_header
 from tests.synthetic_run import synthetic_run
 
 FILES = [f"out/{name}" for name in ("report.html", "summary.md", "junit.xml", "results.jsonl")]
@@ -50,7 +52,7 @@ def entry(number: int) -> KnownDifference:
 
 def outcome_of(results: Iterable[Judged], known: Iterable[KnownDifference] = ()) -> Outcome:
     expected = Expectations(known)
-    header = {"versions": {"torch": "2.13.0"}, "parameters": {"corpus": "mine.txt"}}
+    header = written_header("torch") | {"versions": {"torch": "2.13.0"}}
     return Outcome(header, expected.join(results), expected.by_id)
 
 
@@ -135,3 +137,20 @@ def test_a_pass_is_no_known_difference_because_it_could_have_failed() -> None:
     assert (joined.state, joined.known, joined.may_show) == (Verdict.PASS, None, "entry-1")
     said = printed(outcome_of([passing], [known]))
     assert said[1] == "AS EXPECTED nothing unexpected; no known difference"
+
+
+@pytest.mark.parametrize(("known", "new"), [(3, 1), (300, 60)])
+def test_the_summary_fits_a_comment_and_begins_with_the_answer(known: int, new: int) -> None:
+    fresh = [
+        line(1000 + n, 4.0, check="prefix", cause="flush", backend=f"mine{n}", message="x" * 2000)
+        for n in range(new)
+    ]
+    outcome = outcome_of([*(line(n, 4.0) for n in range(known)), *fresh], map(entry, range(known)))
+    outcome.vanished = ["gone " * 300] * new
+    text = summary_of(outcome)
+    assert len(text) <= 65_536
+    title, _, sentence, *_ = text.splitlines()
+    assert title == "# rnn-parity: UNEXPECTED results"
+    assert sentence == as_text(answer_sentence(answer_of(outcome)))
+    assert "## New, or no longer as it was" in text
+    assert ("Every requirement" in text) == (known < 10)

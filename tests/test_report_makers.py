@@ -45,7 +45,7 @@ MAKERS = (
     *("pictures.activation_picture", "pictures.map_picture", "pictures.ratio_picture"),
     *("differences.dependence", "differences._pictures", "page._power", "page.columns"),
     *("page.packed", "page.difference_views", "page.group", "page.headlines"),
-    *("files._junit", "files._junit_entry", "files.page", "files.html_page", "files._embedded"),
+    *("files._junit", "files._junit_entries", "files.page", "files.html_page", "files._embedded"),
     *("files.markdown_templates", "files._html_templates"),
     *("wording.ratio_text", "wording.finding_lines", "wording.group_title", "wording.cell_mark"),
 )

@@ -25,7 +25,7 @@ from harness.report.markdown import markdown_templates
 from harness.report.page import html_page, page
 from harness.verdicts import FAILED, ReportState, State, Verdict
 
-__all__ = ["page_script", "write_reports"]
+__all__ = ["page_script", "summary_of", "write_reports"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST_COMMENT = 60_000
@@ -66,6 +66,11 @@ def write_reports(outcome: Outcome, out: Path) -> list[Path]:
     for name, text in made.items():
         (out / name).write_text(text, "utf-8")
     return [out / name for name in made]
+
+
+def summary_of(outcome: Outcome) -> str:
+    """summary.md of an outcome."""
+    return _summary(page(outcome))
 
 
 def _summary(data: Mapping[str, Any]) -> str:
