@@ -47,7 +47,7 @@ MAKERS = (
     *("page.packed", "page.difference_views", "page.group", "page.headlines"),
     *("files._junit", "files._junit_entries", "files.page", "files.html_page", "files._embedded"),
     *("files.markdown_templates", "files._html_templates"),
-    *("wording.ratio_text", "wording.finding_lines", "wording.group_title", "wording.cell_mark"),
+    *("wording.ratio_text", "wording.finding_lines", "wording.cell_mark"),
 )
 """Functions that make a part of a report, within `harness.report`."""
 

@@ -196,14 +196,12 @@ def _cropped(console: Console, line: str) -> None:
 
 
 def _files(files: Sequence[str]) -> list[str]:
-    """The files of each directory in a line."""
-    folders: dict[Path, list[str]] = {}
-    for path in map(Path, files):
-        folders.setdefault(path.parent, []).append(path.name)
-    return [
-        f"[bold]Files[/] in {escape(str(folder))}: {escape(', '.join(names))}"
-        for folder, names in folders.items()
-    ]
+    """Those of the directory in a line, and in another what lies elsewhere."""
+    folder = Path(files[0]).parent
+    here = [Path(name).name for name in files if Path(name).parent == folder]
+    others = [name for name in files if Path(name).parent != folder]
+    lines = [f"[bold]Files[/] in {escape(str(folder))}: {escape(', '.join(here))}"]
+    return [*lines, *([f"      {escape(', '.join(others))}"] if others else [])]
 
 
 def _next(outcome: Outcome, answer: Answer, files: Sequence[str]) -> str:

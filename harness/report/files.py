@@ -143,7 +143,6 @@ def _furnish(environment: jinja2.Environment) -> None:
     environment.globals |= {
         "plural": wording.plural,
         "tally": wording.tally,
-        "title": wording.group_title,
         "reason": wording.reason,
     }
 
