@@ -41,8 +41,13 @@ def describe(runners: Mapping[str, Runner], parameters: Parameters | None = None
         "cpu_flags": sorted(cpu_flags()),
         "cpu_count": os.cpu_count(),
         "backends": {key: _backend(runner.about) for key, runner in runners.items()},
-        "parameters": msgspec.to_builtins(parameters or Parameters()),
+        "parameters": _as_written(parameters or Parameters()),
     }
+
+
+def _as_written(parameters: Parameters) -> Any:
+    """As the file has it, so that a run that is resumed finds the same: a tuple is a list there."""
+    return msgspec.json.decode(msgspec.json.encode(parameters))
 
 
 def _backend(about: About) -> dict[str, Any]:
