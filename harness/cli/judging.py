@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -113,12 +114,13 @@ def judge_layer(
     said = _answered(asked, outcome, baseline)
     if rows and len(row_blocks(asked.called)) > 1:
         console.print(f"of the {asked.called.batch} rows of the batch, {rows} at least are judged")
-    console.print()
+    console.print("\nSo far, of an unfinished judgement:" if outcome.unfinished else "")
     for line in (*said.lines, said.counts):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"judged in {time.monotonic() - began:.0f} s", highlight=False)
     page = write_answer(out, asked, said, files)
-    present(outcome, out, verbose, [str(page), *files])
+    again = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
+    present(outcome, out, verbose, [str(page), *files], again)
 
 
 def _roomy(limits: Limits, config: Config, on_command_line: Collection[str]) -> Limits:

@@ -21,8 +21,12 @@ from harness.run import results_path
 __all__ = ["present"]
 
 
-def present(outcome: Outcome, out: Path, verbose: bool, first: Sequence[str] = ()) -> NoReturn:
-    """Write and print the reports, and end; `first` are files that were made before them."""
+def present(
+    outcome: Outcome, out: Path, verbose: bool, first: Sequence[str] = (), again: str = ""
+) -> NoReturn:
+    """Write and print the reports, and end; `first` are files that were made before them, `again`
+    the command that does what is unfinished, in place of resuming a run.
+    """
     paths = [*map(Path, first), *write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / SCRIPTS)
@@ -33,9 +37,10 @@ def present(outcome: Outcome, out: Path, verbose: bool, first: Sequence[str] = (
         sentence = f"{outcome.headline}. No more can be printed of it ({headline(error)}); see"
         click.echo(f"{sentence} {', '.join(map(str, paths))}")
     if outcome.unfinished:
-        command = f"rnn-parity run --resume --out {shlex.quote(str(out))}"
+        resumed = f"resume with: rnn-parity run --resume --out {shlex.quote(str(out))}"
+        wanted = f"judge again with: {again}" if again else resumed
         console_for(stderr=True).print(
-            f"{outcome.unfinished}; resume with: {command}",
+            f"{outcome.unfinished}; {wanted}",
             markup=False,
             style="bold yellow",
             soft_wrap=True,

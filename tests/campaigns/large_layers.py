@@ -3,6 +3,7 @@
     python -m tests.campaigns.large_layers [CASE ...] [--steps T] [--batch B] [--rows N]
 
 Cases: `bidirectional` (two bidirectional RNN layers of 2,048 inputs and units, 500 steps, 64 rows),
+`wide` (64 inputs and units, 500 steps, 640 rows: two blocks, of little arithmetic),
 `report-0` to `report-2` (the layers of a public report of gradients that differ after porting: RNN
 2,048 -> 2,031, LSTM 2,031 -> 1,779 and 1,779 -> 1,236, batch first, each fed with the output of the
 one before). Weights are as torch initialises them. Memory is private (RssAnon): what is mapped from
@@ -48,6 +49,7 @@ class Large:
 
 CASES = {
     "bidirectional": Large("RNN", (2048, 2048), 2, True, False, 500, 64),
+    "wide": Large("RNN", (64, 64), 1, False, False, 500, 640),
     "report-0": Large("RNN", (2048, 2031), 1, False, True, 32, 8),
     "report-1": Large("LSTM", (2031, 1779), 1, False, True, 32, 8, "report-0"),
     "report-2": Large("LSTM", (1779, 1236), 1, False, True, 32, 8, "report-1"),
