@@ -13,12 +13,13 @@ import harness.judge
 import harness.observe.checkpoint
 import harness.observe.gradients
 from harness.backends.protocol import Backend
-from harness.case import row_blocks
+from harness.case import make_case, row_blocks
 from harness.config import MOST_NUMBERS, Config
 from harness.faults import FAULTS
 from harness.faults.correct import CorrectBackend
+from harness.given import save_given
 from harness.judge import Session
-from harness.observe import Observation
+from harness.observe import Observation, observe
 from harness.results import Result
 from harness.runners.protocol import arrays_of
 from harness.runners.wire import LARGE, WireError, pack, unpack_answer
@@ -130,6 +131,19 @@ def test_padding_is_judged_in_gradients_of_large_cases(whole: Whole, in_blocks: 
 def test_checkpoints_of_large_cases_are_computed_with(in_blocks: None) -> None:
     results = judged(CorrectBackend(), LSTM.replace(aspect="checkpoint"))
     assert {r.verdict for r in results if r.check == "checkpoint_own"} == {"pass"}
+
+
+def test_a_layer_too_large_to_be_drawn_has_no_call_of_other_sizes(tmp_path: Path) -> None:
+    """Its weights alone are more numbers than any case that is drawn."""
+    weights = {f"weight_{kind}_l0": np.zeros((4200, 4200), "f2") for kind in ("ih", "hh")}
+    inputs = {"x": np.ones((1, 1, 4200), "f2")}
+    given = save_given(tmp_path, weights, inputs)
+    plain = Config.of(arrays=given.digest, data="plain", dtype="fp16", bias=False)
+    config = plain.replace(input_size=4200, hidden_size=4200)
+    assert config.numbers > MOST_NUMBERS
+    found = observe(CorrectBackend(), make_case(config), repeat=True)
+    assert found.trouble is None
+    assert found.outputs is not None
 
 
 def test_a_fault_in_a_later_block_is_located_in_the_whole_batch(in_blocks: None) -> None:

@@ -119,8 +119,8 @@ def judge_layer(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"judged in {time.monotonic() - began:.0f} s", highlight=False)
     page = write_answer(out, asked, said, files)
-    again = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
-    present(outcome, out, verbose, [str(page), *files], again)
+    repeated = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
+    present(outcome, out, verbose, [str(page), *files], repeated)
 
 
 def _roomy(limits: Limits, config: Config, on_command_line: Collection[str]) -> Limits:

@@ -133,7 +133,10 @@ def _call_other_sizes(backend: Backend, layer: Layer, config: Config) -> None:
             batch = batch + 1 if larger else max(1, batch // 2)
         more |= {"lengths": "fulllengths" if steps == 1 else "ragged", "batch": batch}
     for states in (True, config.states):
-        asked = config.adapted(states=states, arrays="", **more)
+        try:
+            asked = config.adapted(states=states, arrays="", **more)
+        except ConfigError:  # too large to be drawn
+            return
         if unsupported_reason(backend, asked) is None:
             call(layer, make_case(asked), [])
             return
