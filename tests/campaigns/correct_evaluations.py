@@ -1,4 +1,4 @@
-"""Correct evaluations of an RNN in a format, in every order that an implementation may choose.
+"""Correct evaluations in a format, in every order that an implementation may choose.
 
 Whatever these give, an implementation may give; a bound that one of them exceeds is wrong. All
 sums go through `dot`, in one of these orders:
@@ -9,15 +9,17 @@ sums go through `dot`, in one of these orders:
     fma                                one after the other, products not rounded
     wide                               in a wider format, rounded once
 
-Operations are those of NumPy's own formats, each rounded to nearest. A fused multiply-add of
-float16 or float32 is a float64 product, which is exact, and a float64 sum rounded to odd, which
-then rounds correctly to the format (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly
-rounded sums: proved algorithms using rounding to odd", IEEE Transactions on Computers 57, 2008).
+The equations are those of `ball_arithmetic`. Operations are those of NumPy's own formats, each
+rounded to nearest. A fused multiply-add of float16 or float32 is a float64 product, which is exact,
+and a float64 sum rounded to odd, which then rounds correctly to the format (S. Boldo and
+G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to
+odd", IEEE Transactions on Computers 57, 2008).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +27,18 @@ import numpy as np
 
 from harness.case import Case
 from harness.data import NUMPY_DTYPES
-from reference import FORMATS
+from reference import FORMATS, Format
 from reference.arrays import Array, BoolArray
+from tests.campaigns.ball_arithmetic import Equation, Rows, States
 
 ORDERS = ("shuffled", "descending", "ascending", "pairwise", "lanes", "fma", "wide")
 
 GROUPINGS = ("one sum", "two sums", "biases first", "biases last")
-"""How a step's terms are grouped: all in one sum; input and state apart, each with its bias;
+"""How a sum's terms are grouped: all in one sum; input and state apart, each with its bias;
 the biases added to each other first, and to the rest at the end; or each added at the end."""
+
+BLENDS = ("complement", "terms", "difference")
+"""(1 - z) n + z h; n - z n + z h in one sum; n + z (h - n)."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,15 @@ class EvaluationOrder:
     """In which order sums are evaluated, how their terms are grouped, and in which precision.
 
     `kept`: states stay in the wider format, and are rounded only where they are given out (with
-    order "wide"). `erring`: each tanh errs by this many ulp, besides rounding.
+    order "wide"). `erring`: each tanh errs by this many ulp, besides rounding, and each sigmoid by
+    as large a part of what its exp, sum and division may.
     """
 
     order: str
     grouping: str = "one sum"
     kept: bool = False
     erring: int = 0
+    blend: str = "complement"
 
     @property
     def kind(self) -> str:
@@ -64,37 +72,46 @@ def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class EvaluatedStates:
-    """`outputs` of every layer (T, B, D * H), and `h_n` (L * D, B, H), in the case's format.
+    """`outputs` of every layer (T, B, D * H), and `finals` (`h_n`: (L * D, B, H)), in the case's
+    format.
 
     `inside` are the outputs as later steps and layers saw them: wider, where they were kept.
     """
 
     outputs: tuple[Array, ...]
-    h_n: Array
+    finals: Mapping[str, Array]
     inside: tuple[Array, ...]
 
 
 def states(case: Case, evaluation: EvaluationOrder, rng: np.random.Generator) -> EvaluatedStates:
-    """Every state of a case. The padding is zero; a row of length 0 keeps its h_0."""
-    config, dtype = case.config, case.x.dtype
+    """Every state of a case. The padding is zero; a row of length 0 keeps its initial states."""
+    dtype, equation = case.x.dtype, equation_of(case)
+    op = Working(dtype, evaluation, rng)
     below: Array = np.where(case.valid[:, :, None], case.x, dtype.type(0))
-    outputs, last, inside = [], [], []
-    for layer in range(config.num_layers):
-        sides, seen = [], []
-        for side in range(config.directions):
-            index = layer * config.directions + side
-            h = case.start("h", index)
-            parameters = [case.weights[name] for name in parameter_names(case, layer, side)]
-            out, h = _scan(
-                below, h, parameters, case.valid, config.nonlinearity, evaluation, side, rng
-            )
+    outputs, inside = [], []
+    last: dict[str, list[Array]] = {name: [] for name in equation.units}
+    for layer, directions in enumerate(equation.directions):
+        sides = []
+        for side, direction in enumerate(directions):
+            index = layer * equation.sides + side
+            start = {name: case.start(name, index) for name in equation.units}
+            step = functools.partial(equation.step, op, direction)
+            out, end = _scan(step, op, below, start, case.valid, side == 1)
             sides.append(out)
-            seen.append(out.astype(dtype))
-            last.append(h.astype(dtype))
+            for name, array in end.items():
+                last[name].append(array.astype(dtype))
         below = np.concatenate(sides, axis=2)
         inside.append(below)
-        outputs.append(np.concatenate(seen, axis=2))
-    return EvaluatedStates(tuple(outputs), np.stack(last), tuple(inside))
+        outputs.append(below.astype(dtype))
+    finals = {f"{name}_n": np.stack(rows) for name, rows in last.items()}
+    return EvaluatedStates(tuple(outputs), finals, tuple(inside))
+
+
+def equation_of(case: Case) -> Equation:
+    """The equation of a case: Elman's cell by its nonlinearity."""
+    config, cell = case.config, case.config.cell.name
+    name = config.nonlinearity if cell == "elman" else cell
+    return Equation(case.weights, name, config.num_layers, config.bias, config.bidirectional)
 
 
 def parameter_names(case: Case, layer: int, side: int) -> list[str]:
@@ -104,73 +121,124 @@ def parameter_names(case: Case, layer: int, side: int) -> list[str]:
 
 
 def _scan(
+    step: Callable[[Any, States], States],
+    op: Working,
     below: Array,
-    h: Array,
-    parameters: Sequence[Array],
+    start: Mapping[str, Array],
     valid: BoolArray,
-    nonlinearity: str,
-    evaluation: EvaluationOrder,
-    side: int,
-    rng: np.random.Generator,
-) -> tuple[Array, Array]:
-    dtype = parameters[0].dtype
-    kept = wider(dtype) if evaluation.kept else dtype
-    output = np.zeros((*valid.shape, h.shape[1]), kept)
-    steps = range(len(valid))
-    h = h.astype(kept)
-    for t in reversed(steps) if side else steps:
-        a = _pre_activation(below[t], h, parameters, evaluation, rng)
-        value = _activation(nonlinearity, a, dtype, evaluation)
+    reverse: bool,
+) -> tuple[Array, dict[str, Array]]:
+    states = {name: array.astype(op.kept) for name, array in start.items()}
+    output = np.zeros((*valid.shape, states["h"].shape[1]), op.kept)
+    for t in range(len(valid))[:: -1 if reverse else 1]:
+        found = {n: op.close(value) for n, value in step(below[t], states).items()}
         keep = valid[t][:, None]
-        h = np.where(keep, value, h)
-        output[t] = np.where(keep, value, 0)
-    return output, h
+        states = {name: np.where(keep, found[name], array) for name, array in states.items()}
+        output[t] = np.where(keep, found["h"], 0)
+    return output, states
 
 
-def _pre_activation(
-    x: Array,
-    h: Array,
-    parameters: Sequence[Array],
-    evaluation: EvaluationOrder,
-    rng: np.random.Generator,
-) -> Array:
-    """(B, H), in the format, or in the wider one where states are kept in that."""
-    w_ih, w_hh, *biases = parameters
-    rows = (x[:, None, :], h[:, None, :])
-    if evaluation.kept:
-        wide = h.dtype
-        total = (rows[0].astype(wide) * w_ih).sum(axis=2) + (rows[1] * w_hh).sum(axis=2)
-        for b in biases:
-            total = total + b
-        return np.asarray(total)
-
-    one = np.ones((1, 1, 1), w_ih.dtype)
-    terms = [(rows[0], w_ih[None]), (rows[1], w_hh[None])]
-    bias_terms = [(one, b[None, :, None]) for b in biases]
-    if evaluation.grouping == "one sum" or not biases:
-        return sum_of(terms + bias_terms, evaluation.order, rng)
-    if evaluation.grouping == "two sums":
-        return sum_of([terms[0], bias_terms[0]], evaluation.order, rng) + sum_of(
-            [terms[1], bias_terms[1]], evaluation.order, rng
-        )
-    if evaluation.grouping == "biases first":
-        return sum_of(terms, evaluation.order, rng) + (biases[0] + biases[1])
-    return sum_of(terms, evaluation.order, rng) + biases[0] + biases[1]
+Pair = tuple[Array, Array]
+"""Factors (..., n), whose products are terms."""
 
 
-def _activation(
-    nonlinearity: str, a: Array, dtype: np.dtype[Any], evaluation: EvaluationOrder
-) -> Array:
-    """tanh is evaluated wider, moved by the error it is to have, and rounded to the format."""
-    if nonlinearity == "relu":
-        return np.maximum(a, a.dtype.type(0))
-    exact = np.tanh(a.astype(wider(dtype)))
-    if evaluation.erring:
+@dataclass(frozen=True, eq=False)
+class Open:
+    """A sum that was not added up yet: of several matrix products, or of other terms, each with its
+    bias if there is one.
+    """
+
+    parts: tuple[tuple[Pair, Pair | None], ...]
+
+
+class Working:
+    """The reading in a working precision, (B, n) each; sums stay open until they are needed."""
+
+    def __init__(self, dtype: Any, evaluation: EvaluationOrder, rng: np.random.Generator) -> None:
+        self.evaluation, self.rng, self.dtype = evaluation, rng, np.dtype(dtype)
+        self.kept = wider(self.dtype) if evaluation.kept else self.dtype
+
+    def linear(self, rows: Rows, value: Any) -> Open:
+        v = self.close(value)[:, None, :]
+        one = np.ones((1, 1, 1), self.kept)
+        bias = None if rows.bias is None else (one, rows.bias.astype(self.kept)[None, :, None])
+        return Open((((v, rows.weight.astype(self.kept)[None]), bias),))
+
+    def add(self, *values: Any) -> Open:
+        return Open(tuple(part for value in values for part in self._opened(value).parts))
+
+    def multiply(self, one: Any, other: Any) -> Open:
+        return Open((((self.close(one)[..., None], self.close(other)[..., None]), None),))
+
+    def blend(self, weight: Any, one: Any, other: Any) -> Array:
+        z, n, h = (self.close(value) for value in (weight, one, other))
+        unit = z.dtype.type(1)
+        if self.evaluation.blend == "complement":
+            return self.close(self.add(self.multiply(unit - z, n), self.multiply(z, h)))
+        if self.evaluation.blend == "terms":
+            return self.close(self.add(n, self.multiply(-z, n), self.multiply(z, h)))
+        return self.close(self.add(n, self.multiply(z, h - n)))
+
+    def activation(self, name: str, value: Any) -> Array:
+        """Evaluated wider, moved by the error it is to have, and rounded to the format."""
+        a = self.close(value)
+        if name == "relu":
+            return np.maximum(a, a.dtype.type(0))
+        exact = (self._tanh if name == "tanh" else self._sigmoid)(a.astype(wider(self.dtype)))
+        return exact.astype(self.kept)
+
+    def _tanh(self, a: Array) -> Array:
+        exact: Array = np.tanh(a)
+        if not self.evaluation.erring:
+            return exact
         # No tanh reaches 1, where an ulp is twice as large: the wider format only rounds to it.
-        fmt = FORMATS[_NAMES[dtype]]
-        ulp = fmt.ulp(np.minimum(np.abs(exact), 1 - fmt.unit_roundoff).astype(np.float64))
-        exact = np.where(exact == 0, exact, exact + evaluation.erring * ulp)
-    return np.asarray(exact if evaluation.kept else exact.astype(dtype))
+        ulp = self._ulp(np.minimum(np.abs(exact), 1 - self.fmt.unit_roundoff))
+        return np.where(exact == 0, exact, exact + self.evaluation.erring * ulp)
+
+    def _sigmoid(self, a: Array) -> Array:
+        """e / (1 + e) or 1 / (1 + e), e = exp(-|a|) within 3 ulp, the quotient within 2.5."""
+        part = self.evaluation.erring / 4  # of what it may err, upwards or downwards
+        e: Array = np.exp(-np.abs(a))
+        e = e + np.where(a < 0, part, -part) * 3 * self._ulp(e) if part else e
+        below = (1 + e) * (1 - part * self.fmt.unit_roundoff)
+        found: Array = np.where(a < 0, e, 1) / below
+        return found + part * 2 * self._ulp(found) if part else found
+
+    @property
+    def fmt(self) -> Format:
+        return FORMATS[_NAMES[self.dtype]]
+
+    def _ulp(self, value: Array) -> Array:
+        return self.fmt.ulp(value.astype(np.float64))
+
+    def close(self, value: Any) -> Array:
+        """A sum, made as the evaluation groups its terms."""
+        if not isinstance(value, Open):
+            return np.asarray(value)
+        pairs = [pair for pair, _ in value.parts]
+        biases = [bias for _, bias in value.parts if bias is not None]
+        if self.evaluation.kept:
+            return np.asarray(
+                functools.reduce(np.add, ((a * b).sum(axis=-1) for a, b in pairs + biases))
+            )
+        if self.evaluation.grouping == "one sum" or not biases:
+            return self._sum(pairs + biases)
+        if self.evaluation.grouping == "two sums":
+            parts = [self._sum([p] if b is None else [p, b]) for p, b in value.parts]
+            return np.asarray(functools.reduce(np.add, parts))
+        added = [a[..., 0] * b[..., 0] for a, b in biases]
+        if self.evaluation.grouping == "biases first":
+            added = [functools.reduce(np.add, added)]
+        return np.asarray(functools.reduce(np.add, added, self._sum(pairs)))
+
+    def _sum(self, pairs: Sequence[Pair]) -> Array:
+        return sum_of(pairs, self.evaluation.order, self.rng)
+
+    def _opened(self, value: Any) -> Open:
+        if isinstance(value, Open):
+            return value
+        array = np.asarray(value)[..., None]
+        return Open((((array, np.ones((1, 1, 1), array.dtype)), None),))
 
 
 def dot(a: Array, b: Array, order: str, rng: np.random.Generator) -> Array:

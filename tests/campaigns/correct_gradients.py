@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.axes import shape_of
 from harness.case import Case
 from reference.arrays import Array, BoolArray
 from tests.campaigns.correct_evaluations import (
@@ -36,7 +37,8 @@ def gradients(
     """
     config, dtype = case.config, case.x.dtype
     inner = wider(dtype) if evaluation.kept else dtype
-    of_output, of_h_n = (cotangents[name].astype(inner) for name in ("output", "h_n"))
+    absent = {name: np.zeros(shape_of(config, name)) for name in ("output", "h_n")}
+    of_output, of_h_n = (array.astype(inner) for array in (absent | dict(cotangents)).values())
     weights = {name: array.astype(inner) for name, array in case.weights.items()}
     steps = case.valid[:, :, None]
     walk = _Backwards(case.valid, config.nonlinearity, evaluation, rng)

@@ -14,18 +14,20 @@ from reference.arrays import Array
 def evidence_of(
     case: Case,
     outputs: Sequence[Array],
-    h_n: Array,
+    finals: Mapping[str, Array],
     gradients: Mapping[str, Array] | None = None,
     cotangents: Mapping[str, Array] | None = None,
 ) -> Evidence:
     """An evaluation of a case, its hidden layers all seen.
 
     Args:
-        outputs: (T, B, D * H) for each layer; h_n: (L * D, B, H).
+        outputs: (T, B, D * H) for each layer.
+        finals: by name (h_n), (L * D, B, n).
         gradients: time first, for these cotangents by output.
     """
     hidden = tuple(
-        {"output": output, "h_n": h_n[: (k + 1) * case.config.directions]}
+        {"output": output}
+        | {name: array[: (k + 1) * case.config.directions] for name, array in finals.items()}
         for k, output in enumerate(outputs[:-1])
     )
     derivatives = None
@@ -33,7 +35,7 @@ def evidence_of(
         derivatives = Derivatives(cotangents, gradients, gradients)
     observation = Observation(
         "given",
-        outputs={"output": outputs[-1], "h_n": h_n},
+        outputs={"output": outputs[-1], **finals},
         hidden=hidden,
         derivatives=derivatives,
     )

@@ -27,11 +27,13 @@ from harness.config import Config
 from harness.data import NUMPY_DTYPES
 from reference import FORMATS
 from reference.arrays import Array
-from tests.campaigns.correct_evaluations import GROUPINGS, ORDERS, EvaluationOrder, states
+from tests.campaigns.correct_evaluations import BLENDS, GROUPINGS, ORDERS, EvaluationOrder, states
 from tests.campaigns.correct_gradients import gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
 ADVERSARIAL = ("swamped", "cancelling", "subnormal", "edges")
+
+GIVEN = ("x", "h_0", "c_0")
 
 FORMATS_OF_NUMPY = ("fp32", "fp16", "fp64")
 
@@ -41,7 +43,7 @@ WIDTHS = ((1, 1), (2, 3), (7, 8), (16, 16), (64, 60), (200, 300))
 
 @dataclass
 class LargestRatios:
-    """Of many evaluations, by (check, format, activation, order): (ratio, terms, config).
+    """Of many evaluations, by (check, format, cell, order): (ratio, terms, config).
 
     `exceeded` lists what exceeded its bound; `compared` and `undefined` count elements. `clipped`
     counts comparisons whose largest ratio is the 1 of a relu state that rounded to 0, the very end
@@ -69,7 +71,7 @@ class LargestRatios:
             self.clipped += 1
             return
         terms = config.input_size + config.hidden_size + 2 * config.bias
-        key = (check, config.dtype, config.nonlinearity, evaluation.kind)
+        key = (check, config.dtype, cell_of(config), evaluation.kind)
         here = (comparison.ratio, terms, config.id)
         self.largest[key] = max(self.largest.get(key, (-1.0, 0, "")), here)
         if not evaluation.erring:
@@ -82,14 +84,21 @@ class LargestRatios:
 
 
 def evaluations(config: Config, rng: np.random.Generator) -> Iterator[EvaluationOrder]:
-    """Each order once, with a grouping at random, and with an erring tanh."""
+    """Each order once, with a grouping and a blend at random, and with erring activations."""
     for order in ORDERS:
-        grouping = str(rng.choice(GROUPINGS))
-        yield EvaluationOrder(order, grouping)
+        grouping, blend = str(rng.choice(GROUPINGS)), str(rng.choice(BLENDS))
+        yield EvaluationOrder(order, grouping, blend=blend)
         # Bounds on float64 grant its tanh 4 ulp more, which a test in float64 cannot use up.
-        if config.nonlinearity == "tanh" and config.dtype != "fp64":
-            yield EvaluationOrder(order, grouping, erring=int(rng.choice([-4, 4])))
+        if cell_of(config) != "relu" and config.dtype != "fp64":
+            erring = int(rng.choice([-4, 4]))
+            yield EvaluationOrder(order, grouping, erring=erring, blend=blend)
     yield EvaluationOrder("wide", kept=True)
+
+
+def cell_of(config: Config) -> str:
+    """Elman's cell by its nonlinearity, others by name."""
+    cell = config.cell.name
+    return str(config.nonlinearity) if cell == "elman" else cell
 
 
 def judge_orders(
@@ -98,7 +107,8 @@ def judge_orders(
     rng: np.random.Generator,
     of: Mapping[str, Array] | None = None,
 ) -> None:
-    """One case in every order; gradients too where the config asks for them.
+    """One case in every order; of Elman's cell gradients too, where the config asks for them
+    (`tests/test_gradient_bounds.py` has those of others).
 
     `of` replaces the case's own cotangents.
     """
@@ -107,12 +117,12 @@ def judge_orders(
             evaluated = states(case, evaluation, rng)
             found = None
             of = of or cotangents(case)
-            if case.config.aspect == "gradient":
+            if case.config.aspect == "gradient" and case.config.cell.name == "elman":
                 found = gradients(case, evaluated, of, evaluation, rng)
-            evidence = evidence_of(case, evaluated.outputs, evaluated.h_n, found, of)
+            evidence = evidence_of(case, evaluated.outputs, evaluated.finals, found, of)
             for comparison in step_residual(evidence):
                 ratios.take("step_residual", case, evaluation, comparison)
-            for comparison in gradient(evidence):
+            for comparison in gradient(evidence) if found else ():
                 ratios.take("gradient", case, evaluation, comparison)
 
 
@@ -157,11 +167,16 @@ def deep_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Conf
 
 
 def wide_configs(dtype: str, widths: Sequence[tuple[int, int]]) -> Iterator[Config]:
-    """Every width, both nonlinearities, with and without biases."""
+    """Every width and cell, with and without biases."""
+    cells: tuple[tuple[str, dict[str, str]], ...] = (
+        ("rnn", {"nonlinearity": "tanh"}), ("rnn", {"nonlinearity": "relu"}), ("lstm", {}),
+        ("gru", {}),
+    )  # fmt: skip
     for seed, (input_size, hidden_size) in enumerate(widths):
-        for nonlinearity in ("tanh", "relu"):
+        for layer, own in cells:
             yield Config.of(
-                nonlinearity=nonlinearity,
+                layer,
+                **own,
                 bias=seed % 2 == 1,
                 states=True,
                 dtype=dtype,
@@ -181,7 +196,7 @@ def adversarial_case(kind: str, config: Config, rng: np.random.Generator) -> Cas
     def changed(array: Array, name: str) -> Array:
         if kind == "swamped":
             new = np.ones(array.shape)
-            if name not in ("x", "h_0"):
+            if name not in GIVEN:
                 new[:] = fmt.unit_roundoff
             if name.startswith("weight_ih"):
                 new[:, 0] = 1.0
@@ -189,7 +204,7 @@ def adversarial_case(kind: str, config: Config, rng: np.random.Generator) -> Cas
             new = array.astype(np.float64)
             odd = new[..., 1::2]
             odd[:] = -new[..., : 2 * odd.shape[-1] : 2] * (1 + rng.normal(0, 1e-3, odd.shape))
-            if name in ("x", "h_0"):
+            if name in GIVEN:
                 new = np.abs(array.astype(np.float64))
         elif kind == "subnormal":
             half = 2.0 ** ((fmt.emin - fmt.precision) // 2 + int(rng.integers(0, 5)))
