@@ -278,8 +278,8 @@ def activation(name: str, a: arb) -> arb:
 
 
 def exact_balls(array: Array) -> Vector:
-    """The numbers of an array, flat, as balls of radius 0 (or NaN, or infinite)."""
-    return [arb(float(v)) for v in array.ravel()]
+    """The numbers of an array, flat, as balls of radius 0 (or NaN, or infinite); or its balls."""
+    return [v if isinstance(v, arb) else arb(float(v)) for v in array.ravel()]
 
 
 def exact_array(array: Array) -> Array:

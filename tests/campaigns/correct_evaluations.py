@@ -40,6 +40,9 @@ the biases added to each other first, and to the rest at the end; or each added 
 BLENDS = ("complement", "terms", "difference")
 """(1 - z) n + z h; n - z n + z h in one sum; n + z (h - n)."""
 
+SIGMOIDS = ("exp", "tanh")
+"""1 / (1 + exp(-a)), and (1 + tanh(a / 2)) / 2."""
+
 
 @dataclass(frozen=True)
 class EvaluationOrder:
@@ -55,6 +58,7 @@ class EvaluationOrder:
     kept: bool = False
     erring: int = 0
     blend: str = "complement"
+    sigmoid: str = "exp"
 
     @property
     def kind(self) -> str:
@@ -196,7 +200,12 @@ class Working:
         return np.where(exact == 0, exact, exact + self.evaluation.erring * ulp)
 
     def _sigmoid(self, a: Array) -> Array:
-        """e / (1 + e) or 1 / (1 + e), e = exp(-|a|) within 3 ulp, the quotient within 2.5."""
+        """e / (1 + e) or 1 / (1 + e), e = exp(-|a|) within 3 ulp, the quotient within 2.5; or by
+        tanh.
+        """
+        if self.evaluation.sigmoid == "tanh":
+            t = self._tanh(a / 2).astype(self.kept)
+            return np.asarray((1 + t.astype(a.dtype)) / 2)
         part = self.evaluation.erring / 4  # of what it may err, upwards or downwards
         e: Array = np.exp(-np.abs(a))
         e = e + np.where(a < 0, part, -part) * 3 * self._ulp(e) if part else e

@@ -1,11 +1,12 @@
 """Is the oracle right, are the bounds? Asked of ball arithmetic and correct evaluations.
 
-    make enclosure, or python -m tests.campaigns.enclosure [--configs N] [--seed S]
+    make enclosure, or python -m tests.campaigns.enclosure [--configs N] [--torch N] [--seed S]
 
 Draws configs of values and gradients, in every format, and shows that the oracle lies in ball
 arithmetic's enclosure of the equation, widened by the oracle's own error bound
 (`oracle_error`); then how close correct evaluations in other orders come to the bounds that judge
-implementations (`worst_case_search`). Exit 1 if anything lies outside.
+implementations (`worst_case_search`), and gradients of gated layers to torch's in float64
+(`torch_gradients`). Exit 1 if anything lies outside.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,8 +22,10 @@ import numpy as np
 from harness.case import make_case
 from harness.config import Config
 from harness.strategies import configs, draw_configs
+from tests.campaigns import torch_gradients
 from tests.campaigns.ball_arithmetic import PRECISION
 from tests.campaigns.oracle_error import OracleErrors, enclose
+from tests.campaigns.torch_gradients import compare_with_torch
 from tests.campaigns.worst_case_search import WIDTHS, LargestRatios, search
 
 MAX_STEPS = 24
@@ -30,11 +34,13 @@ SCALES = (1, 16, 8, 4, 2)
 """All of 1 to 16; the second is what the strategy lets gradients have at most."""
 
 
-def drawn_configs(count: int, seed: int) -> list[Config]:
+def drawn_configs(count: int, seed: int, layers: Sequence[str] = ()) -> list[Config]:
     """Values and gradients of every layer, format and option but dropout, which is no part of the
     equations; sizes as for every run, T to 24.
     """
-    strategy = configs(max_steps=MAX_STEPS, scales=SCALES, aspects=("gradient", "values"))
+    strategy = configs(
+        layers=layers, max_steps=MAX_STEPS, scales=SCALES, aspects=("gradient", "values")
+    )
     return draw_configs(strategy.filter(lambda config: not config.drops), count, seed)
 
 
@@ -87,12 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit 0: everything lies within its bound. Exit 1: something does not."""
     parser = argparse.ArgumentParser(prog="tests.campaigns.enclosure", description=__doc__)
     parser.add_argument("--configs", type=int, default=1000)
+    parser.add_argument("--torch", type=int, default=500, help="configs of each gated layer")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     drawn = drawn_configs(options.configs, options.seed)
     gradients = sum(config.aspect == "gradient" for config in drawn)
-    print(f"{len(drawn)} configs, {gradients} of them with gradients")
+    by_layer = ", ".join(f"{n} {layer}" for layer, n in Counter(c.layer for c in drawn).items())
+    print(f"{len(drawn)} configs ({by_layer}), {gradients} of them with gradients")
     errors = OracleErrors()
     with np.errstate(all="ignore"):
         for config in drawn:
@@ -100,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report_oracle(errors), flush=True)
     ratios = search(drawn[::2], options.seed, WIDTHS)
     print(report_evaluations(ratios))
-    outside = errors.outside + ratios.exceeded
+    others = compare_with_torch(torch_gradients.drawn_configs(options.torch, options.seed))
+    print("\n".join(map(str, others)))
+    outside = errors.outside + ratios.exceeded + [line for one in others for line in one.outside]
     print(f"{len(outside)} outside" + "".join(f"\n  {line}" for line in outside[:50]))
     print(f"{time.perf_counter() - start:.0f} s")
     return 1 if outside or not errors.compared else 0

@@ -27,7 +27,14 @@ from harness.config import Config
 from harness.data import NUMPY_DTYPES
 from reference import FORMATS
 from reference.arrays import Array
-from tests.campaigns.correct_evaluations import BLENDS, GROUPINGS, ORDERS, EvaluationOrder, states
+from tests.campaigns.correct_evaluations import (
+    BLENDS,
+    GROUPINGS,
+    ORDERS,
+    SIGMOIDS,
+    EvaluationOrder,
+    states,
+)
 from tests.campaigns.correct_gradients import gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
 
@@ -84,14 +91,18 @@ class LargestRatios:
 
 
 def evaluations(config: Config, rng: np.random.Generator) -> Iterator[EvaluationOrder]:
-    """Each order once, with a grouping and a blend at random, and with erring activations."""
+    """Each order once, with other forms at random, and with erring activations."""
     for order in ORDERS:
-        grouping, blend = str(rng.choice(GROUPINGS)), str(rng.choice(BLENDS))
-        yield EvaluationOrder(order, grouping, blend=blend)
+        exact = EvaluationOrder(
+            order,
+            grouping=str(rng.choice(GROUPINGS)),
+            blend=str(rng.choice(BLENDS)),
+            sigmoid=str(rng.choice(SIGMOIDS)),
+        )
+        yield exact
         # Bounds on float64 grant its tanh 4 ulp more, which a test in float64 cannot use up.
         if cell_of(config) != "relu" and config.dtype != "fp64":
-            erring = int(rng.choice([-4, 4]))
-            yield EvaluationOrder(order, grouping, erring=erring, blend=blend)
+            yield dataclasses.replace(exact, erring=int(rng.choice([-4, 4])))
     yield EvaluationOrder("wide", kept=True)
 
 
