@@ -27,8 +27,9 @@ from tests.campaigns import (
     torch_gradients,
 )
 from tests.campaigns.ball_arithmetic import exact_array
-from tests.campaigns.correct_evaluations import ORDERS, dot, equation_of, fused
+from tests.campaigns.correct_evaluations import equation_of
 from tests.campaigns.oracle_error import OracleErrors, enclose
+from tests.campaigns.sums import ORDERS, dot, fused
 from tests.campaigns.torch_gradients import compare_with_torch
 from tests.campaigns.worst_case_search import (
     LargestRatios,

@@ -1,4 +1,4 @@
-"""Correct backpropagation through time in a format, in the orders of `correct_evaluations`."""
+"""Correct backpropagation through time of Elman's cell, in the orders of `correct_evaluations`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ import numpy as np
 from harness.axes import shape_of
 from harness.case import Case
 from reference.arrays import Array, BoolArray
-from tests.campaigns.correct_evaluations import (
-    EvaluatedStates,
-    EvaluationOrder,
-    parameter_names,
-    sum_of,
-    wider,
-)
-
-Terms = tuple[Array, Array]
-"""Factors whose products, over the last axis, are the terms of a sum."""
+from tests.campaigns.correct_evaluations import EvaluatedStates, EvaluationOrder, parameter_names
+from tests.campaigns.sums import Pair, sum_of, wider
 
 
 def gradients(
@@ -45,7 +37,7 @@ def gradients(
     found: dict[str, Array] = {}
     at_start: dict[int, Array] = {}
     ones = np.ones((1, 1, of_output.shape[2], 1), inner)
-    into: Terms = (np.where(steps, of_output, inner.type(0))[..., None], ones)
+    into: Pair = (np.where(steps, of_output, inner.type(0))[..., None], ones)
     for layer in reversed(range(config.num_layers)):
         below = case.x if layer == 0 else evaluated.inside[layer - 1]
         below = np.where(steps, below.astype(inner), inner.type(0))
@@ -86,14 +78,14 @@ class _Backwards:
     evaluation: EvaluationOrder
     rng: np.random.Generator
 
-    def sum(self, pairs: Sequence[Terms]) -> Array:
+    def sum(self, pairs: Sequence[Pair]) -> Array:
         """Everything in one sum."""
         if self.evaluation.kept:
             return np.asarray(sum((a * b).sum(axis=-1) for a, b in pairs))
         return sum_of(pairs, self.evaluation.order, self.rng)
 
     def through_time(
-        self, states: Array, into: Terms, at_end: Array, w_hh: Array, order: Sequence[int]
+        self, states: Array, into: Pair, at_end: Array, w_hh: Array, order: Sequence[int]
     ) -> tuple[Array, Array]:
         """delta (T, B, H) of one direction, zero in the padding, and the gradient of its h_0."""
         delta, end = np.zeros_like(states), at_end

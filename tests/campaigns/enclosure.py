@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +24,7 @@ from harness.config import Config
 from harness.strategies import configs, draw_configs
 from tests.campaigns import torch_gradients
 from tests.campaigns.ball_arithmetic import PRECISION
+from tests.campaigns.correct_evaluations import cell_of
 from tests.campaigns.oracle_error import OracleErrors, enclose
 from tests.campaigns.torch_gradients import compare_with_torch
 from tests.campaigns.worst_case_search import WIDTHS, LargestRatios, search
@@ -44,9 +45,9 @@ def drawn_configs(count: int, seed: int, layers: Sequence[str] = ()) -> list[Con
     return draw_configs(strategy.filter(lambda config: not config.drops), count, seed)
 
 
-def report_oracle(errors: OracleErrors) -> str:
+def report_oracle(cell: str, errors: OracleErrors) -> str:
     """A line for each question; then what was left out, and errors from start to end."""
-    lines = [f"oracle in balls of {PRECISION} bits; ratio: error over the oracle's own bound"]
+    lines = [f"{cell} in balls of {PRECISION} bits; ratio: error over the oracle's own bound"]
     for question, compared in sorted(errors.compared.items()):
         largest, where = errors.largest[question]
         lines.append(f"  {question:10} {compared:8} elements, largest {largest:.4f}  {where}")
@@ -101,19 +102,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gradients = sum(config.aspect == "gradient" for config in drawn)
     by_layer = ", ".join(f"{n} {layer}" for layer, n in Counter(c.layer for c in drawn).items())
     print(f"{len(drawn)} configs ({by_layer}), {gradients} of them with gradients")
-    errors = OracleErrors()
+    errors: defaultdict[str, OracleErrors] = defaultdict(OracleErrors)
     with np.errstate(all="ignore"):
         for config in drawn:
-            enclose(make_case(config), errors)
-    print(report_oracle(errors), flush=True)
+            enclose(make_case(config), errors[cell_of(config)])
+    for cell, of in errors.items():
+        print(report_oracle(cell, of), flush=True)
     ratios = search(drawn[::2], options.seed, WIDTHS)
     print(report_evaluations(ratios))
     others = compare_with_torch(torch_gradients.drawn_configs(options.torch, options.seed))
     print("\n".join(map(str, others)))
-    outside = errors.outside + ratios.exceeded + [line for one in others for line in one.outside]
+    outside = [line for one in (*errors.values(), *others) for line in one.outside]
+    outside += ratios.exceeded
     print(f"{len(outside)} outside" + "".join(f"\n  {line}" for line in outside[:50]))
     print(f"{time.perf_counter() - start:.0f} s")
-    return 1 if outside or not errors.compared else 0
+    return 1 if outside or not all(of.compared for of in errors.values()) else 0
 
 
 if __name__ == "__main__":

@@ -287,19 +287,27 @@ def _gradients(
         if not np.array_equal(gradient, bounded[name].value, equal_nan=True):
             errors.outside.append(f"gradients: {name} has no bound, {config.id}")
             continue
-        share = bounded[name].bound / 2
-        for index in np.ndindex(gradient.shape):
-            if np.isnan(gradient[index]) and not here[name][index].is_finite():
-                errors.left_out["gradients", "operands not finite"] += 1
-                continue
-            if not np.isfinite(share[index]):
-                errors.left_out["gradients", "no bound: sums may overflow float64"] += 1
-                continue
-            exact, actual = here[name][index], arb(float(gradient[index]))
-            ends = exact - arb(float(share[index])), exact + arb(float(share[index]))
-            where = f"{name}{list(index)}, {config.id}"
-            errors.take("gradients", _ratio(actual, exact, *ends), where)
+        where = f"{name}[{{}}], {config.id}"
+        _gradient(gradient, here[name], bounded[name].bound / 2, errors, where)
         _distances("gradients", gradient, true[name], errors)
+
+
+def _gradient(
+    gradient: Array, exact: Array, share: Float64Array, errors: OracleErrors, where: str
+) -> None:
+    """Element by element, within its share of the bound."""
+    for index in np.ndindex(gradient.shape):
+        if np.isnan(gradient[index]) and not exact[index].is_finite():
+            errors.left_out["gradients", "operands not finite"] += 1
+            continue
+        if not np.isfinite(share[index]):
+            errors.left_out["gradients", "no bound: sums may overflow float64"] += 1
+            continue
+        width = arb(float(share[index]))
+        ratio = _ratio(
+            arb(float(gradient[index])), exact[index], exact[index] - width, exact[index] + width
+        )
+        errors.take("gradients", ratio, where.format(", ".join(map(str, index))))
 
 
 def _tapes(case: Case, own: Mapping[str, Sequence[Array]]) -> list[list[Tape]]:

@@ -30,13 +30,14 @@ from reference.arrays import Array
 from tests.campaigns.correct_evaluations import (
     BLENDS,
     GROUPINGS,
-    ORDERS,
     SIGMOIDS,
     EvaluationOrder,
+    cell_of,
     states,
 )
 from tests.campaigns.correct_gradients import gradients
 from tests.campaigns.evidence_from_arrays import evidence_of
+from tests.campaigns.sums import ORDERS
 
 ADVERSARIAL = ("swamped", "cancelling", "subnormal", "edges")
 
@@ -104,12 +105,6 @@ def evaluations(config: Config, rng: np.random.Generator) -> Iterator[Evaluation
         if cell_of(config) != "relu" and config.dtype != "fp64":
             yield dataclasses.replace(exact, erring=int(rng.choice([-4, 4])))
     yield EvaluationOrder("wide", kept=True)
-
-
-def cell_of(config: Config) -> str:
-    """Elman's cell by its nonlinearity, others by name."""
-    cell = config.cell.name
-    return str(config.nonlinearity) if cell == "elman" else cell
 
 
 def judge_orders(
