@@ -112,8 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report_evaluations(ratios))
     others = compare_with_torch(torch_gradients.drawn_configs(options.torch, options.seed))
     print("\n".join(map(str, others)))
-    outside = [line for one in (*errors.values(), *others) for line in one.outside]
-    outside += ratios.exceeded
+    outside = [line for of in errors.values() for line in of.outside] + ratios.exceeded
+    outside += [line for one in others for line in one.outside]
     print(f"{len(outside)} outside" + "".join(f"\n  {line}" for line in outside[:50]))
     print(f"{time.perf_counter() - start:.0f} s")
     return 1 if outside or not all(of.compared for of in errors.values()) else 0
