@@ -190,7 +190,8 @@ def row_blocks(config: Config) -> list[range]:
     if not is_large(config) or config.batch == 1:
         return [range(config.batch)]
     a_row = config.replace(batch=2).numbers - config.replace(batch=1).numbers
-    count = -(-config.batch // max(2, MOST_NUMBERS // a_row))
+    most = MOST_NUMBERS // (4 if config.aspect == "gradient" else 1)  # which take more memory
+    count = -(-config.batch // max(2, most // a_row))
     ends = [config.batch * k // count for k in range(count + 1)]
     return [range(*pair) for pair in itertools.pairwise(ends)]
 
