@@ -36,8 +36,8 @@ def invoke(*words: object) -> Printed:
     return CliRunner().invoke(main, [*map(str, words)])
 
 
-CHANCE = ("initial", "training")
-"""Aspects whose results are drawn by the framework, anew in each process."""
+CHANCE = ("initial", "training", "repeated")
+"""Aspects whose results are drawn by the framework, anew in each process, or are of its memory."""
 
 
 def recorded_in(out: Path) -> Recorded:
