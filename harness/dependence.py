@@ -12,7 +12,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.aspects import LIFE
 from harness.config import SIZES, Config
@@ -127,11 +127,19 @@ def condition(showing: Sequence[Config], passing: Sequence[Config]) -> Rule:
     if found:
         return found[0]
     needed = [
-        _one_of(share.option, share.needed)
+        _needed(share)
         for share in shares_of([*((c, True) for c in showing), *((c, False) for c in passing)])
         if share.needed
     ]
-    return functools.reduce(Rule.and_, needed, ALWAYS) if needed else ALWAYS
+    return functools.reduce(Rule.and_, needed) if needed else ALWAYS
+
+
+def _needed(share: OptionShare) -> Rule:
+    """Of layers without the option it says nothing."""
+    rule = _one_of(share.option, share.needed)
+    return replace(
+        rule, holds=lambda config: share.option not in config.choices or rule.holds(config)
+    )
 
 
 def rules(showing: Sequence[Config], passing: Sequence[Config]) -> list[Rule]:
