@@ -114,13 +114,13 @@ each others; `make selftest` asks all of all.
 """
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(VARIANTS))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(VARIANTS)))
 def test_a_correct_one_is_not_accused(number: int, name: str) -> None:
     configs = selftest.given(VARIANTS[name])[number % SHARE :: SHARE]
     assert examine(VARIANTS[name], "oracle", configs, everything=True).caught == {}
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(VARIANTS))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(VARIANTS)))
 def test_nor_on_other_layers(number: int, name: str) -> None:
     """Those that are about some layers only on more of these."""
     share = SHARE if VARIANTS[name].needs else 2 * SHARE

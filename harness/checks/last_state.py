@@ -2,7 +2,8 @@
 
 A state that no output shows (c_n) is held against the interval in which the outputs leave it at the
 last valid step, with everything forgiven that `step_residual` forgives: that one judges its value,
-this one of which step and row it is.
+this one of which step and row it is. Where the outputs themselves do not come from the equation,
+that cannot be said.
 
 The second is a requirement of its own (`empty-rows`), for no page says it. Implementations give h_0
 or 0, or refuse such lengths: 0 is a convention, and has another cause than anything else.
@@ -143,27 +144,50 @@ def _tracked(evidence: Evidence, final: FinalState) -> Comparison:
     )
     if result.verdict == Verdict.FAIL:
         result = replace(result, cause=Cause.UNEXPLAINED, message=message)
+        if not _is_another(evidence, final, bad & ~excused):
+            message = f"{final.state}_n is wrong, but not that state of another step or row"
+            return replace(result, verdict=Verdict.INCONCLUSIVE, cause=None, message=message)
     return stated(result, _power_of_tracked(evidence, final))
+
+
+def _is_another(evidence: Evidence, final: FinalState, bad: BoolArray) -> bool:
+    """Whether the outputs come from the equation, and what is wrong is about the same state of
+    another step or row.
+    """
+    steps = final.steps
+    seen = steps.interval.ratio(steps.actual.astype(np.float64)) <= 1
+    if not seen[steps.defined].all():
+        return False
+    near = np.zeros_like(bad)
+    with np.errstate(invalid="ignore"):
+        width = 2 * (final.interval.high - final.interval.low)
+        for other in _others(evidence, final).values():
+            near |= np.abs(final.actual.astype(np.float64) - other) <= width
+    return bool(near[bad].all())
 
 
 def _power_of_tracked(evidence: Evidence, final: FinalState) -> dict[Probe, float]:
     """As of the state that the output shows: where another one is outside of the interval."""
-    case, interval, state = evidence.case, final.interval, final.state
+    interval, found = final.interval, {}
     if not final.valid.any():
         return {}
-    steps, rows = final.steps, np.arange(evidence.config.batch)
-    after = np.where(case.valid[:, :, None], steps.reading.after[state].expected, 0.0)
-    others = {Probe.STATE: final.at_end(steps.before[state])}
-    if final.reverse or int(case.last_step.min()) < len(after) - 1:
-        others[Probe.END] = after[None, -1]
-    if len(rows) > 1:
-        others[Probe.ROW] = neighbours(interval.expected)
-    found = {}
-    for probe, other in others.items():
+    for probe, other in _others(evidence, final).items():
         with np.errstate(invalid="ignore"):
             seen = (other < interval.low) | (other > interval.high)
         found[probe] = share(seen, final.defined)
     return found
+
+
+def _others(evidence: Evidence, final: FinalState) -> dict[Probe, Array]:
+    """The states that may be taken for the last one, by probe, (1, B, n)."""
+    case, steps, state = evidence.case, final.steps, final.state
+    after = np.where(case.valid[:, :, None], steps.reading.after[state].expected, 0.0)
+    others = {Probe.STATE: final.at_end(steps.before[state])}
+    if final.reverse or int(case.last_step.min()) < len(after) - 1:
+        others[Probe.END] = after[None, -1]
+    if evidence.config.batch > 1:
+        others[Probe.ROW] = neighbours(final.interval.expected)
+    return others
 
 
 def _power(
