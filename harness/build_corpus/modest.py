@@ -83,6 +83,8 @@ def modest(layer: str) -> Iterator[Part]:
     yield "initial weights", _every(2, parameters(layer, "initial"))
     yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
     yield "calls", calls(layer, _bases(layer))
+    if not single:
+        yield "calls with lengths: other code may check what is given", _with_lengths(layer)
     yield "the same call again and again", _every(4, repeated(layer))
     yield "lives", few_lives(layer)
 
@@ -111,6 +113,14 @@ def modest_few(layer: str) -> Iterator[Part]:
 def _bases(layer: str) -> list[dict[str, Any]]:
     """What calls are changed from: of a cell a call with a state."""
     return [{**CALL_BASES[0], "states": LAYERS[layer].single_step}]
+
+
+def _with_lengths(layer: str) -> Iterator[Config]:
+    for batch, about in ((5, ("x.", "h0.", "c0.")), (1, ("c0.",))):
+        base = {**CALL_BASES[0], "lengths": "fulllengths", "batch": batch}
+        for config in calls(layer, [base]):
+            if config.aspect.removeprefix(CALL).startswith(about):
+                yield config.replace(seed=config.seed + 10 * batch)
 
 
 def _sized(layer: str, before: Iterable[Config]) -> Iterator[Config]:

@@ -1,7 +1,8 @@
 """The configs of a quick run: few that show together what a whole run shows.
 
 Of the results of a whole run each check that judged a requirement of a backend is wanted once, each
-cell of the matrix with a verdict, and each known difference. What was chosen before stays while it
+cell of the matrix with a verdict, each known difference, and values, gradients and calls of each
+layer. What was chosen before stays while it
 adds one; then the config is chosen, again and again, that adds most of them for its cost.
 """
 
@@ -23,8 +24,10 @@ __all__ = ["build_quick"]
 
 Wanted = tuple[str, str, str]
 """Backend, check and requirement; or backend, "matrix" and requirement; or backend, "known" and the
-difference.
+difference; or backend, check and layer.
 """
+
+OF_EACH_LAYER = ("step_residual", "gradient", "call")
 
 CALLS = {VALUES: 4, "gradient": 8, "training": 30, "life": 20, "repeated": 60, "call": 3}
 """Calls of a layer that an observation makes, about."""
@@ -61,6 +64,8 @@ def _shown(results: Iterable[Judged]) -> Mapping[Config, set[Wanted]]:
         if config in pinned and one.verdict in CONCLUDED:
             shown[config].add((one.backend, one.check, one.requirement))
             shown[config] |= {(one.backend, "matrix", key) for key in judged(one, config)}
+            if one.check in OF_EACH_LAYER:
+                shown[config].add((one.backend, one.check, config.layer))
             entry = one.known or one.may_show
             if entry is not None:
                 shown[config].add((one.backend, "known", entry))
