@@ -108,4 +108,5 @@ def test_the_corpus_has_the_strength_that_the_pages_state() -> None:
     assert both > 0.8
     assert found["rnn, values, fp32: options"][:3] == [1, 1, 1]
     assert found["rnn, gradients: options"][:3] == [1, 1, 1]
-    assert all(share <= 1 for shares in found.values() for share in shares)
+    # Of a cell there are not six options: NaN.
+    assert not any(share > 1 for shares in found.values() for share in shares)

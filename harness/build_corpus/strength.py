@@ -85,4 +85,4 @@ def print_strengths() -> None:
     print(f"{'share covered of all combinations of so many':60}", *(f"{t:7}" for t in range(1, 7)))
     print(f"{'or of options + sizes':60}", *(f"{both:>7}" for both in ("1+1", "2+1", "1+2", "2+2")))
     for title, shares in strengths():
-        print(f"{title:60}", *(f"{share:7.1%}" for share in shares))
+        print(f"{title:60}", *(f"{share:7.1%}" for share in shares if share == share))
