@@ -48,7 +48,7 @@ class Reader:
 
 
 def how_many(reader: Reader) -> None:
-    reader.sees("h1", "mindspore's RNN")
+    reader.sees("h1", "differ from torch's")
     reader.sees("h1", " ways")
     reader.sees(".lead", "new.")
 
