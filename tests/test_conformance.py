@@ -116,6 +116,8 @@ def test_what_is_not_supported_is_what_the_documentation_excludes(
         ("concurrency", "mindspore"),  # no page says that layers may be called at once
         ("concurrency", "mindspore:graph"),
         ("empty-rows", "torch"),
+        ("proj-size", "mindspore"),
+        ("proj-size", "mindspore:graph"),
         ("modes", "torch"),
         ("modes", "mindspore"),
     }

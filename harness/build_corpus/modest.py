@@ -100,7 +100,10 @@ def modest_few(layer: str) -> Iterator[Part]:
     yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 2)
     yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 3)
     yield "gradients, kinds of losses, both modes", _every(3, few_gradients(layer))
-    yield "dropout in training mode", _every(4, small_training(layer))
+    yield "options that not every size takes", itertools.islice(not_every_size(layer), 1)
+    dropped = list(small_training(layer))
+    alone = [config for config in dropped if config.num_layers == 1]
+    yield "dropout in training mode", dict.fromkeys([*dropped[::4], *alone[:1]])
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 2)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 2)
     yield "how arrays are given", itertools.islice(few_given(layer), 2)
