@@ -230,11 +230,13 @@ def stacked(states: tuple[Array, ...]) -> Array | None:
     return np.stack(states) if len({one.shape for one in states}) == 1 else None
 
 
-def states_exchanged(case: Case) -> Call:
-    """The tuple in its order, with each state's numbers in the other's place."""
+def states_exchanged(case: Case) -> Call | None:
+    """The tuple in its order, with each state's numbers in the other's place, if they fit."""
     case = again(case, states=True)
     names = [f"{state}_0" for state in case.initial]
     arrays = [case.inputs[name] for name in reversed(names)]
+    if len({array.shape for array in arrays}) > 1:
+        return None
     return ordinary_call(case.with_inputs(**dict(zip(names, arrays, strict=True))))
 
 
