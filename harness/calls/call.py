@@ -14,7 +14,7 @@ from harness.aspects import CALL, VALUES, CallAspect
 from harness.axes import to_layout
 from harness.backends.protocol import positional
 from harness.case import Case, make_case
-from harness.config import Config
+from harness.config import Config, ConfigError
 from reference.arrays import Array
 
 __all__ = [
@@ -59,13 +59,17 @@ Calls = dict[str, tuple[CallAspect, Maker]]
 
 
 def make_call(config: Config) -> Call | None:
-    """The call that the config's aspect stands for; None where its sizes make it no other call.
+    """The call that the config's aspect stands for; None where its sizes make it no other call, or
+    its options do not fit what the call means.
 
     Raises:
         KeyError: the aspect is no call of the layer.
     """
     _, make = config.record.calls[config.aspect.removeprefix(CALL)]
-    return make(_case(config))
+    try:
+        return make(_case(config))
+    except ConfigError:
+        return None
 
 
 def _case(config: Config, **changes: Any) -> Case:
