@@ -66,7 +66,8 @@ def worker(address: str, **environment: str) -> subprocess.Popen[bytes]:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     measured = ("initial", "training", "repeated")  # by chance, or by the memory of a process
-    chosen = [c.id for c in load_corpus() if c.aspect not in measured][::32]
+    every = [c.id for c in load_corpus() if c.aspect not in measured and c.batch < 1000]
+    chosen = every[::32]
     path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
     path.write_text("\n".join(chosen), "utf-8")
     return path

@@ -39,12 +39,14 @@ def _forgiven(evidence: Evidence, states: States) -> Iterator[tuple[Cause, Inter
     """
     steps = states if isinstance(states, DirectionSteps) else states.steps
     own, lower = evidence.own_activations(), lower_precision(evidence)
-    if flushes(evidence):
+    if own is not None and own.flushes:
         yield Cause.FLUSH, states.within(steps.read(flushed=True))
     if lower is not None:
         yield Cause.PRECISION, states.within(steps.read(lower=lower))
     if own is not None and own.errs and own.precision is None:
         yield Cause.ACTIVATION, states.within(steps.read(activation_error=own.error_range))
+    if (own is None or not own.flushes) and flushes(evidence):
+        yield Cause.FLUSH, states.within(steps.read(flushed=True))
 
 
 def _within(states: States, interval: Interval) -> BoolArray:
