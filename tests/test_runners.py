@@ -259,7 +259,10 @@ there, here = Isolated(key), InProcess(load_backend(key))
 drawn = draw_configs(configs(max_steps=5), 60, seed=3)
 sizes = {"input_size": 3, "hidden_size": 4, "batch": 5, "steps": 6, "num_layers": 2}
 calls = [
-    Config.of(record.name, aspect=f"call.{name}", data="plain", states=True, **sizes)
+    Config.of(
+        record.name,
+        **{"aspect": f"call.{name}", "data": "plain", "states": True, **sizes, **record.fixed},
+    )
     for record in LAYERS.values()
     for name in record.calls
 ]
