@@ -38,13 +38,16 @@ class Excuse:
 def excuses(evidence: Evidence) -> Iterator[Excuse]:
     """Flushed subnormals; then the activations as measured of the backend."""
     mine = evidence.own_activations()
-    if flushes(evidence):
+    measured = mine is not None and mine.flushes
+    if measured:
         yield flush(evidence.oracle)
     lower = lower_precision(evidence)
     if lower is not None:
         yield _lower(evidence, lower)
     elif mine is not None and mine.errs:
         yield _activation(evidence.oracle, mine)
+    if not measured and flushes(evidence):  # seen in states alone: last
+        yield flush(evidence.oracle)
 
 
 def _lower(evidence: Evidence, lower: Format) -> Excuse:
