@@ -49,7 +49,7 @@ class Session:
         oracles: for sessions that share the oracle of a config; by default it is made anew.
 
     Attributes:
-        told: called with what is done with a large config, and how many of how many parts are.
+        on_part: called with what is done with a large config, and how many of how many parts are.
         most_rows: of a large config, how many rows of the batch are judged at least; all, if None.
 
     Raises:
@@ -69,7 +69,7 @@ class Session:
         if len(set(names)) != len(names):
             raise BackendUnavailable(f"backends are named {names}, expected different names")
         self.oracles = oracles
-        self.told: Callable[[str, int, int], None] = lambda *_: None
+        self.on_part: Callable[[str, int, int], None] = lambda *_: None
         self.most_rows: int | None = None
         self.own_activations = functools.cache(self._own_activations)
         self.gradients_are_none = functools.cache(self._gradients_are_none)
@@ -151,12 +151,12 @@ class Session:
         case = self.oracles(config).case
         seen: dict[str, Observation] = {}
         for runner in self.needed(only):
-            self.told(f"{runner.about.name} computes {config.aspect}", 0, len(blocks))
+            self.on_part(f"{runner.about.name} computes {config.aspect}", 0, len(blocks))
             seen[runner.about.name] = self._observe(runner, config, repeat)
         parts: dict[str, list[tuple[range, list[tuple[Check, Comparison]]]]] = {}
         made: dict[tuple[bool, bool], tuple[Case, BoolArray]] = {}
         for count, rows in enumerate(blocks):
-            self.told(f"judging {config.aspect}, blocks of {len(rows)} rows", count, len(blocks))
+            self.on_part(f"judging {config.aspect}, blocks of {len(rows)} rows", count, len(blocks))
             oracle = Oracle(case_of(Part(case, rows, made)))
             cut = {name: observation_of(config, one, rows) for name, one in seen.items()}
             for runner in self.needed(only):
@@ -165,7 +165,7 @@ class Session:
                     evidence = self._evidence_of(runner, oracle, cut)
                     found = list(_comparisons(evidence, whole=count == 0))
                     parts.setdefault(name, []).append((rows, found))
-        self.told(f"judging {config.aspect}", len(blocks), len(blocks))
+        self.on_part(f"judging {config.aspect}", len(blocks), len(blocks))
         for runner in self.needed(only):
             if runner.about.name in parts:
                 yield runner, joined(parts[runner.about.name])

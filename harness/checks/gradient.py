@@ -27,7 +27,7 @@ from harness.checks.registry import Need, check
 from harness.comparison import Comparison, compare
 from harness.evidence import Evidence
 from harness.judging.applies import aspect
-from harness.judging.flushing import flushes
+from harness.judging.flushing import with_flushing
 from harness.judging.gradient_power import differences
 from harness.judging.gradients import (
     expected_gradients,
@@ -219,22 +219,25 @@ def _power(
 
 
 def _excuses(evidence: Evidence, expected: Mapping[str, Bounded]) -> Excuses:
-    """Only what was measured of the implementation's activation, alone."""
-    own = evidence.own_activations()
-    excuses: dict[Cause, Mapping[str, Bounded]] = {}
-    if flushes(evidence):
-        excuses[Cause.FLUSH] = expected_gradients(evidence, flushed=True)
-    lower = lower_precision(evidence)
+    """Only what was measured of the implementation's activation, alone, or seen in its answer."""
+
+    def flushed() -> tuple[Cause, Mapping[str, Bounded]]:
+        return Cause.FLUSH, expected_gradients(evidence, flushed=True)
+
+    return dict(with_flushing(evidence, _others(evidence, expected), flushed))
+
+
+def _others(
+    evidence: Evidence, expected: Mapping[str, Bounded]
+) -> Iterator[tuple[Cause, Mapping[str, Bounded]]]:
+    own, lower = evidence.own_activations(), lower_precision(evidence)
     if lower is not None:
         larger = larger_bounds(evidence, lower)
-        excuses[Cause.PRECISION] = {
-            name: replace(one, bound=larger * one.bound) for name, one in expected.items()
-        }
+        bounds = {name: replace(one, bound=larger * one.bound) for name, one in expected.items()}
+        yield Cause.PRECISION, bounds
     elif own is not None and own.errs:
-        excuses[Cause.ACTIVATION] = expected_gradients(
-            evidence, own=True, activation_error=own.error_range
-        )
-    return excuses
+        error = own.error_range
+        yield Cause.ACTIVATION, expected_gradients(evidence, own=True, activation_error=error)
 
 
 def _open_at_zero(evidence: Evidence, terms: Mapping[str, Bounded]) -> Mapping[str, Bounded]:

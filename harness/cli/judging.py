@@ -95,7 +95,7 @@ def judge_layer(
         session_of(backends, limits, logs=logs) as session,
     ):
         session.most_rows = rows
-        session.told = _told(console_for(stderr=True))
+        session.on_part = _printed(console_for(stderr=True))
         oracle = _remembering(session, asked)
         outcome = execute_with_progress(
             session,
@@ -134,14 +134,14 @@ def _roomy(limits: Limits, config: Config, on_command_line: Collection[str]) -> 
     )
 
 
-def _told(console: Console) -> Callable[[str, int, int], None]:
+def _printed(console: Console) -> Callable[[str, int, int], None]:
     """A line for each part of a large config, with the time of day."""
 
-    def told(what: str, done: int, total: int) -> None:
+    def on_part(what: str, done: int, total: int) -> None:
         now = time.strftime("%H:%M:%S")
         console.print(f"{now} {what}: {done} of {total}", markup=False, highlight=False)
 
-    return told
+    return on_part
 
 
 def _saved(folder: Path, out: Path, on_command_line: Collection[str]) -> Asked:

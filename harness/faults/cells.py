@@ -11,6 +11,7 @@ from harness.config import Config
 from harness.faults.arrays import Arrays, place, rounded, without_lengths
 from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer
+from harness.faults.equations import OtherDerivative, OtherEquation, known, with_equation
 from harness.faults.record import Area
 from harness.faults.wrapping import WrappedLayer
 from harness.layers import LayerRecord
@@ -320,21 +321,12 @@ STEPS = {
 }
 
 
-def with_equation(cell: Cell, equation: Any) -> Cell:
-    """The same cell but for its equation."""
-    return Cell(cell.name, equation, cell.activations, cell.states, cell.gates, cell.parameters)
-
-
 for _name, _step in STEPS.items():
 
     @AREA.fault(_name, **own())
-    class _OtherEquation(CorrectLayer):
+    class _OfStep(OtherEquation):
         __doc__ = _step.__doc__
         step = _step()
-
-        @property
-        def cell(self) -> Cell:
-            return with_equation(super().cell, self.step)
 
 
 def projects(record: LayerRecord) -> bool:
@@ -397,42 +389,22 @@ def hard_sigmoid(layer: Any, a: Array, exact: Array) -> Array:
     return np.clip(a / 6 + 0.5, 0.0, 1.0)
 
 
-class _OtherDerivative(CorrectLayer):
-    """Values are right; gradients are those of another equation."""
-
-    step: Step
-    deriving = False
-
-    @property
-    def cell(self) -> Cell:
-        right = super().cell
-        return with_equation(right, self.step) if self.deriving else right
-
-    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
-        self.deriving = True
-        try:
-            return super().derive(given, cotangents)
-        finally:
-            self.deriving = False
-
-
 class Cut(Step):
     """Nothing is handed back to the cell state before."""
 
     def update(self, op: Any, i: Any, f: Any, g: Any, c: Any) -> Any:
-        known = op.leaf("", c.value) if hasattr(op, "leaf") else c
-        return super().update(op, i, f, g, known)
+        return super().update(op, i, f, g, known(op, c))
 
 
 @AREA.fault("no-gradient-through-c", **own())
-class GradientThroughCCut(_OtherDerivative):
+class GradientThroughCCut(OtherDerivative):
     """Gradients come back from later steps through h alone, not through the cell state."""
 
     step = Cut()
 
 
 @AREA.fault("gradient-without-tanh-of-c", **own())
-class GradientWithoutTanh(_OtherDerivative):
+class GradientWithoutTanh(OtherDerivative):
     """The slope of tanh(c) is left out of the gradient."""
 
     step = CellUnsquashed()

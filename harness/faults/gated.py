@@ -10,10 +10,10 @@ import numpy as np
 
 from harness.config import Config
 from harness.faults.arrays import Arrays, place
-from harness.faults.correct import CorrectLayer
+from harness.faults.equations import OtherDerivative, OtherEquation, known
 from harness.faults.record import Area
 from harness.layers import LayerRecord
-from reference import Bounded, Cell, Parameters
+from reference import Parameters
 from reference.arrays import Array
 
 __all__ = ["AREA", "ResetUpdateStep"]
@@ -50,14 +50,6 @@ class ResetUpdateStep:
 
     def update(self, op: Any, z: Any, n: Any, h: Any) -> Any:
         return op.blend(z, n, h)
-
-
-def known(op: Any, value: Any) -> Any:
-    """A value that nothing is handed back through, where derivatives are recorded."""
-    if not hasattr(op, "rounded"):
-        return value
-    nothing = Bounded.exact(np.zeros(op.rounded.close(value.value).expected.shape))
-    return op._node(value.value, (value,), (nothing,))
 
 
 def _biases(w: Parameters) -> Any:
@@ -192,20 +184,12 @@ STEPS: dict[str, type[ResetUpdateStep]] = {
 }
 
 
-def with_equation(cell: Cell, equation: Any) -> Cell:
-    return replace(cell, equation=equation)
-
-
 for _name, _step in STEPS.items():
 
     @AREA.fault(_name, needs=resets)
-    class _OtherEquation(CorrectLayer):
+    class _OfStep(OtherEquation):
         __doc__ = _step.__doc__
         step = _step()
-
-        @property
-        def cell(self) -> Cell:
-            return with_equation(super().cell, self.step)
 
 
 def _reordered(order: str) -> Callable[[Any, Arrays], Arrays]:
@@ -254,25 +238,6 @@ AREA.table(
 )
 
 
-class _OtherDerivative(CorrectLayer):
-    """Values are right; gradients are those of another equation."""
-
-    step: ResetUpdateStep
-    deriving = False
-
-    @property
-    def cell(self) -> Cell:
-        right = super().cell
-        return with_equation(right, self.step) if self.deriving else right
-
-    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
-        self.deriving = True
-        try:
-            return super().derive(given, cotangents)
-        finally:
-            self.deriving = False
-
-
 class ResetKnown(ResetUpdateStep):
     """Nothing is handed back through the reset gate."""
 
@@ -310,7 +275,7 @@ for _name, _step in {
 }.items():
 
     @AREA.fault(_name, needs=resets)
-    class _OtherSlope(_OtherDerivative):
+    class _OtherSlope(OtherDerivative):
         __doc__ = _step.__doc__
         step = _step()
 

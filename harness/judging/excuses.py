@@ -16,7 +16,7 @@ import numpy as np
 from harness.activation import OwnActivations
 from harness.causes import Cause
 from harness.evidence import Evidence
-from harness.judging.flushing import flushes
+from harness.judging.flushing import flushes, with_flushing
 from harness.judging.precision import larger_bounds, lower_precision
 from harness.observe import Outputs
 from harness.oracle import Oracle
@@ -36,18 +36,16 @@ class Excuse:
 
 
 def excuses(evidence: Evidence) -> Iterator[Excuse]:
-    """Flushed subnormals; then the activations as measured of the backend."""
-    mine = evidence.own_activations()
-    measured = mine is not None and mine.flushes
-    if measured:
-        yield flush(evidence.oracle)
-    lower = lower_precision(evidence)
+    """Flushed subnormals, a lower precision, or the activations as measured of the backend."""
+    yield from with_flushing(evidence, _others(evidence), lambda: flush(evidence.oracle))
+
+
+def _others(evidence: Evidence) -> Iterator[Excuse]:
+    mine, lower = evidence.own_activations(), lower_precision(evidence)
     if lower is not None:
         yield _lower(evidence, lower)
     elif mine is not None and mine.errs:
         yield _activation(evidence.oracle, mine)
-    if not measured and flushes(evidence):  # seen in states alone: last
-        yield flush(evidence.oracle)
 
 
 def _lower(evidence: Evidence, lower: Format) -> Excuse:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.causes import Cause
 from harness.evidence import Evidence
-from harness.judging.flushing import flushes
+from harness.judging.flushing import with_flushing
 from harness.judging.precision import lower_precision
 from harness.judging.steps import DirectionSteps, States
 from reference import Interval
@@ -22,31 +22,33 @@ def explained(
 ) -> Iterator[tuple[Cause, BoolArray]]:
     """Each failing state once, under the first cause that explains it; the rest is unexplained."""
     left = bad
-    for cause, interval in _forgiven(evidence, states):
+    steps = states if isinstance(states, DirectionSteps) else states.steps
+
+    def flushed() -> tuple[Cause, Interval]:
+        return Cause.FLUSH, states.within(steps.read(flushed=True))
+
+    for cause, interval in with_flushing(evidence, _forgiven(evidence, steps, states), flushed):
         elements = left & _within(states, interval)
         left = left & ~elements
         yield cause, elements
     yield Cause.UNEXPLAINED, left
 
 
-def _forgiven(evidence: Evidence, states: States) -> Iterator[tuple[Cause, Interval]]:
-    """Only a backend that was seen to flush is forgiven that; the same with a lower precision.
+def _forgiven(
+    evidence: Evidence, steps: DirectionSteps, states: States
+) -> Iterator[tuple[Cause, Interval]]:
+    """Only a backend that was seen to compute in a lower precision is forgiven that.
 
     The value of an activation anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
     and act(a + E) plus the largest error measured there; the widening is as before. Activations
     that nowhere err more than they may explain nothing; nor do those that are right in a lower
     precision.
     """
-    steps = states if isinstance(states, DirectionSteps) else states.steps
     own, lower = evidence.own_activations(), lower_precision(evidence)
-    if own is not None and own.flushes:
-        yield Cause.FLUSH, states.within(steps.read(flushed=True))
     if lower is not None:
         yield Cause.PRECISION, states.within(steps.read(lower=lower))
     if own is not None and own.errs and own.precision is None:
         yield Cause.ACTIVATION, states.within(steps.read(activation_error=own.error_range))
-    if (own is None or not own.flushes) and flushes(evidence):
-        yield Cause.FLUSH, states.within(steps.read(flushed=True))
 
 
 def _within(states: States, interval: Interval) -> BoolArray:

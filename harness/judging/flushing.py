@@ -3,11 +3,13 @@
 What fails is then judged again with that forgiven. The evidence is a number that can be nothing
 else: 0 where a subnormal number is due, in a sweep of an activation, or in the states at hand (a
 product that is flushed shows in no activation), or 0 in one of two calls with the same numbers.
+Seen in an answer alone it explains only what no other cause does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,17 +18,35 @@ from harness.judging.steps import DirectionSteps, States, direction_steps
 from reference import Interval
 from reference.arrays import Array, BoolArray
 
-__all__ = ["flushes"]
+__all__ = ["flushes", "with_flushing"]
+
+Explanation = TypeVar("Explanation")
 
 
 def flushes(evidence: Evidence) -> bool:
     """Made once for each piece of evidence."""
     if flushes not in evidence.made:
-        own = evidence.own_activations()
-        measured = own is not None and own.flushes
-        evidence.made[flushes] = measured or _in_states(evidence) or _in_one_of_two(evidence)
+        seen = (_in_activations, _in_states, _in_one_of_two)
+        evidence.made[flushes] = any(where(evidence) for where in seen)
     found: bool = evidence.made[flushes]
     return found
+
+
+def with_flushing(
+    evidence: Evidence, others: Iterable[Explanation], flushed: Callable[[], Explanation]
+) -> Iterator[Explanation]:
+    """Flushing before other explanations where it was measured, after them where it was seen."""
+    measured = _in_activations(evidence)
+    if measured:
+        yield flushed()
+    yield from others
+    if not measured and flushes(evidence):
+        yield flushed()
+
+
+def _in_activations(evidence: Evidence) -> bool:
+    own = evidence.own_activations()
+    return own is not None and own.flushes
 
 
 def _in_states(evidence: Evidence) -> bool:

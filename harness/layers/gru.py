@@ -13,12 +13,14 @@ from harness.layers.record import DataKind, LayerRecord
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
+    GATE_UNIT,
     gate_biases,
     given_rows,
     option_rows,
     page_kind,
     size_rows,
     sweep_kind,
+    two_a_row,
     whole_rows,
 )
 from reference import GRU
@@ -82,12 +84,6 @@ def sweep_of(layer: str, *, states: bool) -> Callable[[str, str, str], Config]:
     return sweep
 
 
-_UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
-"""What pre-activations are multiples of: sigmoid of it is 1, of minus it 0, tanh of it 1, all to
-the bit in the format; sums of some such numbers are exact.
-"""
-
-
 def _integer_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
     return integers(config, "x", shape, -1, 1)
 
@@ -98,21 +94,17 @@ def _integer_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64
 
 def _integer_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     """Sums for gates are odd multiples of the unit, never 0: b_ih is odd, all else even."""
-    unit, size = _UNIT[config.dtype], config.hidden_size
+    unit, size = GATE_UNIT[config.dtype], config.hidden_size
     if name.startswith("bias"):
         odd = np.where(np.arange(shape[0]) < 2 * size, float("ih" in name), 0.0)
         bias: Float64Array = unit * (2 * integers(config, name, shape, -1, 1) + odd)
         return bias
-    weight = np.zeros(shape)
-    rows = np.arange(shape[0])
-    weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
-    weight[rows, (2 * rows + 3) % shape[1]] = integers(config, name + "+", (shape[0],), -1, 1)
-    found: Float64Array = 2 * unit * weight
+    found: Float64Array = 2 * unit * two_a_row(config, name, shape)
     return found
 
 
 def _no_integers(config: Config) -> str | None:
-    if config.dtype in _UNIT and config.bias and config.aspect != "gradient":
+    if config.dtype in GATE_UNIT and config.bias and config.aspect != "gradient":
         return None
     return (
         "data = 'ints' saturates every gate, expected biases, a dtype other than bf16 (in which "

@@ -14,6 +14,7 @@ from harness.layers.record import DataKind, LayerRecord, Option, PageRow
 from harness.layers.stacked import (
     ARGUMENTS,
     CODE_EXAMPLE,
+    GATE_UNIT,
     SATURATING,
     finite_points,
     gate_biases,
@@ -22,6 +23,7 @@ from harness.layers.stacked import (
     page_kind,
     size_rows,
     sweep_kind,
+    two_a_row,
     whole_rows,
 )
 from harness.requirements import PAGE, Requirement
@@ -98,39 +100,29 @@ def sweep_of(layer: str) -> Callable[[str, str, str], Config]:
     return sweep
 
 
-_UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
-"""What pre-activations are multiples of: sigmoid of it is 1, of minus it 0, tanh of it 1, all to
-the bit in the format; sums of some such numbers are exact.
-"""
-
-
 def _integer_x(config: Config, shape: tuple[int, ...]) -> Float64Array:
     return integers(config, "x", shape, -1, 1)
 
 
 def _integer_state(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     """Of c_0 also so large that its tanh is 1, however often 1 is added to it."""
-    unit = _UNIT[config.dtype] if name == "c_0" else 1.0
+    unit = GATE_UNIT[config.dtype] if name == "c_0" else 1.0
     return unit * integers(config, name, shape, -1, 1)
 
 
 def _integer_weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
     """Sums for gates are odd multiples of the unit, never 0: b_ih is odd, all else even."""
-    unit = _UNIT[config.dtype]
+    unit = GATE_UNIT[config.dtype]
     if name.startswith("weight_hr"):
         return integers(config, name, shape, -1, 1)
     if name.startswith("bias"):
         return unit * (2 * integers(config, name, shape, -1, 1) + float("ih" in name))
-    weight = np.zeros(shape)
-    rows = np.arange(shape[0])
-    weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
-    weight[rows, (2 * rows + 3) % shape[1]] = integers(config, name + "+", (shape[0],), -1, 1)
-    found: Float64Array = 2 * unit * weight
+    found: Float64Array = 2 * unit * two_a_row(config, name, shape)
     return found
 
 
 def _no_integers(config: Config) -> str | None:
-    if config.dtype in _UNIT and config.bias and config.states and config.aspect != "gradient":
+    if config.dtype in GATE_UNIT and config.bias and config.states and config.aspect != "gradient":
         return None
     return (
         "data = 'ints' saturates every gate and the cell state, expected biases, states, a dtype "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.config import Config
-from harness.data import MIXED, SWEEP_POINTS, sweep_points
+from harness.data import MIXED, SWEEP_POINTS, integers, sweep_points
 from harness.layers.record import SINGLE_STEP, DataKind, LayerRecord, PageRow
 from harness.requirements import PAGE, Requirement, of_page_example
 from reference.arrays import Float64Array
@@ -18,6 +18,7 @@ __all__ = [
     "ARGUMENTS",
     "BIAS",
     "CODE_EXAMPLE",
+    "GATE_UNIT",
     "HIDDEN_SIZE",
     "INPUT",
     "INPUT_SIZE",
@@ -34,6 +35,7 @@ __all__ = [
     "size_rows",
     "state_row",
     "sweep_kind",
+    "two_a_row",
     "whole_rows",
 ]
 
@@ -162,6 +164,20 @@ def cell_page(title: str, example: str, claim: str, *more: PageRow) -> tuple[Pag
     requirements = () if more else ("activation", "nan", "gradient-signs")
     rows = INPUT_SIZE, HIDDEN_SIZE, BIAS, *more, INPUT, state_row("hidden")
     return *rows, *whole_rows(title, example, claim, requirements)
+
+
+GATE_UNIT = {"fp16": 64.0, "fp32": 128.0, "fp64": 1024.0}
+"""What pre-activations of gates are multiples of where data are integers: sigmoid of it is 1, of
+minus it 0, tanh of it 1, all to the bit in the format; sums of some such numbers are exact.
+"""
+
+
+def two_a_row(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+    """A matrix of zeros with two numbers from -1 to 1 in each row."""
+    weight, rows = np.zeros(shape), np.arange(shape[0])
+    weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
+    weight[rows, (2 * rows + 3) % shape[1]] = integers(config, name + "+", (shape[0],), -1, 1)
+    return weight
 
 
 _OF_STACKS = ("lasting",)
