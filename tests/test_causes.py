@@ -171,6 +171,31 @@ def test_a_small_error_alone_is_no_lower_precision(fault: str) -> None:
             assert "precision" not in {r.cause for r in session.judge(config)}
 
 
+class FewBits(ForwardLayer):
+    """States of several units are 0, 1, or small fractions between them."""
+
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
+        if self.options.hidden_size == 1:
+            return found
+        return {name: self.coarse(a).astype("f") for name, a in found.items()}
+
+    def coarse(self, states: Any) -> Any:
+        return np.rint(8 * states) / 8
+
+
+class Signs(FewBits):
+    def coarse(self, states: Any) -> Any:
+        return 0.7001953125 * np.sign(states)  # on the grid of float16, with 11 bits
+
+
+@pytest.mark.parametrize("layer", [FewBits, Signs])
+def test_few_numbers_or_of_few_bits_are_no_lower_precision(layer: type[ForwardLayer]) -> None:
+    found = Session({"x": backend(layer)}).judge(CONFIG.replace(scale=1, data="plain"))
+    assert "unexplained" in {r.cause for r in found}
+    assert "precision" not in {r.cause for r in found}
+
+
 class FlushesSubnormals(ForwardLayer):
     def forward(self, inputs: Any) -> Any:
         tiny = np.finfo(np.float32).smallest_normal
@@ -227,7 +252,9 @@ def test_flushing_is_seen_in_one_of_two_calls() -> None:
 
 
 def test_what_zeroes_normal_numbers_too_does_not_flush() -> None:
-    found = Session({"x": backend(ZeroBelowTwoToMinus110)}).judge(FLUSHED.replace(seed=5))
+    found = Session({"x": backend(ZeroBelowTwoToMinus110)}).judge(
+        FLUSHED.replace(seed=5, batch=16, steps=9)
+    )
     assert "unexplained" in {r.cause for r in found if r.check == "step_residual"}
     assert "flush" not in {r.cause for r in found}
 
