@@ -20,17 +20,15 @@ from reference.arrays import Array, BoolArray, IntArray
 from reference.layer import valid_steps
 
 __all__ = [
-    *(
-        "Case",
-        "Part",
-        "changed",
-        "cotangents",
-        "make_case",
-        "passes_on",
-        "passing_on",
-        "row_blocks",
-        "rows_of",
-    ),
+    "Case",
+    "Part",
+    "changed",
+    "cotangents",
+    "make_case",
+    "passes_on",
+    "passing_on",
+    "row_blocks",
+    "rows_of",
 ]
 
 

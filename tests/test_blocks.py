@@ -14,6 +14,7 @@ import harness.observe.checkpoint
 import harness.observe.gradients
 from harness.backends.protocol import Backend
 from harness.case import make_case, row_blocks
+from harness.cli.judging import judged_in_part
 from harness.config import MOST_NUMBERS, Config
 from harness.faults import FAULTS
 from harness.faults.correct import CorrectBackend
@@ -76,6 +77,17 @@ def test_only_large_cases_are_cut_and_every_row_is_in_one_block() -> None:
     blocks = row_blocks(large)
     assert [row for block in blocks for row in block] == list(range(64))
     assert min(map(len, blocks)) >= 2
+
+
+def test_what_is_judged_in_part_is_said() -> None:
+    large = LSTM.replace(arrays="b" * 16, hidden_size=512, steps=500, batch=64)
+    derived = large.replace(aspect="gradient")
+    first = len(row_blocks(derived)[0])
+    of_gradients = f"gradients: of a loss of the first {first} of 64 rows alone"
+    assert list(judged_in_part([large, derived], None)) == [of_gradients]
+    of_values = "values: 8 at least of the 64 rows are judged"
+    assert list(judged_in_part([large, derived], 8)) == [of_values, of_gradients]
+    assert list(judged_in_part([LSTM, LSTM.replace(aspect="gradient")], 8)) == []
 
 
 def test_blocks_give_the_verdicts_of_the_whole(whole: Whole, in_blocks: None) -> None:

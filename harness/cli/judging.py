@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
 
+from harness.aspects import VALUES
 from harness.backends.reference import variant_in
 from harness.baseline import read_baseline
 from harness.case import make_case, row_blocks
@@ -41,7 +42,7 @@ from harness.own_layer.stored import framework_of, read_file
 from harness.results import Parameters
 from harness.run import OWN, results_path
 
-__all__ = ["judge_layer"]
+__all__ = ["judge_layer", "judged_in_part"]
 
 ROOM, PATIENCE = 64, 7200.0
 """Bytes of memory for each number of a large layer, and seconds, that a backend may take."""
@@ -112,8 +113,8 @@ def judge_layer(
                 store_figures(out, outcome.figures)
     files = [] if outcome.unfinished else _ports(out, asked, outcome, oracle)
     said = _answered(asked, outcome, baseline)
-    if rows and len(row_blocks(asked.called)) > 1:
-        console.print(f"of the {asked.called.batch} rows of the batch, {rows} at least are judged")
+    for line in judged_in_part(asked.configs, rows):
+        console.print(line, highlight=False)
     console.print("\nSo far, of an unfinished judgement:" if outcome.unfinished else "")
     for line in (*said.lines, said.counts):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -121,6 +122,16 @@ def judge_layer(
     page = write_answer(out, asked, said, files)
     repeated = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
     present(outcome, out, verbose, [str(page), *files], repeated)
+
+
+def judged_in_part(configs: Iterable[Config], rows: int | None) -> Iterator[str]:
+    """What was asked of a part of a large batch only."""
+    for config in configs:
+        first, *others = row_blocks(config)
+        if others and config.aspect == "gradient":
+            yield f"gradients: of a loss of the first {len(first)} of {config.batch} rows alone"
+        elif others and config.aspect == VALUES and rows:
+            yield f"values: {rows} at least of the {config.batch} rows are judged"
 
 
 def _roomy(limits: Limits, config: Config, on_command_line: Collection[str]) -> Limits:
