@@ -13,7 +13,7 @@ from harness.case import make_case
 from harness.layers import LAYERS
 from harness.quantised import Grid
 from harness.runners import Runner
-from reference import FORMATS, Exact, Format, Rounded, allowance, exact_activation
+from reference import FORMATS, Exact, Format, Rounded, allowance, exact_activation, saturation
 from reference.arrays import Array, Float64Array, IntArray
 
 __all__ = [
@@ -134,6 +134,13 @@ class OwnActivation:
     def error(self) -> Float64Array:
         """What was given minus what is exact, at every point."""
         return self.values - exact_activation(self.name, self.points)
+
+    @functools.cached_property
+    def saturates(self) -> bool:
+        """Whether it gives to the bit what it should where that is -1, 0 or 1, far from 0."""
+        far = np.abs(self.points) >= saturation(self.fmt)
+        exact = np.rint(exact_activation(self.name, self.points[far]))
+        return bool(far.any()) and bool((self.values[far] == exact).all())
 
     @functools.cached_property
     def _extremes(self) -> _Extremes:

@@ -127,19 +127,22 @@ def condition(showing: Sequence[Config], passing: Sequence[Config]) -> Rule:
     if found:
         return found[0]
     needed = [
-        _needed(share)
+        _needed(share, showing)
         for share in shares_of([*((c, True) for c in showing), *((c, False) for c in passing)])
         if share.needed
     ]
     return functools.reduce(Rule.and_, needed) if needed else ALWAYS
 
 
-def _needed(share: OptionShare) -> Rule:
-    """Of layers without the option it says nothing."""
-    rule = _one_of(share.option, share.needed)
-    return replace(
-        rule, holds=lambda config: share.option not in config.choices or rule.holds(config)
-    )
+def _needed(share: OptionShare, showing: Sequence[Config]) -> Rule:
+    """Layers without the option are meant, too, if some of them show it."""
+    rule, name = _one_of(share.option, share.needed), share.option
+    without = any(name not in config.choices for config in showing)
+
+    def holds(config: Config) -> bool:
+        return rule.holds(config) if name in config.choices else without
+
+    return replace(rule, holds=holds)
 
 
 def rules(showing: Sequence[Config], passing: Sequence[Config]) -> list[Rule]:

@@ -12,7 +12,7 @@ from reference.cells import GRU, Cell, Parameter, elman, lstm, parameter_name, p
 from reference.formats import FORMATS, Format, gamma
 from reference.intervals import Interval, Rounded, sum_error
 from reference.layer import evaluate, expected_parameters
-from reference.selected import Known, Selected
+from reference.selected import Known, Selected, saturation
 from reference.tracked import tracked
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "lstm",
     "parameter_name",
     "parameters_of",
+    "saturation",
     "split",
     "sum_error",
     "tracked",

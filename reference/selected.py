@@ -2,13 +2,14 @@
 
 A sum of integers of which all partial sums are below 2^p is exact in a precision of p bits,
 whatever the order, fused or not; so is a product of two such. A sigmoid far from 0 is 0 or 1, a
-tanh -1 or 1, where exp of the argument's size is nothing beside 1 and below the smallest number;
-and 0 times anything finite is 0.
+tanh -1 or 1, to the bit unless it errs there, where exp of the argument's size is nothing beside 1
+and below the smallest number; and 0 times anything finite is 0.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from reference.arithmetic import Block
 from reference.arrays import Array, BoolArray, Float64Array
 from reference.formats import Format
 
-__all__ = ["Known", "Selected"]
+__all__ = ["Known", "Selected", "saturation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +37,25 @@ class Known:
         return found
 
 
-class Selected:
-    """Values with that knowledge; a value that is not known to the bit is a near one."""
+def saturation(fmt: Format) -> float:
+    """From which size of a on exp(-|a|) is below a quarter of the smallest number: rounded, it is
+    0.
+    """
+    return math.log(4.0) - math.log(fmt.smallest_subnormal)
 
-    def __init__(self, fmt: Format) -> None:
+
+class Selected:
+    """Values with that knowledge; a value that is not known to the bit is a near one.
+
+    Args:
+        saturating: activations that give -1, 0 or 1 to the bit where they should. One that may err
+            by some ulp need not.
+    """
+
+    def __init__(self, fmt: Format, saturating: Collection[str] = ("sigmoid", "tanh")) -> None:
         self.limit = 2.0**fmt.precision
-        # exp(-a) is below a quarter of the smallest number: rounded, it is 0.
-        self.far = math.log(4.0) - math.log(fmt.smallest_subnormal)
+        self.saturating = saturating
+        self.far = saturation(fmt)
         self.near = 2.0 ** (4 - fmt.precision)
 
     def given(self, array: Array) -> Known:
@@ -96,6 +109,7 @@ class Selected:
         if name == "relu":
             return Known(found, value.exact, value.magnitude)
         far = np.abs(value.value) - self.near * value.magnitude >= self.far
+        far &= name in self.saturating
         none = value.exact & (value.value == 0)
         rounded = np.rint(found)
         exact = far | (none & (rounded == found))

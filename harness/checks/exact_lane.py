@@ -1,8 +1,10 @@
 """Integers: every order of evaluation gives the same bits, so equality is asked.
 
 Small ones with relu; in gated cells large ones, which saturate every sigmoid to 0 or 1 and every
-tanh to -1, 0 or 1, so that a step selects (`reference.selected`). No tolerance is involved: this
-judges the logic (lengths, directions, layers, states, biases, gates) to the last bit.
+tanh to -1, 0 or 1, so that a step selects (`reference.selected`): only where the implementation's
+own activations, measured alone, reach these numbers to the bit, which no bound asks of them. No
+tolerance is involved: this judges the logic (lengths, directions, layers, states, biases, gates)
+to the last bit.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from harness.comparison import Comparison, Worst, compare
 from harness.evidence import Evidence, locate
 from harness.judging.applies import INTEGERS
 from harness.judging.power import end_to_end_power, power_of, stated
-from harness.judging.selected import selected
+from harness.judging.selected import saturating, selected
 from harness.judging.steps import direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
@@ -38,11 +40,11 @@ __all__ = ["exact_lane"]
 def exact_lane(evidence: Evidence) -> Iterator[Comparison]:
     """Each step from the own previous state; and, where all were exact, against the oracle."""
     config, fmt = evidence.config, evidence.case.fmt
-    everything_exact = True
+    everything_exact, reaching = True, saturating(evidence)
     for layer in range(config.num_layers):
         for direction in range(config.directions):
             steps = direction_steps(evidence, layer, direction == 1)
-            known, finals = selected(steps), {one.state: one for one in steps.finals}
+            known, finals = selected(steps, reaching), {one.state: one for one in steps.finals}
             for state in config.cell.states:
                 states = finals.get(state, steps)
                 expected, exact = known[state].value, known[state].exact

@@ -35,12 +35,17 @@ class Itself(WrappedLayer):
     """The layer inside, wrapped by nothing."""
 
 
-@AREA.fault("a-chain-of-single-layers")
+def has_steps(record: LayerRecord) -> bool:
+    """Whether a call takes several steps, which a cell does not."""
+    return not record.single_step
+
+
+@AREA.fault("a-chain-of-single-layers", needs=has_steps)
 class Chain(Chained):
     """Every direction of every layer is a real layer of its own."""
 
 
-@AREA.fault("step-by-step", bases=("torch", "oracle"))
+@AREA.fault("step-by-step", bases=("torch", "oracle"), needs=has_steps)
 class StepByStep(Stepped):
     """One call of a real layer for each step."""
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from harness.evidence import Evidence
 from harness.judging.steps import DirectionSteps
 from reference import Known, Selected
 from reference.arrays import Array
 
-__all__ = ["selected"]
+__all__ = ["saturating", "selected"]
 
 
-def selected(steps: DirectionSteps) -> Mapping[str, Known]:
+def saturating(evidence: Evidence) -> list[str]:
+    """The activations that were measured to give -1, 0 or 1 to the bit where they should."""
+    own = evidence.own_activations()
+    return [] if own is None else [name for name, one in own.by_name.items() if one.saturates]
+
+
+def selected(steps: DirectionSteps, activations: Collection[str]) -> Mapping[str, Known]:
     """The states after each step, (T, B, n): from those that were seen, the others from the first
-    step on.
+    step on. `activations` are those that saturate to the bit.
     """
-    op, valid = Selected(steps.case.fmt), steps.case.valid
+    op, valid = Selected(steps.case.fmt, activations), steps.case.valid
     with np.errstate(all="ignore"):
         if not steps.start:
             seen = {name: op.given(array) for name, array in steps.seen.items()}
