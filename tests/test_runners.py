@@ -213,7 +213,7 @@ def test_a_worker_is_on_one_core_for_the_configs_of_which_its_backend_says_so() 
     try:
         for steps, cores in ((2, 1), (6, every), (2, 1)):
             trouble = worker.observe(ORDINARY.replace(steps=steps), repeat=False).trouble
-            assert f"on {cores} cores" in str(trouble)
+            assert f"on [{cores}] cores" in str(trouble)  # of all threads
     finally:
         worker.close()
 

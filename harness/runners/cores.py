@@ -22,21 +22,33 @@ __all__ = ["on_one_core"]
 
 @contextlib.contextmanager
 def on_one_core() -> Iterator[None]:
-    """All threads of this process on the core that it runs on; then this thread on any again.
+    """All threads of this process on the core that it runs on; then each where it was before.
 
     Does nothing where the operating system offers none of this.
     """
     if sys.platform != "linux":
         yield
         return
+    before: dict[int, set[int]] = {}
+    for thread in _threads():
+        with contextlib.suppress(OSError):  # it has ended
+            before[thread] = os.sched_getaffinity(thread)
     cores = os.sched_getaffinity(0)
     core = ctypes.CDLL(None).sched_getcpu()
     if core in cores and len(cores) > 1:
-        for thread in map(int, os.listdir("/proc/self/task")):
-            with contextlib.suppress(OSError):  # it has ended
-                os.sched_setaffinity(thread, {core})
+        for thread in _threads():
+            _bind(thread, {core})
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, cores)
+        for thread in _threads():  # those that began meanwhile are where their parent was
+            _bind(thread, before.get(thread, cores))
+
+
+def _threads() -> list[int]:
+    return [int(name) for name in os.listdir("/proc/self/task")]
+
+
+def _bind(thread: int, cores: set[int]) -> None:
+    with contextlib.suppress(OSError):  # it has ended
+        os.sched_setaffinity(thread, cores)
