@@ -86,7 +86,7 @@ def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
     """The page of a layer, from a run."""
     results = [one for one in results if Config.parse(one.config_id).layer == layer]
     differences = _differences(results, known)
-    results = list(map(_shown, results))
+    results = [_shown(one, known) for one in results]
     cells = matrix(results)
     backends = tuple(next(iter(cells.values()))) if cells else ()
     lines = {
@@ -102,11 +102,12 @@ def measure(results: Sequence[Judged], known: Expectations, layer: str) -> Page:
     return Page(backends, rows, lines, tuple(differences.values()))
 
 
-def _shown(result: Judged) -> Judged:
+def _shown(result: Judged, known: Expectations) -> Judged:
     """A page speaks of all runs: what this one happened not to show counts as shown."""
     if result.may_show is None:
         return result
-    return msgspec.structs.replace(result, verdict=Verdict.FAIL, known=result.may_show)
+    (cause, *_) = known.by_id[result.may_show].causes
+    return msgspec.structs.replace(result, verdict=Verdict.FAIL, cause=cause, known=result.may_show)
 
 
 def _differences(results: Sequence[Judged], known: Expectations) -> dict[str, Difference]:

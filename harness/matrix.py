@@ -36,7 +36,7 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
 
     The worst verdict wins: an unexpected failure or error, then a known difference, then a
     pass, and only where nothing was concluded `inconclusive` or `unsupported`. What is about
-    other backends only is `not applicable`.
+    other backends only is `not applicable`. Variants come after all backends.
     """
     counts: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
     elsewhere: Counter[tuple[str, str]] = Counter()
@@ -70,7 +70,7 @@ def matrix(results: Iterable[Judged]) -> dict[str, dict[str, Cell]]:
                 elsewhere[key, backend],
                 tuple(sorted(known[key, backend])),
             )
-            for backend in backends
+            for backend in sorted(backends, key=lambda name: bool(variant_in(name)))
         }
         for key in (
             one.key

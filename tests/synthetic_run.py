@@ -61,7 +61,8 @@ def _subjects(config: Config) -> Iterator[tuple[str, str]]:
     yield from (("forward_error", "output"), ("forward_error", "h_n"), ("last_state", "h_n"))
 
 
-def _lines(config: Config, text: str) -> Iterator[Result]:
+def lines_of(config: Config, text: str = "message") -> Iterator[Result]:
+    """Results of every backend, a third of the configs drawn."""
     random = np.random.default_rng(config.seed)
     for backend in BACKENDS[: 3 if config.seed % 5 == 0 else 2]:
         for check, part in _subjects(config):
@@ -109,7 +110,7 @@ def _line(
 def synthetic_run(count: int, text: str = "message") -> Outcome:
     """The outcome of judging so many configs; `text` stands where a backend can put one."""
     expected = Expectations(read_baseline())
-    results = expected.join(line for n in range(count) for line in _lines(config_of(n), text))
+    results = expected.join(line for n in range(count) for line in lines_of(config_of(n), text))
     header: dict[str, Any] = {
         "versions": {"rnn-parity": "0.0", "torch": "2.0", "mindspore": "2.0"},
         "platform": f"here {text}",

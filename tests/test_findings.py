@@ -43,6 +43,11 @@ def test_a_requirement_without_result_is_untested_never_fine() -> None:
     assert {requirement.group for requirement in REQUIREMENTS.values()} == set(GROUPS)
 
 
+def test_variants_come_last_whichever_was_judged_first() -> None:
+    lines = [changed(PASSING, backend=name) for name in ("mindspore:graph", "torch", "mindspore")]
+    assert [*matrix(lines)["equation"]] == ["torch", "mindspore", "mindspore:graph"]
+
+
 def test_a_row_passes_only_by_what_could_have_failed_it() -> None:
     """Weights that arrive and shapes that are right say nothing of two directions."""
     shapes = result(check="shape_dtype", requirement="outputs")

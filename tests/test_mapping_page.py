@@ -11,17 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 
 from harness.baseline import read_baseline
+from harness.cli import main
 from harness.config import Config
 from harness.expectations import Expectations
+from harness.journal import Journal
 from harness.layers import LAYERS
-from harness.report.mapping import render_mapping
+from harness.report.mapping import page_of, render_mapping
 from harness.report.porting import porting_of
 from tests import browsing
-from tests.synthetic_run import KNOWN, synthetic_run
+from tests.synthetic_results import written_header
+from tests.synthetic_run import KNOWN, config_of, lines_of, synthetic_run
 
 GITHUB = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; padding: 0 32px; }
@@ -36,6 +40,21 @@ def page() -> str:
     outcome = synthetic_run(60)
     known = Expectations(read_baseline())
     return render_mapping(outcome.header, outcome.results, known, "1\n", "rnn")
+
+
+def test_it_is_of_the_pinned_configs_alone(tmp_path: Path) -> None:
+    """What one run draws, another does not."""
+    lines = [line for n in range(12) for line in lines_of(config_of(n))]
+    drawn = {line.config_id for line in lines if line.origin == "drawn"}
+    with Journal.begin(tmp_path / "results.jsonl", written_header("torch", "mindspore")) as journal:
+        journal.append(lines)
+        journal.finish(lines)
+    command = ["mapping", "--results", f"{tmp_path}/results.jsonl", "--out", str(tmp_path)]
+    done = CliRunner().invoke(main, command)
+    assert isinstance(done.exception, SystemExit), done.exception
+    text = page_of("rnn", tmp_path).read_text("utf-8")
+    assert f"{12 - len(drawn)} configs" in text
+    assert not any(one in text for one in drawn)
 
 
 @pytest.fixture(scope="module")
