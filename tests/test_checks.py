@@ -61,10 +61,11 @@ def test_parity_fails_where_one_of_two_is_wrong() -> None:
 
 
 def test_oracle_rounded_passes_every_check_over_the_corpus() -> None:
-    """And nothing compared is never a pass."""
+    """And nothing compared is never a pass; of other aspects a quarter is asked."""
     session = Session({"right": faulty.right})
     passed = set()
-    for config in load_corpus():
+    every = enumerate(load_corpus())
+    for config in (one for n, one in every if one.aspect == "values" or n % 4 == 0):
         for result in session.judge(config):
             assert result.compared > 0 or result.verdict != "pass", result
             if config.aspect == "values":
