@@ -147,7 +147,7 @@ def _way(members: Group, known: Mapping[str, KnownDifference], layers: Sequence[
         "" if entry is None else entry.remedy,
         _harm(members, entry),
         tuple(name for name in layers if name in showing),
-        max(finding.judged for finding in members.findings),
+        members.judged,
         members,
     )
 

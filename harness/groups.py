@@ -51,7 +51,15 @@ class Group:
 
     @property
     def configs(self) -> int:
-        return max(finding.configs for finding in self.findings)
+        """How many show it."""
+        return len(frozenset[str]().union(*(finding.showing for finding in self.findings)))
+
+    @property
+    def judged(self) -> int:
+        """How many could have shown it."""
+        sides = (finding.showing | finding.passing for finding in self.findings)
+        together = len(frozenset[str]().union(*sides))
+        return max(together, *(finding.judged for finding in self.findings))
 
     @property
     def smallest(self) -> Judged:

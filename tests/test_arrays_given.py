@@ -81,8 +81,9 @@ def test_broadcast_values_repeat_in_every_call(
         repeats = np.broadcast_to(first, x.shape)
         valid = one.valid[:, :, None] & np.ones_like(x, bool)
         np.testing.assert_array_equal(x[valid], repeats[valid])
+    valid = case.valid[:, kept]
     np.testing.assert_array_equal(
-        other.x[:, kept][case.valid[:, kept]], case.x[:, kept][case.valid[:, kept]]
+        other.x[:, kept][valid].astype(np.float64), case.x[:, kept][valid].astype(np.float64)
     )
 
 

@@ -95,7 +95,8 @@ def refused(call: str, message: str) -> Judged:
 def test_what_is_refused_with_the_same_exception_is_one() -> None:
     said = "refused in the call: TypeError: expected a list, got 3"
     one, other = refused("x.flat", said), refused("lengths.list", said.replace("3", "14"))
-    assert len(group(find([one, other]))) == 1
+    (both,) = group(find([one, other]))
+    assert (both.configs, both.judged) == (2, 2)
     another = refused("lengths.list", "refused in the call: KeyError: 'lengths'")
     assert len(group(find([one, another]))) == 2
 

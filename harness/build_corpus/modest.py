@@ -120,7 +120,7 @@ def _bases(layer: str) -> list[dict[str, Any]]:
 
 
 def _with_lengths(layer: str) -> Iterator[Config]:
-    for batch, about in ((5, ("x.", "h0.", "c0.")), (1, ("c0.",))):
+    for batch, about in ((5, ("x.", "h0.", "c0.", "states.")), (1, ("c0.",))):
         base = {**CALL_BASES[0], "lengths": "fulllengths", "batch": batch}
         for config in calls(layer, [base]):
             another = make_call(config) is not None
