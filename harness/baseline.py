@@ -63,9 +63,10 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `activation` to cells that apply it. `parts`, where given, restricts it to these parts of the
     checks' results, each up to the ratio given; `max_ratio` is the largest ratio elsewhere, and
     `max_share` the largest share of what was compared that may fail. What is larger is more than
-    is known, and unexpected. `intermittent` names the parts that show it in some runs only; such
-    an entry cannot vanish. `ratio` is the range within which the largest finite ratio of the
-    configs of `shown_by` must lie: smaller is an improvement, and as loud as the contrary.
+    is known, and unexpected. `intermittent` names the parts of which the configs of `shown_by`
+    show it in some runs only; such an entry cannot vanish. `ratio` is the range within which
+    the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement, and
+    as loud as the contrary.
     `platforms` are patterns of which one must match the `machine` of the results, and `cpu_flags`
     what its processor must be able to do (as /proc/cpuinfo names it). `versions` names every
     package whose behaviour it is, with a version range (PEP 440).
@@ -117,10 +118,11 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def hides(self, result: Result, config: Config) -> bool:
-        """Whether a pass is where the difference may show in another run."""
+        """Whether a pass is where the difference shows in some runs."""
         return (
             result.verdict is Verdict.PASS
             and result.part in self.intermittent
+            and result.config_id in self.shown_by
             and self.about(result, config)
         )
 

@@ -44,7 +44,7 @@ class Judged(Result, frozen=True):
     """A result beside what was expected of it.
 
     `known` is the id of the known difference that a failure is, if one. `may_show` is that of the
-    intermittent one that a pass may show in another run.
+    intermittent one that a pass would show in another run.
     """
 
     known: str | None = None
@@ -108,7 +108,7 @@ class Expectations:
         return Judged(**fields, known=found if failed else None, may_show=None if failed else found)
 
     def _expected(self, result: Result) -> str | None:
-        """The entry that a failure shows, or that a pass may show in another run."""
+        """The entry that a failure shows, or that a pass would show in another run."""
         if result.verdict not in CONCLUDED:
             return None
         config = Config.parse(result.config_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from harness.checks import every_check
@@ -72,6 +73,15 @@ def test_oracle_rounded_passes_every_check_over_the_corpus() -> None:
                 assert result.verdict in ("pass", "inconclusive"), result
                 passed |= {result.check} if result.verdict == "pass" else set()
     assert passed == OF_VALUES | {"special_values"}
+
+
+@pytest.mark.parametrize("layer", ["lstm", "gru", "lstmcell", "grucell"])
+def test_integers_are_judged_to_the_bit_in_gated_cells(layer: str) -> None:
+    """Where the own activations saturate: one that does not leaves the lane without a verdict."""
+    asked = [one for one in load_corpus() if one.layer == layer and one.data == "ints"]
+    config = next(one for one in asked if one.dtype == "fp32")
+    verdicts = {result.verdict for result in judged(faulty.right, config, "exact_lane")}
+    assert {"pass"} <= verdicts <= {"pass", "inconclusive"}
 
 
 @settings(max_examples=150)

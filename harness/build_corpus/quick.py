@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.aspects import VALUES
-from harness.baseline import KnownDifference
 from harness.config import Config
 from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.expectations import Judged, expectations_of
@@ -40,8 +39,7 @@ COMPILED = {VALUES: 2, "gradient": 3, "training": 6, "life": 4, "repeated": 2, "
 def build_quick(results: Path) -> list[str]:
     """The lines of the file. Raises ResultsError if there is no whole run to read."""
     recorded = read_run(results)
-    expected = expectations_of(recorded.header)
-    shown = _shown(expected.join(recorded.results), expected.by_id)
+    shown = _shown(expectations_of(recorded.header).join(recorded.results))
     chosen = [one for one in load_corpus(QUICK) if one in shown]  # seen to show it in a quick run
     left = set().union(*shown.values()) - set().union(*(shown[one] for one in chosen))
     while left:
@@ -58,10 +56,7 @@ def build_quick(results: Path) -> list[str]:
     ]
 
 
-def _shown(
-    results: Iterable[Judged], known: Mapping[str, KnownDifference]
-) -> Mapping[Config, set[Wanted]]:
-    """What each pinned config adds; an intermittent difference wherever the baseline pins it."""
+def _shown(results: Iterable[Judged]) -> Mapping[Config, set[Wanted]]:
     pinned = {*load_corpus(CORPUS), *load_corpus(SAMPLE)}
     shown: dict[Config, set[Wanted]] = defaultdict(set)
     for one in results:
@@ -72,7 +67,7 @@ def _shown(
             if one.check in OF_EACH_LAYER:
                 shown[config].add((one.backend, one.check, config.layer))
             entry = one.known or one.may_show
-            if entry is not None and (one.known or config.id in known[entry].shown_by):
+            if entry is not None:
                 shown[config].add((one.backend, "known", entry))
     return shown
 

@@ -37,7 +37,7 @@ def explained(
 def _forgiven(
     evidence: Evidence, steps: DirectionSteps, states: States
 ) -> Iterator[tuple[Cause, Interval]]:
-    """Only a backend that was seen to compute in a lower precision is forgiven that.
+    """The bound of a lower precision is for backends that were measured to compute in it.
 
     The value of an activation anywhere in [a - E, a + E] lies between act(a - E) plus the smallest
     and act(a + E) plus the largest error measured there; the widening is as before. Activations
