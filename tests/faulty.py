@@ -73,6 +73,15 @@ class OnOneCore(ForwardBackend):
         return bool(config.steps < 5)
 
 
+class SaysProcess(ForwardLayer):
+    def forward(self, inputs: Any) -> Any:
+        raise RuntimeError(f"in process {os.getpid()}")
+
+
+class ShortLived(ForwardBackend):
+    max_requests = 3
+
+
 class RefusesEverything(ForwardBackend):
     def unsupported(self, config: Any) -> str:
         return "not today"
@@ -84,6 +93,7 @@ class RefusesLengths(ForwardBackend):
 
 
 right = ForwardBackend()
+short_lived = ShortLived(SaysProcess, "short-lived")
 on_one_core = OnOneCore(SaysCores, "one-core")
 versioned = OfAnotherVersion(name="versioned")
 scaled = backend(ScaledOutput)

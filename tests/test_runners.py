@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -216,6 +217,22 @@ def test_a_worker_is_on_one_core_for_the_configs_of_which_its_backend_says_so() 
             assert f"on [{cores}] cores" in str(trouble)  # of all threads
     finally:
         worker.close()
+
+
+def test_a_worker_takes_as_many_requests_as_its_backend_says() -> None:
+    """And no more are asked ahead of it; its successor loads while it works."""
+    worker = Isolated(f"{Path(__file__).with_name('faulty.py')}:short_lived")
+    every = [ORDINARY.replace(seed=number) for number in range(8)]
+    try:
+        for config in every:
+            worker.begin(config, repeat=False)
+        said = [str(worker.observe(config, repeat=False).trouble) for config in every]
+    finally:
+        worker.close()
+    assert all("in process" in one for one in said)
+    assert [len([*group]) for _, group in itertools.groupby(said)] == [3, 3, 2]
+    assert len(set(said)) == 3
+    assert not psutil.Process().children()
 
 
 def test_a_worker_of_another_interpreter_answers() -> None:

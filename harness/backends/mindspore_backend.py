@@ -234,6 +234,8 @@ class MindSporeBackend:
 
     def __init__(self, variant: str = "") -> None:
         self.sampled = variant == "graph"
+        # What is compiled stays: the more there is, the longer each layer takes to be freed.
+        self.max_requests = 100 if variant == "graph" else 0
         self.mode = GRAPH if variant == "graph" else EAGER
         mindspore.set_context(mode=EAGER)
         # Launching in the calling thread: small layers run several times faster, and an error

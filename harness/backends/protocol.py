@@ -125,7 +125,8 @@ class FullBackend(Backend, Protocol):
     that framework, in the version that the worker has, is expected of the wrapper too.
     `merges_biases` says that layers keep b_ih + b_hh, rounded once, in place of both: of the biases
     that they read back, as bias_ih and zeros say, the sum alone is judged, and initial weights only
-    without biases.
+    without biases. A worker takes `max_requests` configs; then a new process replaces it, for what
+    grows in one.
 
     The class of an installed backend declares `variants`, and is called with the name of one where
     a reference has it. A run that names no backends judges the `default_variants` too. The loader
@@ -142,6 +143,7 @@ class FullBackend(Backend, Protocol):
     concurrent: bool
     wraps: str
     merges_biases: bool
+    max_requests: int
 
     def build_with(self, options: LayerOptions, weights: Mapping[str, Array]) -> Layer:
         """As `build` and `load_weights`, for one that cannot build without them; in place of both.

@@ -86,6 +86,7 @@ def modest(layer: str) -> Iterator[Part]:
     yield "calls", calls(layer, _bases(layer))
     if not single:
         yield "calls with lengths: other code may check what is given", _with_lengths(layer)
+        yield "calls with states, padded, of stacks and of one unit", _of_stacks(layer)
     yield "the same call again and again", _every(4, repeated(layer))
     yield "lives", few_lives(layer)
 
@@ -96,22 +97,44 @@ def modest_few(layer: str) -> Iterator[Part]:
     few = factors_of(layer, scale=[1, 4], num_layers=[1, 2], dropout=[0])
     yield "the mapping page's Code Example 1", itertools.islice(page(layer), 1)
     yield "the activations alone", sweeps(layer, ("fp32",))
-    yield "options", covering(layer, few, 1, 2)
+    yield "options", covering(layer, few, 1, 1)
     yield "other precisions", covering(layer, {**few, "dtype": ["fp16", "fp64"]}, 1, 1)
-    yield "NaN, infinities, subnormals", itertools.islice(special(layer, 2, ["fp32"]), 2)
-    yield "gradients", itertools.islice(gradients(layer, 2, ["fp32"]), 3)
+    yield "float64, rounding visible", itertools.islice(doubles(layer), 1)
+    yield "NaN, infinities, subnormals", _shallow(special(layer, 2, ["fp32"]), 2)
+    yield "gradients", _shallow(gradients(layer, 2, ["fp32"]), 3)
     yield "gradients, kinds of losses, both modes", _every(3, few_gradients(layer))
     yield "options that not every size takes", itertools.islice(not_every_size(layer), 1)
-    dropped = list(small_training(layer))
-    alone = [config for config in dropped if config.num_layers == 1]
-    yield "dropout in training mode", dict.fromkeys([*dropped[::4], *alone[:1]])
+    yield "dropout in training mode", _few_training(layer)
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 2)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 2)
     yield "how arrays are given", itertools.islice(few_given(layer), 2)
     bases = ({**base, **small} for base in _bases(layer))
     yield "calls, one of each requirement", _one_of_each(layer, calls(layer, bases))
-    yield "the same call again and again", itertools.islice(repeated(layer), 1)
+    yield "the same call again and again", _compiled_once(itertools.islice(repeated(layer), 1))
     yield "lives", itertools.islice(few_lives(layer), 2)
+
+
+def _few_training(layer: str) -> Iterator[Config]:
+    """Different rates, depths and sizes; of a cell, which drops nothing, one."""
+    dropped = list(small_training(layer))
+    alone = [config for config in dropped if config.num_layers == 1]
+    few = [*dropped[::4], *alone[:1]]
+    yield from dict.fromkeys(_compiled_once(few[:1] if LAYERS[layer].single_step else few))
+
+
+def _shallow(configs: Iterable[Config], count: int) -> Iterator[Config]:
+    """So many of one or two layers, which compile in half the time of three, and of a batch."""
+    few = (one for one in configs if one.num_layers < 3 and one.layout != "unbatched")
+    yield from itertools.islice(few, count)
+
+
+def _compiled_once(configs: Iterable[Config]) -> Iterator[Config]:
+    """Without states where they come in a tuple and may be left out: MindSpore's graph mode takes
+    the arrays in a tuple for constants, and compiles each call of many anew.
+    """
+    for config in configs:
+        several = len(config.cell.states) > 1 and not config.record.single_step
+        yield config.replace(states=False) if several else config
 
 
 def _bases(layer: str) -> list[dict[str, Any]]:
@@ -122,10 +145,29 @@ def _bases(layer: str) -> list[dict[str, Any]]:
 def _with_lengths(layer: str) -> Iterator[Config]:
     for batch, about in ((5, ("x.", "h0.", "c0.", "states.")), (1, ("c0.",))):
         base = {**CALL_BASES[0], "lengths": "fulllengths", "batch": batch}
-        for config in calls(layer, [base]):
-            another = make_call(config) is not None
-            if another and config.aspect.removeprefix(CALL).startswith(about):
-                yield config.replace(seed=config.seed + 10 * batch)
+        yield from _about(layer, about, base, 10 * batch)
+
+
+def _of_stacks(layer: str) -> Iterator[Config]:
+    """With rows of several lengths, two layers, options of the layer's own that give states other
+    shapes, and sizes of 1.
+    """
+    sized = [option for option in LAYERS[layer].options if option.fits is not None]
+    own = [{option.name: list(option.words)[-1]} for option in sized]
+    padded: list[dict[str, Any]] = [{"lengths": "ragged"}, {"lengths": "ragged", "num_layers": 2}]
+    changes = padded + [more | one for one in own for more in ({}, padded[-1])]
+    for number, more in enumerate(changes):
+        yield from _about(layer, ("h0.", "c0.", "states."), CALL_BASES[0] | more, 200 + number)
+    ones = {"input_size": 1, "hidden_size": 1, "steps": 1, "lengths": "fulllengths"}
+    yield from _about(layer, ("x.", "h0.", "c0.", "states."), CALL_BASES[0] | ones, 300)
+
+
+def _about(layer: str, about: tuple[str, ...], base: dict[str, Any], seed: int) -> Iterator[Config]:
+    """The calls that are named so, where they differ from the base."""
+    for config in calls(layer, [base]):
+        another = make_call(config) is not None
+        if another and config.aspect.removeprefix(CALL).startswith(about):
+            yield config.replace(seed=config.seed + seed)
 
 
 def _sized(layer: str, before: Iterable[Config]) -> Iterator[Config]:

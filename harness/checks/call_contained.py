@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
         return
     for after in _ordinary(evidence, outcome) if outcome.aftermath is None else ():
         if after.verdict is not Verdict.PASS:
-            message = f"of the layer that took the call, for an ordinary one: {after.message}"
+            message = f"an ordinary call after it, of that layer or a new one: {after.message}"
             yield replace(after, part=AFTER, message=message, requirement="contained-errors")
             return
     verdict = Verdict.PASS if outcome.aftermath is None else Verdict.FAIL
@@ -51,9 +52,10 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def _ordinary(evidence: Evidence, outcome: CallOutcome) -> Iterator[Comparison]:
-    """Its answers to ordinary calls against what they mean, at the weights that it had."""
-    for config, returned in zip(calls_after(evidence.config), outcome.ordinary, strict=False):
+    """The answers to ordinary calls against what they mean, at the weights that the layer had."""
+    asked = itertools.cycle(calls_after(evidence.config))
+    for config, returned in zip(asked, outcome.ordinary, strict=False):
         case = make_case(config)
         answered = msgspec.structs.replace(outcome, returned=returned, trained=None)
-        asked = Call((), {}, (), case.weights, meaning=case)
-        yield judge_answer(config, answered, asked)
+        meant = Call((), {}, (), case.weights, meaning=case)
+        yield judge_answer(config, answered, meant)

@@ -105,7 +105,8 @@ class CallOutcome(msgspec.Struct, frozen=True, tag=True):
     had. `aftermath` says what was wrong with an ordinary call right after it; None if nothing was.
     `ended` says that there was no answer at all (crashed or hung), and `error` what is known of
     it. `trained` is what the same call gave in training mode, where that must be the same.
-    `ordinary` is what the layer that accepted the call then gave for ordinary ones, in turn.
+    `ordinary` is what the layer that accepted the call then gave for ordinary ones, in turn; after
+    a refused call, what it and then a new layer gave, unless the bits are the same.
     """
 
     stage: str

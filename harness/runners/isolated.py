@@ -99,6 +99,7 @@ class Isolated:
         self._answers: dict[tuple[str, bool], Observation] = {}
         self._turn = threading.RLock()
         self._worker: _Worker | None = self._started()
+        self._successor: _Worker | None = None
 
     @property
     def about(self) -> About:
@@ -127,9 +128,8 @@ class Isolated:
 
     def close(self) -> None:
         with self._turn:
-            if self._worker is not None:
-                self._worker.close()
-                self._worker = None
+            self._replace()
+            self._replace()  # its successor, too
             self._asked.clear()
             self._answers.clear()
 
@@ -154,7 +154,16 @@ class Isolated:
 
     def _add(self, request: Request) -> None:
         self._asked.append((next(self._numbers), request))
-        self._ready().send(self._asked)
+        self._sent()
+
+    def _sent(self) -> _Worker:
+        """The worker with all that it takes; its successor loads while it works on the last."""
+        worker = self._ready()
+        assert self._about is not None
+        worker.send(self._asked, self._about.max_requests)
+        if worker.full and self._successor is None:
+            self._successor = self._started()
+        return worker
 
     def _started(self) -> _Worker:
         return _Worker(self.key, self.limits, self.spec, self.log)
@@ -186,8 +195,10 @@ class Isolated:
         """The answer to the oldest request, in any case."""
         number, request = self._asked[0]
         for attempt in (1, 2):
-            worker = self._ready()
-            worker.send(self._asked)
+            worker = self._sent()
+            if worker.full and worker.sent < number:  # it has answered all that it takes
+                self._replace()
+                worker = self._sent()
             answer = worker.receive(self.limits.seconds, number)
             if isinstance(answer, Observation):
                 self._asked.popleft()
@@ -204,7 +215,7 @@ class Isolated:
     def _replace(self) -> None:
         if self._worker is not None:
             self._worker.close()
-        self._worker = None
+        self._worker, self._successor = self._successor, None
 
     def _without_answer(self, request: Request, ended: _Ended) -> Observation:
         name = self.about.name
@@ -223,12 +234,12 @@ def _same(one: Request, other: Request) -> bool:
 
 class _Worker:
     """One process. `loaded` is set once its backend has answered, `sent` is the last request's
-    number.
+    number, and `full` says that it takes no more.
     """
 
     def __init__(self, key: str, limits: Limits, spec: str, log_kept: Path | None) -> None:
         self.key, self.spec, self.log_kept = key, spec, log_kept
-        self.loaded, self.sent = False, 0
+        self.loaded, self.full, self.sent, self.taken = False, False, 0, 0
         handle, log = tempfile.mkstemp(prefix="rnn-parity-", suffix=".log")
         os.close(handle)
         self.log = Path(log)
@@ -244,13 +255,18 @@ class _Worker:
             )
             self.channel.send((key, log, limits.mebibytes, path, str(log_kept or "")))
 
-    def send(self, requests: Iterable[tuple[int, Request]]) -> None:
-        """Those that it has not got. That it has ended is seen when an answer is waited for."""
+    def send(self, requests: Iterable[tuple[int, Request]], most: int) -> None:
+        """Those that it has not got, `most` in its life (0: any number).
+
+        That it has ended is seen when an answer is waited for.
+        """
         with contextlib.suppress(OSError, EOFError):
             for number, request in requests:
-                if self.channel is not None and number > self.sent:
+                if self.channel is not None and number > self.sent and not self.full:
                     self.channel.send((number, pack(request)))
                     self.sent = number
+                    self.taken += 1
+                    self.full = self.taken == most
 
     def receive(self, seconds: float, number: int) -> Answer | _Ended:
         """The answer to the request of this number, which is the next; or why there is none."""

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from harness.backends.loading import versions_of, wrapped_by
-from harness.backends.protocol import Backend
+from harness.backends.protocol import Backend, BackendUnavailable
 from harness.backends.reference import name_in, variant_in
 from harness.case import Case
 from harness.config import Config
@@ -37,7 +37,7 @@ class About(msgspec.Struct, frozen=True):
     packages. `variant_of` names the backend whose other execution mode or device it is; a `sampled`
     one is asked for a selection of configs only. A run that names no backends judges the
     `default_variants` too. `wraps` names the framework whose layers it calls: what is known of that
-    is expected of it too.
+    is expected of it too. A worker takes `max_requests` in its life; with 0, any number.
     """
 
     name: str
@@ -46,6 +46,7 @@ class About(msgspec.Struct, frozen=True):
     sampled: bool = False
     default_variants: tuple[str, ...] = ()
     wraps: str = ""
+    max_requests: int = 0
 
     @property
     def variant(self) -> str:
@@ -63,7 +64,18 @@ def about(backend: Backend) -> About:
         bool(getattr(backend, "sampled", False)),
         tuple(map(str, getattr(backend, "default_variants", None) or ())),
         wraps,
+        max_requests(backend),
     )
+
+
+def max_requests(backend: Backend) -> int:
+    """Raises BackendUnavailable where it is no number of requests."""
+    most = getattr(backend, "max_requests", None) or 0
+    if not isinstance(most, int) or most < 0:
+        raise BackendUnavailable(
+            f"backend {backend.name!r}: max_requests = {most!r}, expected an int from 0"
+        )
+    return int(most)
 
 
 def _version_of(package: str) -> dict[str, str]:
