@@ -15,9 +15,12 @@ from harness.backends.reference import variant_in
 from harness.baseline import KnownDifference
 from harness.causes import Cause, Harm
 from harness.config import Config
-from harness.findings import Finding
+from harness.expectations import Judged
+from harness.findings import Finding, Key, members
 from harness.groups import Group, group, is_invalid
 from harness.outcome import Outcome
+from harness.results import as_float
+from reference import FORMATS
 
 __all__ = ["Answer", "Section", "Way", "answer_of"]
 
@@ -30,7 +33,9 @@ class Way:
     """One difference.
 
     `name` is stable: the id of the known difference, or that of the finding of a new one. `layers`
-    are names of those whose configs show it, `judged` counts configs that could have.
+    are names of those whose configs show it, `judged` counts configs that could have. `off_by` is
+    the largest finite error of all results that show it: absolute, and in ulp where they are
+    known at the same element, else NaN; None if no numbers differ.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Way:
     layers: tuple[str, ...]
     judged: int
     group: Group
+    off_by: tuple[float, float] | None
 
     @property
     def new(self) -> bool:
@@ -57,13 +63,6 @@ class Way:
     def weight(self) -> float:
         """Harm times reach."""
         return max(_weight(finding) * finding.configs for finding in self.group.findings)
-
-    @property
-    def off_by(self) -> tuple[float, float] | None:
-        """The largest finite error of all its findings: absolute, and in ulp; None if no number."""
-        errors = [finding.off_by for finding in self.group.findings]
-        finite = [one for one in errors if one is not None and all(map(math.isfinite, one))]
-        return max(finite, default=None)
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,8 @@ def answer_of(outcome: Outcome, groups: Sequence[Group] | None = None) -> Answer
     found = group(outcome.findings) if groups is None else groups
     configs = {result.config_id: None for result in outcome.results}
     layers = tuple(dict.fromkeys(Config.parse(config_id).layer for config_id in configs))
-    ways = [_way(one, outcome.known, layers) for one in found]
+    lines = members(outcome.results)
+    ways = [_way(one, lines, outcome.known, layers) for one in found]
     backends = dict.fromkeys(result.backend for result in outcome.results)
     return Answer(
         tuple(dict.fromkeys(map(_without_variant, backends))),
@@ -138,25 +138,45 @@ def _section(harm: Harm, ways: Sequence[Way], judged: int) -> Section:
     return Section(harm, tuple(own), len(showing), judged)
 
 
-def _way(members: Group, known: Mapping[str, KnownDifference], layers: Sequence[str]) -> Way:
-    entry = known.get(members.topic)
-    showing = {Config.parse(one).layer for finding in members.findings for one in finding.showing}
+def _way(
+    own: Group,
+    lines: Mapping[tuple[Key, str | None], Sequence[Judged]],
+    known: Mapping[str, KnownDifference],
+    layers: Sequence[str],
+) -> Way:
+    entry = known.get(own.topic)
+    showing = {Config.parse(one).layer for finding in own.findings for one in finding.showing}
+    errors = (_error(one) for finding in own.findings for one in lines.get(finding.identity, ()))
     return Way(
-        members.topic or members.head.slug,
-        members.title if entry is None else entry.statement,
+        own.topic or own.head.slug,
+        own.title if entry is None else entry.statement,
         "" if entry is None else entry.remedy,
-        _harm(members, entry),
+        _harm(own, entry),
         tuple(name for name in layers if name in showing),
-        members.judged,
-        members,
+        own.judged,
+        own,
+        max((one for one in errors if one and math.isfinite(one[0])), default=None),
     )
 
 
-def _harm(members: Group, entry: KnownDifference | None) -> Harm:
+def _error(line: Judged) -> tuple[float, float] | None:
+    """The largest of a result. Of what is flushed, where it is worst: others are of rounding."""
+    place = line.worst
+    if place is None or place.actual is None or place.expected is None:
+        return None
+    expected = as_float(place.expected)
+    error = abs(as_float(place.actual) - expected)
+    largest = as_float(line.max_abs)
+    if line.cause is not Cause.FLUSH and 1.001 * error < largest < math.inf:
+        return largest, math.nan
+    return error, error / float(FORMATS[Config.parse(line.config_id).dtype].ulp(expected))
+
+
+def _harm(own: Group, entry: KnownDifference | None) -> Harm:
     """The gravest of its findings', unless the baseline says otherwise."""
     if entry is not None and entry.harm is not None:
         return entry.harm
-    return min((_harm_of(one) for one in members.findings), key=list(Harm).index)
+    return min((_harm_of(one) for one in own.findings), key=list(Harm).index)
 
 
 def _harm_of(finding: Finding) -> Harm:

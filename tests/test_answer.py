@@ -148,6 +148,24 @@ def test_the_size_of_a_way_leaves_out_ulps_of_numbers_near_0() -> None:
     assert sizes[1].startswith("in 1 of 1 config, by up to 1e-4 (1,680 ulp)")
 
 
+def test_a_way_is_off_by_the_largest_error_and_not_by_that_of_the_largest_ratio() -> None:
+    """But of flushed numbers by what was flushed: the largest error there is rounding."""
+    place = Place("output", 0, "forward", 0, 0, 0, 1.0, 0.9999)
+    lines = [
+        changed(fails(one, "step_residual", cause), worst=place, ratio=ratio, max_abs=largest)
+        for one, cause, ratio, largest in (
+            (MANY[0], Cause.ACTIVATION, 300.0, 1e-4),
+            (MANY[1], Cause.ACTIVATION, 200.0, 0.03),
+            (MANY[2], Cause.FLUSH, 300.0, 1e-4),
+            (MANY[3], Cause.FLUSH, 200.0, 0.03),
+        )
+    ]
+    flush = entry("flush", "step_residual", Cause.FLUSH)
+    ways = {way.name: way_size(way) for way in answered(lines, TANH, flush).ways}
+    assert ways["tanh"] == "in 2 of 4 configs, by up to 0.03"
+    assert ways["flush"] == "in 2 of 4 configs, by up to 1e-4 (1,680 ulp)"
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [

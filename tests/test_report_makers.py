@@ -151,6 +151,20 @@ def test_what_is_said_to_be_allowed_is_what_the_bounds_allow(name: str, said: st
     assert said in activation_picture(name, [one]).caption
 
 
+def test_a_curve_that_layers_and_backends_share_is_drawn_once() -> None:
+    flat, steep = [0.5, 0.25], [0.5, 900.0]
+    measured = [
+        ActivationError(backend, "tanh", -10.0, 10.0, [*curve], [*curve], layer)
+        for backend, layer, curve in (
+            *(("torch", "rnn", flat), ("torch", "lstm", flat), ("mindspore", "lstm", flat)),
+            *(("mindspore", "rnn", steep), ("mindspore:graph", "rnn", steep)),
+        )
+    ]
+    caption = activation_picture("tanh", measured).caption
+    assert "torch (RNN, LSTM); mindspore (LSTM): at most 0.5 ulp; " in caption
+    assert "mindspore, mindspore:graph (RNN): at most 900 ulp. " in caption
+
+
 @pytest.mark.parametrize("kind", EXTREMES)
 def test_a_map_of_any_numbers_is_drawn(kind: str) -> None:
     values: Any = EXTREMES[kind]

@@ -319,6 +319,22 @@ def test_a_config_opens_with_all_its_comparisons(
             assert float(ratio) == pytest.approx(as_float(line.ratio), rel=0.006)
 
 
+def test_configs_of_layers_with_options_of_their_own_are_found_by_their_ids(
+    visit: browsing.Visit, tmp_path: Path
+) -> None:
+    """Whichever layer comes first: an option of the second stands in the middle of its ids."""
+    one = synthetic_run(4)
+    ids = [Config.of("gru").id, Config.of("rnn", nonlinearity="relu", states=True).id]
+    ids.append(Config.of("lstm", hidden_size=4, proj_size=2, states=True).id)
+    made = [changed(one.results[n], config_id=name) for n, name in enumerate(ids)]
+    write_reports(Outcome(one.header, made, one.known), tmp_path)
+    page = visit.open(tmp_path / "report.html")
+    assert sorted(rows(page)) == sorted(ids)
+    for name in ids:
+        page.goto((tmp_path / "report.html").as_uri() + f"#{name}")
+        page.wait_for_selector(f"#linked [data-config='{name}']")
+
+
 @pytest.mark.parametrize("number", [3, 119])
 def test_a_link_to_a_config_survives(visit: browsing.Visit, report: Path, number: int) -> None:
     config = config_of(number)

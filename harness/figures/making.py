@@ -195,10 +195,10 @@ def _activations(session: Session, results: Sequence[Judged]) -> Iterator[Activa
         with contextlib.suppress(Exception):
             every = session.own_activations(backend, layer, activations, "fp32", False)
             if every is not None:
-                yield from (_of_activation(backend, own) for own in every.by_name.values())
+                yield from (_of_activation(backend, layer, own) for own in every.by_name.values())
 
 
-def _of_activation(backend: str, own: OwnActivation) -> ActivationError:
+def _of_activation(backend: str, layer: str, own: OwnActivation) -> ActivationError:
     with np.errstate(all="ignore"):
         ulps = own.error / own.fmt.ulp(own.values - own.error)
     inside = (own.points >= LOW) & (own.points <= HIGH)
@@ -208,5 +208,5 @@ def _of_activation(backend: str, own: OwnActivation) -> ActivationError:
     np.fmin.at(least, bins, ulps[inside])
     np.fmax.at(most, bins, ulps[inside])
     return ActivationError(
-        backend, own.name, LOW, HIGH, [*map(_short, least)], [*map(_short, most)]
+        backend, own.name, LOW, HIGH, [*map(_short, least)], [*map(_short, most)], layer
     )

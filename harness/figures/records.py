@@ -60,7 +60,7 @@ class ErrorMap(msgspec.Struct, frozen=True):
 class ActivationError(msgspec.Struct, frozen=True):
     """An activation alone, float32: least and largest error in ulp, in equal bins of [low, high].
 
-    Null where nothing was measured.
+    Null where nothing was measured. `layer` is the one that it was measured through.
 
     Raises:
         ValueError: bins that cannot be drawn.
@@ -72,6 +72,7 @@ class ActivationError(msgspec.Struct, frozen=True):
     high: float
     least: Row
     most: Row
+    layer: str = ""
 
     def __post_init__(self) -> None:
         if not (1 <= len(self.least) == len(self.most) <= MOST_BINS):

@@ -61,7 +61,7 @@ def section_size(section: Section) -> str:
 def way_size(way: Way) -> str:
     """'in 193 of 652 configs, by up to 1.01e-4 (1.69e+03 ulp)'."""
     reach = f"in {way.configs:,} of {plural(way.judged, 'config')}"
-    if way.off_by is None or not way.off_by[1]:
+    if way.off_by is None or not way.off_by[0]:
         return reach
     absolute, ulps = way.off_by
     size = f"{reach}, by up to {error_text(number(absolute))}"

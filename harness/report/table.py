@@ -93,27 +93,21 @@ def _sparse(column: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def _tokens(ids: Mapping[str, Any]) -> dict[str, Any]:
-    """By field the words of all configs; `omitted` are those that ids leave out, as defaults.
+    """The ids, and by field the words of all configs, with those that ids leave out.
 
-    An id is the others, joined by '-'.
+    Layers have fields of their own: no order of all fields gives every id.
     """
     every = [Config.parse(one).words for one in ids]
     fields = list(dict.fromkeys(name for words in every for name in words))
-    interned, omitted = [_Interned() for _ in fields], [set[int]() for _ in fields]
-    columns: list[list[int]] = []
-    for name, intern, left_out in zip(fields, interned, omitted, strict=True):
-        column = []
-        for words in every:
-            word, written = words.get(name, ("", False))
-            column.append(intern(word))
-            if not written:
-                left_out.add(column[-1])
-        columns.append(column)
+    interned = [_Interned() for _ in fields]
     return {
+        "names": list(ids),
         "fields": fields,
+        "ids": [
+            [intern(words.get(name, ("", False))[0]) for words in every]
+            for name, intern in zip(fields, interned, strict=True)
+        ],
         "tokens": [one.values for one in interned],
-        "omitted": [sorted(one) for one in omitted],
-        "ids": columns,
     }
 
 

@@ -1,15 +1,19 @@
-"""One activation of every backend, side by side on one axis: its error in ulp over its range."""
+"""One activation of all backends, each distinct curve once: its error in ulp over its range."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from harness.figures import ActivationError
+from harness.layers import LAYERS
 from harness.report.attempts import Picture
 from harness.report.pictures.svg import ACCENT, BAND, LINE, figure, inline, styled
 from harness.results import as_float
@@ -21,8 +25,54 @@ __all__ = ["activation_picture"]
 LARGEST = 1e100
 """Errors that are drawn; larger ones, and infinite ones, are drawn as large as this."""
 
+IN_A_ROW = 3
+"""Curves that stand side by side, and can still be read."""
+
+WRAPPED = 96
+"""Characters of a title that are as wide as the picture."""
+
 MOST_ZEROS = 7
 """Of a number on the axis that is written in full."""
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What several backends and layers have in common: one measurement, and who gave it."""
+
+    one: ActivationError
+    layers: Mapping[str, tuple[str, ...]]
+
+    @property
+    def label(self) -> str:
+        """'torch (RNN, GRU)', 'mindspore, mindspore:graph (LSTM)'."""
+        backends: dict[tuple[str, ...], list[str]] = {}
+        for backend, layers in self.layers.items():
+            backends.setdefault(layers, []).append(backend)
+        return "; ".join(
+            ", ".join(names) + (f" ({', '.join(layers)})" if any(layers) else "")
+            for layers, names in backends.items()
+        )
+
+    @property
+    def largest(self) -> float:
+        """NaN where nothing was measured."""
+        values = (abs(as_float(v)) for v in (*self.one.least, *self.one.most) if v is not None)
+        return max(values, default=math.nan)
+
+
+def _curves(measured: Sequence[ActivationError]) -> list[_Curve]:
+    """Each distinct one once: layers mostly share one function of their framework."""
+    found: dict[tuple[object, ...], list[ActivationError]] = {}
+    for one in measured:
+        found.setdefault((one.low, one.high, *one.least, *one.most), []).append(one)
+    curves = []
+    for same in found.values():
+        layers: dict[str, list[str]] = {}
+        for one in same:
+            title = LAYERS[one.layer].title if one.layer in LAYERS else one.layer
+            layers.setdefault(one.backend, []).append(title)
+        curves.append(_Curve(same[0], {name: tuple(of) for name, of in layers.items()}))
+    return curves
 
 
 @styled
@@ -31,30 +81,35 @@ def activation_picture(name: str, measured: Sequence[ActivationError]) -> Pictur
 
     No drawing where nobody errs: there is nothing to see.
     """
-    largest = [_largest(one) for one in measured]
+    curves = _curves(measured)
     errors = [
-        f"{one.backend} {f'errs by at most {_ulps(most)} ulp' if most else 'is exact'}"
-        for one, most in zip(measured, largest, strict=True)
+        f"{one.label}: {f'at most {_ulps(one.largest)} ulp' if one.largest else 'exact'}"
+        for one in curves
     ]
-    caption = f"{name} over [{measured[0].low:g}, {measured[0].high:g}]: {', '.join(errors)}. "
+    over = f"{name} over [{measured[0].low:g}, {measured[0].high:g}], in calls without lengths"
+    caption = f"{over}: {'; '.join(errors)}. "
     caption += _allowed_in_words(name, measured[0])
-    if not any(largest):
+    if not any(one.largest for one in curves):
         return Picture(Markup(""), caption)
-    drawn = figure(2.3, left=0.7)
-    every = drawn.subplots(1, len(measured), sharey=True, squeeze=False)[0]
-    drawn.subplots_adjust(wspace=0.08)
-    for axes, one in zip(every, measured, strict=True):
-        _draw(axes, one, name)
-    _scale(every[0], max((one for one in largest if math.isfinite(one)), default=10.0))
-    every[0].set_ylabel("error, ulp (float32)")
-    return Picture(inline(drawn, f"Error of the activation. {caption}"), caption)
+    return Picture(inline(_drawn(name, curves), f"Error of the activation. {caption}"), caption)
 
 
-def _largest(one: ActivationError) -> float:
-    """NaN where nothing was measured."""
-    return max(
-        (abs(as_float(v)) for v in (*one.least, *one.most) if v is not None), default=math.nan
-    )
+def _drawn(name: str, curves: Sequence[_Curve]) -> Figure:
+    """As many in a row as can be read."""
+    columns = min(len(curves), IN_A_ROW)
+    rows = math.ceil(len(curves) / columns)
+    drawn = figure(2.5 * rows, left=0.7, top=0.55)
+    every = drawn.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    drawn.subplots_adjust(wspace=0.08, hspace=0.75)
+    for axes, curve in zip(every, curves, strict=False):
+        _draw(axes, curve, name, WRAPPED // columns)
+    for axes in every[len(curves) :]:
+        axes.remove()
+    finite = [one.largest for one in curves if math.isfinite(one.largest)]
+    _scale(every[0], max(finite, default=10.0))
+    for axes in every[: len(curves) : columns]:
+        axes.set_ylabel("error, ulp (float32)")
+    return drawn
 
 
 def _ulps(value: float) -> str:
@@ -77,7 +132,8 @@ def _allowed_in_words(name: str, one: ActivationError) -> str:
     return f"The band is what is allowed, {size} ulp."
 
 
-def _draw(axes: Axes, one: ActivationError, name: str) -> None:
+def _draw(axes: Axes, curve: _Curve, name: str, width: int) -> None:
+    one = curve.one
     least, most = (
         np.clip([as_float(value) for value in row], -LARGEST, LARGEST)
         for row in (one.least, one.most)
@@ -90,7 +146,8 @@ def _draw(axes: Axes, one: ActivationError, name: str) -> None:
     line = {"facecolor": ACCENT, "edgecolor": ACCENT, "linewidth": 0.8}
     axes.stairs(most, edges, baseline=least, fill=True, **line)  # type: ignore[arg-type]
     axes.set_yscale("symlog", linthresh=1, linscale=0.6)
-    axes.set(title=one.backend, xlabel="x", xlim=(one.low, one.high))
+    axes.set(xlabel="x", xlim=(one.low, one.high))
+    axes.set_title("\n".join(textwrap.wrap(curve.label, width)), fontsize=8)
     axes.set_xticks([one.low + (one.high - one.low) * n / 10 for n in (1, 3, 5, 7, 9)])
     axes.spines["bottom"].set_visible(False)
 

@@ -28,14 +28,8 @@ class Table {
     this.backendOf = this.subjects.map(([backend]) => this.backends.indexOf(backend));
     this.shareStart = new Uint32Array(this.power.length + 1);
     this.power.forEach((kind, i) => { this.shareStart[i + 1] = this.shareStart[i] + this.powers[kind].length; });
-    this.names = Array.from({ length: this.configs }, (_, i) => this.name(i));
     this.places = new Map(this.names.map((name, i) => [name, i]));
     this.overall = this.judge();
-  }
-
-  // The id: tokens joined by "-"; those of defaults are left out.
-  name(config) {
-    return this.ids.map((column, field) => this.omitted[field].includes(column[config]) ? "" : this.tokens[field][column[config]]).filter(Boolean).join("-");
   }
 
   option(config, field) { return this.tokens[field][this.ids[field][config]]; }
