@@ -113,7 +113,7 @@ class Cause(str, Enum):
     )
     PRECISION = (
         "precision",
-        _About("computes in a lower precision than the layer's"),
+        _About("computes in a lower precision than the layer's", requirement="fp64"),
     )
     ACTIVATION = (
         "activation",

@@ -184,16 +184,22 @@ def _starred(cells: Sequence[Cell]) -> Starred:
 
 
 def _evidence(results: Sequence[Judged], requirement: Requirement) -> str:
-    """A command that shows a requirement at work: its smallest conclusive config of another one."""
+    """A command that shows a requirement at work: its smallest conclusive config.
+
+    Of another backend than the first, and of none with a variant, where there is one.
+    """
     bearing = [
-        result
+        (
+            result.backend == results[0].backend,
+            bool(variant_in(result.backend)),
+            config.size,
+            result,
+        )
         for result in results
-        if result.backend != results[0].backend
-        and not variant_in(result.backend)
-        and result.verdict in CONCLUDED
-        and requirement.holds(result, Config.parse(result.config_id))
+        if result.verdict in CONCLUDED
+        and requirement.holds(result, config := Config.parse(result.config_id))
     ]
     if not bearing:
         return ""
-    smallest = min(bearing, key=lambda r: Config.parse(r.config_id).size)
-    return f"rnn-parity replay {smallest.config_id}"
+    *_, variant, _, smallest = min(bearing, key=lambda one: one[:3])
+    return smallest.replay if variant else f"rnn-parity replay {smallest.config_id}"

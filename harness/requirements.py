@@ -219,7 +219,7 @@ _ALL = (
     _row(
         "x",
         "input / x",
-        "x is the sequence, in either layout",
+        "x is the input of each step",
         lambda c: c.finite,
     ),
     _row(
@@ -255,11 +255,14 @@ _ALL = (
     Requirement(
         "outputs",
         ANSWERS,
-        "output and h_n have the documented shapes and dtype",
+        "Outputs and states have the documented shapes and dtype",
         "both API pages, Outputs",
     ),
     Requirement(
-        "h-n", ANSWERS, "h_n is the state after the last valid step", "both API pages, Outputs"
+        "h-n",
+        ANSWERS,
+        "The final states are those after the last valid step",
+        "both API pages, Outputs",
     ),
     Requirement(
         "empty-rows",
@@ -302,7 +305,7 @@ _ALL = (
         "initial-mode", CALL, "A fresh layer is in training mode: its dropout drops", _TORCH
     ),
     Requirement("argument-types", CALL, "Arguments may have the types that torch takes", _TORCH),
-    Requirement("unbatched", CALL, "x may be 2-D, (T, input_size), without a batch", _TORCH),
+    Requirement("unbatched", CALL, "x may have no batch axis", _TORCH),
     Requirement(
         "keyword-names",
         CALL,
@@ -411,7 +414,7 @@ _ALL = (
             f"{name} is computed to {name} precision",
             "both",
             _dtype(key),
-            causes=frozenset({Cause.ACTIVATION}),
+            causes=frozenset({Cause.ACTIVATION, Cause.PRECISION}),
         )
         for key, name in (
             ("fp32", "float32"),

@@ -161,7 +161,7 @@ def test_captions_count_what_is_beyond() -> None:
     assert "2 are within" not in drawn["map"]().caption
     assert "3 of 5 cells beyond the bound; largest ratio ∞" in drawn["map"]().caption
     assert "4 are within their bound and 3 beyond it, 2 of them" in drawn["ratios"]().caption
-    assert "torch errs by at most 6 ulp" in drawn["activation"]().caption
+    assert "torch, mindspore: at most 6 ulp" in drawn["activation"]().caption
 
 
 def test_dependence_is_stated_where_it_is_no_chance() -> None:

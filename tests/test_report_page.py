@@ -253,6 +253,9 @@ def test_several_layers_have_an_overview_and_a_matrix_each(
     assert page.locator(".overview tbody tr").count() == page.locator(".matrix").count() == 2
     new = page.locator("#new").inner_text()
     assert re.search(r"of \d+ requirements of single layers nothing was concluded", new)
+    heads = page.locator(".matrix").nth(1).locator("tbody").first.locator("th").all_inner_texts()
+    assert any(one.startswith("pack_padded_sequence → seq_length: ") for one in heads)
+    assert not any(one.startswith("nonlinearity") for one in heads)
     page.locator("#answer .layers a", has_text="GRU").click()
     expect(page.locator("#verdicts-gru")).to_be_in_viewport()
 

@@ -101,6 +101,13 @@ class PageRow:
     requirements: tuple[str, ...]
     calls: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Both names, where they differ."""
+        if self.torch == self.mindspore:
+            return self.torch
+        return f"{self.torch.strip('- ()')} → {self.mindspore.strip('-') or '–'}"
+
 
 @dataclass(frozen=True, eq=False)
 class LayerRecord:

@@ -107,7 +107,7 @@ def _written(
     used = [name for name in versions if re.search(rf"\b{name}\b", body[0])]
     named = ", ".join(f"{name} {versions[name]}" for name in used)
     room = min(MOST_COMMENTS, max(MOST_LINES - len(body), 1))
-    comments = textwrap.wrap(f"{named}: {statement}", WIDTH - 2, max_lines=room, placeholder=" ...")
+    comments = _comments(named, statement, room)
     text = "\n".join([*(f"# {line}" for line in comments), *body]) + "\n"
     script = Script(text, _numbers(failure))
     if script.lines > MOST_LINES:
@@ -115,6 +115,17 @@ def _written(
     if script.numbers > MOST_NUMBERS:
         return Script(refused=f"it takes {script.numbers} numbers")
     return script
+
+
+def _comments(named: str, statement: str, room: int) -> list[str]:
+    """As much as there is room for: all, else up to a comma or a semicolon, else up to a word."""
+    parts = re.split("(?<=[,;:]) ", statement)
+    for count in range(len(parts), 0, -1):
+        shorter = " ".join(parts[:count]).rstrip(",;:")
+        lines = textwrap.wrap(f"{named}: {shorter}", WIDTH - 2)
+        if len(lines) <= room:
+            return lines
+    return textwrap.wrap(f"{named}: {statement}", WIDTH - 2, max_lines=room, placeholder=" ...")
 
 
 def _numbers(failure: Failure) -> int:

@@ -12,17 +12,18 @@ from harness.config import Config
 from harness.expectations import Judged
 from harness.layers import LAYERS
 from harness.matrix import Cell, matrix
-from harness.requirements import REQUIREMENTS, Requirement
-from harness.verdicts import ReportState, State, Verdict
+from harness.requirements import PAGE, REQUIREMENTS
+from harness.verdicts import ReportState, State, Verdict, worst
 
 __all__ = ["LayerView", "Row", "layer_views"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A requirement, its cell for each backend, and the known differences in them."""
+    """What is claimed, where, its cell for each backend, and the known differences in them."""
 
-    requirement: Requirement
+    statement: str
+    source: str
     cells: Mapping[str, Cell]
 
     @property
@@ -59,11 +60,22 @@ class LayerView:
         )
 
     def rows(self, group: str) -> list[Row]:
-        """The requirements of a group, in their order."""
-        return [
-            Row(REQUIREMENTS[key], cells)
+        """The requirements of a group, in their order; of the mapping page its rows."""
+        pages = LAYERS[self.name].page if group == PAGE else ()
+        rows = [
+            Row(
+                f"{row.label}: {'; '.join(REQUIREMENTS[key].statement for key in keys)}",
+                "mapping page",
+                _together([self.matrix[key] for key in keys]),
+            )
+            for row in pages
+            if (keys := [key for key in row.requirements if key in self.matrix])
+        ]
+        own = {key for row in pages for key in row.requirements}
+        return rows + [
+            Row(REQUIREMENTS[key].statement, REQUIREMENTS[key].source, cells)
             for key, cells in self.matrix.items()
-            if REQUIREMENTS[key].group == group
+            if REQUIREMENTS[key].group == group and key not in own
         ]
 
     def counts(self, backend: str) -> list[tuple[State, int]]:
@@ -74,6 +86,21 @@ class LayerView:
             first, before = signs.get(state.sign, (state, 0))
             signs[state.sign] = first, before + count
         return list(signs.values())
+
+
+def _together(rows: Sequence[Mapping[str, Cell]]) -> Mapping[str, Cell]:
+    """One cell for each backend, as the mapping page has it: the worst verdict of all."""
+    return {
+        backend: Cell(
+            worst(cell.verdict for cell in cells),
+            sum((Counter(cell.counts) for cell in cells), Counter()),
+            max(cell.configs for cell in cells),
+            sum(cell.elsewhere for cell in cells),
+            tuple(sorted({name for cell in cells for name in cell.known})),
+        )
+        for backend in rows[0]
+        for cells in [[row[backend] for row in rows]]
+    }
 
 
 def layer_views(

@@ -51,10 +51,9 @@ def render_mapping(
     environment.globals |= {
         "measured": _measured,
         "named": _named,
-        "label": _label,
         "anchor": _anchor,
         "evidence": _evidence,
-        "evidence_link": lambda key: Markdown(f"[evidence](#{key})"),
+        "evidence_link": _evidence_link,
         "head": lambda backend: Markdown(as_text(backend).replace(":", "<br>:")),
         "sign": _sign,
         "mark": _mark,
@@ -65,6 +64,7 @@ def render_mapping(
         title=LAYERS[layer].title,
         notes=LAYERS[layer].notes,
         porting=porting_of(layer),
+        single_step=LAYERS[layer].single_step,
         remedies=_remedies(page.differences),
         header=header,
         configs=len({result.config_id for result in results}),
@@ -85,43 +85,53 @@ def run_example(layer: str = Config.layer) -> str:
 
 
 def _remedies(differences: Sequence[Difference]) -> dict[str, Markdown]:
-    """What to do, in the order of the gravest that it is for, and the names of all of those."""
-    found: dict[str, list[Markdown]] = {}
+    """What to do, in the order of the gravest that it is for, and what all of these are."""
+    found: dict[str, list[str]] = {}
     for one in differences:
         if one.entry.remedy:
-            found.setdefault(one.entry.remedy, []).append(_named(one))
-    return {remedy: Markdown(", ".join(names)) for remedy, names in found.items()}
+            told = f"{as_text(_in_short(one.entry.statement))} ({_named(one)})"
+            found.setdefault(one.entry.remedy, []).append(told)
+    return {remedy: Markdown(". ".join(problems)) for remedy, problems in found.items()}
 
 
-def _label(row: MeasuredRow) -> str:
-    """Both names of a row, where they differ."""
-    torch, mindspore = row.row.torch, row.row.mindspore
-    return torch if torch == mindspore else f"{torch.strip('- ()')} → {mindspore}"
+def _in_short(statement: str) -> str:
+    """What a statement begins with: what the other does, or why, comes after it."""
+    return re.split("; |: ", statement)[0].rstrip(".")
 
 
 def _anchor(row: MeasuredRow) -> str:
     """Of its evidence: the row's place on MindSpore's page, which no run moves."""
-    return "row-" + re.sub(r"[^a-z0-9]+", "-", row.row.mindspore.lower()).strip("-")
+    name = row.row.mindspore.strip("-") or row.row.torch
+    return "row-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _measured(row: MeasuredRow) -> Markdown:
     """What a valid call gives or, where it differs, the worst of it; and where the evidence is."""
     same = all(one.state is Verdict.PASS for one in row.verdicts.values())
-    link = Markdown(f"[evidence](#{_anchor(row)})")
+    link = f"; [evidence](#{_anchor(row)})" * bool(_evidence(row))
     if same:
         calls = f", but {plural(len(row.differences), 'other call')}" * bool(row.called)
-        return Markdown(f"The same in {plural(row.configs, 'config')}{calls}; {link}")
-    if not row.differences:
-        return link
-    worst, *others = row.differences
-    more = f" (and {len(others)} more)" if others else ""
-    return Markdown(f"{as_text(worst.entry.statement.rstrip('.'))}{more}; {link}")
+        return Markdown(f"The same in {plural(row.configs, 'config')}{calls}{link}")
+    if row.differences:
+        worst, *others = row.differences
+        more = f" (and {len(others)} more)" if others else ""
+        return Markdown(f"{as_text(worst.entry.statement.rstrip('.'))}{more}{link}")
+    if not row.row.mindspore.strip("-"):
+        return Markdown(f"mindspore has none{link}")
+    if not row.configs:
+        return Markdown(f"No verdict: nothing that was compared could have shown a fault{link}")
+    return Markdown(f"Measured in {plural(row.configs, 'config')}{link}")
 
 
 def _evidence(row: MeasuredRow | Line) -> Markdown:
     """The differences of a row by their names, and a command."""
     names = ", ".join(map(_named, row.differences))
     return Markdown(f"{names}{'; ' * bool(names and row.replay)}{as_code(row.replay)}")
+
+
+def _evidence_link(line: Line) -> Markdown:
+    """None where there is none."""
+    return Markdown(f"[evidence](#{line.key})" if _evidence(line) else "")
 
 
 def _named(difference: Difference) -> Markdown:
