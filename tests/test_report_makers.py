@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from harness.journal import read_run
 from harness.judge import Session
 from harness.minimise import reproduce
 from harness.minimise.finish import finish
+from harness.outcome import Outcome
 from harness.report import differences, mapping, write_reports
+from harness.report.files import summary_of
 from harness.report.pictures import Picture, activation_picture, map_picture, ratio_picture
 from harness.results import Number, Parameters
 from harness.run import execute
@@ -123,6 +126,15 @@ def test_an_example_that_fails_is_a_line_of_the_mapping_page(
     example.write_text("print(1)\nraise SystemExit('no framework')", "utf-8")
     monkeypatch.setattr(mapping, "example_of", lambda layer: example)
     assert mapping.run_example() == "1\n(the example ended with 1: no framework)\n"
+
+
+def test_a_summary_lists_as_many_known_differences_as_it_says() -> None:
+    one = synthetic_run(6)
+    failing = next(r for r in one.results if r.verdict == "fail")
+    results = [changed(failing, known=name) for name in one.known]
+    summary = summary_of(Outcome(one.header, results, one.known))
+    (said,) = re.findall(r"<summary>All (\d+) known differences</summary>", summary)
+    assert int(said) == len(re.findall(r"^- [a-z0-9-]+: ", summary, re.MULTILINE)) > 60
 
 
 def drawn(picture: Any, *given: Any) -> Picture:
