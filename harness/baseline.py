@@ -156,13 +156,15 @@ def load_baseline(path: Path = BASELINE) -> Baseline:
     With `includes_installed = true` at its top, those of the installed baseline as well.
 
     Raises:
-        BaselineError: unreadable, an entry without a reason, a config id or version range that
-            cannot be parsed.
+        BaselineError: unreadable, an entry without a reason, two with one id, a config id or
+            version range that cannot be parsed.
     """
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-        entries = msgspec.convert(data.get("difference", []), tuple[KnownDifference, ...])
+        entries = _entries(path, data.get("difference", []))
         extends = msgspec.convert(data.get(EXTENDS, {}), dict[str, str])
+    except BaselineError:
+        raise
     except (OSError, ValueError, RecursionError) as error:  # no TOML, no text, other types
         raise BaselineError(f"baseline {path}: {error}") from error
     others = sorted(set(data) - {"difference", INCLUDES, EXTENDS})
@@ -188,16 +190,57 @@ def read_baseline(path: Path = BASELINE) -> list[KnownDifference]:
     return [*load_baseline(path).entries]
 
 
+REQUIRED = [one.name for one in msgspec.structs.fields(KnownDifference) if one.required]
+
+
+def _entries(path: Path, tables: object) -> tuple[KnownDifference, ...]:
+    """Each converted by itself, so that a message has its id; what is missing, all at once."""
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        raise BaselineError(f"baseline {path}: difference, expected tables, [[difference]] each")
+    called = [repr(one["id"]) if "id" in one else f"{n}" for n, one in enumerate(tables, start=1)]
+    wanting = [
+        f"entry {name}: missing {', '.join(lacking)}"
+        for name, table in zip(called, tables, strict=True)
+        if (lacking := [one for one in REQUIRED if one not in table])
+    ]
+    if wanting:
+        raise BaselineError(f"baseline {path}, {'; '.join(wanting)}")
+    entries: list[KnownDifference] = []
+    for name, table in zip(called, tables, strict=True):
+        try:
+            entries.append(msgspec.convert(table, KnownDifference))
+        except ValueError as error:
+            raise BaselineError(f"baseline {path}, entry {name}: {error}") from error
+    for name in called:
+        places = [n for n, other in enumerate(called, start=1) if other == name]
+        if len(places) > 1:
+            raise BaselineError(
+                f"baseline {path}: {name} is the id of [[difference]] "
+                f"{' and '.join(map(str, places))}; give each an id of its own"
+            )
+    return tuple(entries)
+
+
+FILLED = {
+    "reason": "why the difference is accepted",
+    "statement": "what users should know",
+    "backends": "at least one name",
+    "versions": "package = a version range",
+}
+"""Fields that may not be empty, and what belongs there."""
+
+
 def _validate(path: Path, entry: KnownDifference) -> None:
     where = f"baseline {path}, entry {entry.id!r}"
     if NAME.fullmatch(entry.id) is None:
         raise BaselineError(f"{where}: id, expected a name of {NAME.pattern}")
-    if not entry.reason.strip():
-        raise BaselineError(f"{where}: reason is empty, expected why the difference is accepted")
-    if not entry.statement.strip():
-        raise BaselineError(f"{where}: statement is empty, expected what users should know")
-    if not entry.backends:
-        raise BaselineError(f"{where}: backends is empty, expected at least one name")
+    empty = [
+        f"{name} is empty, expected {what}"
+        for name, what in FILLED.items()
+        if not (value := getattr(entry, name)) or (isinstance(value, str) and not value.strip())
+    ]
+    if empty:
+        raise BaselineError(f"{where}: {'; '.join(empty)}")
     if not entry.shown_by and not entry.when:
         raise BaselineError(
             f"{where}: neither shown_by nor when, expected pinned config ids, or what it is about"
@@ -220,8 +263,6 @@ def _validate(path: Path, entry: KnownDifference) -> None:
     for cause in entry.causes:
         if not cause.about.excusable:
             raise BaselineError(f"{where}: causes: {str(cause)!r}, which nothing excuses")
-    if not entry.versions:
-        raise BaselineError(f"{where}: versions is empty, expected package = a version range")
     fields = {ACTIVATION, *Config.__dataclass_fields__} - {"specific"}
     fields.update(option.name for record in LAYERS.values() for option in record.options)
     for name in entry.when:

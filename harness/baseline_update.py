@@ -21,8 +21,9 @@ from tomlkit.items import AoT, Table
 
 from harness.backends.reference import name_in, unversioned
 from harness.baseline import EXTENDS, INCLUDES, KnownDifference
+from harness.config import Config
 from harness.expectations import Expectations, Judged, holds_on, missing, peak
-from harness.findings import Finding, find
+from harness.findings import Finding, find, key_of
 from harness.results import Result, as_float
 
 __all__ = ["NEW", "Update", "extended", "updated"]
@@ -40,14 +41,24 @@ ANY_WORKER = ("python", "numpy")
 ROOM = 1.25
 """How much larger or smaller than measured a ratio may be on another machine."""
 
+ABSURD = 1e12
+"""A ratio from which on nothing of the value is right: a limit there would be no measurement."""
+
+LONGEST = 60
+"""Characters of an id."""
+
 
 @dataclass
 class Update:
-    """The new text, and a line for each change; `open` says what a person has to do."""
+    """The new text, and a line for each change; `open` says what a person has to do.
+
+    `begun`: the file was not there before.
+    """
 
     text: str
     changes: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    begun: bool = False
 
 
 def updated(
@@ -84,7 +95,7 @@ def updated(
             del tables[place]
     for finding in find(lines):
         if finding.unexpected:
-            _enter(tables, finding, lines, header, update)
+            _enter(tables, finding, lines, header, update, {*known.files})
     if not update.changes:
         return update
     # A blank line before each entry, new ones included.
@@ -170,13 +181,13 @@ def _raised(
     entries = {entry.id: entry for entry in known.entries}
     own = {str(table.get("id")) for table in tables}
     for line in lines:
-        if not line.unexpected or line.ratio is None or not math.isfinite(as_float(line.ratio)):
+        if not line.unexpected or line.ratio is None:
             continue
         smaller = msgspec.structs.replace(line, ratio=1.0)
         entry = next((e for e in entries.values() if e.id in own and _explained(e, smaller)), None)
         if entry is None or _explained(entry, line):
             continue
-        limit = rounded(as_float(line.ratio) * ROOM)
+        limit = _limit([line])
         table = next(table for table in tables if table.get("id") == entry.id)
         where, name = table, "max_ratio"
         if line.part in entry.parts:
@@ -185,9 +196,18 @@ def _raised(
         else:
             changed = {"max_ratio": limit}
         where[name] = limit
+        if math.isinf(limit) and name == "max_ratio":
+            del where[name]
         entries[entry.id] = msgspec.structs.replace(entry, **changed)
-        update.changes.append(f"{entry.id}: {name} is {limit:g} now")
+        told = f"{limit:g}" if math.isfinite(limit) else "without a limit"
+        update.changes.append(f"{entry.id}: {name} is {told} now")
     return known.of(entries.values())
+
+
+def _limit(lines: Iterable[Result]) -> float:
+    """With room above the largest ratio; infinity where one is not finite, or absurd."""
+    largest = max((as_float(line.ratio) for line in lines if line.ratio is not None), default=0.0)
+    return rounded(largest * ROOM) if largest < ABSURD else math.inf
 
 
 def _explained(entry: KnownDifference, line: Result) -> bool:
@@ -220,7 +240,10 @@ def _kept(table: Table, entry: KnownDifference, lines: Sequence[Judged], update:
     largest = peak(entry, lines)
     if largest is not None and entry.ratio is not None:
         low, high = entry.ratio
-        if not low <= largest <= high:
+        if not low <= largest <= high and largest >= ABSURD:
+            del table["ratio"]
+            update.changes.append(f"{entry.id}: grew to {largest:.4g}, which no range describes")
+        elif not low <= largest <= high:
             table["ratio"] = _range(largest)
             how = "shrank" if largest < low else "grew"
             update.changes.append(f"{entry.id}: {how} to {largest:.4g}, was {list(entry.ratio)}")
@@ -233,10 +256,11 @@ def _range(ratio: float) -> list[float]:
 
 
 def _another(entry: KnownDifference, lines: Sequence[Judged]) -> str:
-    """A pinned config that shows it with every backend of the entry that was asked it."""
+    """A config of the corpus that shows it with every backend of the entry that was asked it."""
     asked = {(line.backend, line.config_id) for line in lines}
     showing = {(line.backend, line.config_id) for line in lines if line.known == entry.id}
-    every = sorted({config_id for _, config_id in showing})
+    of_entry = [line for line in lines if line.known == entry.id]
+    every = sorted({line.config_id for line in _pinned(of_entry)})
     for config_id in every:
         backends = {
             backend
@@ -248,22 +272,38 @@ def _another(entry: KnownDifference, lines: Sequence[Judged]) -> str:
     return every[0]
 
 
+def _pinned(lines: Sequence[Judged]) -> list[Judged]:
+    """Those of the corpus; where there are none, those that were drawn, else all.
+
+    Only what every run judges can vanish.
+    """
+    for origin in ("corpus", "drawn"):
+        if of_origin := [line for line in lines if line.origin == origin]:
+            return of_origin
+    return list(lines)
+
+
 def _enter(
     tables: AoT,
     finding: Finding,
     lines: Sequence[Judged],
     header: Mapping[str, Any],
     update: Update,
+    taken: set[str],
 ) -> None:
-    """A new entry, with everything but what only a person knows."""
+    """A new entry, with everything but what only a person knows; `taken` are ids elsewhere."""
     package, version = _pinned_to(finding.backend, header)
     if not finding.cause.about.excusable or not package:
-        why = "no cause is established" if package else "no package's version to pin it to"
+        why = "no cause is established; repair it, or say in unsupported() that it is not done"
+        if not package:
+            why = "no package's version to pin it to; report one in versions()"
         update.open.append(f"{finding.backend}, {finding.check}: not entered, {why}")
         return
-    smallest, largest = finding.smallest, as_float(finding.worst.ratio)
+    shown = [line for line in lines if line.unexpected and key_of(line) == finding.key]
+    smallest = min(_pinned(shown), key=lambda line: Config.parse(line.config_id).size)
+    taken = taken | {str(table.get("id")) for table in tables}
     fields: dict[str, Any] = {
-        "id": finding.slug.removesuffix("-unexpected"),
+        "id": _free(finding.slug.removesuffix("-unexpected"), taken),
         "statement": "",
         "backends": [unversioned(finding.backend)],
         "versions": {package: _compatible(version)},
@@ -274,18 +314,14 @@ def _enter(
     }
     if finding.key[3]:
         fields["when"] = {"aspect": finding.key[3]}
-    if math.isfinite(largest) and largest > 0:
-        fields["max_ratio"] = rounded(largest * ROOM)
-    shown = [
+    if 0 < (limit := _limit(shown)) < math.inf:
+        fields["max_ratio"] = limit
+    ratios = [
         as_float(line.ratio)
-        for line in lines
-        if line.config_id == smallest.config_id
-        and (line.backend, line.check, line.cause)
-        == (smallest.backend, smallest.check, smallest.cause)
-        and line.ratio is not None
+        for line in shown
+        if line.config_id == smallest.config_id and line.ratio is not None
     ]
-    pinned = max(filter(math.isfinite, shown), default=0.0)
-    if pinned > 0:
+    if 0 < (pinned := max(filter(math.isfinite, ratios), default=0.0)) < ABSURD:
         fields["ratio"] = _range(pinned)
     table = tomlkit.table()
     for name, value in fields.items():
@@ -293,6 +329,20 @@ def _enter(
     tables.append(table)
     update.changes.append(f"{fields['id']}: entered")
     update.open.append(f"{fields['id']}: give it a statement and a reason")
+    if smallest.origin != "corpus":
+        update.open.append(
+            f"{fields['id']}: no config of the corpus shows it; the one in `shown_by` is "
+            f"{smallest.origin}, and runs that do not judge it cannot say that it vanished"
+        )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """An id that no entry has, as long as one may be."""
+    found, number = name[:LONGEST], 1
+    while found in taken:
+        number += 1
+        found = f"{name[: LONGEST - len(str(number)) - 1]}-{number}"
+    return found
 
 
 def _pinned_to(backend: str, header: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -197,7 +198,7 @@ def stale_entries(known: Expectations, results: Iterable[Judged]) -> list[Stale]
     for entry in known.entries:
         results = [line for line in every if known.covers(entry, line.backend)]
         file = known.files.get(entry.id, BASELINE)
-        given = "" if file == BASELINE else f" --baseline {file}"
+        given = "" if file == BASELINE else f" --baseline {shlex.quote(str(file))}"
         update = f"review what `rnn-parity baseline update{given}` makes of it"
         name = BASELINE.name if file == BASELINE else str(file)
         for backend, config_id in missing(entry, results):

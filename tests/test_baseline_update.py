@@ -145,6 +145,83 @@ def test_what_is_new_comes_in_for_a_person_to_complete(tmp_path: Path) -> None:
         read_baseline(tmp_path / "known.toml")
 
 
+SMALL = Config.of(input_size=1, hidden_size=1, seed=8).id
+
+
+@pytest.mark.parametrize("origin", ["tested", "shortened", "drawn"])
+def test_an_entry_is_shown_by_configs_of_the_corpus(origin: str, tmp_path: Path) -> None:
+    """What a run chose for its findings may never be judged again: it could not vanish."""
+    new = {"check": "prefix", "cause": "flush"}
+    smaller = line(8, 80.0, config_id=SMALL, origin=origin, **new)
+    text, _, left = update(tmp_path, *BOTH, line(7, 8.0, **new), smaller)
+    made = tomlkit.parse(text).unwrap()["difference"][-1]
+    assert made["shown_by"] == [Config.of(seed=7).id]
+    assert (made["ratio"], made["max_ratio"]) == ([6.4, 10.0], 100.0)
+    assert len(left) == 1
+    text, _, left = update(tmp_path, *BOTH, smaller)
+    assert tomlkit.parse(text).unwrap()["difference"][-1]["shown_by"] == [SMALL]
+    assert f"the one in `shown_by` is {origin}, and runs that do not judge it" in left[1]
+
+
+def test_who_took_the_place_of_a_config_is_of_the_corpus_too(tmp_path: Path) -> None:
+    gone = [changed(r, verdict="pass", cause=None, ratio=0.5) for r in BOTH]
+    both = [line(seed, 15.0, backend=one) for seed in (5,) for one in ("torch", "mindspore")]
+    chosen = [changed(r, config_id=SMALL, origin="tested") for r in both]
+    assert entry(update(tmp_path, *gone, *both, *chosen)[0])["shown_by"] == [both[0].config_id]
+
+
+def completed(path: Path, text: str) -> str:
+    """With what a person has to say."""
+    text = text.replace('statement = ""', 'statement = "a"').replace('reason = ""', 'reason = "b"')
+    path.write_text(text, "utf-8")
+    return text
+
+
+@pytest.mark.parametrize("large", ["inf", 1.37e44])
+def test_what_has_no_size_gets_no_limit(large: object, tmp_path: Path) -> None:
+    """The next run may find another number there, or infinity; and then it is as it was."""
+    path, new = tmp_path / "known.toml", {"check": "prefix", "cause": "flush"}
+    first = [*BOTH, line(7, 8.0, **new), changed(line(9, 1.0, **new), ratio=large)]
+    text = completed(path, update(tmp_path, *first)[0])
+    made = tomlkit.parse(text).unwrap()["difference"][-1]
+    assert "max_ratio" not in made
+    assert made["ratio"] == [6.4, 10.0]
+    for other in ("inf", 9e50, 3.0):
+        again = [*BOTH, line(7, 8.0, **new), changed(line(9, 1.0, **new), ratio=other)]
+        found = updated(text, expectations_of(RUN, path), again, RUN)
+        assert (found.text, found.changes, found.open) == (text, [], [])
+
+
+def test_a_limit_that_infinity_exceeds_goes(tmp_path: Path) -> None:
+    """Else what it is about would come in a second time, and under the same id."""
+    infinite = changed(line(9, 1.0, origin="drawn"), ratio="inf")
+    text, changes, left = update(tmp_path, *BOTH, infinite)
+    assert "max_ratio" not in entry(text)
+    assert (changes, left) == (["theirs: max_ratio is without a limit now"], [])
+
+
+def test_no_two_entries_get_one_id(tmp_path: Path) -> None:
+    path, new = tmp_path / "known.toml", {"check": "prefix", "cause": "flush"}
+    text = completed(path, update(tmp_path, *BOTH, line(7, 8.0, **new))[0])
+    narrowed = text.replace('statement = "a"', 'statement = "a"\nmax_share = 0.001')
+    path.write_text(narrowed, "utf-8")
+    more = changed(line(7, 8.0, **new), failing=2)
+    found = updated(narrowed, expectations_of(RUN, path), [*BOTH, more], RUN)
+    assert "torch-prefix-flush-2: entered" in found.changes
+
+
+def test_an_id_is_not_longer_than_one_may_be(tmp_path: Path) -> None:
+    aspect = "call.lengths.float64"
+    of_call = Config.parse(next(c.id for c in load_corpus() if c.aspect.startswith(aspect[:18]))).id
+    new = {"check": "call", "cause": "accepted", "config_id": of_call}
+    name = "mine-" + "x" * 50
+    run = RUN | {"backends": {name: {"name": name, "versions": {"mine": "1.0"}}}}
+    path = tmp_path / "known.toml"
+    found = updated("", Expectations(), [line(1, 1.0, backend=name, **new)], run)
+    completed(path, found.text)
+    assert len(read_baseline(path)[0].id) == 60
+
+
 def test_what_another_platform_showed_is_left_to_a_person(tmp_path: Path) -> None:
     """Its versions fit already; that it shows here too is no reason to enter it again."""
     text = TEXT[TEXT.index('[[difference]]\nid = "elsewhere"') :]
@@ -193,8 +270,14 @@ def test_what_another_version_showed_is_carried_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"cause": "unexplained"}, "no cause is established"),
-        ({"backend": "own", "cause": "flush"}, "no package's version to pin it to"),
+        (
+            {"cause": "unexplained"},
+            "no cause is established; repair it, or say in unsupported() that it is not done",
+        ),
+        (
+            {"backend": "own", "cause": "flush"},
+            "no package's version to pin it to; report one in versions()",
+        ),
     ],
 )
 def test_what_cannot_be_known_is_not_entered(
@@ -309,9 +392,27 @@ def test_a_baseline_of_ones_own_may_extend_that_of_a_framework(tmp_path: Path) -
     joined = expectations_of(read_run(out / "results.jsonl").header, mine).join(results)
     assert [one.known for one in joined] == [known.id, known.id, "mine-step-residual-flush"]
     assert "nothing was changed" in CliRunner().invoke(main, command).output
+    assert "agrees with the run; commit it" in begun_anew(tmp_path, out)
     refused = CliRunner().invoke(main, [*command, "--extends", "mien=torch"])
     assert refused.exit_code == 2
     assert "did you mean 'mine'?" in " ".join(refused.output.split())
+
+
+def begun_anew(folder: Path, out: Path) -> str:
+    """What is printed where a file is begun that needs no entry of its own."""
+    passing = line(1, 0.5, backend="mine", verdict="pass", cause=None)
+    written(out, passing)
+    command = ["baseline", "update", "--results", str(out), "--baseline"]
+    return CliRunner().invoke(main, [*command, str(folder / "new.toml")]).output
+
+
+@pytest.mark.parametrize("cause", ["flush", "unexplained"])
+def test_what_is_left_to_do_is_not_to_be_committed(cause: str, tmp_path: Path) -> None:
+    out = written(tmp_path, line(2, 9.0, backend="mine", cause=cause))
+    command = ["baseline", "update", "--results", str(out), "--baseline", str(tmp_path / "a.toml")]
+    said = " ".join(CliRunner().invoke(main, command).output.split())
+    assert "Until what is for you is done, a run is red. Do it, " in said
+    assert "agrees with the run" not in said
 
 
 def run(out: Path, baseline: Path) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from harness.report.console import MOST_LINES, print_summary
 from harness.report.files import summary_of
 from harness.report.markdown import as_text
 from harness.requirements import REQUIREMENTS
+from harness.shipped import BASELINE
 from harness.verdicts import ReportState, Verdict
 from tests.synthetic_results import changed, line, written_header
 from tests.synthetic_run import synthetic_run
@@ -28,10 +30,10 @@ from tests.synthetic_run import synthetic_run
 FILES = [f"out/{name}" for name in ("report.html", "summary.md", "junit.xml", "results.jsonl")]
 
 
-def printed(outcome: Outcome, *, verbose: bool = False) -> list[str]:
+def printed(outcome: Outcome, *, verbose: bool = False, baseline: Path = BASELINE) -> list[str]:
     console = Console(width=120, emoji=False, force_terminal=False)
     with console.capture() as capture:
-        print_summary(console, outcome, FILES, verbose=verbose)
+        print_summary(console, outcome, FILES, verbose=verbose, baseline=baseline)
     return capture.get().splitlines()
 
 
@@ -95,6 +97,26 @@ def test_what_is_new_stands_in_full_and_what_is_known_in_a_line() -> None:
     assert known.startswith("      1  entry-1: difference 1 says what differs")
     assert len(known) <= 120
     assert said[-1] == "Next  replay it"
+
+
+@pytest.mark.parametrize(
+    ("backend", "baseline", "option"),
+    [
+        ("torch", BASELINE, ""),
+        ("mindspore:graph", BASELINE, ""),
+        ("mine", BASELINE, " --baseline my.toml"),
+        ("mine", Path("a b.toml"), " --baseline 'a b.toml'"),
+        ("torch", Path("theirs.toml"), " --baseline theirs.toml"),
+    ],
+)
+def test_the_next_command_names_the_baseline_of_the_run(
+    backend: str, baseline: Path, option: str
+) -> None:
+    """Never the installed one for a backend that is somebody's own."""
+    outcome = outcome_of([line(1, 0.5, backend=backend, verdict="pass", cause=None)])
+    outcome.vanished = ["gone"]
+    command = "rnn-parity baseline update --results out/results.jsonl"
+    assert printed(outcome, baseline=baseline)[-1] == f"Next  {command}{option}"
 
 
 def test_a_difference_has_the_name_of_its_entry_and_the_worst_come_first() -> None:

@@ -289,10 +289,17 @@ def test_what_was_joined_before_does_not_matter() -> None:
     [
         ("[[difference]]", "[[difference", "baseline"),
         ('reason = "because"', 'reason = " "', "entry 'a': reason is empty"),
-        ('reason = "because"\n', "", "missing required field `reason`"),
+        ('reason = "because"\n', "", "entry 'a': missing reason"),
+        (
+            'reason = "because"\n',
+            "[[difference]]\n",
+            "entry 'a': missing reason; entry 2: miss.* id, ",
+        ),
+        (GOOD, GOOD + GOOD[GOOD.index("[[difference]]") :], r"'a' is the id of .* 1 and 2"),
         (CONFIG.id, "rnn-l1", "entry 'a': config id 'rnn-l1', expected rnn-i00001"),
         (f'["{CONFIG.id}"]', "[]", "neither shown_by nor when"),
         ('"they differ"', '""', "statement is empty"),
+        ('because"', '"\nharm = "no"', "entry 'a': Invalid enum value 'no'"),
         ('["numpy"]', "[]", "backends is empty"),
         ('{ numpy = ">=1" }', "{}", "versions is empty"),
         (">=1", "newer", "entry 'a': Invalid specifier"),

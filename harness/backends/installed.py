@@ -21,6 +21,7 @@ __all__ = [
     "default_backends",
     "entry_points",
     "is_installed",
+    "is_shipped",
     "package_of",
 ]
 
@@ -80,9 +81,15 @@ def is_installed(framework: str) -> bool:
     return importlib.util.find_spec(framework) is not None
 
 
+def is_shipped(name: str) -> bool:
+    """Whether this project offers the backend of that name."""
+    entry = entry_points(BACKENDS).get(name)
+    return entry is not None and package_of(entry) == DISTRIBUTION
+
+
 def _own() -> tuple[str, ...]:
     every = entry_points(BACKENDS).values()
-    own = sorted(entry.name for entry in every if package_of(entry) == DISTRIBUTION)
+    own = sorted(entry.name for entry in every if is_shipped(entry.name))
     if not own:
         raise BackendUnavailable(
             f"no entry points of {DISTRIBUTION} are installed; install it: pip install -e ."

@@ -52,6 +52,7 @@ def update(results: Path, baseline: Path, extends: tuple[str, ...]) -> None:
     from harness.baseline_update import NEW, extended, updated
     from harness.cli.recorded import whole_run
     from harness.expectations import expectations_of
+    from harness.outcome import outcome_of
     from harness.report.console import print_update
 
     recorded = whole_run(results)
@@ -64,7 +65,8 @@ def update(results: Path, baseline: Path, extends: tuple[str, ...]) -> None:
         )
     text = baseline.read_text("utf-8") if baseline.exists() else NEW
     begun = extended(text, named) if named else text
-    if begun != text or not baseline.exists():
+    new = not baseline.exists()
+    if begun != text or new:
         baseline.parent.mkdir(parents=True, exist_ok=True)
         baseline.write_text(begun, "utf-8")
     found = updated(
@@ -74,4 +76,8 @@ def update(results: Path, baseline: Path, extends: tuple[str, ...]) -> None:
         baseline.write_text(found.text, "utf-8")
     if begun != text:
         found.changes.insert(0, f"extends: {', '.join(extends)}")
+    found.begun = new
+    if not found.open:
+        outcome = outcome_of(recorded, expectations_of(recorded.header, baseline))
+        found.open += outcome.alarms
     print_update(console_for(), found, baseline)

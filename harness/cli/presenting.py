@@ -17,12 +17,18 @@ from harness.outcome import Outcome
 from harness.report.console import print_summary
 from harness.report.files import write_reports
 from harness.run import results_path
+from harness.shipped import BASELINE
 
 __all__ = ["present"]
 
 
 def present(
-    outcome: Outcome, out: Path, verbose: bool, first: Sequence[str] = (), again: str = ""
+    outcome: Outcome,
+    out: Path,
+    verbose: bool,
+    first: Sequence[str] = (),
+    again: str = "",
+    baseline: Path = BASELINE,
 ) -> NoReturn:
     """Write and print the reports, and end; `first` are files that were made before them, `again`
     the command that does what is unfinished, in place of resuming a run.
@@ -32,7 +38,8 @@ def present(
         paths.append(out / SCRIPTS)
     paths += sorted((out / LOGS).glob("*.log"))
     try:
-        print_summary(console_for(), outcome, [str(path) for path in paths], verbose=verbose)
+        files = [str(path) for path in paths]
+        print_summary(console_for(), outcome, files, verbose=verbose, baseline=baseline)
     except Exception as error:
         sentence = f"{outcome.headline}. No more can be printed of it ({headline(error)}); see"
         click.echo(f"{sentence} {', '.join(map(str, paths))}")

@@ -123,7 +123,7 @@ def report(out: Path, baseline: Path, verbose: bool) -> None:
     from harness.cli.presenting import present
     from harness.cli.recorded import outcome_in
 
-    present(outcome_in(out, baseline), out, verbose)
+    present(outcome_in(out, baseline), out, verbose, baseline=baseline)
 
 
 @main.command()

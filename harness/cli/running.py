@@ -97,7 +97,7 @@ def run_and_report(options: Options) -> NoReturn:
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
-    present(outcome, out, options.verbose)
+    present(outcome, out, options.verbose, baseline=options.baseline)
 
 
 def _judging(options: Options, logs: Path) -> Judging:

@@ -13,6 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 
 from harness.answer import Answer, Way, answer_of
+from harness.backends.installed import is_shipped
+from harness.backends.reference import name_in
 from harness.baseline_update import Update
 from harness.folder import SCRIPTS
 from harness.matrix import Cell
@@ -20,6 +22,7 @@ from harness.outcome import Outcome
 from harness.report.answering import answer_sentence, way_size
 from harness.report.wording import cell_mark, finding_lines, plural, tally
 from harness.requirements import GROUPS, REQUIREMENTS
+from harness.shipped import BASELINE
 from harness.verdicts import ReportState
 
 __all__ = ["MOST_LINES", "print_summary", "print_update"]
@@ -32,14 +35,21 @@ FEWEST_KNOWN = 5
 
 
 def print_summary(
-    console: Console, outcome: Outcome, files: Sequence[str], *, verbose: bool = False
+    console: Console,
+    outcome: Outcome,
+    files: Sequence[str],
+    *,
+    verbose: bool = False,
+    baseline: Path = BASELINE,
 ) -> None:
     """The answer in three lines, what is new in full, what is known, a line each; files; what next.
 
     `verbose`: every requirement too, and each known difference in full; and no limit of lines.
+    `baseline`: the file that said what to expect.
     """
     answer = answer_of(outcome)
-    verdict, last = _verdict(outcome, answer), [*_files(files), _next(outcome, answer, files)]
+    verdict = _verdict(outcome, answer)
+    last = [*_files(files), _next(outcome, answer, files, baseline)]
     new = [way for way in answer.ways if way.new]
     known = [way for way in answer.ways if not way.new]
     left = MOST_LINES - len(verdict) - len(last) - 3  # two headings, and a line that is left out
@@ -204,7 +214,11 @@ def _files(files: Sequence[str]) -> list[str]:
     return [*lines, *([f"      {escape(', '.join(others))}"] if others else [])]
 
 
-def _next(outcome: Outcome, answer: Answer, files: Sequence[str]) -> str:
+OWN_BASELINE = "my.toml"
+"""What a command names for somebody's own backends, whose differences are nobody else's."""
+
+
+def _next(outcome: Outcome, answer: Answer, files: Sequence[str], baseline: Path) -> str:
     """The command, or the file, that tells most now."""
     results = next((name for name in files if name.endswith("results.jsonl")), "results.jsonl")
     page = next((name for name in files if name.endswith("report.html")), "report.html")
@@ -212,9 +226,17 @@ def _next(outcome: Outcome, answer: Answer, files: Sequence[str]) -> str:
         command = answer.new[0].group.smallest.replay
     elif outcome.vanished or outcome.shrunk or outcome.grown:
         command = f"rnn-parity baseline update --results {shlex.quote(results)}"
+        if baseline.resolve() != BASELINE.resolve():
+            command += f" --baseline {shlex.quote(str(baseline))}"
+        elif not all(is_shipped(name) for name in _backends(outcome)):
+            command += f" --baseline {OWN_BASELINE}"
     else:
         command = f"open {shlex.quote(page)}"
     return f"[bold]Next[/]  {COMMAND}{escape(command)}[/]"
+
+
+def _backends(outcome: Outcome) -> set[str]:
+    return {name_in(result.backend) for result in outcome.results}
 
 
 def _matrix(outcome: Outcome) -> Table:
@@ -261,8 +283,13 @@ def print_update(console: Console, update: Update, path: object) -> None:
     for line in update.open:
         console.print(f"[bold red]for you[/] {escape(line)}", highlight=False, soft_wrap=True)
     name = escape(str(path))
-    if update.changes:
+    if update.open:
+        changed = f"review {name} (git diff), and commit it" if update.changes else "update again"
+        advice = f"Until what is for you is done, a run is red. Do it, {changed}."
+    elif update.changes:
         advice = f"Review {name} (git diff), and commit it with your reasons."
+    elif update.begun:
+        advice = f"{name} was begun, and agrees with the run; commit it."
     else:
         advice = f"{name} agrees with the run; nothing was changed."
     console.print(f"[bold]{advice}[/]", highlight=False, soft_wrap=True)
