@@ -7,10 +7,11 @@ then `and`, then `or`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.config import Config, ConfigError
+from harness.layers import LAYERS
 from harness.text import did_you_mean
 
 __all__ = ["Expression", "selected", "words_of"]
@@ -91,9 +92,11 @@ def words_of(config: Config) -> frozenset[str]:
 
 
 def selected(
-    text: str, configs: Iterable[Config], backends: Iterable[str]
+    text: str, configs: Iterable[Config], backends: Iterable[str], *, drawn: bool = False
 ) -> Callable[[Config], bool]:
     """Whether a config is selected, of those that could be.
+
+    `drawn`: others are still to be drawn, whose words have other numbers in them.
 
     Raises:
         ConfigError: no expression, a word of no config, or nothing is selected.
@@ -102,14 +105,27 @@ def selected(
     every = [words_of(config) for config in configs]
     names = frozenset().union(*every)
     for word in expression.words:
-        if not any(word in name for name in names):
+        if (word.isalpha() or not drawn) and not any(word in name for name in names):
             near = "; --backend says who is judged" if word in backends else ""
             raise ConfigError(
                 f"--select {text!r}: {word!r} is in no config that could be judged"
                 f"{near or did_you_mean(word, names)}"
             )
     if not any(map(expression.holds, every)):
-        raise ConfigError(
-            f"--select {text!r}: none of {len(every):,} configs is like that; ask for fewer words"
-        )
+        strange = _strange(expression.words, every)
+        if strange or not drawn:
+            why = strange or "ask for fewer words"
+            raise ConfigError(
+                f"--select {text!r}: none of {len(every):,} configs is like that; {why}"
+            )
     return lambda config: expression.holds(words_of(config))
+
+
+def _strange(words: Sequence[str], every: Sequence[Collection[str]]) -> str:
+    """Which word is none of a layer that another one names: 'relu' of 'lstm'."""
+    for layer in filter(LAYERS.__contains__, words):
+        own = frozenset().union(*(names for names in every if layer in names))
+        for word in words:
+            if own and word.isalpha() and not any(word in name for name in own):
+                return f"{word!r} is no word of {layer}"
+    return ""

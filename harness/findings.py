@@ -20,7 +20,7 @@ from harness.verdicts import FAILED, JUDGED, Verdict
 from reference import FORMATS
 
 __all__ = [
-    "TESTED",
+    *("SHORTENED", "TESTED"),
     *("Finding", "Key"),
     *("find", "judged_as", "key_of", "members"),
 ]
@@ -29,6 +29,10 @@ Key = tuple[str, str, Cause, str]
 
 TESTED = "tested"
 """The origin of results of configs that were chosen to test what a finding depends on."""
+
+
+SHORTENED = "shortened"
+"""The origin of results of the shortest life that shows a finding."""
 
 
 def key_of(result: Result) -> Key:

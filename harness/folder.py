@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = [
     *("ALONE", "FIGURES", "LOGS", "PAGES", "REPRODUCERS", "SCRIPTS", "TIMES"),
-    *("remove_logs", "remove_reports"),
+    *("left_only_with_files", "remove_logs", "remove_reports"),
 ]
 
 PAGES = ("report.html", "summary.md", "junit.xml")
@@ -19,6 +21,20 @@ TIMES = "times.json"
 
 LOGS = "logs"
 """What backends printed, and tracebacks."""
+
+
+@contextlib.contextmanager
+def left_only_with_files(out: Path) -> Iterator[None]:
+    """Where an exception ends what is inside, folders that were made for it and are empty go."""
+    made = [one for one in (out / LOGS, out, *out.parents) if not one.exists()]
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # what holds a file stays, and all that it lies in
+            for folder in made:
+                if folder.exists():
+                    folder.rmdir()
+        raise
 
 
 def remove_reports(out: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
@@ -166,13 +167,15 @@ def locked(out: Path) -> Iterator[None]:
     """Make the directory `out`, and hold it for one run, from before its files are looked at.
 
     Raises:
-        ResultsError: it cannot be made, or another run holds it.
+        ResultsError: it cannot be made or written, or another run holds it.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise ResultsError(
-            f"{out} cannot be made ({error.strerror}); name another directory with --out"
+            f"{out} cannot be made, or written ({error.strerror}); name another directory with "
+            "--out"
         ) from error
     if fcntl is None:
         yield

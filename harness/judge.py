@@ -67,7 +67,12 @@ class Session:
         }
         names = [runner.about.name for runner in self.runners.values()]
         if len(set(names)) != len(names):
-            raise BackendUnavailable(f"backends are named {names}, expected different names")
+            twice = next(name for name in names if names.count(name) > 1)
+            keys = [key for key, one in self.runners.items() if one.about.name == twice]
+            raise BackendUnavailable(
+                f"backends are named {names}, expected different names; set another attribute "
+                f"`name` in one of {' and '.join(keys)}, such as name = {twice + '2'!r}"
+            )
         self.oracles = oracles
         self.on_part: Callable[[str, int, int], None] = lambda *_: None
         self.most_rows: int | None = None

@@ -55,7 +55,8 @@ def listening(to: Path | TextIO) -> Iterator[None]:
 
 def log_of(folder: Path, reference: str) -> Path:
     """The log of a backend in a folder."""
-    return folder / (re.sub(r"[^A-Za-z0-9_.-]+", "-", reference).strip("-")[-80:] + ".log")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", reference)[-80:].strip("-.")
+    return folder / f"{name}.log"
 
 
 def kept(printed: Path, log: Path, title: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from harness.baseline import KnownDifference
 from harness.expectations import Change, Expectations, Judged, stale_entries
 from harness.figures import Figures
-from harness.findings import Finding, find
+from harness.findings import SHORTENED, TESTED, Finding, find
 from harness.folder import ALONE, TIMES
 from harness.journal import Recorded
 from harness.matrix import Cell, matrix
@@ -126,6 +126,10 @@ def _loaded(path: Path, of: type[Any]) -> Any:
         return None
 
 
+UNPLANNED = (TESTED, SHORTENED)
+"""Origins of configs that a run chose for what it had found."""
+
+
 def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
     """Say what only a whole run can say, or that it is none."""
     if complete:
@@ -136,7 +140,8 @@ def conclude(outcome: Outcome, known: Expectations, *, complete: bool) -> None:
         outcome.idle = _idle(outcome.results, outcome.pinned)
     else:
         planned = outcome.header.get("planned", 0)
-        judged = len({(r.config_id, r.backend) for r in outcome.results})
+        pairs = {(r.config_id, r.backend) for r in outcome.results if r.origin not in UNPLANNED}
+        judged = len(pairs)
         how = "stopped at the first unexpected result" if outcome.stopped else "unfinished"
         outcome.unfinished = (
             f"{how}: {judged:,} of {planned:,} planned pairs of config and backend were judged"

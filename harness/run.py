@@ -19,7 +19,7 @@ from harness.corpus import CORPUS, QUICK, SAMPLE, load_corpus
 from harness.environment import describe
 from harness.expectations import Expectations, Judged, expectations_of
 from harness.expression import selected
-from harness.findings import TESTED, find
+from harness.findings import SHORTENED, TESTED, find
 from harness.inquiry import asked_alone, chosen, questions
 from harness.journal import Journal, has_header, locked, read_run
 from harness.judge import Disturbed, Session
@@ -256,7 +256,7 @@ class _Run:
             except Exception:  # the finding stands as it is
                 continue
             if (shortest.id, finding.backend) not in self.judged:
-                self._judge(Task(shortest, (finding.backend,), "shortened", repeat=False))
+                self._judge(Task(shortest, (finding.backend,), SHORTENED, repeat=False))
 
     def _stage(self, stage: Stage) -> None:
         left = [task for task in stage.tasks if not self.judged.issuperset(task.pairs)]

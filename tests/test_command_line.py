@@ -143,7 +143,10 @@ def test_words_select_configs_and_a_file_draws_none(corpus: Path) -> None:
     ("words", "message"),
     [
         ("gru", "'gru' is in no config that could be judged"),
-        ("tanh and relu", "none of 6 configs is like that"),
+        ("tanh and relu", "none of 6 configs is like that; ask for fewer words"),
+        ("lstm and relu", "'lstm' is in no config that could be judged"),
+        ("rnn and (peephole or nobias)", "'peephole' is in no config"),
+        ("", "'the end', expected a word"),
         ("faulty", "--backend says who is judged"),
     ],
 )
@@ -151,6 +154,56 @@ def test_a_selection_of_nothing_is_refused(words: str, message: str, corpus: Pat
     done = run("scaled", corpus, "--select", words)
     assert done.exit_code == 2, done.output
     assert message in " ".join(done.output.split())
+
+
+BROKEN = "raise RuntimeError('not today')"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--select", ""), "--select '': 'the end', expected a word"),
+        (("--select", "tanh and bidirr"), "did you mean 'bidir'?"),
+        (("--select", "lstm and relu"), "'relu' is no word of lstm"),
+        (("--select", "gru", "--layer", "lstm"), "'gru' is in no config that could be judged"),
+        (("--corpus", "empty.txt"), "holds no config id"),
+        (("--corpus", "slip.txt"), "slip.txt, line 1: "),
+        (("--corpus", "binary.txt"), "expected a config id a line, in UTF-8"),
+        (("--executor", "ray://somewhere"), "expected dask://HOST:PORT"),
+        (("--backend", "none.py:X"), "backend file none.py does not exist"),
+        (("--out", "/proc"), "/proc cannot be made, or written"),
+        (("--in-process", "--jobs", 2), "--jobs has no effect with --in-process"),
+        (("--in-process", "--jobs", 2, "--quick"), "--jobs has no effect with --in-process"),
+        ((), "not today"),
+    ],
+)
+def test_what_can_be_refused_is_before_a_backend_is_loaded(
+    options: tuple[object, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot be; and no empty folder is left."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in (
+        ("broken.py", BROKEN.encode()),
+        ("empty.txt", b""),
+        ("slip.txt", b"rnn-tahn"),
+        ("binary.txt", b"\xff\x00"),
+    ):
+        Path(name).write_bytes(content)
+    done = invoke("run", "--backend", "broken.py:X", "--out", "reports/out", *options)
+    said = " ".join(done.output.split())
+    assert done.exit_code == 2, said
+    assert message in said
+    assert ("not today" in said) == (not options)
+    kept = Path("reports/out/logs")
+    assert not Path("reports").exists() or any(kept.iterdir())
+
+
+def test_two_of_one_name_are_told_which_attribute_to_change(tmp_path: Path) -> None:
+    done = invoke(
+        "replay", CONFIG.id, *(f"--backend={one}:right" for one in (FAULTY, "tests.faulty"))
+    )
+    said = " ".join(done.output.split())
+    assert f"set another attribute `name` in one of {FAULTY}:right and tests.faulty:right" in said
 
 
 def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
@@ -170,6 +223,14 @@ def test_a_run_may_end_at_the_first_unexpected_result(corpus: Path) -> None:
     assert "stopped at the first unexpected result: 1 of 6 planned pairs" in done.output
     assert "UNEXPECTED" in done.output
     assert run("right", corpus, "--fail-fast").exit_code == 0
+
+
+def test_an_unfinished_run_is_no_green_for_a_reader_of_junit(corpus: Path) -> None:
+    run("scaled", corpus, "--fail-fast")
+    cases: list[Any] = [c for s in JUnitXml.fromfile(str(corpus.parent / "junit.xml")) for c in s]
+    (unfinished,) = (case for case in cases if case.name == "unfinished")
+    assert [type(one).__name__ for one in unfinished.result] == ["Error"]
+    assert "1 of 6 planned pairs" in unfinished.result[0].message
 
 
 def test_junit_has_times_and_one_reason_to_skip(corpus: Path) -> None:

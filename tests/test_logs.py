@@ -124,3 +124,10 @@ def test_a_log_keeps_the_end_of_what_is_long(tmp_path: Path) -> None:
     assert text.startswith("== one (7 bytes before it left out)\n")
     assert text.endswith("the end\n")
     assert log.name == "path-to-a-b.py-Mine.log"
+
+
+@pytest.mark.parametrize(
+    "reference", ["../ci/good.py:Mine", "./.good.py:Mine", f"{'a' * 78}..py:X"]
+)
+def test_no_log_is_hidden(reference: str) -> None:
+    assert not log_of(Path(), reference).name.startswith(".")

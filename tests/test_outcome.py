@@ -40,3 +40,10 @@ def test_how_far_a_run_came_that_was_ended(planned: int) -> None:
     assert outcome.unfinished == (
         f"unfinished: 3 of {planned:,} planned pairs of config and backend were judged"
     )
+
+
+@pytest.mark.parametrize("origin", ["tested", "shortened"])
+def test_what_a_run_chose_for_its_findings_was_not_planned(origin: str) -> None:
+    outcome = Outcome({"planned": 3}, [*lines(0, 3), line(7, 0.5, origin=origin)])
+    conclude(outcome, Expectations(), complete=False)
+    assert outcome.unfinished.startswith("unfinished: 3 of 3 planned pairs")

@@ -135,6 +135,26 @@ def test_an_interrupted_run_reports_what_is_there(
     assert invoke("report", "--out", tmp_path).exit_code == 0
 
 
+SLOW = "from pathlib import Path; import time; Path('loading').touch(); time.sleep(60)"
+
+
+def test_a_run_that_is_ended_while_a_backend_loads_says_so(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW, "utf-8")
+    options = ("--backend", "slow.py:X")
+    run = subprocess.Popen(
+        command(Path("out"), *options), stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    while not (tmp_path / "loading").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGTERM)
+    error = run.communicate()[1]
+    assert run.returncode == 2, error
+    assert "the run was interrupted, before anything was judged; begin it again" in error
+    assert "Aborted" not in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_ends_a_run_that_can_be_resumed(pinned: Path, tmp_path: Path) -> None:
     """No file may grow beyond 100 kB: the operating system refuses as a full disk does."""
     full, undisturbed = tmp_path / "full", tmp_path / "undisturbed"

@@ -20,7 +20,14 @@ from harness.backends.reference import Kind, Reference
 from harness.config import Config
 from harness.text import did_you_mean, one_line
 
-__all__ = ["load_backend", "parse_reference", "unsupported_reason", "versions_of", "wrapped_by"]
+__all__ = [
+    "found_reference",
+    "load_backend",
+    "parse_reference",
+    "unsupported_reason",
+    "versions_of",
+    "wrapped_by",
+]
 
 
 WRAPPED = re.compile(r"[a-z0-9_.-]{1,60}(:[a-z0-9_.-]+)?")
@@ -29,6 +36,19 @@ WRAPPED = re.compile(r"[a-z0-9_.-]{1,60}(:[a-z0-9_.-]+)?")
 def parse_reference(text: str) -> Reference:
     """Read a reference. Raises BackendUnavailable, as `Reference.parse`."""
     return Reference.parse(text, entry_points(BACKENDS))
+
+
+def found_reference(text: str) -> Reference:
+    """As `parse_reference`, of what there is to load. Raises BackendUnavailable: no such file."""
+    reference = parse_reference(text)
+    if reference.kind is Kind.FILE:
+        _require_file(reference.name)
+    return reference
+
+
+def _require_file(place: str) -> None:
+    if not Path(place).is_file():
+        raise BackendUnavailable(f"backend file {place} does not exist (looked in {Path.cwd()})")
 
 
 def load_backend(reference: str) -> Backend:
@@ -203,9 +223,8 @@ def _module(reference: Reference) -> ModuleType:
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         return importlib.import_module(place)
+    _require_file(place)
     path = Path(place)
-    if not path.is_file():
-        raise BackendUnavailable(f"backend file {place} does not exist (looked in {Path.cwd()})")
     folder = str(path.resolve().parent)
     if folder not in sys.path:  # last, so that nothing there stands in for what is installed
         sys.path.append(folder)

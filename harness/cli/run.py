@@ -99,10 +99,12 @@ def run(**options: Any) -> None:
         raise click.UsageError("--jobs and --executor exclude each other; leave one of them away")
     if (options["corpus"] or options["quick"]) and "examples" not in given:
         options["examples"] = 0
-    from harness.backends import parse_reference
+    if options["limits"] is None and options["jobs"] > 1:
+        raise click.UsageError("--jobs has no effect with --in-process; leave one of them away")
+    from harness.backends import found_reference
 
     for reference in options["backends"]:  # before more is imported, or anything loaded
-        parse_reference(reference)
+        found_reference(reference)
     from harness.cli.running import Options, run_and_report
 
     run_and_report(Options(**options, given=given))

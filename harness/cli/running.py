@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -16,20 +18,21 @@ from harness.cli.options import console_for
 from harness.cli.presenting import present
 from harness.cli.progress import Shown
 from harness.cli.sessions import session_of
+from harness.corpus import load_corpus
 from harness.environment import describe
 from harness.executors import Recipe, executor_named, judged_by, processes
-from harness.expression import Expression
+from harness.expression import selected
 from harness.figures import make_figures, store_figures
-from harness.folder import LOGS, remove_logs
+from harness.folder import LOGS, left_only_with_files, remove_logs
 from harness.journal import has_header, locked, read_run, set_aside
 from harness.judge import Session
 from harness.limits import BUDGET, Limits
 from harness.logs import listening
 from harness.outcome import Outcome
 from harness.pipeline import Task, judged
-from harness.results import Parameters, Result
+from harness.results import Parameters, Result, ResultsError
 from harness.run import Judging, execute, results_path
-from harness.shipped import BASELINE, QUICK
+from harness.shipped import BASELINE, CORPUS, QUICK, SAMPLE
 
 __all__ = ["Interruption", "Options", "execute_with_progress", "run_and_report"]
 
@@ -68,14 +71,55 @@ def run_and_report(options: Options) -> NoReturn:
     """Judge, write the reports, and end with the exit code of what was found."""
     chosen, asked = _as_begun(options) if options.resume else (options.backends, options.asked)
     read_baseline(options.baseline)  # whatever can be refused is, before anything is loaded
-    if asked.select:
-        Expression.parse(asked.select)
+    _require_configs(asked, chosen, options.given)
     out = options.out
     path, logs = results_path(out), out / LOGS
-    with locked(out):
-        if not (options.resume and has_header(path)):
-            remove_logs(out)
-            set_aside(path)  # whatever becomes of this run, its reader finds no other's reports
+    judging = _judging(options, logs)
+    with left_only_with_files(out), _ended_early(path):
+        with locked(out):
+            if not (options.resume and has_header(path)):
+                remove_logs(out)
+                set_aside(path)  # whatever becomes of this run, its reader finds no other's reports
+        outcome = _judged(options, chosen, asked, judging)
+    present(outcome, out, options.verbose, baseline=options.baseline)
+
+
+def _require_configs(asked: Parameters, chosen: Sequence[str], given: Collection[str]) -> None:
+    """Raises ConfigError where a corpus or a selection has none, whatever is drawn."""
+    selecting = bool(asked.select or "select" in given)
+    if not (asked.corpus or selecting):
+        return
+    files = [Path(asked.corpus)] if asked.corpus else [CORPUS, SAMPLE]
+    every = [config for file in files for config in load_corpus(file)]
+    if not selecting:
+        return
+    if asked.examples and asked.corpus:
+        every += load_corpus()
+    own = [one for one in every if not asked.layers or one.layer in asked.layers]
+    words = {word for one in chosen for word in re.split(r"[\W_]+", one)}
+    selected(asked.select, own, words, drawn=asked.examples > 0)
+
+
+@contextlib.contextmanager
+def _ended_early(path: Path) -> Iterator[None]:
+    """An interruption that finds nothing judged yet, or all of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = f"rnn-parity run --resume --out {shlex.quote(str(path.parent))}"
+        what = (
+            f"its results are in {path}; finish with: {again}"
+            if has_header(path)
+            else "before anything was judged; begin it again with the same command"
+        )
+        raise ResultsError(f"the run was interrupted, {what}") from None
+
+
+def _judged(
+    options: Options, chosen: tuple[str, ...], asked: Parameters, judging: Judging
+) -> Outcome:
+    """By backends in workers."""
+    out, logs = options.out, options.out / LOGS
     interruption = Interruption()
     with (
         interruption.awaited(),
@@ -91,13 +135,13 @@ def run_and_report(options: Options) -> NoReturn:
             fail_fast=options.fail_fast,
             check=interruption.check,
             reproducing=BUDGET if options.reproducers else 0.0,
-            judging=_judging(options, logs),
+            judging=judging,
         )
         if not outcome.unfinished:
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
-    present(outcome, out, options.verbose, baseline=options.baseline)
+    return outcome
 
 
 def _judging(options: Options, logs: Path) -> Judging:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.backends import absent_backends, default_backends, load_backend, parse_reference
+from harness.backends import absent_backends, default_backends, found_reference, load_backend
 from harness.judge import Session
 from harness.limits import Limits
 from harness.logs import log_of
@@ -28,7 +28,7 @@ def session_of(
     `logs` is the folder for what they print and raise.
     `variants`: where no reference is given, variants that the default backends name come too.
     """
-    chosen = [str(parse_reference(text)) for text in references or default_backends()]
+    chosen = [str(found_reference(text)) for text in references or default_backends()]
     for name in () if references else absent_backends():
         click.echo(f"{name} is not installed here, and is not judged", err=True)
     runners: dict[str, Runner] = {}

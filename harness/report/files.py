@@ -165,6 +165,10 @@ def _junit(outcome: Outcome) -> JUnitXml:
         case = TestCase(message.partition(":")[0][:80], "rnn_parity.baseline")
         case.result = [Failure(message)]
         cases.setdefault("baseline", []).append(case)
+    if outcome.unfinished:
+        case = TestCase("unfinished", "rnn_parity.run")
+        case.result = [Error(outcome.unfinished)]
+        cases["run"] = [case]
     xml = JUnitXml("rnn-parity")
     for name, members in cases.items():
         suite = TestSuite(name)
