@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.causes import Cause
+from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.findings import Finding, Key, find, key_of
 from harness.results import Result, as_float
@@ -35,14 +36,22 @@ FEW = 2
 """Nor has what so many more, or fewer, configs show."""
 
 
+Turn = tuple[str, str, str, str]
+"""Of comparisons: backend, check, older verdict, newer one, which may be "gone"."""
+
+
 @dataclass(frozen=True)
 class Change:
-    """One finding (backend, check, cause, call) that is not what it was."""
+    """One finding (backend, check, cause, call) that is not what it was.
+
+    `entries` are the known differences that it is, in either run.
+    """
 
     kind: Kind
     key: Key
     old: Finding | None
     new: Finding | None
+    entries: tuple[str, ...] = ()
 
     @property
     def finding(self) -> Finding:
@@ -63,19 +72,21 @@ class Difference:
 
     `verdicts` counts comparisons (config, backend, check, part) of both runs by their verdicts
     where those differ: (backend, check, older, newer) -> count. `versions` are those that differ,
-    None where a package was not there. `only_old` and `only_new` count configs of one run, for
+    None where a package was not there. `shown` has a result of the smallest such config, the newer
+    one where there is one. `only_old` and `only_new` count configs of one run, for
     each backend.
     """
 
     changes: tuple[Change, ...]
-    verdicts: Mapping[tuple[str, str, str, str], int]
+    verdicts: Mapping[Turn, int]
+    shown: Mapping[Turn, Result]
     versions: Mapping[str, tuple[str | None, str | None]]
     common: Mapping[str, int]
     only_old: Mapping[str, int]
     only_new: Mapping[str, int]
 
     @property
-    def weaker(self) -> Mapping[tuple[str, str, str, str], int]:
+    def weaker(self) -> Mapping[Turn, int]:
         """What was concluded before, and is not any more."""
         return {
             at: n
@@ -101,7 +112,7 @@ def compare_runs(
     changes = _changes(*(nothing_expected.join(results) for results in (before, after)))
     return Difference(
         tuple(sorted(changes, key=lambda c: (list(KINDS).index(c.kind), c.key))),
-        _verdicts(before, after),
+        *_verdicts(before, after),
         {
             name: (versions[0].get(name), versions[1].get(name))
             for name in sorted({*versions[0], *versions[1]})
@@ -182,20 +193,26 @@ def _more(many: Sequence[Finding], few: Sequence[Finding]) -> bool:
 
 def _verdicts(
     before: Sequence[Result], after: Sequence[Result]
-) -> dict[tuple[str, str, str, str], int]:
-    def by_place(results: Sequence[Result]) -> dict[tuple[str, str, str, str], str]:
-        worst: dict[tuple[str, str, str, str], str] = {}
+) -> tuple[dict[Turn, int], dict[Turn, Result]]:
+    """How many comparisons turned from one verdict to another, and one of each."""
+
+    def by_place(results: Sequence[Result]) -> dict[tuple[str, str, str, str], Result]:
+        worst: dict[tuple[str, str, str, str], Result] = {}
         for r in results:  # a failing part may have a line for each cause
             at = (r.config_id, r.backend, r.check, r.part)
-            worst[at] = r.verdict if worst.get(at) in (None, Verdict.PASS) else worst[at]
+            worst[at] = r if at not in worst or worst[at].verdict is Verdict.PASS else worst[at]
         return worst
 
     old, new = by_place(before), by_place(after)
-    return dict(
-        Counter(
-            (backend, check, old[at], new.get(at, "gone"))
-            for at in old
-            if old[at] != new.get(at, "gone")
-            for _, backend, check, _ in (at,)
-        ).most_common()
+    turned: dict[Turn, list[Result]] = defaultdict(list)
+    for at, was in old.items():
+        now = new.get(at)
+        verdict = "gone" if now is None else now.verdict
+        if was.verdict != verdict:
+            turned[was.backend, was.check, was.verdict, verdict].append(now or was)
+    ordered = sorted(turned.items(), key=lambda item: -len(item[1]))
+    size = lambda r: Config.parse(r.config_id).size  # noqa: E731
+    return (
+        {turn: len(results) for turn, results in ordered},
+        {turn: min(results, key=size) for turn, results in ordered},
     )

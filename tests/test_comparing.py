@@ -123,6 +123,69 @@ def test_everything_that_makes_it_red_is_counted(tmp_path: Path) -> None:
     assert "concluded before" not in diff(old, old)[1].partition("UNCHANGED")[2]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "count", "told"),
+    [
+        ("inconclusive", 1, "1 comparison passed and is inconclusive now"),
+        ("inconclusive", 2, "2 comparisons passed and are inconclusive now"),
+        ("error", 1, "1 comparison passed and is in error now"),
+    ],
+)
+def test_what_says_less_is_named_with_a_command(
+    verdict: str, count: int, told: str, tmp_path: Path
+) -> None:
+    less = {"verdict": verdict, "ratio": None}
+    old = written(tmp_path / "old", "2.9.1", *map(passing, range(3)))
+    changed_ones = [passing(n, **less, replay=f"replay {n}") for n in range(count)]
+    new = written(tmp_path / "new", "2.13.0", *changed_ones, *map(passing, range(count, 3)))
+    page = tmp_path / "page.html"
+    output = diff(old, new, "--html", str(page))[1]
+    assert f"weaker torch, step_residual: {told} replay 0" in output
+    assert "<code>replay 0</code>" in page.read_text("utf-8")
+
+
+def test_what_is_known_is_named(tmp_path: Path) -> None:
+    baseline = tmp_path / "known.toml"
+    baseline.write_text(ENTRY, "utf-8")
+    old = written(tmp_path / "old", "2.9.1", passing(1, backend="torch"))
+    mine = line(1, 3.0, backend="torch")
+    new = written(tmp_path / "new", "2.13.0", mine)
+    for runs in ((old, new), (new, old)):
+        assert "known difference theirs" in diff(*runs, "--baseline", str(baseline))[1]
+
+
+ENTRY = """
+[[difference]]
+id = "theirs"
+statement = "they differ"
+backends = ["torch"]
+versions = { torch = ">=2.13" }
+checks = ["step_residual"]
+causes = ["activation"]
+reason = "because"
+when = { seed = 1 }
+"""
+
+
+def test_a_slip_in_a_name_is_seen_before_anything_is_read(tmp_path: Path) -> None:
+    code, output = diff(tmp_path, tmp_path, "--as", "mine")
+    assert code == 2
+    assert "--as 'mine': expected NAME=OTHER" in output
+
+
+@pytest.mark.parametrize("command", ["diff", "baseline update"])
+def test_where_there_are_no_results_the_command_that_makes_them_is_said(
+    command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", tmp_path / "none"):
+        given = [str(place)] * 2 if command == "diff" else ["--results", str(place)]
+        done = CliRunner().invoke(main, [*command.split(), *given])
+        assert done.exit_code == 2
+        said = " ".join(done.output.split())
+        assert f"does not exist; make it with: rnn-parity run --out {place}" in said
+
+
 def test_a_version_that_is_not_there_is_no_none(tmp_path: Path) -> None:
     old = written(tmp_path / "old", "", passing(1))
     new = written(tmp_path / "new", "2.13.0", passing(1))
@@ -137,6 +200,11 @@ def test_runs_without_a_common_config_say_so(tmp_path: Path) -> None:
     code, output = diff(old, new)
     assert code == 2
     assert "no config was judged in both runs: none of 2 configs of" in output
+    twice = [passing(n, backend=one) for n in (1, 2) for one in ("torch", "mine")]
+    several = written(tmp_path / "twice", "2.9.1", *twice, backends=["torch", "mine"])
+    others = written(tmp_path / "others", "2.9.1", passing(3), passing(3, backend="mine"))
+    assert "none of 2 configs of" in diff(several, others)[1]
+    assert f"is among 1 config of {others} (mine, torch)" in diff(several, others)[1]
     assert "--as" not in output
     other = written(tmp_path / "other", "2.9.1", passing(1, backend="mine"), backends=["mine"])
     code, output = diff(old, other)

@@ -21,7 +21,7 @@ def baseline_group() -> None:
 @baseline_group.command()
 @click.option(
     "--results",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     default=Path("reports/latest"),
     show_default=True,
     help="results.jsonl of a whole run, or its directory.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from harness.expectations import expectations_of
@@ -16,21 +17,29 @@ __all__ = ["outcome_in", "whole_run"]
 
 
 def whole_run(path: Path) -> Recorded:
-    path = results_path(path) if path.is_dir() else path
-    recorded = read_run(path)
+    """Of a results file, or of its directory. Raises ResultsError."""
+    path = path if path.is_file() or path.suffix == ".jsonl" else results_path(path)
+    recorded = _read(path)
     if not recorded.complete:
-        raise ResultsError(f"{path} is of an unfinished run; resume it first")
+        raise ResultsError(
+            f"{path} is of an unfinished run; finish it with: rnn-parity run --resume --out "
+            f"{shlex.quote(str(path.parent))}"
+        )
     if not recorded.results:
         raise ResultsError(f"{path} holds no results, expected those of a whole run")
     return recorded
 
 
+def _read(path: Path) -> Recorded:
+    if not path.exists():
+        out = shlex.quote(str(path.parent))
+        raise ResultsError(f"{path} does not exist; make it with: rnn-parity run --out {out}")
+    return read_run(path)
+
+
 def outcome_in(out: Path, baseline: Path) -> Outcome:
     """What is recorded in a directory, beside what this baseline expects of it, and its files."""
-    path = results_path(out)
-    if not path.exists():
-        raise ResultsError(f"{path} does not exist; make it with: rnn-parity run --out {out}")
-    recorded = read_run(path)
+    recorded = _read(results_path(out))
     outcome = outcome_of(recorded, expectations_of(recorded.header, baseline))
     outcome.figures = load_figures(out, outcome.header)
     load_asides(out, outcome)

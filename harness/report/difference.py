@@ -32,8 +32,9 @@ def print_difference(console: Console, difference: Difference) -> None:
         )
         for line in detail(change):
             console.print(f"   {escape(line)}", highlight=False, soft_wrap=True)
-    for line in weaker(difference):
+    for line, command in weaker(difference):
         console.print(f"\n[bold red]weaker[/] {escape(line)}", highlight=False, soft_wrap=True)
+        console.print(f"   {escape(command)}", highlight=False, soft_wrap=True)
     style, word = ("bold red", "CHANGED") if difference.exit_code else ("bold green", "UNCHANGED")
     console.print(f"\n[{style}]{word}[/] {counted(difference)}.", highlight=False)
 
@@ -78,6 +79,9 @@ def detail(change: Change) -> list[str]:
         lines = [f"was {before}, is {after}"]
     else:
         lines = [after if change.new else before]
+    if change.entries:
+        names = ", ".join(change.entries)
+        lines.append(f"known difference{'s' * (len(change.entries) > 1)} {names}")
     if change.finding.worst.message and change.kind in ("appeared", "grew"):
         lines.append(change.finding.worst.message)
     return [*lines, change.finding.smallest.replay]
@@ -91,11 +95,19 @@ def _size(finding: Finding | None) -> str:
     return f"{size}in {finding.configs} of {plural(finding.judged, 'config')}"
 
 
-def weaker(difference: Difference) -> list[str]:
+def weaker(difference: Difference) -> list[tuple[str, str]]:
+    """What says less, and the command that shows one."""
     return [
-        f"{backend}, {check}: {plural(count, 'comparison')} {_past(old)} and are {new} now"
-        for (backend, check, old, new), count in difference.weaker.items()
+        (
+            f"{turn[0]}, {turn[1]}: {plural(count, 'comparison')} {_past(turn[2])} and "
+            f"{'is' if count == 1 else 'are'} {_NOW.get(turn[3], str(turn[3]))} now",
+            difference.shown[turn].replay,
+        )
+        for turn, count in difference.weaker.items()
     ]
+
+
+_NOW = {"error": "in error"}
 
 
 def _past(verdict: str) -> str:
