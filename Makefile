@@ -13,11 +13,17 @@ TORCH ?=
 MINDSPORE ?=
 RUN ?=
 
+# All else stays as constraints.txt has it.
+OTHER_VERSIONS = grep -v $(TORCH:%=-e '^torch==') $(MINDSPORE:%=-e '^mindspore==') constraints.txt > $(VENV)/others.txt && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/others.txt \
+	$(TORCH:%=torch==%) $(MINDSPORE:%=mindspore==%)
+
 # Only sets up.
 setup: $(READY)
+	@echo "$(VENV) is ready. Next: make quick (a minute or two), make parity (everything), or $(BIN)/rnn-parity --help"
 
 parity: $(READY)
-	$(if $(TORCH)$(MINDSPORE),$(BIN)/python -m pip install --quiet $(TORCH:%=torch==%) $(MINDSPORE:%=mindspore==%))
+	$(if $(TORCH)$(MINDSPORE),$(OTHER_VERSIONS))
 	$(BIN)/rnn-parity run $(RUN)
 
 # In little more than a minute: each requirement, each known difference that shows in every run.

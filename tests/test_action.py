@@ -37,9 +37,22 @@ def test_inputs_reach_the_shell_as_data_alone() -> None:
     inputs = set(action()["inputs"])
     handed: set[str] = set()
     for step in action()["runs"]["steps"]:
-        assert "${{" not in step["run"]
-        handed |= {x for v in step["env"].values() for x in re.findall(r"inputs\.(\w+)", v)}
+        assert "${{" not in step.get("run", "")
+        given = {**step.get("env", {}), **step.get("with", {})}
+        handed |= {x for v in given.values() for x in re.findall(r"inputs\.(\w+)", v)}
     assert handed == inputs
+
+
+def test_the_reports_are_uploaded_unless_the_name_is_empty() -> None:
+    (upload,) = (one for one in action()["runs"]["steps"] if "uses" in one)
+    assert upload["uses"].startswith("actions/upload-artifact@")
+    assert upload["if"] == "always() && inputs.artifact != ''"
+    assert upload["with"]["path"] == "${{ inputs.out }}"
+    assert action()["inputs"]["artifact"]["default"]
+
+
+def test_it_says_which_python_it_needs() -> None:
+    assert "Python 3.10 to 3.12" in action()["description"]
 
 
 def run_steps(folder: Path, **inputs: str) -> tuple[list[int], str]:
@@ -47,7 +60,7 @@ def run_steps(folder: Path, **inputs: str) -> tuple[list[int], str]:
     values = {name: str(one.get("default", "")) for name, one in action()["inputs"].items()}
     values |= inputs
     codes, printed = [], ""
-    for step in action()["runs"]["steps"][1:]:
+    for step in (one for one in action()["runs"]["steps"][1:] if "run" in one):
         given = {
             name: re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda m: values[m[1]], text)
             for name, text in step["env"].items()

@@ -69,14 +69,108 @@ def test_a_change_has_a_quick_run_and_a_schedule_a_whole_one_of_several_versions
     assert [one["run"] for one in quick["steps"] if one.get("name", "").startswith("Judge")] == [
         "make quick"
     ]
-    comments = [one["run"] for one in quick["steps"] if "gh pr comment" in one.get("run", "")]
-    assert len(comments) == 1
-    assert "reports/latest/summary.md" in comments[0]
     assert "schedule" in whole["if"]
     versions = {(one["python"], one.get("torch")) for one in whole["strategy"]["matrix"]["include"]}
     assert len(versions) >= 4
     assert any(torch for _, torch in versions)
     assert "rnn-parity diff reports/before reports/latest" in whole["steps"][-2]["run"]
+
+
+def test_a_pull_request_is_judged_once_and_its_older_runs_end() -> None:
+    workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    assert workflow[True]["push"] == {"branches": ["main"]}
+    assert "pull_request" in workflow["concurrency"]["cancel-in-progress"]
+    assert "github.ref" in workflow["concurrency"]["group"]
+
+
+GH = """#!/bin/sh
+echo "$@" >> calls
+case "$*" in
+  *--paginate*) printf "$COMMENTS";;
+  *"run list"*) printf "$LAST";;
+  *"run download"*) exit 1;;
+esac
+"""
+"""Writes down how it is called, and answers as it is told."""
+
+
+def called(folder: Path, name: str, step: str, **answers: str) -> tuple[list[str], str]:
+    """How a step calls GitHub's own command, and what it prints."""
+    (script,) = (s["run"] for s in job(name)["steps"] if s.get("name") == step)
+    (folder / "gh").write_text(GH, "utf-8")
+    (folder / "gh").chmod(0o755)
+    (folder / "reports/latest").mkdir(parents=True)
+    (folder / "reports/latest/summary.md").write_text("# the summary", "utf-8")
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    given = {"PATH": path, "PR": "7", "GITHUB_REPOSITORY": "a/b", "ARTIFACT": "parity-x"}
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, **given, **answers},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return (folder / "calls").read_text("utf-8").splitlines(), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("comments", "last"),
+    [
+        ("", "pr comment 7 --body-file reports/comment.md"),
+        (r"11\n12\n", "--method PATCH repos/a/b/issues/comments/11 --field body=@reports/"),
+    ],
+    ids=["new", "there"],
+)
+def test_the_comment_is_found_by_its_marker(comments: str, last: str, tmp_path: Path) -> None:
+    """The last one of the same account may be that of another job."""
+    (asked, done), _ = called(tmp_path, "quick", "Comment", COMMENTS=comments)
+    marker = "<!-- rnn-parity: quick -->"
+    assert marker in asked
+    assert last in done
+    written = (tmp_path / "reports/comment.md").read_text("utf-8")
+    assert written == f"{marker}\n# the summary"
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [("", "::notice::no scheduled run succeeded yet"), ("5", "::warning::run 5 has no artifact")],
+)
+def test_that_there_is_nothing_to_compare_with_is_said(
+    last: str, told: str, tmp_path: Path
+) -> None:
+    (asked, *_), printed = called(tmp_path, "parity", "The last run", LAST=last)
+    assert "--status success" in asked
+    assert told in printed
+
+
+MAKEFILE = ROOT / "Makefile"
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [("TORCH=2.9.1", "mindspore=="), ("MINDSPORE=2.8.0", "torch==")],
+)
+def test_other_versions_leave_all_else_as_it_is_pinned(
+    named: str, kept: str, tmp_path: Path
+) -> None:
+    command = ["make", "-n", "-f", str(MAKEFILE), "parity", named, f"VENV={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = (one for one in done.stdout.replace("\\\n", "").splitlines() if "grep" in one)
+    pins, _, install = line.partition("&&")
+    assert f"-c {tmp_path}/others.txt" in install
+    subprocess.run(pins, shell=True, cwd=ROOT, check=True)  # noqa: S602 - the Makefile's own
+    every = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    left = (tmp_path / "others.txt").read_text("utf-8").splitlines()
+    (gone,) = {*every} - {*left}
+    assert gone.startswith(named.partition("=")[0].lower() + "==")
+    assert any(one.startswith(kept) for one in left)
+
+
+def test_setting_up_says_what_comes_next() -> None:
+    command = ["make", "-n", "-f", str(MAKEFILE), "setup"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "is ready. Next: make quick" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("fault", "code"), [("right", 0), ("shape", 1)])
