@@ -278,7 +278,10 @@ def changed(case: Case, *, padding: bool, neighbours: bool) -> tuple[Case, BoolA
             kept = ~kept  # else no row that is compared would have padding
         for name in ("x", *(f"{state}_0" for state in case.initial)):
             inputs[name][:, ~kept] = uniform(config, f"other {name}", inputs[name].shape)[:, ~kept]
-    _fill_padding(case, inputs["x"], "other padding" if padding else "padding")
+    if padding or not config.arrays:
+        _fill_padding(case, inputs["x"], "other padding" if padding else "padding")
+    else:  # the user's own
+        inputs["x"][~case.valid] = case.x[~case.valid]
     other = replace(case, inputs=inputs)
     return _fitting(other), kept
 

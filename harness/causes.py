@@ -15,20 +15,34 @@ __all__ = ["Cause", "Harm"]
 class Harm(Enum):
     """What a difference does to who ports a model, the gravest first.
 
-    `predicate` follows the number of differences in a sentence.
+    `predicate` follows the number of differences in a sentence, `of_one` where that is 1.
     """
 
     title: str
     predicate: str
+    of_one: str
 
-    def __new__(cls, value: str, title: str, predicate: str) -> Harm:
+    def __new__(cls, value: str, title: str, predicate: str, of_one: str) -> Harm:
         self = object.__new__(cls)
-        self._value_, self.title, self.predicate = value, title, predicate
+        self._value_, self.title, self.predicate, self.of_one = value, title, predicate, of_one
         return self
 
-    NUMBERS = "numbers", "Changes numbers, or crashes", "change numbers or crash"
-    SILENT = "silent", "Accepts silently", "accept silently what should be refused"
-    CALL = "call", "The call and its arguments", "concern the call and its arguments"
+    NUMBERS = (
+        *("numbers", "Changes numbers, or crashes"),
+        *("change numbers or crash", "changes numbers or crashes"),
+    )
+    SILENT = (
+        *("silent", "Accepts silently"),
+        *("accept silently what should be refused", "accepts silently what should be refused"),
+    )
+    CALL = (
+        *("call", "The call and its arguments"),
+        *("concern the call and its arguments", "concerns the call and its arguments"),
+    )
+
+    def counted(self, count: int) -> str:
+        """'1 changes numbers or crashes', '2 change numbers or crash'."""
+        return f"{count} {self.of_one if count == 1 else self.predicate}"
 
     def __str__(self) -> str:
         return str(self.value)

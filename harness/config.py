@@ -28,6 +28,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "LayerOptions",
+    "percent_of",
 ]
 
 LAYOUTS = ("timefirst", "batchfirst", "unbatched")
@@ -345,25 +346,38 @@ class Config:
             asked += "; otherwise "
         if self.life:
             asked = f"the life ({said(self.life)}) of "
-        own = " ".join(f"{value}" for _, value in self.specific)
+        single = self.record.single_step
         evaluated = self.aspect not in ("training", LIFE) and self.mode != "training"
+        layouts = {"timefirst": "" if single else "time first", "batchfirst": "batch first"}
+        sizes = f"I {self.input_size}, H {self.hidden_size}, B {self.batch}"
         parts = (
-            f"{asked}{self.num_layers} {'bidirectional ' * self.bidirectional}{own} "
-            f"{self.record.title} layer{'s' * (self.num_layers > 1)}",
+            f"{asked}{self._layers_in_words}",
+            f"projected to {self.output_size}" if self.cell.projection is not None else "",
             "biases" if self.bias else "no biases",
-            {"timefirst": "time first", "batchfirst": "batch first"}.get(self.layout, self.layout),
-            f"dropout {self.dropout}%" + " in evaluation mode" * evaluated,
+            layouts.get(self.layout, self.layout),
+            "" if single else f"dropout {self.dropout}%" + " in evaluation mode" * evaluated,
             _COTANGENTS_SAY[self.cotangents],
             "training mode" * (self.mode == "training"),
             "initial states given" if self.states else "no initial states",
-            _LENGTHS_SAY[self.lengths],
+            "" if single else _LENGTHS_SAY[self.lengths],
             self.dtype,
             *filter(None, [MEMORIES[self.memory], "arrays of the user's" * bool(self.arrays)]),
-            f"I {self.input_size}, H {self.hidden_size}, B {self.batch}, T {self.steps}",
+            sizes if single else f"{sizes}, T {self.steps}",
             f"weight scale {self.scale}" if self.data == "mixed" or not kind else kind.says,
             f"seed {self.seed}",
         )
         return ", ".join(" ".join(part.split()) for part in parts if part)
+
+    @property
+    def _layers_in_words(self) -> str:
+        """'2 bidirectional relu RNN layers'; of a cell 'relu RNNCell'."""
+        numbered = {option.name for option in self.record.options if option.numbered}
+        own = [str(value) for name, value in self.specific if name not in numbered]
+        if self.record.single_step:
+            return " ".join([*own, self.record.title])
+        sides = ["bidirectional"] * self.bidirectional
+        layers = "layer" + "s" * (self.num_layers > 1)
+        return " ".join([str(self.num_layers), *sides, *own, self.record.title, layers])
 
     @property
     def numbers(self) -> int:
@@ -473,6 +487,19 @@ def _sorted(values: dict[str, Any]) -> dict[str, Any]:
     """Fields by name; whatever is none is taken for an option of the layer's own."""
     common = {name: value for name, value in values.items() if name in _COMMON}
     return {**common, "specific": tuple((n, v) for n, v in values.items() if n not in _COMMON)}
+
+
+def percent_of(dropout: float) -> int:
+    """An option `--dropout` as configs have it. Raises ConfigError."""
+    if math.isfinite(dropout) and 0 <= (percent := round(100 * dropout, 6)) <= 99:
+        if percent == int(percent):
+            return int(percent)
+        near = f"{math.floor(percent) / 100} or {min(math.ceil(percent), 99) / 100}"
+    else:
+        near = "0.2 or 0.5"
+    raise ConfigError(
+        f"--dropout {dropout}: expected a probability of 0 to 0.99 in whole percents, as {near}"
+    )
 
 
 def _fixed(config: Config) -> str | None:

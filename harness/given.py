@@ -130,7 +130,7 @@ def given_arrays(config: Config) -> Given:
     if given is None:
         raise GivenError(
             f"{config.id} is about arrays of a user's, {config.arrays}, and they are not here; "
-            "name the folder that judge wrote: rnn-parity replay ID --arrays OUT/arrays"
+            f"name the folder that judge wrote: rnn-parity replay {config.id} --arrays OUT/arrays"
         )
     expected = config.parameter_shapes()
     if {name: array.shape for name, array in given.weights.items()} != expected:

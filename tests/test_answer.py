@@ -66,8 +66,8 @@ RUN = [
 def test_it_says_in_how_many_ways_and_what_they_do() -> None:
     answer = answered(RUN, TANH, COMPLEX, KEYWORD)
     assert answer_sentence(answer) == (
-        "mindspore's RNN differs from torch's in 3 ways: 1 change numbers or crash, 1 accept "
-        "silently what should be refused, 1 concern the call and its arguments; none is new."
+        "mindspore's RNN differs from torch's in 3 ways: 1 changes numbers or crashes, 1 accepts "
+        "silently what should be refused, 1 concerns the call and its arguments; none is new."
     )
     assert [way.name for way in answer.ways] == ["tanh", "complex", "keyword"]
     assert [way.remedy for way in answer.ways] == ["do"] * 3
@@ -98,7 +98,7 @@ def test_layers_are_counted_apart_where_there_are_several() -> None:
     answer = answered([*RUN, fails(gru, "step_residual", Cause.ACTIVATION)], TANH, COMPLEX, KEYWORD)
     assert "mindspore's RNN and GRU differ from torch's in 3 ways" in answer_sentence(answer)
     said = dict(layer_sentences(answer))
-    assert said["gru"] == "1 way: 1 change numbers or crash"
+    assert said["gru"] == "1 way: 1 changes numbers or crashes"
     assert said["rnn"].startswith("3 ways: ")
     assert list(layer_sentences(answered(RUN, TANH))) == []
 

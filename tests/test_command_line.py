@@ -20,6 +20,8 @@ from harness.expression import Expression, words_of
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.layers import LAYERS
+from harness.report.wording import place_text
+from harness.results import Place
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 IN_PROCESS = ("--in-process", "--no-reproducers")
@@ -251,9 +253,54 @@ def test_a_replay_takes_options_and_prints_the_id() -> None:
     assert done.exit_code == 0, done.output
     wanted = Config.of(
         *("rnn",), input_size=30, hidden_size=52, bidirectional=True, dropout=25, bias=False,
-        layout="batchfirst", batch=4, steps=8,
+        layout="batchfirst", batch=4, steps=8, data="plain",
     )  # fmt: skip
     assert done.output.splitlines()[0] == wanted.id
+
+
+@pytest.mark.parametrize(
+    ("config_id", "said"),
+    [
+        ("lstm-i3-h4-b2-t5-s0", "1 LSTM layer, biases, time first, dropout 0% in evaluation mode"),
+        ("lstm-l2-proj2-i3-h4-b2-t5-s0", "2 LSTM layers, projected to 2, biases"),
+        (
+            "rnncell-relu-withstates-i3-h4-b2-t1-s0",
+            "relu RNNCell, biases, initial states given, fp32, I 3, H 4, B 2, weight scale 1",
+        ),
+    ],
+)
+def test_a_description_says_what_the_layer_has(config_id: str, said: str) -> None:
+    assert Config.understood(config_id).description.startswith(said)
+
+
+def test_a_place_in_a_cell_has_neither_layer_nor_step() -> None:
+    place = Place("gradient of weight_ih_l0", layer=0, direction="forward", step=0, unit=3)
+    cell = Config.of("lstmcell", **SIZES_OF_CELLS).id
+    assert place_text(place, cell) == "gradient of weight_ih, unit 3"
+    said = "gradient of weight_ih_l0, layer 0 forward, step 0, unit 3"
+    assert place_text(place, CONFIG.id) == said
+
+
+SIZES_OF_CELLS = {"input_size": 3, "hidden_size": 4, "batch": 2}
+
+
+@pytest.mark.parametrize(
+    ("dropout", "near"), [(0.125, "0.12 or 0.13"), (1.5, "0.2 or 0.5"), ("nan", "0.2 or 0.5")]
+)
+def test_a_dropout_between_percents_is_refused_with_examples(dropout: object, near: str) -> None:
+    done = invoke("replay", "--layer", "rnn", "--dropout", dropout)
+    assert done.exit_code == 2
+    said = f"expected a probability of 0 to 0.99 in whole percents, as {near}"
+    assert said in " ".join(done.output.split())
+
+
+def test_given_arrays_are_missed_before_anything_is_loaded() -> None:
+    config = CONFIG.replace(arrays="bcdfghjkmpqrstvw", data="plain")
+    for command in ("replay", "reproduce"):
+        done = invoke(command, config.id, "--backend", "nosuch.module:thing")
+        assert done.exit_code == 2
+        said = f"rnn-parity replay {config.id} --arrays OUT/arrays"
+        assert said in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize("text", ["RNN-i3-h4-b6-t5-s0", "rnn-tanh-t5-b6-unidir-h4-i3"])
@@ -314,5 +361,6 @@ def test_a_pass_beside_large_numbers_is_explained() -> None:
     said = " ".join(done.output.split())
     assert "torch.testing.assert_close would call it unequal" in said
     assert "this config amplifies rounding up to" in said
-    assert "Compare your own results with an atol of that size" in said
+    assert "Some of its rows are extreme; --data plain has such as a new layer meets." in said
+    assert "atol" not in said
     assert "this config amplifies" not in replayed("right", CONFIG).output

@@ -391,6 +391,34 @@ def test_c_0(name: str, tmp_path: Path) -> None:
     assert said.replace("h_0", "c_0") in message
 
 
+def test_rows_on_the_other_axis_hint_at_the_layout(weights: Path, tmp_path: Path) -> None:
+    x = saved(tmp_path, "x", zeros(2, 5, 3))
+    given = {
+        "--lengths": (np.array([5, 3]), "lengths are of dtype int64 and shape (2,), expected 5"),
+        "--h-0": (zeros(2, 2, 4), "h_0 has the shape (2, 2, 4), expected (2, 5, 4)"),
+    }
+    for option, (array, said) in given.items():
+        path = saved(tmp_path, option[2:], array)
+        message = judged(weights, "--x", x, option, path, "--out", tmp_path / "out")
+        assert said in message
+        assert "if x has its 2 rows on the other axis, give --batch-first" in message
+    batched = saved(tmp_path, "batched", zeros(5, 2, 3))
+    path = saved(tmp_path, "lengths", np.array([5, 3]))
+    message = judged(
+        *(weights, "--x", batched, "--lengths", path, "--batch-first", "--out", tmp_path / "out")
+    )
+    assert "on the other axis, leave --batch-first out" in message
+
+
+def test_what_is_refused_leaves_no_folder(weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reports" / "judged"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no folder that judge wrote" in judged(empty, "--out", out)
+    judged(weights, "--prefix", "decoder.", "--out", out)
+    assert not out.parent.exists()
+
+
 COMBINATIONS: dict[str, tuple[Callable[[Path], list[object]], str]] = {
     "h_0 without c_0": (
         lambda folder: [lstm(folder / "l.npz"), "--h-0", saved(folder, "h", zeros(2, 2, 4))],
@@ -413,7 +441,7 @@ COMBINATIONS: dict[str, tuple[Callable[[Path], list[object]], str]] = {
     ),
     "dropout of 1": (
         lambda folder: [folder / "weights.npz", "--dropout", 1.0],
-        "--dropout 1.0: expected 0 to 0.99, in hundredths",
+        "--dropout 1.0: expected a probability of 0 to 0.99 in whole percents, as 0.2 or 0.5",
     ),
     "another prefix": (
         lambda folder: [folder / "weights.npz", "--prefix", "decoder."],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.config import Config, ConfigError
+from harness.config import Config, ConfigError, percent_of
 from harness.layers import LAYERS
 from harness.text import did_you_mean
 
@@ -37,7 +37,7 @@ def config_of(config_id: str | None, given: Mapping[str, Any]) -> Config:
     sizes = {name: size for name, size in SIZES.items() if name not in record.fixed}
     if values.get("layout") == "unbatched":
         sizes["batch"] = 1
-    data = {"data": "plain"} if values.get("aspect", "values") != "values" else {}
+    data = {} if "scale" in values else {"data": "plain"}  # as users have it; mixed has extremes
     return Config.of(layer, **{**sizes, **data, **values})
 
 
@@ -48,8 +48,5 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
         if values.pop(option, False):
             values["layout"] = layout
     if "dropout" in values:
-        percent = round(100 * values["dropout"], 6)
-        if percent != int(percent):
-            raise ConfigError(f"--dropout {values['dropout']}, expected whole percents, as 0.25")
-        values["dropout"] = int(percent)
+        values["dropout"] = percent_of(values["dropout"])
     return values

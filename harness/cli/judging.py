@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shlex
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 from rich.console import Console
 
 from harness.aspects import VALUES
@@ -39,6 +42,7 @@ from harness.own_layer.inference import found_layer
 from harness.own_layer.inputs import Options, assumed, called, read_inputs
 from harness.own_layer.port import remove_ports, write_port
 from harness.own_layer.stored import framework_of, read_file
+from harness.report.wording import plural
 from harness.results import Parameters
 from harness.run import OWN, results_path
 
@@ -75,21 +79,48 @@ def judge_layer(
         given: the options that say what the layer is and what it is given.
     """
     read_baseline(baseline)  # before anything is loaded that takes time
-    again = weights.is_dir()
+    if weights.is_dir():  # whatever is wrong with files is found before a folder is made
+        begun = _saved(weights, out, on_command_line)
+    else:
+        begun = _asked(weights, given, on_command_line)
     with locked(out):
-        asked = (
-            _saved(weights, out, on_command_line)
-            if again
-            else _asked(weights, out, given, on_command_line)
-        )
+        asked = begun(out)
         remove_logs(out)
         remove_ports(out)
         set_aside(results_path(out))
     limits = limits and _roomy(limits, asked.called, on_command_line)
     console = console_for()
     console.print(asked.title, markup=False, highlight=False, soft_wrap=True)
-    interruption, began = Interruption(), time.monotonic()
-    logs = out / LOGS
+    began = time.monotonic()
+    repeated = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
+    try:
+        outcome, oracle = _judged(asked, out, backends, baseline, rows, limits)
+    except KeyboardInterrupt:  # once judging has begun, it is an unfinished outcome
+        click.echo(f"interrupted; judge again with: {repeated}", err=True)
+        sys.exit(2)
+    files = [] if outcome.unfinished else _ports(out, asked, outcome, oracle)
+    said = _answered(asked, outcome, baseline)
+    for line in judged_in_part(asked.configs, rows):
+        console.print(line, highlight=False)
+    console.print("\nSo far, of an unfinished judgement:" if outcome.unfinished else "")
+    for line in (*said.lines, said.counts):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"judged in {time.monotonic() - began:.0f} s", highlight=False)
+    page = write_answer(out, asked, said, files)
+    first, code = [str(page), *files], int(not said.drop_in)
+    present(outcome, out, verbose, first, repeated, baseline=baseline, answered=code)
+
+
+def _judged(
+    asked: Asked,
+    out: Path,
+    backends: tuple[str, ...],
+    baseline: Path,
+    rows: int | None,
+    limits: Limits | None,
+) -> tuple[Outcome, Oracle]:
+    """Everything that is asked, with the oracle of the user's own call."""
+    interruption, logs = Interruption(), out / LOGS
     with (
         interruption.awaited(),
         listening(logs / "harness.log"),
@@ -111,17 +142,7 @@ def judge_layer(
             outcome.figures = make_figures(session, outcome.header, outcome.results)
             with contextlib.suppress(OSError):  # the results are there, and pictures are no reason
                 store_figures(out, outcome.figures)
-    files = [] if outcome.unfinished else _ports(out, asked, outcome, oracle)
-    said = _answered(asked, outcome, baseline)
-    for line in judged_in_part(asked.configs, rows):
-        console.print(line, highlight=False)
-    console.print("\nSo far, of an unfinished judgement:" if outcome.unfinished else "")
-    for line in (*said.lines, said.counts):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"judged in {time.monotonic() - began:.0f} s", highlight=False)
-    page = write_answer(out, asked, said, files)
-    repeated = f"rnn-parity judge {shlex.quote(str(out))} --out {shlex.quote(str(out))}"
-    present(outcome, out, verbose, [str(page), *files], repeated)
+    return outcome, oracle
 
 
 def judged_in_part(configs: Iterable[Config], rows: int | None) -> Iterator[str]:
@@ -155,25 +176,34 @@ def _printed(console: Console) -> Callable[[str, int, int], None]:
     return on_part
 
 
-def _saved(folder: Path, out: Path, on_command_line: Collection[str]) -> Asked:
+def _saved(folder: Path, out: Path, on_command_line: Collection[str]) -> Callable[[Path], Asked]:
+    """What was judged before, to be kept in a folder unless it is the same."""
     kept = ("weights", "backends", "out", "baseline", "verbose", "rows", "limits")
     for name in on_command_line:
         if name not in (*kept, *_LIMITS):
             raise ConfigError(f"--{name.replace('_', '-')}: {folder} has its own; leave it away")
     asked = saved(folder)
     if folder.resolve() == out.resolve():
-        return asked
+        return lambda _: asked
     arrays = given_arrays(asked.called)
-    return begin(out, asked.called, arrays.weights, arrays.inputs, asked.home, asked.title)
+    return functools.partial(
+        begin,
+        config=asked.called,
+        weights=arrays.weights,
+        inputs=arrays.inputs,
+        home=asked.home,
+        title=asked.title,
+        assumed=asked.assumed,
+    )
 
 
 _LIMITS = ("in_process", "time_limit", "memory_limit")
 
 
 def _asked(
-    weights: Path, out: Path, given: Mapping[str, Any], on_command_line: Collection[str]
-) -> Asked:
-    """Read and check everything that the user gave, and keep it in `out`."""
+    weights: Path, given: Mapping[str, Any], on_command_line: Collection[str]
+) -> Callable[[Path], Asked]:
+    """Read and check everything that the user gave, to be kept in a folder."""
     stored = read_file(weights)
     layer = found_layer(stored, given["prefix"])
     own = tuple((name, given[name]) for name in _own() if given.get(name) is not None)
@@ -184,9 +214,28 @@ def _asked(
     config, ordered = called(layer.config, inputs, options)
     taken = assumed(config, options, (name for name in given if name in on_command_line))
     said = f"; assumed: {', '.join(taken)}" if taken else ""
-    drawn = "" if "x" in ordered else f"; x drawn, {config.steps} steps, {config.batch} rows"
-    title = f"{weights.name}, {layer.prefix or 'the only layer'}: {layer.description}{drawn}{said}"
-    return begin(out, config, layer.weights, ordered, framework_of(weights) or "torch", title)
+    title = f"{weights.name}, {layer.prefix or 'the only layer'}: {layer.description}"
+    return functools.partial(
+        begin,
+        config=config,
+        weights=layer.weights,
+        inputs=ordered,
+        home=framework_of(weights) or "torch",
+        title=f"{title}{_drawn(config, ordered)}{said}",
+        assumed=taken,
+    )
+
+
+def _drawn(config: Config, given: Collection[str]) -> str:
+    """What of the call was not given; every call of a cell takes states."""
+    single, states = config.record.single_step, [f"{name}_0" for name in config.cell.states]
+    parts = []
+    if "x" not in given:
+        steps = "" if single else f", {plural(config.steps, 'step')}"
+        parts.append(f"; x drawn{steps}, {plural(config.batch, 'row')}")
+    if single and states[0] not in given:
+        parts.append(f"; {' and '.join(states)} drawn")
+    return "".join(parts)
 
 
 def _remembering(session: Session, asked: Asked) -> Oracle:
@@ -216,4 +265,6 @@ def _answered(asked: Asked, outcome: Outcome, baseline: Path) -> Answer:
     backends = list(dict.fromkeys(result.backend for result in outcome.results))
     showed = {result.known for result in outcome.results if result.known}
     own = [result for result in outcome.results if Config.parse(result.config_id).arrays]
-    return answer(asked, own, applying(known, asked.called, backends, showed))
+    concerning = applying(known, asked.called, backends, showed, asked.assumed_options)
+    inputs = given_arrays(asked.called).inputs
+    return answer(asked, own, concerning, inputs, finished=not outcome.unfinished)

@@ -29,17 +29,25 @@ def present(
     first: Sequence[str] = (),
     again: str = "",
     baseline: Path = BASELINE,
+    answered: int | None = None,
 ) -> NoReturn:
     """Write and print the reports, and end; `first` are files that were made before them, `again`
-    the command that does what is unfinished, in place of resuming a run.
+    the command that does what is unfinished, in place of resuming a run. `answered` is the exit
+    code of a verdict that was printed before, if one was.
     """
     paths = [*map(Path, first), *write_reports(outcome, out), results_path(out)]
     if outcome.reproducers:
         paths.append(out / SCRIPTS)
     paths += sorted((out / LOGS).glob("*.log"))
     try:
-        files = [str(path) for path in paths]
-        print_summary(console_for(), outcome, files, verbose=verbose, baseline=baseline)
+        print_summary(
+            console_for(),
+            outcome,
+            [str(path) for path in paths],
+            verbose=verbose,
+            baseline=baseline,
+            answered=answered is not None,
+        )
     except Exception as error:
         sentence = f"{outcome.headline}. No more can be printed of it ({headline(error)}); see"
         click.echo(f"{sentence} {', '.join(map(str, paths))}")
@@ -53,4 +61,4 @@ def present(
             soft_wrap=True,
             highlight=False,
         )
-    sys.exit(outcome.exit_code)
+    sys.exit(outcome.exit_code or answered or 0)

@@ -37,7 +37,7 @@ CONFIG_OPTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("unbatched", click.option("--unbatched", is_flag=True, help="x of shape (T, I).")),
     (
         "dropout",
-        click.option("--dropout", type=click.FloatRange(0, 0.99), metavar="P", help="As torch's."),
+        click.option("--dropout", type=float, metavar="P", help="As torch's."),
     ),
     ("bidirectional", click.option("--bidirectional", is_flag=True)),
     ("states", click.option("--states/--no-states", help="Whether initial states are given.")),

@@ -12,17 +12,20 @@ from typing import NoReturn
 import click
 
 from harness.backends import default_backends, parse_reference
+from harness.backends.reference import unversioned
 from harness.baseline import read_baseline
 from harness.cli.options import console_for
 from harness.cli.sessions import session_of
-from harness.config import Config
+from harness.config import Config, ConfigError
 from harness.environment import describe
-from harness.expectations import Judged, expectations_of
+from harness.expectations import Expectations, Judged, expectations_of
 from harness.findings import find
-from harness.given import open_given
+from harness.given import given_arrays, open_given
+from harness.judge import Session
 from harness.limits import Limits
 from harness.logs import listening
 from harness.minimise.reproduce import reproduce
+from harness.own_layer.applying import is_of_training
 from harness.report.replay import ReplayPrinter
 
 __all__ = ["print_scripts", "replay_and_print"]
@@ -39,6 +42,8 @@ def replay_and_print(
     """Print each backend's comparisons as soon as they are made, and exit as they say."""
     if arrays is not None:
         open_given(arrays)
+    if config.arrays:
+        given_arrays(config)
     read_baseline(baseline)  # before anything is loaded that takes time
     chosen = [str(parse_reference(text)) for text in backends or default_backends()]
     printer = ReplayPrinter(console_for(), config, verbose=verbose)
@@ -54,8 +59,22 @@ def replay_and_print(
             joined = expected.join(of_backend)
             printer.print(joined, expected.by_id)
             results += joined
-    printer.end(results)
+        printer.end(results, list(_of_training(expected, config, session)))
     sys.exit(1 if any(result.unexpected for result in results) else 0)
+
+
+def _of_training(expected: Expectations, config: Config, session: Session) -> Iterator[str]:
+    """Known differences that would concern training of a layer with dropout, if it is not asked."""
+    if not config.dropout or config.num_layers == 1 or config.drops or config.aspect == "training":
+        return
+    backends = {unversioned(name) for name in session.runners}
+    for entry in filter(is_of_training, expected.entries):
+        try:
+            asked = config.replace(aspect="training", data="plain")
+        except ConfigError:
+            return
+        if entry.holds(asked) and backends.intersection(entry.backends):
+            yield entry.id
 
 
 @contextlib.contextmanager
@@ -72,6 +91,8 @@ def _shown_after() -> Iterator[Path]:
 
 def print_scripts(config: Config, backends: Sequence[str], limits: Limits | None) -> NoReturn:
     """Print a script for each numeric difference, and exit 1 if there is one without."""
+    if config.arrays:
+        given_arrays(config)
     console, missing, any_made = console_for(), 0, False
     with session_of(tuple(backends), limits) as session:
         expected = expectations_of(describe(session.runners))

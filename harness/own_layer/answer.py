@@ -1,8 +1,13 @@
-"""The answer about a user's layer: drop-in or not, the largest errors, what concerns it."""
+"""The answer about a user's layer: drop-in or not, the largest errors, what concerns it.
+
+The verdict is about what was given: weights, x, and lengths and states if there are any. What was
+asked besides, with drawn lengths or with NaN that the harness writes into padding, has lines of its
+own that name the condition.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +15,9 @@ from harness.backends.reference import name_in
 from harness.baseline import KnownDifference
 from harness.config import Config
 from harness.expectations import Judged
-from harness.own_layer.applying import Applying
+from harness.own_layer.applying import Applying, is_of_training
 from harness.own_layer.asked import Asked
-from harness.report.wording import place_text
+from harness.report.wording import place_text, ratio_text
 from harness.results import as_float
 from harness.text import one_line
 from harness.verdicts import CONCLUDED, FAILED, Verdict
@@ -24,10 +29,13 @@ ANSWER = "answer.md"
 
 @dataclass(frozen=True)
 class Answer:
-    """`lines`: the verdict, then one for each backend."""
+    """`lines`: the verdict first. `drop_in`: nothing differs in what was given, and nothing that
+    is not known in what was asked besides.
+    """
 
     lines: tuple[str, ...]
     applying: Applying
+    drop_in: bool
 
     @property
     def counts(self) -> str:
@@ -36,39 +44,154 @@ class Answer:
             len, (self.applying.showed, self.applying.may, self.applying.others)
         )
         return (
-            f"known differences: {showed} show here, {may} may concern this layer, with other "
-            f"inputs or calls, {others} do not"
+            f"known differences: {showed} {'shows' if showed == 1 else 'show'} here, {may} may "
+            f"concern this layer, with other inputs, options or calls, {others} "
+            f"{'does' if others == 1 else 'do'} not"
         )
 
 
-def answer(asked: Asked, results: Sequence[Judged], applying: Applying) -> Answer:
-    """From the results of a run about one layer."""
+def answer(
+    asked: Asked,
+    results: Sequence[Judged],
+    applying: Applying,
+    inputs: Collection[str],
+    *,
+    finished: bool = True,
+) -> Answer:
+    """From the results of a run about one layer; `inputs` are the names of what was given."""
     backends = list(dict.fromkeys(result.backend for result in results))
     by_backend = {name: [r for r in results if r.backend == name] for name in backends}
-    errors = [f"{name}: {_errors(own)}" for name, own in by_backend.items()]
-    return Answer((_verdict(asked, by_backend), *errors), applying)
+    known = {entry.id: entry for entry in applying.showed}
+    failing = [result for result in results if result.verdict in FAILED]
+    conditions = {id(r): _condition(asked, r, inputs) for r in results}
+    given = [r for r in failing if not conditions[id(r)]]
+    concluded = [r for r in results if r.verdict in CONCLUDED and not conditions[id(r)]]
+    compared = sum(r.compared for r in concluded)
+    wrong = dict(_wrong(asked, by_backend, given, finished))
+    new = [r for r in failing if r.unexpected]
+    lines = [
+        _verdict(asked, by_backend, wrong, compared, bool(new), finished),
+        *_explained(given, known),
+        *_besides([r for r in failing if conditions[id(r)]], conditions, known),
+        *(f"{name}: {_errors(own)}" for name, own in by_backend.items()),
+        *_not_asked(asked, applying),
+    ]
+    return Answer(tuple(lines), applying, drop_in=not (wrong or new))
 
 
-def _verdict(asked: Asked, by_backend: dict[str, list[Judged]]) -> str:
+def _verdict(
+    asked: Asked,
+    by_backend: Mapping[str, Sequence[Judged]],
+    wrong: Mapping[str, str],
+    compared: int,
+    besides: bool,
+    finished: bool,
+) -> str:
     """One sentence about the framework that the layer is from, and all others."""
-    home = next((name for name in by_backend if name_in(name) == asked.home), None)
+    home = _home(asked, by_backend)
     others = [name for name in by_backend if name != home]
-    named = [home, *others] if home else others
-    where = f"{' and '.join(others)} for {home}" if home and others else " and ".join(named)
-    wrong = {name: said for name in named if (said := _differs(asked, by_backend[name]))}
-    wrong |= {
-        name: f"gives no answer to this call ({_unsupported(by_backend[name])})"
-        + ("; asked otherwise it agrees" if _concluded(by_backend[name]) else "")
-        for name in named
-        if name not in wrong and not _concluded(_own(asked, by_backend[name]))
-    }
+    where = f"{' and '.join(others)} for {home}" if home and others else " and ".join(by_backend)
+    of_options = [text for text in asked.assumed if not text.startswith(("batch_first", "dropout"))]
+    if of_options:
+        where += f"; assumed: {', '.join(of_options)}"
     if wrong:
         said = "; ".join(f"{name} {what}" for name, what in wrong.items())
         return f"NOT A DROP-IN ({where}): {said}"
-    compared = sum(r.compared for own in by_backend.values() for r in own if r.verdict in CONCLUDED)
-    if not (home and others):
-        return f"AS THE EQUATION SAYS ({where}): {compared:,} numbers compared, none differs"
-    return f"DROP-IN ({where}): {compared:,} numbers compared, none differs beyond rounding"
+    if not finished:
+        return f"UNFINISHED: {compared:,} numbers compared so far, none differs in what was given"
+    word, beyond = "AS THE EQUATION SAYS", ""
+    if home and others:
+        word, beyond = "DROP-IN", " beyond rounding"
+    if besides:
+        return (
+            f"{word} FOR THIS CALL ALONE ({where}): nothing differs{beyond} in what was given; "
+            "what was asked besides shows a new difference"
+        )
+    return (
+        f"{word} ({where}): {compared:,} numbers compared, none differs{beyond} in what was given"
+    )
+
+
+def _home(asked: Asked, backends: Iterable[str]) -> str | None:
+    return next((name for name in backends if name_in(name) == asked.home), None)
+
+
+def _wrong(
+    asked: Asked,
+    by_backend: Mapping[str, Sequence[Judged]],
+    given: Sequence[Judged],
+    finished: bool,
+) -> Iterator[tuple[str, str]]:
+    """Who differs, or gives no answer, in what was given; the framework of the layer first."""
+    home = _home(asked, by_backend)
+    for name in sorted(by_backend, key=lambda name: name != home):
+        failing = [result for result in given if result.backend == name]
+        if failing:
+            yield name, _differs(failing)
+        elif finished and not _concluded(_own(asked, by_backend[name])):
+            yield (
+                name,
+                f"gives no answer to this call ({_unsupported(by_backend[name])})"
+                + ("; asked otherwise it agrees" if _concluded(by_backend[name]) else ""),
+            )
+
+
+PADDED = ("padding_ignored", "gradient_padding")
+"""Checks of what stands in the padding: the first writes NaN there, the second where x is drawn."""
+
+
+def _condition(asked: Asked, result: Judged, inputs: Collection[str]) -> str:
+    """What a result rests on that was not given; empty where it is about the user's own call."""
+    own, config = asked.configs[0], Config.parse(result.config_id)
+    parts = []
+    if config.lengths != own.lengths and config.aspect != "checkpoint":
+        parts.append("lengths (drawn)")
+    if config.states and not own.states:
+        parts.append("initial states (drawn)")
+    if config.layout != own.layout:
+        parts.append("a batch")
+    if result.check in PADDED[: 1 if "x" in inputs else 2]:
+        parts.append("NaN and infinities in the padding")
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def _explained(given: Iterable[Judged], known: Mapping[str, KnownDifference]) -> Iterator[str]:
+    """Of every known difference that the verdict rests on, what it is, and what to do."""
+    for name in dict.fromkeys(result.known for result in given if result.known):
+        yield _entry(known[name])
+
+
+def _besides(
+    failing: Iterable[Judged], conditions: Mapping[int, str], known: Mapping[str, KnownDifference]
+) -> Iterator[str]:
+    """A line for each known difference that shows under a condition, and each backend that shows
+    a new one: the condition, what it does, and what to do.
+    """
+    found: dict[tuple[str, str | None], list[Judged]] = {}
+    for result in failing:
+        found.setdefault((result.backend, result.known), []).append(result)
+    for (backend, name), results in found.items():
+        condition = min((conditions[id(r)] for r in results), key=len)
+        what = f"{backend} {_differs(results)}" if name is None else _entry(known[name])
+        yield f"besides, with {condition}: {what}"
+
+
+def _entry(entry: KnownDifference, mark: str = "") -> str:
+    """Its id, its statement and its remedy."""
+    said = f"{mark}{entry.id}{mark}: {entry.statement}"
+    return f"{said} → {entry.remedy}" if entry.remedy else said
+
+
+def _not_asked(asked: Asked, applying: Applying) -> Iterator[str]:
+    """What of a port this judgement says nothing of."""
+    if asked.called.num_layers > 1:
+        ids = ", ".join(one.id for one in (*applying.showed, *applying.may) if is_of_training(one))
+        known = f"; known of it: {ids}" if ids else ""
+        dropout = "" if asked.called.dropout else ", if it has any"
+        yield f"not asked: training, where dropout drops{dropout}; it is in evaluation mode{known}"
+    if applying.unjudged:
+        first, *_ = applying.unjudged
+        yield f"not judged: {', '.join(applying.unjudged)}; --backend {first} judges it"
 
 
 def _own(asked: Asked, results: Sequence[Judged]) -> list[Judged]:
@@ -85,29 +208,17 @@ def _unsupported(results: Sequence[Judged]) -> str:
     return one_line(said[0], 300) if said else "nothing was concluded"
 
 
-def _differs(asked: Asked, results: Sequence[Judged]) -> str:
-    """What differs, in the user's own call or beyond it; empty where nothing does."""
-    failing = [result for result in results if result.verdict in FAILED]
-    if not failing:
-        return ""
-    calls = {config.id for config in asked.configs if _is_as_called(asked, config)}
-    own = [r for r in failing if r.config_id in calls]
-    beyond = "" if own else " (with lengths or states that were not given, and drawn)"
-    checks = ", ".join(dict.fromkeys(r.check for r in own or failing))
+def _differs(failing: Sequence[Judged]) -> str:
+    """In which checks, for which known difference, or where most."""
+    checks = ", ".join(dict.fromkeys(r.check for r in failing))
     unexpected = [r for r in failing if r.unexpected]
     if not unexpected:
         ids = ", ".join(dict.fromkeys(str(r.known) for r in failing))
-        return f"differs{beyond} in {checks}, as is known ({ids})"
+        return f"differs in {checks}, as is known ({ids})"
     worst = max(unexpected, key=_size)
-    at = place_text(worst.worst)
+    at = place_text(worst.worst, worst.config_id)
     place = f", worst in {at}" if at else f": {one_line(worst.message, 200)}"
-    return f"differs{beyond} in {checks}{place}"
-
-
-def _is_as_called(asked: Asked, config: Config) -> bool:
-    """Whether nothing was drawn that the user leaves out."""
-    own = asked.configs[0]
-    return config.aspect == "checkpoint" or config.replace(aspect="values") == own
+    return f"differs in {checks}{place}"
 
 
 def _size(result: Judged) -> float:
@@ -124,25 +235,21 @@ def _errors(results: Sequence[Judged]) -> str:
         for title, text in (("outputs", outputs), ("gradients", gradients))
         if text
     ]
-    if parts:
-        return "largest error " + "; ".join(parts)
-    return f"no numbers to compare: {_unsupported(results)}"
+    return "; ".join(parts) or f"no numbers to compare: {_unsupported(results)}"
 
 
 def _largest(results: Iterable[Judged]) -> str:
-    """Absolute, relative, in ulp; and where it is furthest for what rounding explains."""
+    """The largest error; and where one is nearest to its bound, which may be elsewhere."""
     measured = [r for r in results if r.max_abs is not None]
     if not measured:
         return ""
-    top = max(measured, key=lambda r: as_float(r.max_abs))
-    relative, ulps = (
-        max(as_float(getattr(r, n)) for r in measured) for n in ("max_rel", "max_ulp")
+    largest = max(as_float(r.max_abs) for r in measured)
+    nearest = max(measured, key=_size)
+    place = (
+        f" at {place_text(nearest.worst, nearest.config_id)}" if nearest.worst is not None else ""
     )
-    place = f", at {place_text(top.worst)}" if top.worst is not None else ""
-    return (
-        f"{as_float(top.max_abs):.3g} absolute, {relative:.3g} relative, {ulps:.4g} ulp"
-        f"{place} ({as_float(top.ratio):.3g} of what rounding explains)"
-    )
+    ratio = ratio_text(nearest.ratio)
+    return f"off by {largest:.3g} at most; largest ratio to the bound {ratio}{place}"
 
 
 def as_markdown(asked: Asked, said: Answer, files: Iterable[str]) -> str:
@@ -151,17 +258,17 @@ def as_markdown(asked: Asked, said: Answer, files: Iterable[str]) -> str:
     lines = [f"# {asked.title}", "", f"`{asked.called.id}`", "", *(f"- {x}" for x in said.lines)]
     for title, entries in (
         ("Known differences that show here", applying.showed),
-        ("Known differences that may concern this layer, with other inputs or calls", applying.may),
+        (
+            "Known differences that may concern this layer, with other inputs, options or calls",
+            applying.may,
+        ),
     ):
-        lines += ["", f"## {title}", "", *([_entry(one) for one in entries] or ["None."])]
+        listed = [f"- {_entry(one, '`')}" for one in entries]
+        lines += ["", f"## {title}", "", *(listed or ["None."])]
     ids = ", ".join(f"`{one.id}`" for one in applying.others)
     lines += ["", "## Known differences that do not concern it", "", ids or "None."]
     lines += ["", "## Scripts", "", *(f"- `python {name}`" for name in files), ""]
     return "\n".join(lines)
-
-
-def _entry(entry: KnownDifference) -> str:
-    return f"- `{entry.id}`: {entry.statement}"
 
 
 def write_answer(out: Path, asked: Asked, said: Answer, files: Iterable[str]) -> Path:

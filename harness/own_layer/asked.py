@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,27 @@ ARRAYS, ASKED, STORED = "arrays", "asked.txt", "layer.json"
 @dataclass(frozen=True)
 class Asked:
     """A layer with its call. `called` is the config of the user's own call; `configs` are all that
-    are judged; `home` is the framework whose layer it was.
+    are judged; `home` is the framework whose layer it was; `assumed` what was taken for granted of
+    the layer, as 'dropout = 0 (--dropout)'.
     """
 
     called: Config
     configs: tuple[Config, ...]
     home: str
     title: str
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def assumed_options(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(text.partition(" ")[0] for text in self.assumed)
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     called: str
     home: str
     title: str
+    assumed: tuple[str, ...] = ()
 
 
 def begin(
@@ -44,12 +52,14 @@ def begin(
     inputs: Mapping[str, Array],
     home: str,
     title: str,
+    assumed: Sequence[str] = (),
 ) -> Asked:
     """Write what is needed to ask the same again. Raises OSError."""
     given = save_given(out / ARRAYS, weights, inputs)
     called = config.replace(arrays=given.digest)
-    (out / STORED).write_bytes(msgspec.json.encode(_Stored(called.id, home, title)))
-    asked = Asked(called, tuple(questions(called)), home, title)
+    stored = _Stored(called.id, home, title, tuple(assumed))
+    (out / STORED).write_bytes(msgspec.json.encode(stored))
+    asked = Asked(called, tuple(questions(called)), home, title, stored.assumed)
     (out / ASKED).write_text("".join(f"{one.id}\n" for one in asked.configs), "utf-8")
     return asked
 
@@ -66,14 +76,15 @@ def saved(folder: Path) -> Asked:
         called = Config.parse(stored.called)
     except OSError as error:
         raise GivenError(
-            f"{path}: {error.strerror}; expected a file of weights, or a folder that judge wrote"
+            f"{folder}: no folder that judge wrote, there is no {STORED} in it "
+            f"({error.strerror}); expected such a folder, or a file of weights"
         ) from error
     except ValueError as error:
         raise GivenError(f"{path}: {error}") from error
     given = open_given(folder / ARRAYS)
     if given.digest != called.arrays:
         raise GivenError(f"{folder / ARRAYS}: other arrays than {called.arrays}, which were judged")
-    return Asked(called, tuple(questions(called)), stored.home, stored.title)
+    return Asked(called, tuple(questions(called)), stored.home, stored.title, stored.assumed)
 
 
 def questions(called: Config) -> list[Config]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.axes import from_layout, shape_of, to_layout
-from harness.config import Config, ConfigError
+from harness.config import Config, ConfigError, percent_of
 from harness.data import NUMPY_DTYPES
 from harness.own_layer.stored import WeightsError, read_arrays
 from harness.text import one_line
@@ -111,9 +111,7 @@ def _with_options(layer: Config, options: Options) -> Config:
     for name, value in options.own:
         if name not in {option.name for option in record.options}:
             raise InputsError(f"--{name} {value}: a layer {layer.layer} has no such option")
-    percent = round(100 * options.dropout)
-    if not 0 <= percent <= 99 or abs(percent - 100 * options.dropout) > 1e-9:
-        raise InputsError(f"--dropout {options.dropout}: expected 0 to 0.99, in hundredths")
+    percent = percent_of(options.dropout)
     if percent and "dropout" in record.fixed:
         raise InputsError(f"--dropout {options.dropout}: a layer {layer.layer} has none")
     if options.batch_first and record.single_step:
@@ -152,6 +150,14 @@ def _sized(config: Config, inputs: Inputs, options: Options) -> Config:
     return _of_sizes(config, steps=steps, batch=batch)
 
 
+def _turned(config: Config, rows: int) -> str:
+    """What to change where an array has as many rows as x has steps, and x may lie otherwise."""
+    if config.record.single_step or config.layout == "unbatched" or rows != config.steps:
+        return ""
+    changed = "leave --batch-first out" if _batch_first(config) else "give --batch-first"
+    return f"; if x has its {rows} rows on the other axis, {changed}"
+
+
 def _batch_first(config: Config) -> bool:
     return config.layout == "batchfirst"
 
@@ -177,10 +183,11 @@ def _require_all_states(config: Config, inputs: Inputs) -> None:
 def _require_shape(config: Config, name: str, array: Array) -> None:
     expected = to_layout(config, name, np.empty(shape_of(config, name), np.bool_)).shape
     if array.shape != expected:
+        turned = _turned(config, array.shape[-2]) if array.ndim == 3 else ""
         sizes = f"I = {config.input_size}, H = {config.hidden_size}, B = {config.batch}"
         raise InputsError(
             f"{name} has the shape {array.shape}, expected {expected} ({sizes}, T = "
-            f"{config.steps}, {config.num_layers} layers, {config.directions} directions)"
+            f"{config.steps}, {config.num_layers} layers, {config.directions} directions){turned}"
         )
 
 
@@ -204,6 +211,7 @@ def _with_lengths(config: Config, inputs: Inputs) -> Config:
         raise InputsError(
             f"lengths are of dtype {lengths.dtype} and shape {lengths.shape}, expected "
             f"{config.batch} integers, one for each row of x"
+            + (_turned(config, lengths.shape[0]) if lengths.ndim == 1 else "")
         )
     wrong = (lengths < 0) | (lengths > config.steps)
     if wrong.any():

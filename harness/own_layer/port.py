@@ -6,12 +6,13 @@ user does, and asserts that outputs are those of the equation within the bound t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from harness.axes import axes_of, to_layout
+from harness.axes import to_layout
 from harness.blocks import case_of
 from harness.case import Part, row_blocks
 from harness.config import Config
@@ -25,8 +26,8 @@ from reference.arrays import Array
 
 __all__ = ["remove_ports", "write_port"]
 
-EXPECTED = "expected"
-"""The folder of what the equation gives, float64, in the layout of the user's call."""
+CALL = "call"
+"""The folder of what goes in and what the equation gives (float64), in the layout of the call."""
 
 
 def write_port(
@@ -35,25 +36,21 @@ def write_port(
     """Write the script of a backend, and what it compares with. Raises OSError."""
     results = [r for r in results if r.config_id == oracle.case.config.id]
     rows = row_blocks(oracle.case.config)[0]  # of a large case a few rows are enough
-    cut = len(rows) < oracle.case.config.batch
-    if cut:
+    if len(rows) < oracle.case.config.batch:
         oracle = Oracle(case_of(Part(oracle.case, rows)))
     config, case = oracle.case.config, oracle.case
-    (out / EXPECTED).mkdir(exist_ok=True)
-    for name, array in oracle.exact.items():
-        np.save(out / EXPECTED / f"{name}.npy", to_layout(config, name, array))
-    for name, array in case.inputs.items():
-        if not (out / ARRAYS / f"{name}.npy").exists():  # it was drawn
-            np.save(out / EXPECTED / f"{name}.npy", _bits(array))
+    (out / CALL).mkdir(exist_ok=True)
+    for name, array in {**case.inputs, **oracle.exact}.items():
+        np.save(out / CALL / f"{name}.npy", _bits(to_layout(config, name, array)))
     path = out / f"port_to_{backend.replace(':', '_')}.py"
     bounds = {name: _bound(name, oracle, results) for name in oracle.exact}
-    path.write_text("\n".join(_lines(backend, form, oracle, bounds, cut)) + "\n", "utf-8")
+    path.write_text("\n".join(_lines(backend, form, oracle, bounds)) + "\n", "utf-8")
     return path
 
 
 def remove_ports(out: Path) -> None:
     """Remove the scripts of a judgement before, and what they compared with. Raises OSError."""
-    for path in (*out.glob("port_to_*.py"), *(out / EXPECTED).glob("*.npy")):
+    for path in (*out.glob("port_to_*.py"), *(out / CALL).glob("*.npy")):
         path.unlink()
 
 
@@ -78,7 +75,7 @@ def _bound(name: str, oracle: Oracle, results: Sequence[Judged]) -> float:
 
 
 def _lines(
-    backend: str, form: ScriptForm, oracle: Oracle, bounds: Mapping[str, float], cut: bool
+    backend: str, form: ScriptForm, oracle: Oracle, bounds: Mapping[str, float]
 ) -> Iterator[str]:
     case = oracle.case
     config = case.config
@@ -90,24 +87,28 @@ def _lines(
     yield ""
     yield "here = Path(__file__).resolve().parent"
     yield ""
-    yield "def array(name):"
-    yield f'    given = here / "{ARRAYS}" / f"{{name}}.npy"'
-    yield f'    found = np.load(given if given.exists() else here / "{EXPECTED}" / f"{{name}}.npy")'
     if config.dtype == "bf16":
-        yield "    return (found.astype(np.uint32) << 16).view(np.float32)  # bits of bfloat16"
+        yield "def array(folder, name):"
+        yield '    bits = np.load(here / folder / f"{name}.npy").astype(np.uint32)'
+        yield "    return (bits << 16).view(np.float32)  # of bfloat16"
     else:
-        yield "    return found"
+        yield "def array(folder, name):"
+        yield '    return np.load(here / folder / f"{name}.npy")'
     yield ""
     yield from form.mode
     yield f"rnn = {form.layer(config)}"
-    names = {name: _own_name(config, name) for name in case.weights}
-    yield "w = {"
-    yield from (f'    "{own}": array("{name}"),' for name, own in names.items())
-    yield "}"
+    yield "names = ["
+    for _, layer in itertools.groupby(case.weights, lambda name: name.rpartition("_l")[2]):
+        yield f"    {', '.join(repr(_own_name(config, name)) for name in layer)},".replace("'", '"')
+    yield "]"
+    stored = 'f"{name}_l0"' if config.record.single_step else "name"
+    yield f'w = {{name: array("{ARRAYS}", {stored}) for name in names}}'
     yield from form.load
     yield f"{form.evaluate}  # dropout drops nothing, whatever the mode was"
     for name in case.inputs:
-        yield f"{name} = {_in_layout(config, name, cut)}"
+        of_bits = name != "lengths" or config.dtype != "bf16"
+        loaded = f'array("{CALL}", "{name}")' if of_bits else f'np.load(here / "{CALL}/{name}.npy")'
+        yield f"{name} = {loaded}"
     yield ""
     yield from form.port(case)
     yield ""
@@ -116,7 +117,7 @@ def _lines(
     yield "}"
     yield f"bounds = {{{', '.join(f'{n!r}: {bound!r}' for n, bound in bounds.items())}}}"
     yield "for name, bound in bounds.items():"
-    yield f'    expected = np.load(here / "{EXPECTED}" / f"{{name}}.npy")'
+    yield f'    expected = np.load(here / "{CALL}" / f"{{name}}.npy")'
     yield f"    actual = {form.array('found[name]', config)}"
     yield "    assert actual.shape == expected.shape, (name, actual.shape, expected.shape)"
     yield "    error = np.abs(actual.astype(np.float64) - expected).max()"
@@ -127,25 +128,6 @@ def _lines(
 def _own_name(config: Config, name: str) -> str:
     """As the framework calls a parameter: those of cells have no layer."""
     return name.removesuffix("_l0") if config.record.single_step else name
-
-
-def _in_layout(config: Config, name: str, cut: bool) -> str:
-    """Arrays are stored time first and batched; of those `cut` the first rows are taken."""
-    rows = f"[:, :{config.batch}]" * cut
-    text = f'array("{name}"){rows}'
-    if name == "lengths":
-        return f'np.load(here / "{ARRAYS}" / "lengths.npy")[:{config.batch}]'
-    axes = axes_of(config, name)
-    left_out = []
-    if config.record.single_step:
-        left_out += [0]
-    if config.layout == "unbatched":
-        left_out += [axes.index("rows")]
-    if left_out:
-        return f"{text}.squeeze({tuple(left_out)})"
-    if config.layout == "batchfirst" and axes[0] == "steps":
-        return f"np.ascontiguousarray({text}.swapaxes(0, 1))"
-    return text
 
 
 def _outputs(config: Config) -> dict[str, str]:

@@ -16,8 +16,7 @@ def answer_sentence(answer: Answer) -> str:
     """'mindspore's RNN differs from torch's in 36 ways: 11 change numbers or crash, ...'."""
     if not answer.frameworks:
         return "Nothing was judged."
-    counts = [(len(section.ways), section.harm.predicate) for section in answer.sections]
-    parts = ", ".join(f"{count} {predicate}" for count, predicate in counts if count)
+    parts = ", ".join(one.harm.counted(len(one.ways)) for one in answer.sections if one.ways)
     if not parts:
         return f"{_subject(answer)} in no way that was asked."
     return f"{_subject(answer)} in {plural(len(answer.ways), 'way')}: {parts}; {_new(answer)}."
@@ -47,7 +46,7 @@ def layer_sentences(answer: Answer) -> Iterator[tuple[str, str]]:
     """Where several layers were judged, of each its name and how many ways it shows."""
     for layer in answer.layers if len(answer.layers) > 1 else ():
         own = answer.of_layer(layer)
-        parts = ", ".join(f"{len(ways)} {harm.predicate}" for harm, ways in own.items() if ways)
+        parts = ", ".join(harm.counted(len(ways)) for harm, ways in own.items() if ways)
         total = sum(map(len, own.values()))
         yield layer, f"{plural(total, 'way')}: {parts}" if total else "no way that was asked"
 

@@ -41,14 +41,16 @@ def print_summary(
     *,
     verbose: bool = False,
     baseline: Path = BASELINE,
+    answered: bool = False,
 ) -> None:
     """The answer in three lines, what is new in full, what is known, a line each; files; what next.
 
     `verbose`: every requirement too, and each known difference in full; and no limit of lines.
     `baseline`: the file that said what to expect.
+    `answered`: verdict and known differences were printed before, in another form.
     """
     answer = answer_of(outcome)
-    verdict = _verdict(outcome, answer)
+    verdict = [] if answered else _verdict(outcome, answer)
     last = [*_files(files), _next(outcome, answer, files, baseline)]
     new = [way for way in answer.ways if way.new]
     known = [way for way in answer.ways if not way.new]
@@ -62,7 +64,8 @@ def print_summary(
     left -= _new(console, outcome, new, None if verbose else left - reserved)
     if verbose:
         _unscripted(console, outcome)
-    _known(console, outcome, known, None if verbose else left)
+    if verbose or not answered:
+        _known(console, outcome, known, None if verbose else left)
     for line in last:
         _line(console, line)
 

@@ -51,8 +51,10 @@ class ReplayPrinter:
             for one in results:
                 self._details(one)
 
-    def end(self, results: Sequence[Judged]) -> None:
-        """The answer in a line."""
+    def end(self, results: Sequence[Judged], training: Sequence[str] = ()) -> None:
+        """The answer in a line; and which known differences concern training, if it drops and was
+        not asked.
+        """
         unexpected = sum(one.unexpected for one in results)
         known = sorted({one.known for one in results if one.known and one.verdict in FAILED})
         if unexpected:
@@ -60,6 +62,11 @@ class ReplayPrinter:
         else:
             told = f"; known: {', '.join(known)}" if known else ""
             self._line(f"\n[bold green]AS EXPECTED[/]{told}")
+        if training:
+            ids = escape(", ".join(training))
+            self._line(
+                f"not asked: training, where dropout drops (--aspect training); known: {ids}"
+            )
         if not self.verbose:
             self._line("[dim]every comparison in full: --verbose[/dim]")
 
@@ -69,16 +76,21 @@ class ReplayPrinter:
     def _explain(self, results: Sequence[Judged], known: Mapping[str, KnownDifference]) -> None:
         """What is not a pass: known differences once each, then the rest, one by one."""
         told: dict[tuple[State, str], list[str]] = {}
+        remedies: dict[str, str] = {}
         for one in results:
             what = f"{known[one.known].statement} ({one.known})" if one.known else one.message
             if one.cause is not None and one.unexpected:
                 what += f" (cause: {one.cause})"
+            if one.known:
+                remedies[what] = known[one.known].remedy
             told.setdefault((one.state, what), []).append(f"{one.check}, {one.part}")
         for (state, what), places in sorted(told.items(), key=lambda one: one[0][0].severity):
             where = "; ".join(places)
             self._line(f"[{state.colour.style}]{state.mark}[/] [bold]{escape(where)}[/]")
             if what:
                 self._line(f"    {escape(what)}")
+            if remedies.get(what):
+                self._line(f"    → {escape(remedies[what])}")
 
     def _amplified(self, measured: Sequence[Judged]) -> None:
         """What large numbers beside a pass mean: `allclose` would call this a failure."""
@@ -90,8 +102,18 @@ class ReplayPrinter:
             f"[cyan]note[/] {escape(f'{one.check}, {one.part}')} is within its bound, although "
             f"torch.testing.assert_close would call it unequal ({one.assert_close}): this config "
             f"amplifies rounding up to {scientific(_bound(one))}, so that two correct "
-            "implementations may differ by that. Compare your own results with an atol of that "
-            "size, or in float64; what hangs on smaller differences cannot be relied on."
+            f"implementations may differ by that. {self._advice(one)}"
+        )
+
+    def _advice(self, one: Judged) -> str:
+        """How to compare; no tolerance that is as large as the output itself."""
+        if self.config.data == "mixed":
+            return "Some of its rows are extreme; --data plain has such as a new layer meets."
+        if one.worst is None or (_bound(one) or 0.0) >= abs(as_float(one.worst.expected)):
+            return "That is as large as the output there: compare your own results in float64."
+        return (
+            "Compare your own results with an atol of that size, or in float64; what hangs on "
+            "smaller differences cannot be relied on."
         )
 
     def _details(self, one: Judged) -> None:
@@ -179,13 +201,13 @@ def _detail(result: Judged) -> Iterable[str]:
     if result.worst is not None:
         bound = result.worst.bound
         yield (
-            f"worst at {place_text(result.worst)}: actual {_value(result.worst.actual)}, "
-            f"expected {_value(result.worst.expected)}, bound "
-            + (scientific(bound) if bound is not None else "none, equality is asked for")
+            f"worst at {place_text(result.worst, result.config_id)}: "
+            f"actual {_value(result.worst.actual)}, expected {_value(result.worst.expected)}, "
+            "bound " + (scientific(bound) if bound is not None else "none, equality is asked for")
         )
     if result.first is not None:
         yield (
-            f"first at {place_text(result.first)}: actual {_value(result.first.actual)}, "
-            f"expected {_value(result.first.expected)}; {result.failing} fail, "
-            f"{result.conditional} of them after an earlier one of their row"
+            f"first at {place_text(result.first, result.config_id)}: "
+            f"actual {_value(result.first.actual)}, expected {_value(result.first.expected)}; "
+            f"{result.failing} fail, {result.conditional} of them after an earlier one of their row"
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from harness.baseline import KnownDifference
+from harness.config import Config
 from harness.expectations import Judged
 from harness.findings import Finding
 from harness.groups import Group
@@ -64,15 +65,18 @@ def error_text(value: Number | None) -> str:
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
-def place_text(place: Place | None) -> str:
-    """Where, in words: 'output, layer 1 reverse, step 3, row 0, unit 2'."""
+def place_text(place: Place | None, config_id: str = "") -> str:
+    """Where, in words: 'output, layer 1 reverse, step 3, row 0, unit 2'; of a cell, which has one
+    layer and one step, without these.
+    """
     if place is None:
         return ""
-    parts = [place.output]
-    if place.layer is not None:
+    single = bool(config_id) and Config.parse(config_id).record.single_step
+    parts = [place.output.removesuffix("_l0") if single else place.output]
+    if place.layer is not None and not single:
         parts.append(f"layer {place.layer} {place.direction or ''}".strip())
     for name, value in (("step", place.step), ("row", place.batch), ("unit", place.unit)):
-        if value is not None:
+        if value is not None and not (single and name == "step"):
             parts.append(f"{name} {value}")
     if place.pre_activation is not None:
         parts.append(f"pre-activation {as_float(place.pre_activation):.6g}")
@@ -146,21 +150,23 @@ def finding_lines(finding: Finding) -> list[str]:
         )
     if finding.places:
         lines.append(f"always worst {' and '.join(finding.places)}")
+    config_id = finding.worst.config_id
+    at = place_text(finding.worst.worst, config_id)
     if finding.off_by is not None:
         absolute, ulps = finding.off_by
         in_ulp = f" = {error_text(number(ulps))} ulp" if ulps < SENSIBLE else ""
         lines.append(
             f"worst: {ratio_text(finding.worst.ratio)} times the bound, off by "
-            f"{error_text(number(absolute))}{in_ulp}, at {place_text(finding.worst.worst)}"
+            f"{error_text(number(absolute))}{in_ulp}, at {at}"
             if math.isfinite(absolute)
-            else f"worst: not a number, or infinite, at {place_text(finding.worst.worst)}"
+            else f"worst: not a number, or infinite, at {at}"
         )
-    first = place_text(finding.worst.first)
-    if first not in ("", place_text(finding.worst.worst)):
+    first = place_text(finding.worst.first, config_id)
+    if first not in ("", at):
         lines.append(f"the first there: {first}")
     if finding.telling.message:
         where = "there" if finding.telling is finding.worst else "the smallest"
         lines.append(f"{where}, {finding.telling.message}")
     if finding.configs > 1:
-        lines.append(f"worst config: {finding.worst.config_id}")
+        lines.append(f"worst config: {config_id}")
     return lines
