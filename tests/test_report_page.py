@@ -218,6 +218,55 @@ def test_a_search_finds_parts_of_ids_and_words_of_defaults(
     assert count(page) == sum("tanh" in c.cell.activations for c in plain)
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        *(("bidirectional float16", "both"), ("half", "both"), ("lstm", "lstm"), ("proj", "proj")),
+        *(("unbatched", "flat"), ("lstmcell", "cell"), ("fp64", "double"), ("trained", "")),
+        ("mindspore-tanh-steps", "both lstm"),
+    ],
+)
+def test_a_search_takes_words_as_people_know_them_and_names_as_a_whole(
+    visit: browsing.Visit, several: tuple[Path, dict[str, str]], asked: str, found: str
+) -> None:
+    """LSTMCell is no LSTM, and what is unprojected has no projection."""
+    report, ids = several
+    page = visit.open(report)
+    page.fill("#search", asked)
+    names = found.replace("lstm", "lstm proj") if asked == "lstm" else found
+    assert sorted(rows(page)) == sorted(ids[name] for name in names.split())
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A report of layers of their own options; two of its configs show a known difference."""
+    out, one = tmp_path_factory.mktemp("several"), synthetic_run(6)
+    ids = {
+        "lstm": Config.of("lstm").id,
+        "proj": Config.of("lstm", hidden_size=4, proj_size=2).id,
+        "cell": Config.of("lstmcell").id,
+        "both": Config.of("gru", bidirectional=True, dtype="fp16").id,
+        "double": Config.of("gru", dtype="fp64").id,
+        "flat": Config.of(aspect="call.x.flat", data="plain").id,
+    }
+    passing = next(r for r in one.results if r.verdict == "pass")
+    showing = next(r for r in one.results if r.known == KNOWN)
+    results = [
+        changed(showing if name in ("lstm", "both") else passing, config_id=config_id)
+        for name, config_id in ids.items()
+    ]
+    write_reports(Outcome(one.header, results, one.known), out)
+    return out / "report.html", ids
+
+
+def test_what_a_search_finds_is_seen(visit: browsing.Visit, report: Path) -> None:
+    page = visit.open(report)
+    page.fill("#search", "trained weights")
+    expect(page.locator(f"#{KNOWN}")).to_be_in_viewport()
+    page.fill("#search", config_of(9).id)
+    expect(page.locator("#list .row").first).to_be_in_viewport()
+
+
 def test_filters_by_option_verdict_backend_and_check(visit: browsing.Visit, report: Path) -> None:
     page = visit.open(report)
     page.select_option("select[data-field=nonlinearity]", "tanh")

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from harness.aspects import aspect_of
 from harness.config import Config
 from harness.expectations import Judged
 from harness.findings import Finding, key_of
@@ -93,15 +94,18 @@ def _sparse(column: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def _tokens(ids: Mapping[str, Any]) -> dict[str, Any]:
-    """The ids, and by field the words of all configs, with those that ids leave out.
+    """The ids, what is asked, and by field the words of all configs, with those ids leave out.
 
     Layers have fields of their own: no order of all fields gives every id.
     """
-    every = [Config.parse(one).words for one in ids]
+    configs = [Config.parse(one) for one in ids]
+    every, questions = [config.words for config in configs], _Interned()
     fields = list(dict.fromkeys(name for words in every for name in words))
     interned = [_Interned() for _ in fields]
     return {
         "names": list(ids),
+        "question": [questions(aspect_of(config).says) for config in configs],
+        "questions": questions.values,
         "fields": fields,
         "ids": [
             [intern(words.get(name, ("", False))[0]) for words in every]

@@ -1,5 +1,19 @@
 // The list of configs: filters, order, rows as they are scrolled to, and links to single ones.
 
+// What ids and texts call by one of these names is found by all of them.
+const SYNONYMS = [
+  ["bidir", "bidirectional"], ["unidir", "unidirectional"], ["batchfirst", "batch_first"], ["proj", "projection"],
+  ["fp16", "float16", "half"], ["bf16", "bfloat16"], ["fp32", "float32"], ["fp64", "float64", "double"],
+  ["x.flat", "unbatched", "batch axis"],
+];
+
+// What finds a word: where a word begins with it; a name in `whole` is no beginning of another.
+function finder(word, whole) {
+  const all = [word, ...SYNONYMS.filter((names) => names.includes(word)).flat()];
+  const end = whole.has(word) ? "(?![a-z0-9])" : "";
+  return new RegExp(`(?<![a-z0-9])(?:${all.map((one) => one.replace(/[^a-z0-9 ]/g, "\\$&")).join("|")})${end}`);
+}
+
 const CHUNK = 50;
 const CONTROLS = { q: "search", backend: "backend", verdict: "verdict", check: "check", sort: "sort" };
 
@@ -10,8 +24,9 @@ class List {
     this.differences = new Differences();
     this.options = new Map();
     this.furnish();
-    // Words of defaults are found too, though ids leave them out.
-    this.search = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field))].join(" "));
+    // Words of defaults are found too, though ids leave them out, and what a config asks and shows.
+    this.search = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field)), table.about(i), ...table.shows(i)].join(" ").toLowerCase());
+    this.layers = new Set(table.tokens[table.fields.indexOf("layer")]);
     this.near = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.more(); }, { rootMargin: "600px" });
     const form = $("filters");
     form.addEventListener("input", () => this.changed());
@@ -43,6 +58,7 @@ class List {
   // A step back undoes a choice; all that is typed in one go is one.
   changed(typed = false) {
     this.refresh();
+    if (typed && this.words().length) $(this.found ? "findings" : "configs").scrollIntoView();
     const to = addressOf("", this.asked());
     if (typed && history.state?.typed) history.replaceState({ typed }, "", to);
     else history.pushState({ typed }, "", to);
@@ -99,7 +115,7 @@ class List {
       for (let line = table.start[config]; line < table.start[config + 1]; line++) if (table.finding[line]) here.add(table.findings[table.finding[line]]);
       for (const finding of here) counts.set(finding, (counts.get(finding) ?? 0) + 1);
     }
-    const found = this.differences.show(words, all && !words.length ? null : counts);
+    const found = this.found = this.differences.show(words, all && !words.length ? null : counts);
     const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
     const asked = this.asked();
     asked.delete("sort");
@@ -108,7 +124,7 @@ class List {
     status.replaceChildren(element("a", { href: "#findings", "data-keep": "", text: many(found, "difference") }), ", ", element("a", { href: "#configs", "data-keep": "", text: many(this.listed.length, "config") }));
   }
 
-  words() { return $("search").value.toLowerCase().split(/\s+/).filter(Boolean); }
+  words() { return $("search").value.toLowerCase().split(/\s+/).filter(Boolean).map((word) => finder(word, this.layers)); }
 
   filter(backend, check, counts) {
     const table = this.table;
@@ -119,7 +135,7 @@ class List {
     const narrowed = check || this.finding;
     return (config) =>
       chosen.every(([column, value]) => column[config] === value) &&
-      words.every((word) => this.search[config].includes(word)) &&
+      words.every((word) => word.test(this.search[config])) &&
       (backend < 0 || asked[0][config] >= 0) &&
       (verdict < 0 || (narrowed ? table.some(config, (line) => counts(line) && table.verdict[line] === verdict) : asked.some((worst) => worst[config] === verdict))) &&
       (!narrowed || table.some(config, counts));

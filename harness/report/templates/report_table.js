@@ -32,6 +32,16 @@ class Table {
     this.overall = this.judge();
   }
 
+  // What the aspect of a config asks, in words.
+  about(config) { return this.questions[this.question[config]]; }
+
+  // The names of the known differences that a config shows.
+  shows(config) {
+    const names = new Set();
+    for (let line = this.start[config]; line < this.start[config + 1]; line++) if (this.known[line]) names.add(this.text("known", line));
+    return names;
+  }
+
   option(config, field) { return this.tokens[field][this.ids[field][config]]; }
 
   // The worst verdict of each config for each backend; verdicts stand in that order; -1: not asked.
