@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -13,7 +14,7 @@ from typing import Any
 
 import jinja2
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.answer import Way
 from harness.expectations import Judged
@@ -28,6 +29,9 @@ from harness.verdicts import FAILED, ReportState, State, Verdict
 __all__ = ["page_script", "summary_of", "write_reports"]
 
 TEMPLATES = Path(__file__).with_name("templates")
+NUMBER = re.compile(r"\d[\d.,]*e-\d+")
+"""A number that a browser would break at its minus."""
+
 LONGEST_COMMENT = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 
@@ -138,6 +142,7 @@ def _furnish(environment: jinja2.Environment) -> None:
         ),
         "word": lambda cell: cell.verdict.mark.partition(" ")[2],
         "breakable": lambda name: Markup(":<wbr>").join(name.split(":")),
+        "whole": _whole,
         "layer_title": lambda name: LAYERS[name].title,
     }
     environment.globals |= {
@@ -145,6 +150,11 @@ def _furnish(environment: jinja2.Environment) -> None:
         "tally": wording.tally,
         "reason": wording.reason,
     }
+
+
+def _whole(text: str) -> Markup:
+    """Text of a page whose numbers stay on one line."""
+    return Markup(NUMBER.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def _junit(outcome: Outcome) -> JUnitXml:

@@ -19,7 +19,7 @@ from harness.config import Config
 from harness.expectations import Judged
 from harness.findings import Finding, key_of
 from harness.probes import Probe
-from harness.report.wording import ratio_text
+from harness.report.wording import ratio_rounded
 from harness.results import Number, Place, as_float
 from harness.verdicts import FAILED, ReportState, State, Verdict, worst
 
@@ -145,10 +145,7 @@ def _short(value: Number | None) -> Number | None:
 
 
 def _ratio(value: Number | None) -> Number | None:
-    """As `ratio_text` rounds it: just beyond the bound must not read as on it."""
-    if value is None or isinstance(value, str):
-        return value
-    return float(ratio_text(value))
+    return value if value is None or isinstance(value, str) else ratio_rounded(value)
 
 
 def _places(lines: Sequence[Judged]) -> dict[str, Any]:

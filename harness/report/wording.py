@@ -24,6 +24,7 @@ __all__ = [
     "place_text",
     "plural",
     "power_text",
+    "ratio_rounded",
     "ratio_text",
     "reason",
     "tally",
@@ -35,7 +36,7 @@ SENSIBLE = 1e5
 
 
 def ratio_text(value: Number | None) -> str:
-    """A ratio to its bound: three digits, or why there is none."""
+    """A ratio to its bound: three digits, as in 1,690 and 2.8e14, or why there is none."""
     if value is None:
         return "–"
     ratio = as_float(value)
@@ -43,8 +44,13 @@ def ratio_text(value: Number | None) -> str:
         return "0"
     if math.isinf(ratio):
         return "∞"
-    # Just beyond the bound must not read as on it.
-    return f"{ratio:.7g}" if 1 < ratio < 1.005 else f"{ratio:.3g}"
+    rounded = ratio_rounded(ratio)
+    return f"{rounded:.7g}" if 1 < rounded < 1.005 else error_text(rounded)
+
+
+def ratio_rounded(ratio: float) -> float:
+    """To three digits, but just beyond the bound must not read as on it."""
+    return float(f"{ratio:.7g}" if 1 < ratio < 1.005 else f"{ratio:.3g}")
 
 
 SMALL, LARGE = 1e-3, 1e6

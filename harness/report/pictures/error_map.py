@@ -110,7 +110,7 @@ def _brief(value: Number) -> str:
         return "<.001"
     if 100 <= size < 1e4:
         return f"{float(f'{size:.2g}'):.0f}"
-    return ratio_text(float(f"{size:.2g}")).replace("e+0", "e") if size < math.inf else "∞"
+    return f"{float(f'{size:.2g}'):.3g}".replace("e+0", "e") if size < math.inf else "∞"
 
 
 def _frame(axes: Axes, error_map: ErrorMap, rows: int, columns: int) -> None:

@@ -32,6 +32,7 @@ function digits(value) {
   if (!Number.isFinite(exact)) return Number.isNaN(exact) ? "nan" : exact > 0 ? "∞" : "−∞";
   if (exact === 0) return "0";
   const size = Math.abs(exact);
+  if (size >= 1e3 && size < 1e6) return exact.toLocaleString("en");
   return size >= 1e-3 && size < 1e6 ? String(exact) : exact.toExponential().replace("e+", "e");
 }
 
