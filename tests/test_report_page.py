@@ -323,6 +323,16 @@ def test_sorts_by_ratio(visit: browsing.Visit, report: Path) -> None:
     assert values[-1] < 1
 
 
+def test_the_method_tells_of_gates_where_layers_have_some(
+    visit: browsing.Visit, report: Path, several: tuple[Path, dict[str, str]]
+) -> None:
+    text = visit.open(several[0]).inner_text("section[aria-labelledby=method]")
+    plain = report.read_text("utf-8").partition('id="method"')[2].partition("</section>")[0]
+    assert "sigmoid" not in plain
+    assert "sigmoid" in text
+    assert "c = f c′ + i g" in text
+
+
 def test_marks_of_a_row_stand_on_the_line_of_its_id(visit: browsing.Visit, tmp_path: Path) -> None:
     """Also where the first backends have no verdict; and a large ratio has its thousands apart."""
     one = synthetic_run(6)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.answer import answer_of
+from harness.config import Config
 from harness.expectations import Judged
 from harness.figures import ActivationError
 from harness.groups import group
+from harness.layers import LAYERS
 from harness.outcome import Outcome
 from harness.power import HEADLINE, distributions, headlines
 from harness.report.answering import answer_sentence
@@ -74,6 +76,8 @@ def html_page(outcome: Outcome, both: Mapping[str, Any]) -> dict[str, Any]:
         "layer_views": layers,
         "unasked": sum(view.unasked for view in layers),
         "differences": differences,
+        "applied": {name for layer in answer.layers for name in LAYERS[layer].activations},
+        "tracked": {name for layer in answer.layers for name in Config.of(layer).cell.states},
         "initially_open": initially_open(differences),
         "activations": _activations(outcome),
         "faults": HEADLINE,
