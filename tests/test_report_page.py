@@ -265,6 +265,8 @@ def test_what_a_search_finds_is_seen(visit: browsing.Visit, report: Path) -> Non
     expect(page.locator(f"#{KNOWN}")).to_be_in_viewport()
     page.fill("#search", config_of(9).id)
     expect(page.locator("#list .row").first).to_be_in_viewport()
+    page.reload()
+    expect(page.locator("#list .row").first).to_be_in_viewport()
 
 
 def test_filters_by_option_verdict_backend_and_check(visit: browsing.Visit, report: Path) -> None:

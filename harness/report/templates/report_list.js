@@ -58,7 +58,7 @@ class List {
   // A step back undoes a choice; all that is typed in one go is one.
   changed(typed = false) {
     this.refresh();
-    if (typed && this.words().length) $(this.found ? "findings" : "configs").scrollIntoView();
+    if (typed) this.reveal();
     const to = addressOf("", this.asked());
     if (typed && history.state?.typed) history.replaceState({ typed }, "", to);
     else history.pushState({ typed }, "", to);
@@ -123,6 +123,9 @@ class List {
     const status = $("found").firstElementChild;
     status.replaceChildren(element("a", { href: "#findings", "data-keep": "", text: many(found, "difference") }), ", ", element("a", { href: "#configs", "data-keep": "", text: many(this.listed.length, "config") }));
   }
+
+  // What was searched, in view.
+  reveal() { if (this.words().length) $(this.found ? "findings" : "configs").scrollIntoView(); }
 
   words() { return $("search").value.toLowerCase().split(/\s+/).filter(Boolean).map((word) => finder(word, this.layers)); }
 

@@ -50,6 +50,7 @@ let list = null;
 function follow() {
   const { name, asked } = readAddress();
   if (list && list.asked().toString() !== asked.toString()) list.restore(asked);
+  if (list && !name) list.reveal();
   const target = name && (difference(name) ?? $(name));
   const here = target && !target.closest("#linked");
   if (here) {
