@@ -80,7 +80,8 @@ class CallAspect(Aspect):
 class _Life(Aspect):
     def wrong(self, config: Config) -> str | None:
         if not config.life:
-            return "aspect life, expected a life of at least one step"
+            example = config.id.replace("-", "-life.f0.w1.f0.end-", 1)
+            return f"aspect life, expected a life: its steps stand in an id, such as {example}"
         return super().wrong(config) or wrong_life(config.life)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 from junitparser import JUnitXml
 
+from harness.aspects import ASPECTS
 from harness.backends import load_backend
 from harness.cli import main
 from harness.cli.replay import CONFIG_OPTIONS
-from harness.config import Config, ConfigError
+from harness.config import COTANGENTS, LENGTHS, MEMORIES, MODES, Config, ConfigError
+from harness.data import NUMPY_DTYPES
 from harness.expression import Expression, words_of
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
@@ -301,6 +304,30 @@ def test_given_arrays_are_missed_before_anything_is_loaded() -> None:
         assert done.exit_code == 2
         said = f"rnn-parity replay {config.id} --arrays OUT/arrays"
         assert said in " ".join(done.output.split())
+
+
+def test_the_help_of_a_replay_has_every_word() -> None:
+    said = set(re.findall("[a-z0-9]+", invoke("replay", "--help").output))
+    kinds = {kind.name for record in LAYERS.values() for kind in record.data}
+    dtypes = {dtype.name for dtype in NUMPY_DTYPES.values()}
+    aspects = {*ASPECTS} - {"life"}  # of which ids say the steps
+    for words in (LENGTHS, COTANGENTS, MEMORIES, MODES, kinds, dtypes, aspects, LAYERS):
+        assert {*words} <= said, {*words} - said
+
+
+def test_a_dtype_may_have_the_name_that_frameworks_give_it() -> None:
+    options = ("replay", "--layer", "rnn", "--in-process", "--backend", f"{FAULTY}:right")
+    done = invoke(*options, "--dtype", "float64")
+    assert "-fp64-" in done.output.splitlines()[0]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_who_asks_for_a_life_is_shown_one(layer: str) -> None:
+    done = invoke("replay", "--layer", layer, "--aspect", "life")
+    assert done.exit_code == 2
+    found = re.search("such as ([a-z0-9.-]+)", " ".join(done.output.split()))
+    assert found is not None
+    assert Config.parse(found[1]).life == ("f0", "w1", "f0")
 
 
 @pytest.mark.parametrize("text", ["RNN-i3-h4-b6-t5-s0", "rnn-tanh-t5-b6-unidir-h4-i3"])

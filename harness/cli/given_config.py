@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.config import Config, ConfigError, percent_of
+from harness.data import NUMPY_DTYPES
 from harness.layers import LAYERS
 from harness.text import did_you_mean
 
@@ -49,4 +50,7 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
             values["layout"] = layout
     if "dropout" in values:
         values["dropout"] = percent_of(values["dropout"])
+    if "dtype" in values:
+        ours = {dtype.name: word for word, dtype in NUMPY_DTYPES.items()}
+        values["dtype"] = ours.get(values["dtype"], values["dtype"])
     return values

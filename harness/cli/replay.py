@@ -26,7 +26,14 @@ _word = functools.partial(click.option, metavar="WORD")
 
 CONFIG_OPTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("layer", _word("--layer", help="rnn, lstm, gru, rnncell, lstmcell or grucell.")),
-    ("aspect", _word("--aspect", help="What is asked: gradient, training, initial, ...")),
+    (
+        "aspect",
+        _word(
+            "--aspect",
+            help="What is asked: values, gradient, training, initial, checkpoint, repeated, or a "
+            "call such as call.lengths.beyond.",
+        ),
+    ),
     ("input_size", _number("--input-size")),
     ("hidden_size", _number("--hidden-size")),
     ("num_layers", _number("--num-layers")),
@@ -41,12 +48,36 @@ CONFIG_OPTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ),
     ("bidirectional", click.option("--bidirectional", is_flag=True)),
     ("states", click.option("--states/--no-states", help="Whether initial states are given.")),
-    ("lengths", _word("--lengths", help="fulllengths, ragged, emptyrows, ...")),
-    ("dtype", _word("--dtype", help="fp32, fp64, fp16 or bf16.")),
+    (
+        "lengths",
+        _word(
+            "--lengths",
+            help="nolengths, fulllengths (T), ragged (1 to T), emptyrows (0 to T), shorter (below "
+            "T), equal, descending or ascending.",
+        ),
+    ),
+    ("dtype", _word("--dtype", help="float32, float64, float16 or bfloat16; fp32, and so on.")),
     ("mode", _word("--mode", help="evaluation or training, of gradients.")),
-    ("cotangents", _word("--cotangents", help="Of which loss: all, output, final, ...")),
-    ("memory", _word("--memory", help="How arrays lie in memory: strided, readonly, ...")),
-    ("data", _word("--data", help="Which numbers: plain, special, ints, ...")),
+    (
+        "cotangents",
+        _word("--cotangents", help="Of which loss: all, output, final, zero, sparse or large."),
+    ),
+    (
+        "memory",
+        _word(
+            "--memory",
+            help="How arrays lie in memory: contiguous, fortran, permuted, strided, reversed, "
+            "broadcast, offset, unaligned, readonly, windows, unlike or shared.",
+        ),
+    ),
+    (
+        "data",
+        _word(
+            "--data",
+            help="Which numbers: plain (default of options), mixed (extreme rows too; default of "
+            "ids), special, lone, missing, strewn, ints, lasting, page or sweep.",
+        ),
+    ),
     ("scale", _number("--scale", help="What weights are multiplied by, 1 to 16.")),
     ("batch", _number("--batch")),
     ("steps", _number("--steps")),

@@ -27,7 +27,12 @@ def _bases() -> Collection[str]:
 @main.command()
 @click.option("--list", "listed", is_flag=True, help="Name the faults and what each does, and end.")
 @click.option(
-    "--base", "bases", multiple=True, metavar="NAME", callback=one_of(_bases), help="Default: all."
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="NAME",
+    callback=one_of(_bases),
+    help="Into whose answers: torch, mindspore or oracle (the NumPy layer). Default: all.",
 )
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME", help="Only this one. Default: all."
