@@ -127,7 +127,7 @@ def test_a_log_keeps_the_end_of_what_is_long(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "reference", ["../ci/good.py:Mine", "./.good.py:Mine", f"{'a' * 78}..py:X"]
+    "reference", ["../ci/good.py:Mine", "./.good.py:Mine", f"a.{'b' * 74}.py:X"]
 )
 def test_no_log_is_hidden(reference: str) -> None:
     assert not log_of(Path(), reference).name.startswith(".")
