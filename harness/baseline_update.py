@@ -76,6 +76,7 @@ def updated(
     document = tomlkit.parse(text)
     tables = document.get("difference")
     if not isinstance(tables, AoT):
+        document.pop("difference", None)
         tables = tomlkit.aot()
         document["difference"] = tables
     update = Update(text)
@@ -96,6 +97,8 @@ def updated(
     for finding in find(lines):
         if finding.unexpected:
             _enter(tables, finding, lines, header, update, {*known.files})
+    if not tables:
+        del document["difference"]
     if not update.changes:
         return update
     # A blank line before each entry, new ones included.

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from packaging.specifiers import SpecifierSet
 
 from harness.baseline import BASELINE, BaselineError, read_baseline
-from harness.baseline_update import _widened, updated
+from harness.baseline_update import NEW, _widened, updated
 from harness.cli import main
 from harness.config import Config
 from harness.corpus import load_corpus
@@ -198,6 +198,18 @@ def test_a_limit_that_infinity_exceeds_goes(tmp_path: Path) -> None:
     text, changes, left = update(tmp_path, *BOTH, infinite)
     assert "max_ratio" not in entry(text)
     assert (changes, left) == (["theirs: max_ratio is without a limit now"], [])
+
+
+def test_the_last_entry_leaves_a_file_that_can_get_another(tmp_path: Path) -> None:
+    path, new = tmp_path / "known.toml", line(7, 8.0, check="prefix", cause="flush")
+    path.write_text(NEW, "utf-8")
+    text = completed(path, updated(NEW, Expectations(), [new], RUN).text)
+    known = expectations_of(RUN, path)
+    passing = changed(new, verdict="pass", cause=None, ratio=0.5)
+    emptied = updated(text, known.of([known.by_id["torch-prefix-flush"]]), [passing], RUN).text
+    assert emptied.strip() == NEW.strip()
+    completed(path, updated(emptied, Expectations(), [new], RUN).text)
+    assert "torch-prefix-flush" in {one.id for one in read_baseline(path)}
 
 
 def test_no_two_entries_get_one_id(tmp_path: Path) -> None:
@@ -411,7 +423,8 @@ def test_what_is_left_to_do_is_not_to_be_committed(cause: str, tmp_path: Path) -
     out = written(tmp_path, line(2, 9.0, backend="mine", cause=cause))
     command = ["baseline", "update", "--results", str(out), "--baseline", str(tmp_path / "a.toml")]
     said = " ".join(CliRunner().invoke(main, command).output.split())
-    assert "Until what is for you is done, a run is red. Do it, " in said
+    assert "a run is red until what is for you is done" in said.replace("A run", "a run")
+    assert ("commit" in said) == (cause == "flush")
     assert "agrees with the run" not in said
 
 

@@ -286,9 +286,13 @@ def print_update(console: Console, update: Update, path: object) -> None:
     for line in update.open:
         console.print(f"[bold red]for you[/] {escape(line)}", highlight=False, soft_wrap=True)
     name = escape(str(path))
-    if update.open:
-        changed = f"review {name} (git diff), and commit it" if update.changes else "update again"
-        advice = f"Until what is for you is done, a run is red. Do it, {changed}."
+    if update.open and update.changes:
+        advice = (
+            f"A run is red until what is for you is done; do it, then review {name} (git diff), "
+            "and commit it."
+        )
+    elif update.open:
+        advice = f"No entry of {name} was changed, and a run is red until what is for you is done."
     elif update.changes:
         advice = f"Review {name} (git diff), and commit it with your reasons."
     elif update.begun:
