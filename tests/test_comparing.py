@@ -171,9 +171,12 @@ def test_a_slip_in_a_name_is_seen_before_anything_is_read(tmp_path: Path) -> Non
     code, output = diff(tmp_path, tmp_path, "--as", "mine")
     assert code == 2
     assert "--as 'mine': expected NAME=OTHER" in output
+    command = ["baseline", "update", "--results", str(tmp_path), "--extends", "mine"]
+    done = CliRunner().invoke(main, command)
+    assert "--extends 'mine': expected NAME=OTHER" in " ".join(done.output.split())
 
 
-@pytest.mark.parametrize("command", ["diff", "baseline update"])
+@pytest.mark.parametrize("command", ["diff", "baseline update", "mapping"])
 def test_where_there_are_no_results_the_command_that_makes_them_is_said(
     command: str, tmp_path: Path
 ) -> None:

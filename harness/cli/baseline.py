@@ -55,8 +55,8 @@ def update(results: Path, baseline: Path, extends: tuple[str, ...]) -> None:
     from harness.outcome import outcome_of
     from harness.report.console import print_update
 
-    recorded = whole_run(results)
     named = dict(two_names("--extends", one) for one in extends)
+    recorded = whole_run(results)
     there = {one["name"] for one in recorded.header["backends"].values()}
     if strangers := sorted({*named} - there):
         near = did_you_mean(strangers[0], there)

@@ -14,9 +14,9 @@ __all__ = ["mapping"]
 @main.command()
 @click.option(
     "--results",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="results.jsonl of a run with the default backends. Default: a new run of "
-    "the pinned corpus.",
+    type=click.Path(path_type=Path),
+    help="results.jsonl of a run with the default backends, or its directory. Default: a new run "
+    "of the pinned corpus.",
 )
 @click.option(
     "--out",
