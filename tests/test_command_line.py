@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -9,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from junitparser import JUnitXml
+from rich.console import Console
 
 from harness.aspects import ASPECTS
 from harness.backends import load_backend
@@ -19,10 +22,12 @@ from harness.cli import main
 from harness.cli.replay import CONFIG_OPTIONS
 from harness.config import COTANGENTS, LENGTHS, MEMORIES, MODES, Config, ConfigError
 from harness.data import NUMPY_DTYPES
+from harness.expectations import Expectations, Judged
 from harness.expression import Expression, words_of
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.layers import LAYERS
+from harness.report.replay import ReplayPrinter
 from harness.report.wording import place_text
 from harness.results import Place
 
@@ -297,6 +302,14 @@ def test_a_dropout_between_percents_is_refused_with_examples(dropout: object, ne
     assert said in " ".join(done.output.split())
 
 
+def test_a_replay_says_that_training_was_not_asked() -> None:
+    layers = ("replay", "--num-layers", 2, "--in-process", "--backend", f"{FAULTY}:right")
+    said = "not asked: training, where dropout drops (--aspect training); known of it: nothing"
+    assert said in " ".join(invoke(*layers, "--dropout", 0.3).output.split())
+    assert "not asked" not in invoke(*layers).output
+    assert "not asked" not in invoke(*layers, "--dropout", 0.3, "--aspect", "training").output
+
+
 def test_given_arrays_are_missed_before_anything_is_loaded() -> None:
     config = CONFIG.replace(arrays="bcdfghjkmpqrstvw", data="plain")
     for command in ("replay", "reproduce"):
@@ -391,3 +404,28 @@ def test_a_pass_beside_large_numbers_is_explained() -> None:
     assert "Some of its rows are extreme; --data plain has such as a new layer meets." in said
     assert "atol" not in said
     assert "this config amplifies" not in replayed("right", CONFIG).output
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [(10.0, "with an atol of that size"), (0.5, "as large as the output there")],
+)
+def test_no_tolerance_as_large_as_the_output_is_recommended(expected: float, said: str) -> None:
+    config = CONFIG.replace(data="plain")
+    place = Place("output", actual=expected + 0.1, expected=expected, bound=0.75)
+    one = judged_as(config, worst=place, assert_close="1 of 9 unequal")
+    output = io.StringIO()
+    printer = ReplayPrinter(Console(file=output, width=500), config, verbose=False)
+    printer.print([one], {})
+    assert said in output.getvalue()
+
+
+def judged_as(config: Config, **changes: Any) -> Judged:
+    """A passing comparison of outputs from start to end."""
+    (result, *_) = (
+        one
+        for one in Session({"right": load_backend(f"{FAULTY}:right")}).judge(config)
+        if one.check == "forward_error"
+    )
+    (joined,) = Expectations().join([msgspec.structs.replace(result, **changes)])
+    return joined

@@ -383,7 +383,7 @@ def test_a_replay_says_what_to_do_and_what_it_did_not_ask(models: Path) -> None:
         ],
     )
     assert "(mindspore-padding-reaches-gradients)\n    → Set the padding to 0" in done.output
-    said = "where dropout drops (--aspect training); known: mindspore-initial-mode, mindspore-drop"
+    said = "(--aspect training); known of it: mindspore-initial-mode, mindspore-dropout-repeats"
     assert said in " ".join(done.output.split())
 
 

@@ -51,7 +51,7 @@ class ReplayPrinter:
             for one in results:
                 self._details(one)
 
-    def end(self, results: Sequence[Judged], training: Sequence[str] = ()) -> None:
+    def end(self, results: Sequence[Judged], training: Sequence[str] | None = None) -> None:
         """The answer in a line; and which known differences concern training, if it drops and was
         not asked.
         """
@@ -62,11 +62,10 @@ class ReplayPrinter:
         else:
             told = f"; known: {', '.join(known)}" if known else ""
             self._line(f"\n[bold green]AS EXPECTED[/]{told}")
-        if training:
-            ids = escape(", ".join(training))
-            self._line(
-                f"not asked: training, where dropout drops (--aspect training); known: {ids}"
-            )
+        if training is not None:
+            ids = escape(", ".join(training)) or "nothing"
+            where = "where dropout drops (--aspect training)"
+            self._line(f"not asked: training, {where}; known of it: {ids}")
         if not self.verbose:
             self._line("[dim]every comparison in full: --verbose[/dim]")
 
@@ -83,7 +82,7 @@ class ReplayPrinter:
                 what += f" (cause: {one.cause})"
             if one.known:
                 remedies[what] = known[one.known].remedy
-            told.setdefault((one.state, what), []).append(f"{one.check}, {one.part}")
+            told.setdefault((one.state, what), []).append(_named(one))
         for (state, what), places in sorted(told.items(), key=lambda one: one[0][0].severity):
             where = "; ".join(places)
             self._line(f"[{state.colour.style}]{state.mark}[/] [bold]{escape(where)}[/]")
@@ -99,7 +98,7 @@ class ReplayPrinter:
             return
         one = max(large, key=lambda one: _bound(one) or 0.0)
         self._line(
-            f"[cyan]note[/] {escape(f'{one.check}, {one.part}')} is within its bound, although "
+            f"[cyan]note[/] {escape(_named(one))} is within its bound, although "
             f"torch.testing.assert_close would call it unequal ({one.assert_close}): this config "
             f"amplifies rounding up to {scientific(_bound(one))}, so that two correct "
             f"implementations may differ by that. {self._advice(one)}"
@@ -118,11 +117,17 @@ class ReplayPrinter:
 
     def _details(self, one: Judged) -> None:
         state = one.state
-        self._line(
-            f"\n[{state.colour.style}]{state.mark:15}[/] [bold]{one.check}[/], {escape(one.part)}"
-        )
+        self._line(f"\n[{state.colour.style}]{state.mark:15}[/] [bold]{escape(_named(one))}[/]")
         for line in _detail(one):
             self._line(f"    {escape(line)}")
+
+
+def _named(one: Judged) -> str:
+    """'step_residual, layer 1 forward'; of a cell, which has one layer, without it."""
+    part = one.part
+    if Config.parse(one.config_id).record.single_step:
+        part = part.removeprefix("layer 0 forward").removeprefix(", ")
+    return ", ".join(filter(None, (one.check, part)))
 
 
 def scientific(value: Number | None) -> str:
@@ -171,7 +176,7 @@ def _table(results: Iterable[Judged]) -> Table:
     for one in results:
         state = one.state
         table.add_row(
-            escape(f"{one.check}, {one.part}"),
+            escape(_named(one)),
             scientific(_error(one)),
             scientific(_bound(one)),
             ratio_text(one.ratio),
