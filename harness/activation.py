@@ -31,7 +31,8 @@ def measure_activation(
 ) -> OwnActivation | None:
     """Measure an activation through a layer, as it computes it with lengths or without.
 
-    None where the layer cannot be made to show it, or gives nothing usable there.
+    None where the layer cannot be made to show it, or gives nothing usable there: all activations
+    rise, so what stays, or falls, shows another mistake, as of exchanged gates.
     """
     sweep = LAYERS[layer].sweep
     if sweep is None:
@@ -46,11 +47,22 @@ def measure_activation(
     # Subnormal points are left out: what flushes them is not the activation's shape.
     normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
     unique, index = np.unique(points[normal], return_index=True)
+    if not rises(unique, values[normal][index]):
+        return None
     subnormal = ~normal & np.isfinite(points)
     zeroed = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
     flushes = bool(zeroed.any()) and survives(activation, points, values, case.fmt)
     return OwnActivation(activation, unique, values[normal][index], case.fmt, flushes)
 
+
+def rises(points: Float64Array, values: Float64Array) -> bool:
+    """Whether values are larger far to the right of 0 than far to the left of it."""
+    left, right = values[points < -FAR], values[points > FAR]
+    return not (len(left) and len(right)) or bool(np.nanmedian(left) < np.nanmedian(right))
+
+
+FAR = 4.0
+"""Where an activation differs clearly from what it is on the other side of 0."""
 
 LOWER = (
     FORMATS["fp32"],

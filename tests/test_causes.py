@@ -96,6 +96,20 @@ def test_a_cause_that_was_not_measured_explains_nothing(fault: str, check: str) 
         )
 
 
+@pytest.mark.parametrize(
+    ("fault", "config_id"),
+    [
+        ("gates-f-and-i-swapped", "lstm-withstates-plain-i00003-h00004-b00002-t00005-s000001"),
+        ("gates-r-and-z-swapped", "gru-withstates-plain-i00003-h00004-b00002-t00005-s000001"),
+        ("update-turned", "gru-withstates-plain-i00003-h00004-b00002-t00005-s000001"),
+    ],
+)
+def test_exchanged_gates_are_not_called_an_activation(fault: str, config_id: str) -> None:
+    """What a layer then shows of an activation alone stays, or falls."""
+    session = Session({"x": with_fault(fault)})
+    assert set(causes(session, Config.parse(config_id), "step_residual")) == {"unexplained"}
+
+
 CORRECT = cast(Backend, CorrectBackend(name="right"))
 SWEEP: dict[str, Any] = {"batch": 65536, "data": "sweep", "bias": False}
 

@@ -5,22 +5,32 @@ Every part that the others have, with fewer combinations.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.aspects import CALL
-from harness.build_corpus.arrays_given import few_given, lengths, lone, nan_gradients, strewn
-from harness.build_corpus.autograd import dropping, few_gradients
+from harness.build_corpus.arrays_given import (
+    few_given,
+    lengths,
+    lone,
+    memories,
+    nan_gradients,
+    strewn,
+    together,
+)
+from harness.build_corpus.autograd import dropping, few_gradients, losses
+from harness.build_corpus.backwards import one_step
 from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
-from harness.build_corpus.designs import sized_values
-from harness.build_corpus.lives import few_lives
+from harness.build_corpus.designs import sized_gradients, sized_values
+from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
-from harness.build_corpus.sizes import degenerate, doubles
-from harness.build_corpus.training import small_training
+from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients
+from harness.build_corpus.training import DROPOUTS, small_training, training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.calls import make_call
-from harness.config import DTYPES, Config
+from harness.config import DTYPES, Config, ConfigError
 from harness.layers import LAYERS
 
 __all__ = ["Part", "modest", "modest_few"]
@@ -55,40 +65,81 @@ def not_every_size(layer: str) -> Iterator[Config]:
 
 def modest(layer: str) -> Iterator[Part]:
     """Parts of the corpus, with their titles."""
-    others, single = ["fp16", "fp64", "bf16"], LAYERS[layer].single_step
-    options = list(covering(layer, factors_of(layer), 2, 1))
-    yield "the mapping page's Code Example 1", page(layer)
-    yield "the activations alone", sweeps(layer, DTYPES)
-    if not single:
-        yield "the activations alone, with lengths", _full_lengths(sweeps(layer, ("fp32", "fp16")))
-    yield "covering array, strength 2, fp32", options
-    yield "classes of sizes with options, fp32", _sized(layer, options)
-    yield "other precisions", covering(layer, factors_of(layer, dtype=others), 1, 2)
-    yield "float64, rounding visible", doubles(layer)
-    yield "options that not every size takes", not_every_size(layer)
-    yield "degenerate sizes", _every(8, degenerate(layer))
-    yield "NaN, infinities, subnormals", _every(2, special(layer, 2, ["fp32", "fp16", "fp64"]))
-    yield "one NaN or infinity a row of x", _every(3, lone(layer))
-    yield "NaN and infinities strewn over x", _every(3, strewn(layer))
-    if not single:
-        yield "lengths: all shorter than T, all equal, sorted", _every(4, lengths(layer))
-    yield "how arrays are given", few_given(layer)
-    yield "the activations' derivatives alone", sweeps(layer, ("fp32", "fp16", "fp64"), "gradient")
-    yield "gradients, float32", gradients(layer, 2, ["fp32"])
-    yield "gradients, other precisions", gradients(layer, 1, others)
-    yield "gradients, kinds of losses, both modes", few_gradients(layer)
-    if not single:
-        yield "gradients of layers that drop", _every(4, dropping(layer))
-    yield "gradients where x has NaN", _every(2, nan_gradients(layer))
-    yield "dropout in training mode", _every(8 if single else 1, small_training(layer))
-    yield "initial weights", _every(2, parameters(layer, "initial"))
-    yield "checkpoint round trips", _every(3, parameters(layer, "checkpoint"))
+    parts = [*_values(layer), *_gradients(layer), *_others(layer)]
+    yield from parts
+    if any(option.fits is not None for option in LAYERS[layer].options):
+        every = [config for _, configs in parts for config in configs]
+        yield "options that not every size takes, everywhere", _of_sizes_own(layer, every)
     yield "calls", calls(layer, _bases(layer))
-    if not single:
+    if not LAYERS[layer].single_step:
         yield "calls with lengths: other code may check what is given", _with_lengths(layer)
         yield "calls with states, padded, of stacks and of one unit", _of_stacks(layer)
-    yield "the same call again and again", _every(4, repeated(layer))
-    yield "lives", few_lives(layer)
+
+
+def _values(layer: str) -> Iterator[Part]:
+    others, single = ["fp16", "fp64", "bf16"], LAYERS[layer].single_step
+    options = list(covering(layer, factors_of(layer), 2, 1))
+    yield "the mapping page's Code Example 1", list(page(layer))
+    yield "the activations alone", list(sweeps(layer, DTYPES))
+    if not single:
+        padded = _full_lengths(sweeps(layer, ("fp32", "fp16")))
+        yield "the activations alone, with lengths", list(padded)
+    yield "covering array, strength 2, fp32", options
+    yield "classes of sizes with options, fp32", list(_sized(layer, options))
+    few = covering(layer, factors_of(layer, dtype=others), 1, 2)
+    yield "other precisions", list(few)
+    yield "float64, rounding visible", list(doubles(layer))
+    yield "options that not every size takes", list(not_every_size(layer))
+    yield "degenerate sizes", list(_every(8, degenerate(layer)))
+    yield "NaN, infinities, subnormals", list(special(layer, 2, ["fp32", "fp16", "fp64"]))
+    yield "one NaN or infinity a row of x", list(_every(3, lone(layer)))
+    yield "NaN and infinities strewn over x", list(_every(3, strewn(layer)))
+    if not single:
+        yield "longer, wider, deeper", list(_every(2, large(layer)))
+        yield "sizes in between", list(_every(4, between(layer)))
+        yield "lengths: all shorter than T, all equal, sorted", list(_every(2, lengths(layer)))
+    given = few_given(layer) if single else [*_every(2, memories(layer)), *together(layer)]
+    yield "how arrays are given", [*few_given(layer), *given]
+
+
+def _gradients(layer: str) -> Iterator[Part]:
+    others, single = ["fp16", "fp64", "bf16"], LAYERS[layer].single_step
+    sweeping = sweeps(layer, ("fp32", "fp16", "fp64"), "gradient")
+    yield "the activations' derivatives alone", list(sweeping)
+    derived = list(gradients(layer, 2, ["fp32"]))
+    yield "gradients, float32", derived
+    yield "gradients, other precisions", list(gradients(layer, 1, others))
+    yield "gradients, kinds of losses, both modes", list(few_gradients(layer))
+    if not single:
+        lost = list(losses(layer))
+        yield "gradients, every kind of loss", lost
+        yield "gradients, one step with every kind of loss", list(one_step(layer, derived + lost))
+        sized = _every(2, sized_gradients(layer, derived))
+        yield "gradients, classes of sizes with options", list(sized)
+        yield "gradients, longer and wider", list(_every(3, large_gradients(layer)))
+        yield "gradients of layers that drop", list(_every(4, dropping(layer)))
+    yield "gradients where x has NaN", list(_every(2, nan_gradients(layer)))
+
+
+def _others(layer: str) -> Iterator[Part]:
+    single = LAYERS[layer].single_step
+    yield "dropout in training mode", list(_every(8 if single else 1, small_training(layer)))
+    if not single:
+        yield "dropout, more options", list(_every(6, training(layer, 2, DROPOUTS)))
+    yield "initial weights", list(_every(2, parameters(layer, "initial")))
+    yield "checkpoint round trips", list(_every(3, parameters(layer, "checkpoint")))
+    yield "the same call again and again", list(_every(4, repeated(layer)))
+    more = (one for one in lives(layer) if one.dtype == "fp32")
+    yield "lives", [*few_lives(layer), *(() if single else _every(3, more))]
+
+
+def _of_sizes_own(layer: str, every: Iterable[Config]) -> Iterator[Config]:
+    """One of seven configs of every kind again, with an option that not every size takes."""
+    for option in LAYERS[layer].options:
+        values = itertools.cycle(value for value in option.words if value != option.default)
+        for config in _every(7, (one for one in every if one.data not in ("ints", "page"))):
+            with contextlib.suppress(ConfigError):
+                yield config.replace(**{option.name: next(values)})
 
 
 def modest_few(layer: str) -> Iterator[Part]:
@@ -108,7 +159,7 @@ def modest_few(layer: str) -> Iterator[Part]:
     yield "initial weights", itertools.islice(parameters(layer, "initial"), 2)
     yield "checkpoint round trips", itertools.islice(parameters(layer, "checkpoint"), 2)
     yield "how arrays are given", itertools.islice(few_given(layer), 2)
-    bases = ({**base, **small} for base in _bases(layer))
+    bases = ({**base, **small} for base in _bases(layer)[:1])
     yield "calls, one of each requirement", _one_of_each(layer, calls(layer, bases))
     yield "the same call again and again", _compiled_once(itertools.islice(repeated(layer), 1))
     yield "lives", itertools.islice(few_lives(layer), 2)
@@ -138,8 +189,11 @@ def _compiled_once(configs: Iterable[Config]) -> Iterator[Config]:
 
 
 def _bases(layer: str) -> list[dict[str, Any]]:
-    """What calls are changed from: of a cell a call with a state."""
-    return [{**CALL_BASES[0], "states": LAYERS[layer].single_step}]
+    """What calls are changed from: of a cell one with states, one without, and one of one row."""
+    if not LAYERS[layer].single_step:
+        return [CALL_BASES[0]]
+    given = {**CALL_BASES[0], "states": True}
+    return [given, {**given, "states": False}, {**given, "batch": 1}]
 
 
 def _with_lengths(layer: str) -> Iterator[Config]:

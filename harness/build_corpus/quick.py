@@ -66,6 +66,8 @@ def _shown(results: Iterable[Judged]) -> Mapping[Config, set[Wanted]]:
             shown[config] |= {(one.backend, "matrix", key) for key in judged(one, config)}
             if one.check in OF_EACH_LAYER:
                 shown[config].add((one.backend, one.check, config.layer))
+            if one.check == "step_residual" and config.aspect == VALUES:
+                shown[config].add((one.backend, VALUES, config.layer))  # needs a forward call only
             entry = one.known or one.may_show
             if entry is not None:
                 shown[config].add((one.backend, "known", entry))

@@ -34,6 +34,7 @@ __all__ = ["dropout_states"]
 def dropout_states(evidence: Evidence) -> Iterator[Comparison]:
     """h_n: of the first layer what it is without dropout; of the last its last output; of those
     between, what comes through the dropouts below: 0 or kept by all, and 0 where one below is.
+    c_n: of the first layer what it is without, and 0 where h_n is.
     """
     calls, config = dropout_calls(evidence), evidence.config
     if calls is None or config.num_layers == 1 or config.dropout == 0:
@@ -57,20 +58,30 @@ def _states(
     config = evidence.config
     sides, name = config.directions, f"{config.cell.states[0]}_n"
     final = call[name]
-    first = same_bits(final[:sides], calls.first[name])
+    names = [one for one in call if one != "output"]
+    first = all(same_bits(call[one][:sides], calls.first[one]) for one in names)
     ends = _ends(evidence.case, call["output"])
     last = all(same_bits(own, end) for own, end in zip(final[-sides:], ends, strict=True))
     ranges = [(_ends(evidence.case, low), _ends(evidence.case, high)) for low, high in between]
-    if first and last and _possible(config, final, ranges):
+    alike = all(_alike(final, call[one]) for one in names)
+    if first and last and alike and _possible(config, final, ranges):
         result = Comparison(part, Verdict.PASS, final.size, ratio=0.0)
         return stated(result, {Probe.DROPPED: share(calls.evaluated[name] != 0)})
     what = "last output" if first else "first layer's state"
     if first and last:
         what = "state of a layer between"
-    message = f"{name} is not the {what}"
+    message = f"{name if alike else 'a final state'} is not the {what}"
     return Comparison(
         part, Verdict.FAIL, final.size, message, Cause.UNEXPLAINED, ratio=float("inf")
     )
+
+
+def _alike(shown: Array, other: Array) -> bool:
+    """Whether a state that no output shows is 0 for the same units as the one that is shown: layers
+    that pass on what they get make both of it.
+    """
+    own = other[:, :, : shown.shape[2]]
+    return bool(((own == 0) == (shown == 0)).all() and not np.isnan(own).any())
 
 
 def _ends(case: Case, output: Array) -> list[Array]:

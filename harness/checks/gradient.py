@@ -150,15 +150,15 @@ def _held(
 
 def _passes_nan_on(evidence: Evidence) -> bool:
     """Whether a gradient that is NaN here is so in any evaluation: NaN times anything is NaN, and
-    so is the slope of tanh there. That of relu is a matter of convention, and what has no
-    cotangent, or is infinite, may be left out of a sum: a loss of outputs or of final states
+    so are the slopes of tanh and sigmoid there. That of relu is a matter of convention, and what
+    has no cotangent, or is infinite, may be left out of a sum: a loss of outputs or of final states
     reaches every step, one of a single step does not.
     """
     case, config = evidence.case, evidence.config
     x = case.x[case.valid]
     arrays = [x, *case.initial.values(), *case.weights.values()]
     return (
-        config.cell.activations == ("tanh",)
+        "relu" not in config.cell.activations
         and config.cotangents not in ("zero", "sparse")
         and not config.drops
         and bool(np.isnan(x).any())

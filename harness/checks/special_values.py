@@ -24,7 +24,7 @@ from harness.evidence import Evidence
 from harness.judging.applies import SPECIAL, VALUES
 from harness.judging.hidden_layers import same_states, unseen
 from harness.judging.power import share, stated
-from harness.judging.steps import DirectionSteps, direction_steps
+from harness.judging.steps import DirectionSteps, States, direction_steps
 from harness.probes import Probe
 from harness.verdicts import Verdict
 from reference import Interval, Parameters, Rounded
@@ -44,44 +44,56 @@ __all__ = ["special_values"]
 )
 def special_values(evidence: Evidence) -> Iterator[Comparison]:
     """For each direction of each layer: the steps that must give NaN, and those from infinities."""
-    config, case = evidence.config, evidence.case
+    config = evidence.config
     stored = np.zeros(config.batch, bool)
     for layer in range(config.num_layers):
         seen = same_states(evidence, layer)
         sides = [direction_steps(evidence, layer, d == 1) for d in range(config.directions)]
         stored |= np.any([_overflowed(steps) for steps in sides], axis=0)
         for steps in sides:
-            expected = steps.interval.expected
-            actual = steps.actual.astype(np.float64)
-            interval = _at_infinities(steps)
-            with np.errstate(invalid="ignore"):
-                same = (interval.ratio(actual) <= 1) | (np.isnan(actual) & np.isnan(expected))
-            judged = (case.valid & ~stored)[:, :, None] & ~steps.finite & ~steps.skippable
-            judged &= interval.bounded
-            infinite = judged & ~np.isnan(expected) & ~_overflows(steps)
-            for kind, elements in (("nan", judged & np.isnan(expected)), ("infinity", infinite)):
-                if not elements.any():
-                    continue
-                result = compare(
-                    f"{steps.part}, {kind}",
-                    steps.actual,
-                    expected,
-                    np.where(same, 0.0, np.inf),
-                    case.fmt,
-                    steps.locate,
-                    defined=elements,
-                )
-                result = replace(result, requirement=kind)
-                if result.verdict == Verdict.FAIL:
-                    message = f"{result.failing} of {result.compared} states must be " + (
-                        "NaN" if kind == "nan" else "what the equation gives of an infinity"
-                    )
-                    zeroed = (actual == 0) | same | ~elements
-                    cause = Cause.NAN if kind == "nan" and zeroed.all() else Cause.UNEXPLAINED
-                    result = replace(result, message=message, cause=cause)
-                if not seen:
-                    result = unseen(result)
-                yield stated(result, {Probe.ZERO: share(expected != 0, elements)})
+            found = _at_infinities(steps)
+            interval = found[steps.state]
+            judged = (steps.valid & ~stored)[:, :, None] & ~steps.finite & ~steps.skippable
+            infinite = ~np.isnan(steps.interval.expected) & ~_overflows(steps)
+            yield from _judged(steps, interval, judged, infinite, seen=seen)
+            for final in steps.finals:
+                interval = final.after_all(found[final.state])
+                judged = (final.valid & ~stored)[:, :, None] & ~np.isfinite(interval.expected)
+                judged &= ~final.at_end(steps.skipped[final.state])
+                yield from _judged(final, interval, judged, np.isinf(interval.expected), seen=seen)
+
+
+def _judged(
+    states: States, interval: Interval, judged: BoolArray, infinite: BoolArray, *, seen: bool
+) -> Iterator[Comparison]:
+    """Those of the states to judge that must be NaN, and the `infinite` ones."""
+    expected, actual = states.interval.expected, states.actual.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        same = (interval.ratio(actual) <= 1) | (np.isnan(actual) & np.isnan(expected))
+    judged = judged & interval.bounded
+    for kind, elements in (("nan", judged & np.isnan(expected)), ("infinity", judged & infinite)):
+        if not elements.any():
+            continue
+        result = compare(
+            f"{states.part}, {kind}",
+            states.actual,
+            expected,
+            np.where(same, 0.0, np.inf),
+            states.case.fmt,
+            states.locate,
+            defined=elements,
+        )
+        result = replace(result, requirement=kind)
+        if result.verdict == Verdict.FAIL:
+            message = f"{result.failing} of {result.compared} states must be " + (
+                "NaN" if kind == "nan" else "what the equation gives of an infinity"
+            )
+            zeroed = (actual == 0) | same | ~elements
+            cause = Cause.NAN if kind == "nan" and zeroed.all() else Cause.UNEXPLAINED
+            result = replace(result, message=message, cause=cause)
+        if not seen:
+            result = unseen(result)
+        yield stated(result, {Probe.ZERO: share(expected != 0, elements)})
 
 
 class _AtInfinities(Rounded):
@@ -120,12 +132,13 @@ def _open(infinite: Interval, factor: Interval) -> BoolArray:
     return found
 
 
-def _at_infinities(steps: DirectionSteps) -> Interval:
+def _at_infinities(steps: DirectionSteps) -> dict[str, Interval]:
+    """All states after each step."""
     op = _AtInfinities(steps.case.fmt)
     with np.errstate(all="ignore"):
         x = steps.given_x(op)
         found = steps.cell.equation(op, steps.parameters, x, steps.states_before(op, x))
-        return op.close(found[steps.cell.states[0]])
+        return {name: op.close(one) for name, one in found.items()}
 
 
 def _overflowed(steps: DirectionSteps) -> BoolArray:

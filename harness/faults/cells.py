@@ -163,6 +163,38 @@ def final_cell_of_empty_rows(layer: Any, given: Arrays, found: Arrays) -> Arrays
     return {**found, "c_n": final}
 
 
+@AREA.outputs("c-n-nan-is-0", **own(visible=lambda c: c.data == "special"))
+def final_cell_without_nan(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """NaN in c_n is returned as 0."""
+    final = found["c_n"]
+    return {**found, "c_n": np.where(np.isnan(final), final.dtype.type(0), final)}
+
+
+@AREA.inputs("c-0-nan-is-0", **own(visible=lambda c: c.data == "special"))
+def first_cell_without_nan(layer: Any, given: Arrays) -> Arrays:
+    """NaN in c_0 is read as 0."""
+    if "c_0" not in given:
+        return given
+    first = given["c_0"]
+    return {**given, "c_0": np.where(np.isnan(first), first.dtype.type(0), first)}
+
+
+@AREA.fault(
+    "c-n-of-later-layers-is-0-where-a-stack-drops",
+    **own(visible=lambda c: c.aspect == "training" and c.num_layers > 1 and c.dropout > 0),
+)
+class FinalCellsLost(CorrectLayer):
+    """Where a stack drops, c_n of all layers but the first is 0."""
+
+    def answer(self, given: Arrays) -> Arrays:
+        found = super().answer(given)
+        if not self.training or not self.options.dropout or "c_n" not in found:
+            return found
+        final = found["c_n"].copy()
+        final[self.options.directions :] = 0
+        return {**found, "c_n": final}
+
+
 @AREA.fault("c-of-the-layer-below", **own())
 class CellOfTheLayerBelow(Chained):
     """Each layer starts from the final cell state of the layer below, where none is given."""
@@ -378,7 +410,7 @@ class ProjectionSquashed(_OtherProjection):
         return op.activation("tanh", op.linear(w("hr"), step["h"]))
 
 
-@AREA.weights("projection-ignored", needs=projects, visible=is_projected)
+@AREA.weights("projection-ignored", bases=("torch", "oracle"), needs=projects, visible=is_projected)
 def projection_ignored(layer: Any, given: Arrays) -> Arrays:
     """The output is the first units of o tanh(c), whatever W_hr is."""
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from harness.comparison import Worst
 from harness.evidence import Evidence
 from reference import (
     FORMATS,
+    Block,
     Bounded,
     Cell,
     Exact,
@@ -220,32 +222,32 @@ class DirectionSteps:
             return found
         return np.broadcast_to(combined.reduce(found, axis=2, keepdims=True), self.actual.shape)
 
-    @functools.cached_property
+    @property
     def skippable(self) -> BoolArray:
-        """(T, B, H): first steps, from a state that was not given, which come out otherwise where
-        its product is left out.
+        """Of the state that the output shows, `skipped`."""
+        return self.skipped[self.state]
+
+    @functools.cached_property
+    def skipped(self) -> dict[str, BoolArray]:
+        """By state, (T, B, n): what comes out otherwise where a product with a state that was not
+        given is left out; of a state that no output shows, and of what is made of it, from the
+        first step on.
 
         0 times infinity is NaN, but no page says that a state that is absent is multiplied.
         """
-        found = np.zeros(self.actual.shape, bool)
+        names = (self.state, *self.start)
+        found = {n: np.zeros((*self.valid.shape, self.before[n].shape[2]), bool) for n in names}
         if self.case.initial:
             return found
-        of_states = {
-            one.name.removeprefix("weight_")
-            for one in self.cell.parameters
-            if one.axes[1:] == ("outputs",)
-        }
-        blocks = dict(self.parameters.blocks)
-        for (kind, gate), block in blocks.items():
-            if kind in of_states:
-                weight = np.where(np.isfinite(block.weight), block.weight, 0.0)
-                blocks[kind, gate] = replace(block, weight=weight)
-        without = self.exact(parameters=Parameters(blocks))
-        expected = self.interval.expected
-        other = (without != expected) & ~(np.isnan(without) & np.isnan(expected))
         rows = np.flatnonzero(self.case.last_step >= 0)
         first = self.case.last_step[rows] if self.reverse else np.zeros_like(rows)
-        found[first, rows] = other[first, rows]
+        other = _otherwise(self.cell, self.parameters, self.x[first, rows], names)
+        for name, elements in other.items():
+            found[name][first, rows] = elements
+            if name in self.start:
+                found[name][:, rows] |= elements
+                shown = elements if self.cell.projection is None else elements.any(1, keepdims=True)
+                found[self.state][:, rows] |= shown
         return found
 
     @property
@@ -304,7 +306,10 @@ class FinalState:
 
     def within(self, reading: Reading) -> Interval:
         """The state's interval in a reading."""
-        one = reading.after[self.state]
+        return self.after_all(reading.after[self.state])
+
+    def after_all(self, one: Interval) -> Interval:
+        """Of the interval after each step the one after the last."""
         bounded = np.broadcast_to(one.bounded, one.expected.shape)
         ends = (self.at_end(array) for array in (one.low, one.expected, one.high, bounded))
         return Interval(*ends)
@@ -337,6 +342,51 @@ class FinalState:
         step = 0 if self.reverse else max(int(self.case.last_step[row]), 0)
         where = self.steps
         return Worst(f"{self.state}_n", where.layer, where.direction, step, row, unit)
+
+
+class _Absent(np.ndarray[Any, Any]):
+    """A state that was not given: zeros."""
+
+
+class _Skipping(Exact):
+    """Leaves out products with absent states."""
+
+    def linear(self, block: Block, value: Array) -> Array:
+        if not isinstance(value, _Absent):
+            return super().linear(block, value)
+        zero = np.zeros((len(value), len(block.weight)))
+        return zero if block.bias is None else zero + block.bias
+
+    def multiply(self, one: Array, other: Array) -> Array:
+        absent = isinstance(one, _Absent) or isinstance(other, _Absent)
+        return np.zeros(one.shape) if absent else super().multiply(one, other)
+
+    def blend(self, weight: Array, one: Array, other: Array) -> Array:
+        return self.multiply(self.complement(weight), one) + self.multiply(weight, other)
+
+
+def _otherwise(
+    cell: Cell, parameters: Parameters, x: Array, names: tuple[str, ...]
+) -> dict[str, BoolArray]:
+    """By state, (B, n): what a first step gives otherwise where products with some of the absent
+    states are left out.
+    """
+    outputs = cell.projection
+    units = parameters.blocks["ih", cell.gates[0]].weight.shape[0]
+    own = units if outputs is None else parameters.blocks["hh", cell.gates[0]].weight.shape[1]
+    zeros = {n: np.zeros((len(x), own if n == names[0] else units)) for n in names}
+    given = x.astype(np.float64)
+    with np.errstate(all="ignore"):
+        usual = cell.equation(Exact(), parameters, given, zeros)
+        found = {name: np.zeros(zeros[name].shape, bool) for name in names}
+        for left_out in itertools.product((False, True), repeat=len(names)):
+            absent = dict(zip(names, left_out, strict=True))
+            states = {n: a.view(_Absent) if absent[n] else a for n, a in zeros.items()}
+            without = cell.equation(_Skipping(), parameters, given, states)
+            for name in names:
+                one, two = without[name], usual[name]
+                found[name] |= (one != two) & ~(np.isnan(one) & np.isnan(two))
+    return found
 
 
 States = DirectionSteps | FinalState

@@ -42,7 +42,8 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
     if not offers(backend, "construct"):
         raise NotOffered("has no method construct(layer, positional, keywords)")
     config, case = case.config, passing_on(case)
-    _seed(backend, config)  # layers may take theirs when they are built
+    if offers(backend, "seed"):  # so that a replay drops the same; a layer may take its when built
+        cast(FullBackend, backend).seed(config.seed)
     stack = cast(FullLayer, loaded(backend, config, case.weights))
     if not offers(stack, "train"):
         raise NotOffered("has no method train(training)")
@@ -52,7 +53,6 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
     alone = call(first_layer, one, [])
     without = loaded(backend, config.replace(dropout=0), case.weights)
     evaluated = call(stack, case, [])
-    _seed(backend, config)  # so that a replay drops the same elements
     stack.train(True)
     trained = tuple(call(stack, case, []) for _ in range(CALLS))
     later = tuple(_later(stack, case))
@@ -81,11 +81,6 @@ def observe_dropout(backend: Backend, case: Case) -> Observation:
     )
     transferred = sum(array.size for array in case.weights.values())
     return Observation(backend.name, transferred=transferred, details=calls)
-
-
-def _seed(backend: Backend, config: Config) -> None:
-    if offers(backend, "seed"):
-        cast(FullBackend, backend).seed(config.seed)
 
 
 def _later(stack: FullLayer, case: Case) -> Iterator[Outputs]:
