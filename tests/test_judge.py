@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -330,6 +331,8 @@ def test_the_script_builds_the_layer_elsewhere(
     ended = python(RUNNING, *scripts)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("output: largest error") == len(EVERY)
+    given = np.load(request.getfixturevalue("models") / "batch_first.npy")
+    assert np.array_equal(np.load(every[0] / "call" / "x.npy"), given)
     # With another weight than was judged it says so.
     other = tmp_path / "other"
     shutil.copytree(every[1], other)
@@ -385,6 +388,41 @@ def test_a_replay_says_what_to_do_and_what_it_did_not_ask(models: Path) -> None:
     assert "(mindspore-padding-reaches-gradients)\n    → Set the padding to 0" in done.output
     said = "(--aspect training); known of it: mindspore-initial-mode, mindspore-dropout-repeats"
     assert said in " ".join(done.output.split())
+
+
+def test_an_assumption_stands_beside_the_verdict(models: Path, tmp_path: Path) -> None:
+    given = [models / "model.npz", "--prefix", "cells.rnn", "--backend", "torch", "--in-process"]
+    said = "AS THE EQUATION SAYS (torch; assumed: nonlinearity = tanh (--nonlinearity))"
+    done = judged(tmp_path / "out", *given)
+    assert said in done.text
+    assert "x drawn, 4 rows; h_0 drawn" in done.text
+    assert "`torch-flushes-bf16" not in concerning(done.page)[0]
+
+
+LOADING = """
+import pathlib, time
+pathlib.Path(__file__).with_name("loading").touch()
+time.sleep(60)
+"""
+
+
+def test_what_is_ended_while_backends_load_says_how_to_go_on(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(LOADING, "utf-8")
+    weights = [str(models / "model.npz"), "--prefix", "cells.gru", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "harness.cli", "judge", *weights, "--in-process"]
+    process = subprocess.Popen(
+        [*command, "--backend", f"{tmp_path / 'slow.py'}:backend"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "loading").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"interrupted; judge again with: rnn-parity judge {tmp_path / 'out'}" in printed
 
 
 def test_who_gives_no_answer_to_the_call_is_no_drop_in(models: Path, tmp_path: Path) -> None:
