@@ -27,7 +27,7 @@ from harness.build_corpus.designs import sized_gradients, sized_values
 from harness.build_corpus.lives import few_lives, lives
 from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients
-from harness.build_corpus.training import DROPOUTS, small_training, training
+from harness.build_corpus.training import alone, padded_dropping, small_training
 from harness.build_corpus.values import gradients, page, special, sweeps
 from harness.calls import make_call
 from harness.config import DTYPES, Config, ConfigError
@@ -125,7 +125,10 @@ def _others(layer: str) -> Iterator[Part]:
     single = LAYERS[layer].single_step
     yield "dropout in training mode", list(_every(8 if single else 1, small_training(layer)))
     if not single:
-        yield "dropout, more options", list(_every(6, training(layer, 2, DROPOUTS)))
+        yield (
+            "dropout, padded, alone, in other precisions",
+            [*padded_dropping(layer), *alone(layer)],
+        )
     yield "initial weights", list(_every(2, parameters(layer, "initial")))
     yield "checkpoint round trips", list(_every(3, parameters(layer, "checkpoint")))
     yield "the same call again and again", list(_every(4, repeated(layer)))
@@ -168,8 +171,8 @@ def modest_few(layer: str) -> Iterator[Part]:
 def _few_training(layer: str) -> Iterator[Config]:
     """Different rates, depths and sizes; of a cell, which drops nothing, one."""
     dropped = list(small_training(layer))
-    alone = [config for config in dropped if config.num_layers == 1]
-    few = [*dropped[::4], *alone[:1]]
+    single = [config for config in dropped if config.num_layers == 1]
+    few = [*dropped[::4], *single[:1]]
     yield from dict.fromkeys(_compiled_once(few[:1] if LAYERS[layer].single_step else few))
 
 

@@ -11,7 +11,14 @@ from harness.build_corpus.covering import config_of, dropping_biases, of_sizes
 from harness.config import Config
 from harness.layers import LAYERS
 
-__all__ = ["DROPOUTS", "small_training", "training", "training_factors"]
+__all__ = [
+    "DROPOUTS",
+    "alone",
+    "padded_dropping",
+    "small_training",
+    "training",
+    "training_factors",
+]
 
 DROPOUTS = [0, 1, 10, 25, 50, 75, 90, 99]
 
@@ -56,8 +63,8 @@ def training(layer: str, strength: int, dropouts: list[int]) -> Iterator[Config]
     yield from _shared_out(layer)
     yield from _padded_training(layer)
     yield from _deep(layer)
-    yield from _alone(layer)
-    yield from _padded_dropping(layer)
+    yield from alone(layer)
+    yield from padded_dropping(layer)
     # So small that some hundred calls are made: masks that come from a pool are seen.
     yield config_of(
         layer,
@@ -89,7 +96,7 @@ def _deep(layer: str) -> Iterator[Config]:
         )
 
 
-def _alone(layer: str) -> Iterator[Config]:
+def alone(layer: str) -> Iterator[Config]:
     """A single sequence, which has no batch; and float64."""
     for seed, (layout, dtype) in enumerate((("unbatched", "fp32"), ("batchfirst", "fp64"))):
         yield config_of(
@@ -124,7 +131,7 @@ def _padded_training(layer: str) -> Iterator[Config]:
         )
 
 
-def _padded_dropping(layer: str) -> Iterator[Config]:
+def padded_dropping(layer: str) -> Iterator[Config]:
     """What is dropped of valid steps is seen, row by row."""
     for seed, (lengths, layers, dropout, bidirectional) in enumerate(
         (("ragged", 2, 50, False), ("shorter", 3, 25, True), ("equal", 2, 75, True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,12 @@ from harness.comparison import Comparison
 from harness.config import Config
 from harness.evidence import Evidence
 from harness.judging.applies import DROPPING
-from harness.judging.dropout_calls import dropout_calls, each_call, kept_values
+from harness.judging.dropout_calls import (
+    correct_distance,
+    dropout_calls,
+    each_call,
+    kept_values,
+)
 from harness.judging.power import share, stated
 from harness.observe import DropoutCalls, Outputs
 from harness.probes import Probe
@@ -42,8 +47,9 @@ def dropout_states(evidence: Evidence) -> Iterator[Comparison]:
     state = calls.first["output"].astype(np.float64)
     between = [kept_values(evidence, state, layer)[1:] for layer in range(1, config.num_layers - 1)]
     name = f"{config.cell.states[0]}_n"
+    within = correct_distance(evidence)
     yield from each_call(
-        calls, name, lambda part, call: _states(evidence, calls, part, call, between)
+        calls, name, lambda part, call: _states(evidence, calls, part, call, between, within)
     )
 
 
@@ -53,13 +59,14 @@ def _states(
     part: str,
     call: Outputs,
     between: Sequence[tuple[Float64Array, Float64Array]],
+    within: Callable[[], Outputs],
 ) -> Comparison:
     """The same of one call; `between` bounds the states of the layers between first and last."""
     config = evidence.config
     sides, name = config.directions, f"{config.cell.states[0]}_n"
     final = call[name]
     names = [one for one in call if one != "output"]
-    first = all(same_bits(call[one][:sides], calls.first[one]) for one in names)
+    first = all(_close(call[one][:sides], calls.first[one], one, within) for one in names)
     ends = _ends(evidence.case, call["output"])
     last = all(same_bits(own, end) for own, end in zip(final[-sides:], ends, strict=True))
     ranges = [(_ends(evidence.case, low), _ends(evidence.case, high)) for low, high in between]
@@ -74,6 +81,14 @@ def _states(
     return Comparison(
         part, Verdict.FAIL, final.size, message, Cause.UNEXPLAINED, ratio=float("inf")
     )
+
+
+def _close(own: Array, alone: Array, name: str, within: Callable[[], Outputs]) -> bool:
+    """Whether the first layer's state is what it is where it is alone, to rounding."""
+    if same_bits(own, alone):
+        return True
+    allowed = within()[name][: len(own)]
+    return bool((np.abs(own.astype(np.float64) - alone) <= allowed).all())
 
 
 def _alike(shown: Array, other: Array) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_the_call_after_of_the_layer_that_took_one() -> None:
     for wrong, cause in (((ordinary[0] * 2, ordinary[1]), "wrong"), (ordinary[:1], "wrong")):
         (result,) = call_contained(evidence_of(outcome(ordinary=(wrong,))))
         assert (result.verdict, result.cause) == ("fail", cause)
-        assert result.message.startswith("of the layer that took the call, for an ordinary one: ")
+        assert result.message.startswith("an ordinary call after it, of that layer or a new one: ")
         assert result.requirement == "contained-errors"
 
 
@@ -200,6 +201,18 @@ def test_the_call_after_with_what_was_left_out() -> None:
     (result,) = call_contained(evidence_of(outcome(ordinary=(first, second))))
     assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
     (result,) = call_contained(evidence_of(outcome(ordinary=(first, first))))
+    assert (result.verdict, result.cause) == ("fail", "wrong")
+
+
+def test_the_calls_after_a_refused_one_of_the_layer_and_of_a_new_one() -> None:
+    right = [
+        tuple(Oracle(make_case(one)).exact[name].astype("f") for name in ("output", "h_n"))
+        for one in calls_after(CONFIG)
+    ]
+    refused = functools.partial(outcome, error="ValueError: no")
+    (result,) = call_contained(evidence_of(refused(ordinary=(*right, *right))))
+    assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
+    (result,) = call_contained(evidence_of(refused(ordinary=(*right, right[0], right[0]))))
     assert (result.verdict, result.cause) == ("fail", "wrong")
 
 
