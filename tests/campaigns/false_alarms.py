@@ -2,10 +2,10 @@
 
 torch is judged on tens of thousands of drawn configs with the baseline that every run has. A
 result that no known difference explains is an alarm: a finding about torch, or a false alarm,
-which is a fault of the harness. What was inconclusive is counted beside it, because a harness
-that concludes nothing never alarms either. It takes some ten minutes on two cores. With
-`--executor dask://HOST:PORT` it runs on a cluster; scheduler and workers need this checkout on
-their PYTHONPATH.
+which is a fault of the harness. Calls are not drawn: some end torch's process. What was
+inconclusive is counted beside it, because a harness that concludes nothing never alarms either. It
+takes some ten minutes on two cores. With `--executor dask://HOST:PORT` it runs on a cluster;
+scheduler and workers need this checkout on their PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SCALES = (1, 16, 8, 4, 2)
 OTHERS = ("training", "initial", "checkpoint", "life")
 
 ASPECTS = {
-    "fp32": (VALUES,) * 12 + ("gradient",) * 5 + ("call", *OTHERS),
+    "fp32": (VALUES,) * 12 + ("gradient",) * 5 + OTHERS,
     "fp64": (VALUES,) * 12 + ("gradient",) * 5 + OTHERS,
     "fp16": (VALUES,) * 12 + ("gradient",) * 5 + OTHERS,
 }
