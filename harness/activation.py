@@ -57,8 +57,9 @@ def measure_activation(
 
 def rises(points: Float64Array, values: Float64Array) -> bool:
     """Whether values are larger far to the right of 0 than far to the left of it."""
-    left, right = values[points < -FAR], values[points > FAR]
-    return not (len(left) and len(right)) or bool(np.nanmedian(left) < np.nanmedian(right))
+    seen = ~np.isnan(values)
+    left, right = values[seen & (points < -FAR)], values[seen & (points > FAR)]
+    return not (len(left) and len(right)) or bool(np.median(left) < np.median(right))
 
 
 FAR = 4.0

@@ -79,16 +79,22 @@ def test_a_run_that_is_ended_leaves_no_earlier_report(end: signal.Signals, earli
     assert (earlier / "results.previous.jsonl").read_bytes() == begun
 
 
-@pytest.mark.parametrize("backend", ["crashing.py:CrashesWhenLoaded", "nowhere.py:missing"])
-def test_a_run_that_never_begins_leaves_no_earlier_report(backend: str, earlier: Path) -> None:
+def test_a_run_that_never_begins_leaves_no_earlier_report(earlier: Path) -> None:
     begun = (earlier / "results.jsonl").read_bytes()
-    assert run(earlier, "--backend", str(HERE / backend)).exit_code == 2
+    assert run(earlier, "--backend", str(HERE / "crashing.py:CrashesWhenLoaded")).exit_code == 2
     assert stale(earlier) == []
     assert not (earlier / "results.jsonl").exists()
     assert (earlier / "results.previous.jsonl").read_bytes() == begun
 
 
-@pytest.mark.parametrize("options", [("--resume", "--seed", "5"), ("--baseline", "corpus.txt")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--resume", "--seed", "5"),
+        ("--baseline", "corpus.txt"),
+        ("--backend", "nowhere.py:missing"),
+    ],
+)
 def test_what_is_refused_leaves_all_as_it_is(options: tuple[str, ...], earlier: Path) -> None:
     given = [str(earlier / word) if word == "corpus.txt" else word for word in options]
     assert run(earlier, "--backend", RIGHT, "--in-process", *given).exit_code == 2

@@ -69,7 +69,7 @@ def test_a_life_stands_in_the_id(life: tuple[str, ...]) -> None:
         ({"life": ("q7",)}, "life step 'q7': expected one of w0, w1"),
         ({"life": ("f0",) * 61}, "a life of 61 steps, expected at most 60"),
         ({"life": ("f0",), "aspect": "gradient"}, "expected none beside aspect 'gradient'"),
-        ({"aspect": "life"}, "aspect life, expected a life of at least one step"),
+        ({"aspect": "life"}, "aspect life, expected a life: its steps stand in an id"),
         ({"life": ("f0",), "data": "mixed"}, "aspect life, expected data = 'plain'"),
         ({"life": ["f0"]}, "expected a tuple of steps"),
     ],

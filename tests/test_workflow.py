@@ -168,7 +168,7 @@ def test_other_versions_leave_all_else_as_it_is_pinned(
 
 
 def test_setting_up_says_what_comes_next() -> None:
-    command = ["make", "-n", "-f", str(MAKEFILE), "setup"]
+    command = ["make", "-n", "--no-print-directory", "-f", str(MAKEFILE), "setup"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "is ready. Next: make quick" in done.stdout.splitlines()[-1]
 

@@ -64,7 +64,7 @@ def _caption(error_map: ErrorMap) -> str:
         f"{plural(error_map.steps, 'step')}, {plural(error_map.units, 'unit')}. "
         f"{beyond} of {plural(len(ratios), 'cell')} beyond the bound; largest ratio "
         f"{ratio_text(_largest(ratios))}, largest error {error_text(_largest(ulps))} ulp. "
-        f"Blank is padding. Of {error_map.config_id}"
+        f"Blank: no step. Of {error_map.config_id}"
     )
 
 

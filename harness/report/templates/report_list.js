@@ -25,7 +25,8 @@ class List {
     this.options = new Map();
     this.furnish();
     // Words of defaults are found too, though ids leave them out, and what a config asks and shows.
-    this.search = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field)), table.about(i), ...table.shows(i)].join(" ").toLowerCase());
+    this.own = table.names.map((name, i) => [name, table.origins[table.origin[i]], ...table.fields.map((_, field) => table.option(i, field)), table.about(i)].join(" ").toLowerCase());
+    this.search = this.own.map((own, i) => [own, ...table.shows(i)].join(" ").toLowerCase());
     this.layers = new Set(table.tokens[table.fields.indexOf("layer")]);
     this.near = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.more(); }, { rootMargin: "600px" });
     const form = $("filters");
@@ -111,6 +112,7 @@ class List {
     const table = this.table, all = this.listed.length === table.configs;
     const words = this.words(), counts = new Map();
     for (const config of all ? [] : this.listed) {
+      if (!words.every((word) => word.test(this.own[config]))) continue; // found for one difference, it may show others
       const here = new Set();
       for (let line = table.start[config]; line < table.start[config + 1]; line++) if (table.finding[line]) here.add(table.findings[table.finding[line]]);
       for (const finding of here) counts.set(finding, (counts.get(finding) ?? 0) + 1);
