@@ -202,8 +202,8 @@ def _raised(
         if math.isinf(limit) and name == "max_ratio":
             del where[name]
         entries[entry.id] = msgspec.structs.replace(entry, **changed)
-        told = f"{limit:g}" if math.isfinite(limit) else "without a limit"
-        update.changes.append(f"{entry.id}: {name} is {told} now")
+        amount = f"{limit:g}" if math.isfinite(limit) else "without a limit"
+        update.changes.append(f"{entry.id}: {name} is {amount} now")
     return known.of(entries.values())
 
 

@@ -155,7 +155,11 @@ class RuinedByRefusal(WrappedLayer):
         except Exception:
             self.refused = True
             raise
-        return (output * output.dtype.type(0.5) if self.refused else output, *states)
+        return (self.after(output) if self.refused else output, *states)
+
+    def after(self, output: Any) -> Any:
+        """The output of a call after a refused one."""
+        return output * output.dtype.type(0.5)
 
 
 class TakesIntegers(CorrectBackend):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from harness.config import Config
 from harness.data import NUMPY_DTYPES
 from harness.faults.arrays import Arrays, clean, valid
+from harness.faults.calls import RuinedByRefusal
 from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer, ForwardLayer
 from harness.faults.layers import FusedStack
@@ -36,19 +37,12 @@ class Itself(WrappedLayer):
 
 
 @AREA.fault("rounded-otherwise-after-a-refusal")
-class OtherKernelAfterRefusal(WrappedLayer):
+class OtherKernelAfterRefusal(RuinedByRefusal):
     """Calls after a refused one take another kernel, which rounds otherwise."""
 
-    refused = False
-
-    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        try:
-            output, *states = super().call(inputs, named)
-        except Exception:
-            self.refused = True
-            raise
+    def after(self, output: Any) -> Any:
         unit = np.finfo(output.dtype).eps if output.dtype.kind == "f" else 0
-        return (output * output.dtype.type(1 + unit) if self.refused else output, *states)
+        return output * output.dtype.type(1 + unit)
 
 
 def has_steps(record: LayerRecord) -> bool:

@@ -89,8 +89,8 @@ def _remedies(differences: Sequence[Difference]) -> dict[str, Markdown]:
     found: dict[str, list[str]] = {}
     for one in differences:
         if one.entry.remedy:
-            told = f"{as_text(_in_short(one.entry.statement))} ({_named(one)})"
-            found.setdefault(one.entry.remedy, []).append(told)
+            problem = f"{as_text(_in_short(one.entry.statement))} ({_named(one)})"
+            found.setdefault(one.entry.remedy, []).append(problem)
     return {remedy: Markdown(". ".join(problems)) for remedy, problems in found.items()}
 
 

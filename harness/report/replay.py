@@ -60,8 +60,8 @@ class ReplayPrinter:
         if unexpected:
             self._line(f"\n[bold red]UNEXPECTED[/] {plural(unexpected, 'comparison')}.")
         else:
-            told = f"; known: {', '.join(known)}" if known else ""
-            self._line(f"\n[bold green]AS EXPECTED[/]{told}")
+            found = f"; known: {', '.join(known)}" if known else ""
+            self._line(f"\n[bold green]AS EXPECTED[/]{found}")
         if training is not None:
             ids = escape(", ".join(training)) or "nothing"
             where = "where dropout drops (--aspect training)"
@@ -74,7 +74,7 @@ class ReplayPrinter:
 
     def _explain(self, results: Sequence[Judged], known: Mapping[str, KnownDifference]) -> None:
         """What is not a pass: known differences once each, then the rest, one by one."""
-        told: dict[tuple[State, str], list[str]] = {}
+        found: dict[tuple[State, str], list[str]] = {}
         remedies: dict[str, str] = {}
         for one in results:
             what = f"{known[one.known].statement} ({one.known})" if one.known else one.message
@@ -82,8 +82,8 @@ class ReplayPrinter:
                 what += f" (cause: {one.cause})"
             if one.known:
                 remedies[what] = known[one.known].remedy
-            told.setdefault((one.state, what), []).append(_named(one))
-        for (state, what), places in sorted(told.items(), key=lambda one: one[0][0].severity):
+            found.setdefault((one.state, what), []).append(_named(one))
+        for (state, what), places in sorted(found.items(), key=lambda one: one[0][0].severity):
             where = "; ".join(places)
             self._line(f"[{state.colour.style}]{state.mark}[/] [bold]{escape(where)}[/]")
             if what:

@@ -15,8 +15,8 @@ class Differences {
     let found = 0;
     for (const { article, text, findings, here } of this.articles) {
       const most = counts === null ? 0 : Math.max(...findings.map((finding) => counts.get(finding) ?? 0));
-      const told = words.length > 0 && words.every((word) => word.test(text));
-      article.hidden = counts !== null && !most && !told;
+      const about = words.length > 0 && words.every((word) => word.test(text));
+      article.hidden = counts !== null && !most && !about;
       here.textContent = most ? ` · in ${most.toLocaleString("en")} of the configs found` : "";
       found += !article.hidden;
     }
