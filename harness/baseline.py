@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.backends.reference import unversioned
 from harness.causes import Cause, Harm
-from harness.checks import every_check
+from harness.checks import check_named, every_check
 from harness.config import Config
 from harness.layers import LAYERS
 from harness.refusal import Refusal
@@ -67,6 +67,8 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     show it in some runs only; such an entry cannot vanish. `ratio` is the range within which
     the largest finite ratio of the configs of `shown_by` must lie: smaller is an improvement, and
     as loud as the contrary.
+    `owners` are those of `backends` whose own results show it; of the others it is excused only
+    where two are compared.
     `platforms` are patterns of which one must match the `machine` of the results, and `cpu_flags`
     what its processor must be able to do (as /proc/cpuinfo names it). `versions` names every
     package whose behaviour it is, with a version range (PEP 440).
@@ -91,14 +93,20 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratio: tuple[float, float] | None = None
     platforms: tuple[str, ...] = ()
     cpu_flags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
 
     def about(self, result: Result, config: Config) -> bool:
         """Whether the entry says anything of such a result, whatever its verdict."""
         return (
             unversioned(result.backend) in self.backends
             and result.check in self.checks
+            and (not self.owners or self._owned(result))
             and self.holds(config)
         )
+
+    def _owned(self, result: Result) -> bool:
+        check = check_named(result.check)
+        return unversioned(result.backend) in self.owners or bool(check and check.compares_two)
 
     def holds(self, config: Config) -> bool:
         """Whether it is about configs like this one."""
