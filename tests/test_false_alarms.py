@@ -74,6 +74,11 @@ WERE_FALSE = {
     "few elements to calibrate by":
         "rnn-relu-bidir-batchfirst-drop50-withstates-fp64-scale08-"
         "i00005-h00003-b00008-t00007-s000103",
+    "a number that was dropped in the layer before":
+        "rnn-gradient-l03-bidir-nobias-batchfirst-drop50-descending-trainmode-cotoutput-unaligned-"
+        "plain-i00007-h00006-b00001-t00001-s000245",
+    "gates that magnify what float64 has in place of 0":
+        "gru-l02-bidir-drop50-shorter-offset-ints-i00005-h00003-b00007-t00148-s031995",
 }
 # fmt: on
 

@@ -415,7 +415,9 @@ def multipliers(evidence: Evidence) -> dict[int, Bounded]:
     """By layer, what dropout multiplied its input with, (T, B, D * H): 0, or 1 / (1 - p).
 
     Layers that drop get each number for one unit of theirs (`harness.case.passing_on`): it was kept
-    where the unit's state is nearer to what it is with the number than to what it is without.
+    where only that explains the unit's state, and dropped where only that does. Where both do, a
+    number dropped before among them, it is not known which; where neither does, the nearer one is
+    taken.
 
     p may be held in the working precision, or in float32, which moves 1 - p by u p, relatively
     p / (1 - p) u; the difference and the quotient are rounded.
@@ -425,19 +427,38 @@ def multipliers(evidence: Evidence) -> dict[int, Bounded]:
     if "multipliers" not in evidence.made:
         p = evidence.config.dropout / 100
         unit = max(evidence.case.fmt.unit_roundoff, FORMATS["fp32"].unit_roundoff)
+        kept, off = 1 / (1 - p), (2 + p / (1 - p)) * unit / (1 - p)
         found = {}
         for layer in range(1, evidence.config.num_layers):
             sides = []
             for direction in range(evidence.config.directions):
                 steps = _undropped(evidence, layer, direction == 1)
-                scaled = steps.exact(x=steps.x.astype(np.float64) / (1 - p))
-                dropped = steps.exact(x=np.zeros_like(steps.x))
-                sides.append(np.abs(steps.actual - scaled) < np.abs(steps.actual - dropped))
-            mask = np.concatenate(sides, axis=2) / (1 - p)
-            found[layer] = Bounded(mask, mask * (2 + p / (1 - p)) * unit)
+                every = Bounded(np.full(steps.x.shape, kept), np.full(steps.x.shape, off))
+                scaled = replace(steps, x=steps.x * every.value, mask=every)
+                dropped = replace(steps, x=np.zeros_like(steps.x))
+                sides.append((_explains(scaled), _explains(dropped), _nearer(scaled, dropped)))
+            as_kept, as_dropped, nearer = (np.concatenate(of, axis=2) for of in zip(*sides))
+            whether = np.where(as_kept == as_dropped, nearer, as_kept)
+            mask, bound = np.where(whether, kept, 0.0), np.where(whether, off, 0.0)
+            both, half = as_kept & as_dropped, (kept + off) / 2
+            found[layer] = Bounded(np.where(both, half, mask), np.where(both, half, bound))
         evidence.made["multipliers"] = found
     multipliers: dict[int, Bounded] = evidence.made["multipliers"]
     return multipliers
+
+
+def _explains(steps: DirectionSteps) -> BoolArray:
+    """Where a state is one that a correct step may give."""
+    one = steps.interval
+    found: BoolArray = (one.low <= steps.actual) & (steps.actual <= one.high)
+    return found
+
+
+def _nearer(one: DirectionSteps, other: DirectionSteps) -> BoolArray:
+    """Where a state is nearer to the one's than to the other's."""
+    far = (np.abs(steps.actual - steps.interval.expected) for steps in (one, other))
+    found: BoolArray = np.less(*far)
+    return found
 
 
 def _undropped(evidence: Evidence, layer: int, reverse: bool) -> DirectionSteps:
