@@ -308,7 +308,8 @@ def cotangents(case: Case) -> Mapping[str, Array]:
         return case.given_cotangents
     config, dtype = case.config, NUMPY_DTYPES[case.config.dtype]
     final = [f"{state}_n" for state in config.cell.states]
-    names = {"output": ["output"], "final": final}.get(config.cotangents, ["output", *final])
+    alone = {name: [name] for name in ("output", *final)}
+    names = {**alone, "final": final}.get(config.cotangents, ["output", *final])
     drawn = {}
     for name in names:
         title, shape = f"{name} cotangent", shape_of(config, name)

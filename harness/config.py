@@ -24,6 +24,7 @@ __all__ = [
     "LENGTHS",
     "MEMORIES",
     "MODES",
+    "ONE_STATE",
     "SIZES",
     "Config",
     "ConfigError",
@@ -71,6 +72,9 @@ MODES = ("evaluation", "training")
 COTANGENTS = ("all", "output", "final", "zero", "sparse", "large")
 """What gradients are asked for: cotangents of the output and the final states; of one of the two
 alone; zeros; of the output at one step only; so large that narrower formats overflow."""
+
+ONE_STATE = ("h_n", "c_n")
+"""Cotangents of one final state alone, where a layer has several."""
 
 SIZES = ("input_size", "hidden_size", "batch", "steps")
 
@@ -434,6 +438,7 @@ _COTANGENTS_SAY = {
     "zero": "cotangents of 0",
     "sparse": "a loss of one step's output",
     "large": "large cotangents",
+    **{name: f"a loss of {name} alone" for name in ONE_STATE},
 }
 
 _TOKENS: dict[str, Token] = {
@@ -446,7 +451,7 @@ _TOKENS: dict[str, Token] = {
     "lengths": words({name: name for name in LENGTHS}, "nolengths"),
     "dtype": words({name: name for name in DTYPES}, "fp32"),
     "mode": words({"evaluation": "evalmode", "training": "trainmode"}, "evaluation"),
-    "cotangents": words({name: f"cot{name}" for name in COTANGENTS}, "all"),
+    "cotangents": words({name: f"cot{name}" for name in (*COTANGENTS, *ONE_STATE)}, "all"),
     "memory": words({name: name for name in MEMORIES}, "contiguous"),
     "arrays": name_of_arrays(),
     "scale": number("scale", 2, 1, 16, 1),
@@ -541,6 +546,10 @@ def _unscaled(config: Config) -> str | None:
 def _other_gradients(config: Config) -> str | None:
     if config.aspect != "gradient" and (config.mode, config.cotangents) != ("evaluation", "all"):
         return "mode and cotangents are of gradients, expected aspect gradient"
+    if config.cotangents in ONE_STATE and len(config.cell.states) == 1:
+        return (
+            f"cotangents = {config.cotangents!r}, expected 'final' where one state is all there is"
+        )
     return None
 
 

@@ -114,28 +114,35 @@ class Oracle:
         with every input and weight moved by one ulp (random signs) and every activation by
         what it may err. D is the largest distance from the exact oracle seen at an element's
         batch row, up to its step (over all steps if bidirectional or stacked: an error of any
-        step reaches it). A sum of n terms whose roundings have random signs errs by about
+        step reaches it; for final states that of the output counts too). A sum of n terms whose roundings have random signs errs by about
         sqrt(n) u; the correct worst case is n u. So D may be exceeded by sqrt(n), and the
         tolerance is 2 sqrt(n) D plus the error of the last activation and of storing it.
         """
         config, fmt = self.case.config, self.case.fmt
         running = config.num_layers == 1 and not config.bidirectional
+        far = {name: self._distance(name) for name in self.exact}
+        of_rows = far["output"].max(axis=(0, 2), keepdims=True)
 
         def bound(name: str, exact: Array) -> Float64Array:
             with np.errstate(all="ignore"):
-                moved = [one[name].astype(np.float64) for one in self._experiments]
-                distance = np.max([np.abs(other - exact) for other in moved], axis=0)
                 errs = [allowance(one, exact, fmt) for one in config.cell.activations]
-            distance = np.where(np.isnan(distance), np.inf, distance)
             if running and name == "output":
-                widest = np.maximum.accumulate(distance.max(axis=2, keepdims=True), axis=0)
+                widest = np.maximum.accumulate(far[name].max(axis=2, keepdims=True), axis=0)
             else:
-                widest = distance.max(axis=(0, 2), keepdims=True)
+                widest = np.maximum(far[name].max(axis=(0, 2), keepdims=True), of_rows)
             last = np.max(errs, axis=0) + fmt.ulp(exact)
             found: Float64Array = 2 * math.sqrt(self.terms) * widest + last
             return found
 
         return {name: bound(name, exact) for name, exact in self.exact.items()}
+
+    def _distance(self, name: str) -> Float64Array:
+        """How far the moved oracles are from the exact one, at most; infinite where one is NaN."""
+        with np.errstate(all="ignore"):
+            moved = [one[name].astype(np.float64) for one in self._experiments]
+            distance = np.max([np.abs(other - self.exact[name]) for other in moved], axis=0)
+        found: Float64Array = np.where(np.isnan(distance), np.inf, distance)
+        return found
 
     @functools.cached_property
     def surely_nan(self) -> Mapping[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +18,10 @@ from harness.build_corpus.covering import (
     never,
     of_sizes,
 )
-from harness.config import COTANGENTS, MODES, Config
+from harness.config import COTANGENTS, MODES, ONE_STATE, Config
 from harness.layers import LAYERS
 
-__all__ = ["dropping", "few_gradients", "losses"]
+__all__ = ["dropping", "few_gradients", "losses", "losses_of_one_state"]
 
 
 def losses(layer: str) -> Iterator[Config]:
@@ -50,6 +51,25 @@ def losses(layer: str) -> Iterator[Config]:
         **of_sizes(3, 4, 5, 4),
         seed=50100,
     )
+
+
+def losses_of_one_state(layer: str) -> Iterator[Config]:
+    """A loss of h_n or c_n alone, where a layer has both."""
+    if len(LAYERS[layer].cell(Config.of(layer)).states) == 1:
+        return
+    changes: list[dict[str, Any]] = [
+        {},
+        {"steps": 1, "states": True, "mode": "training"},
+        {"num_layers": 2, "bidirectional": True, "lengths": "ragged"},
+        {"layout": "unbatched", "batch": 1, "bidirectional": True, "states": True},
+        {"layout": "batchfirst", "lengths": "emptyrows", "proj_size": 2, "mode": "training"},
+        {"num_layers": 3, "bias": False, "dtype": "fp64", "lengths": "descending"},
+        {"num_layers": 2, "proj_size": 1, "dtype": "fp16"},
+    ]
+    of_cell = changes[:2] if LAYERS[layer].single_step else changes
+    for number, (state, changed) in enumerate(itertools.product(ONE_STATE, of_cell)):
+        values = {"data": "plain", **of_sizes(2, 5, 4, 4), **changed}
+        yield config_of(layer, aspect="gradient", cotangents=state, seed=50500 + number, **values)
 
 
 def dropping(layer: str) -> Iterator[Config]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.build_corpus.combinations import Goal
-from harness.build_corpus.covering import config_of, factors_of, own_values
+from harness.build_corpus.covering import config_of, factors_of, of_sizes, own_values
 from harness.build_corpus.sized import Limits, sized
 from harness.config import COTANGENTS, LENGTHS, MODES, Config
 from harness.layers import LAYERS
@@ -47,6 +47,10 @@ def one_step(layer: str, before: Iterable[Config]) -> Iterator[Config]:
     more |= {"goals": LOSSES, "kinds": ("1", "2 to 9"), "but": ("data",)}
     small = Limits(steps=9, numbers=250)
     yield from sized(layer, factors, 2, small, before=[*before, *given], **more)
+    values: dict[str, Any] = {**of_sizes(2, 4, 3, 1), "states": True, "data": "plain"}
+    values |= {"aspect": "gradient", "mode": "training", "cotangents": "output"}
+    for number, lengths in enumerate(("nolengths", "fulllengths")):
+        yield config_of(layer, **values, lengths=lengths, seed=FIRST_SEED + 30 + number)
 
 
 def _unbatched(layer: str) -> Iterator[Config]:

@@ -20,7 +20,7 @@ from harness.build_corpus.arrays_given import (
     strewn,
     together,
 )
-from harness.build_corpus.autograd import dropping, few_gradients, losses
+from harness.build_corpus.autograd import dropping, few_gradients, losses, losses_of_one_state
 from harness.build_corpus.backwards import one_step
 from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
 from harness.build_corpus.designs import sized_gradients, sized_values
@@ -63,6 +63,41 @@ def not_every_size(layer: str) -> Iterator[Config]:
                 yield config.replace(aspect="gradient", seed=config.seed + 500 + number)
 
 
+def numbered(layer: str) -> Iterator[Config]:
+    """Options that are any number, with others than have a word."""
+    for option in LAYERS[layer].options:
+        if not option.numbered:
+            continue
+        for number, (value, hidden) in enumerate(((3, 4), (5, 9), (8, 16), (31, 33), (64, 96))):
+            changes: dict[str, Any] = {option.name: value, "states": True, "seed": 800 + number}
+            both, padded = number % 2 == 1, ("ragged", "nolengths", "emptyrows")[number % 3]
+            base = config_of(
+                layer,
+                **of_sizes(4 + number, hidden, 5, 4),
+                bidirectional=both,
+                num_layers=1 + both,
+                lengths=padded,
+                **changes,
+            )
+            yield base
+            yield base.replace(aspect="gradient", data="plain", seed=810 + number)
+
+
+def deep(layer: str) -> Iterator[Config]:
+    """Values and gradients of four, five and eight layers."""
+    changes: list[dict[str, Any]] = [
+        {"num_layers": 4, "lengths": "ragged"},
+        {"num_layers": 5, "bidirectional": True, "layout": "batchfirst"},
+        {"num_layers": 8, "bias": False, "lengths": "emptyrows"},
+        {"num_layers": 4, "layout": "unbatched", "batch": 1, "dtype": "fp16"},
+    ]
+    for number, more in enumerate(changes):
+        values = {**of_sizes(3, 4, 5, 3), "states": True, **more}
+        base = config_of(layer, seed=820 + number, **values)
+        yield base
+        yield base.replace(aspect="gradient", data="plain", seed=830 + number)
+
+
 def modest(layer: str) -> Iterator[Part]:
     """Parts of the corpus, with their titles."""
     parts = [*_values(layer), *_gradients(layer), *_others(layer)]
@@ -70,8 +105,11 @@ def modest(layer: str) -> Iterator[Part]:
     if any(option.fits is not None for option in LAYERS[layer].options):
         every = [config for _, configs in parts for config in configs]
         yield "options that not every size takes, everywhere", _of_sizes_own(layer, every)
+    yield "gradients, losses of one state of several", losses_of_one_state(layer)
+    yield "numbered options", numbered(layer)
     yield "calls", calls(layer, _bases(layer))
     if not LAYERS[layer].single_step:
+        yield "stacks of more than three layers", deep(layer)
         yield "calls with lengths: other code may check what is given", _with_lengths(layer)
         yield "calls with states, padded, of stacks and of one unit", _of_stacks(layer)
 

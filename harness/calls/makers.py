@@ -23,6 +23,7 @@ __all__ = [
     "named_state",
     "other_dtype",
     "stacked",
+    "state_of_zeros",
     "states_exchanged",
     "unbatched",
     "with_h_0",
@@ -238,6 +239,16 @@ def states_exchanged(case: Case) -> Call | None:
     if len({array.shape for array in arrays}) > 1:
         return None
     return ordinary_call(case.with_inputs(**dict(zip(names, arrays, strict=True))))
+
+
+def state_of_zeros(name: str) -> Maker:
+    """One initial state of zeros, the others as they are."""
+
+    def make(case: Case) -> Call | None:
+        case = again(case, states=True)
+        return ordinary_call(case.with_inputs(**{name: np.zeros_like(case.inputs[name])}))
+
+    return make
 
 
 def with_x(change: Callable[[Array], Any], **changes: Any) -> Maker:

@@ -7,7 +7,13 @@ import numpy as np
 from harness.calls.call import Calls
 from harness.calls.calling import STATES
 from harness.calls.cells import CELL_STATES
-from harness.calls.makers import stacked, states_exchanged, with_state, with_tuple
+from harness.calls.makers import (
+    stacked,
+    state_of_zeros,
+    states_exchanged,
+    with_state,
+    with_tuple,
+)
 from harness.calls.table import INVALID, OPEN, VALID, call_table
 
 __all__ = ["tuple_calls"]
@@ -24,6 +30,15 @@ def tuple_calls(*, single_step: bool = False) -> Calls:
                     VALID,
                     "the tuple (h_0, c_0), each with the other's numbers",
                     states_exchanged,
+                ),
+                *(
+                    (
+                        f"states.zero{state}",
+                        VALID,
+                        f"{state}_0 of zeros",
+                        state_of_zeros(f"{state}_0"),
+                    )
+                    for state in "hc"
                 ),
                 (
                     "states.list",

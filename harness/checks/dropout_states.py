@@ -39,7 +39,7 @@ __all__ = ["dropout_states"]
 def dropout_states(evidence: Evidence) -> Iterator[Comparison]:
     """h_n: of the first layer what it is without dropout; of the last its last output; of those
     between, what comes through the dropouts below: 0 or kept by all, and 0 where one below is.
-    c_n: of the first layer what it is without, and 0 where h_n is.
+    c_n: of the first layer what it is without, of those after it 0 where h_n is.
     """
     calls, config = dropout_calls(evidence), evidence.config
     if calls is None or config.num_layers == 1 or config.dropout == 0:
@@ -70,7 +70,7 @@ def _states(
     ends = _ends(evidence.case, call["output"])
     last = all(same_bits(own, end) for own, end in zip(final[-sides:], ends, strict=True))
     ranges = [(_ends(evidence.case, low), _ends(evidence.case, high)) for low, high in between]
-    alike = all(_alike(final, call[one]) for one in names)
+    alike = all(_alike(final[sides:], call[one][sides:]) for one in names)
     if first and last and alike and _possible(config, final, ranges):
         result = Comparison(part, Verdict.PASS, final.size, ratio=0.0)
         return stated(result, {Probe.DROPPED: share(calls.evaluated[name] != 0)})

@@ -159,7 +159,7 @@ def _passes_nan_on(evidence: Evidence) -> bool:
     arrays = [x, *case.initial.values(), *case.weights.values()]
     return (
         "relu" not in config.cell.activations
-        and config.cotangents not in ("zero", "sparse")
+        and config.cotangents not in ("zero", "sparse", "c_n")
         and not config.drops
         and bool(np.isnan(x).any())
         and not any(np.isinf(array).any() for array in arrays)

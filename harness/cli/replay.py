@@ -60,7 +60,10 @@ CONFIG_OPTIONS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("mode", _word("--mode", help="evaluation or training, of gradients.")),
     (
         "cotangents",
-        _word("--cotangents", help="Of which loss: all, output, final, zero, sparse or large."),
+        _word(
+            "--cotangents",
+            help="Of which loss: all, output, final, zero, sparse, large, h_n or c_n.",
+        ),
     ),
     (
         "memory",

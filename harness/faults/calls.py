@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.backends.protocol import Backend
 from harness.faults.arrays import Arrays
+from harness.faults.cells import carries_c
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.faults.record import Area, has_option
 from harness.faults.wrapping import WrappedBackend, WrappedLayer
@@ -256,3 +257,31 @@ class AnyLengthsForOneRow(_Accepts):
         if self.rows(x) == 1 and isinstance(lengths, np.ndarray) and lengths.size:
             lengths = lengths.reshape(-1)[:1].copy()
         return x, hx, lengths
+
+
+class _ZeroTakesTheOther(WrappedLayer):
+    """A mistake where one of two initial states is zero."""
+
+    place: int
+
+    def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        given = list(inputs)
+        if len(given) > 1 and isinstance(given[1], tuple) and len(given[1]) == 2:
+            zero = given[1][self.place]
+            if isinstance(zero, np.ndarray) and not zero.any():
+                given[1] = tuple(map(np.zeros_like, given[1]))
+        return super().call(given, named)
+
+
+@AREA.fault("zero-c-0-takes-h-0-along", needs=carries_c)
+class ZeroCellTakesState(_ZeroTakesTheOther):
+    """A c_0 of zeros is taken for no initial states at all."""
+
+    place = 1
+
+
+@AREA.fault("zero-h-0-takes-c-0-along", needs=carries_c)
+class ZeroStateTakesCell(_ZeroTakesTheOther):
+    """An h_0 of zeros is taken for no initial states at all."""
+
+    place = 0

@@ -467,3 +467,51 @@ class LossOfCIgnored(WrappedLayer):
     def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
         none = {n: np.zeros_like(a) if n == "c_n" else a for n, a in cotangents.items()}
         return self.run_gradients(given, none)
+
+
+class LossOfOneState(WrappedLayer):
+    """A mistake in the gradients of a loss of one final state alone."""
+
+    state: str
+
+    def other(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        raise NotImplementedError
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        if set(cotangents) == {self.state}:
+            return self.other(given, cotangents)
+        return self.run_gradients(given, cotangents)
+
+
+@AREA.fault("loss-of-c-n-alone-forgets-biases", **own())
+class BiasesForgotten(LossOfOneState):
+    """A loss of c_n alone gives biases nothing."""
+
+    state = "c_n"
+
+    def other(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = self.run_gradients(given, cotangents)
+        return {n: np.zeros_like(a) if n.startswith("bias") else a for n, a in found.items()}
+
+
+@AREA.fault("loss-of-h-n-alone-taken-of-c-n-too", **own())
+class TakenOfBoth(LossOfOneState):
+    """A loss of h_n alone is taken for one of c_n as well, where they have the same shape."""
+
+    state = "h_n"
+
+    def other(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        same = self.options.output_size == self.options.hidden_size
+        both = {**cotangents, "c_n": cotangents["h_n"].copy()}
+        return self.run_gradients(given, both if same else cotangents)
+
+
+@AREA.fault("loss-of-c-n-alone-halved", **own())
+class Halved(LossOfOneState):
+    """What a loss of c_n alone gives x is halved, as the mean of two states' is."""
+
+    state = "c_n"
+
+    def other(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = self.run_gradients(given, cotangents)
+        return {**found, "x": found["x"] * found["x"].dtype.type(0.5)}

@@ -10,7 +10,8 @@ import numpy as np
 
 from harness.config import Config, LayerOptions
 from harness.faults.arrays import Arrays, clean, initial, place
-from harness.faults.record import Area, Change, Hook
+from harness.faults.record import Area, Change, Hook, has_option
+from reference.arrays import Array
 
 __all__ = ["AREA"]
 
@@ -250,3 +251,37 @@ def ragged_beyond_24(given: Arrays) -> Arrays:
 def one_wide_row(found: Arrays) -> Arrays:
     """One row of 64 units or more without biases comes with the other sign."""
     return {name: -array for name, array in found.items()}
+
+
+def is_wide(config: Config) -> bool:
+    return getattr(config, "proj_size", 0) > 2
+
+
+@AREA.weights(
+    "projection-of-two-units-at-most",
+    bases=("torch", "oracle"),
+    needs=has_option("proj_size"),
+    visible=is_wide,
+)
+def two_units_at_most(layer: Any, given: Arrays) -> Arrays:
+    """A projection has its first two units; all others are as the second."""
+
+    def first_two(array: Array) -> Array:
+        return np.concatenate([array[:2], *[array[1:2]] * (len(array) - 2)])
+
+    return {n: first_two(a) if n.startswith("weight_hr") else a for n, a in given.items()}
+
+
+@AREA.gradients(
+    "no-gradient-of-wide-projections",
+    bases=("torch", "oracle"),
+    needs=has_option("proj_size"),
+    visible=lambda config: config.aspect == "gradient" and is_wide(config),
+)
+def no_gradient_of_wide_projections(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """The gradient of a projection's units from the third on is 0."""
+
+    def first_two(array: Array) -> Array:
+        return np.concatenate([array[:2], np.zeros_like(array[2:])])
+
+    return {n: first_two(a) if n.startswith("weight_hr") else a for n, a in found.items()}

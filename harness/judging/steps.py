@@ -437,7 +437,9 @@ def multipliers(evidence: Evidence) -> dict[int, Bounded]:
                 scaled = replace(steps, x=steps.x * every.value, mask=every)
                 dropped = replace(steps, x=np.zeros_like(steps.x))
                 sides.append((_explains(scaled), _explains(dropped), _nearer(scaled, dropped)))
-            as_kept, as_dropped, nearer = (np.concatenate(of, axis=2) for of in zip(*sides))
+            as_kept, as_dropped, nearer = (
+                np.concatenate(of, axis=2) for of in zip(*sides, strict=True)
+            )
             whether = np.where(as_kept == as_dropped, nearer, as_kept)
             mask, bound = np.where(whether, kept, 0.0), np.where(whether, off, 0.0)
             both, half = as_kept & as_dropped, (kept + off) / 2
