@@ -114,9 +114,10 @@ class Oracle:
         with every input and weight moved by one ulp (random signs) and every activation by
         what it may err. D is the largest distance from the exact oracle seen at an element's
         batch row, up to its step (over all steps if bidirectional or stacked: an error of any
-        step reaches it; for final states that of the output counts too). A sum of n terms whose roundings have random signs errs by about
-        sqrt(n) u; the correct worst case is n u. So D may be exceeded by sqrt(n), and the
-        tolerance is 2 sqrt(n) D plus the error of the last activation and of storing it.
+        step reaches it; of a final state over those of the output too). A sum of n terms whose
+        roundings have random signs errs by about sqrt(n) u; the correct worst case is n u. So
+        D may be exceeded by sqrt(n), and the tolerance is 2 sqrt(n) D plus the error of the last
+        activation and of storing it.
         """
         config, fmt = self.case.config, self.case.fmt
         running = config.num_layers == 1 and not config.bidirectional

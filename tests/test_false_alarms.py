@@ -8,6 +8,7 @@ from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.judge import Session
+from harness.verdicts import Verdict
 from tests import faulty
 from tests.campaigns.false_alarms import (
     CHUNK,
@@ -16,7 +17,7 @@ from tests.campaigns.false_alarms import (
     chunks,
     judge_chunk,
     report,
-    torch_session,
+    session_of,
 )
 from tests.faulty import with_fault
 from tests.synthetic_results import line
@@ -37,6 +38,19 @@ def test_a_right_layer_gives_none_a_config_counts_once_and_tallies_add_up() -> N
     assert total.verdicts == one.verdicts + two.verdicts
     total.count(Config.parse(next(iter(one.ids))), [line(1, 3.0)])
     assert total.verdicts == one.verdicts + two.verdicts
+
+
+def test_how_ratios_are_spread_is_added_up() -> None:
+    one, two = Tally(), Tally()
+    for tally, ratios in ((one, (0.001, 0.25, 0.5)), (two, (0.301, 0.9))):
+        tally.count(
+            Config.of("gru", seed=len(ratios)),
+            [line(1, ratio, verdict=Verdict.PASS) for ratio in ratios],
+        )
+    one.add(two)
+    (key,) = one.ratios
+    assert [one.quantile(key, share) for share in (0.2, 0.5, 0.7, 0.99)] == [0.01, 0.31, 0.5, 0.9]
+    assert "0.31  0.90  0.9000" in report(one)
 
 
 def test_a_fault_is_an_alarm_with_its_replay_command() -> None:
@@ -90,7 +104,7 @@ WERE_FALSE = {
 
 @pytest.mark.parametrize("config_id", WERE_FALSE.values(), ids=WERE_FALSE)
 def test_what_was_a_false_alarm_is_none(config_id: str) -> None:
-    session = torch_session()
+    session = session_of()
     expected = expectations_of(describe(session.runners))
     results = expected.join(session.judge(Config.parse(config_id)))
     assert [result.message for result in results if result.unexpected] == []

@@ -3,15 +3,17 @@
 torch is judged on tens of thousands of drawn configs with the baseline that every run has. A
 result that no known difference explains is an alarm: a finding about torch, or a false alarm,
 which is a fault of the harness. Calls are not drawn: some end torch's process. What was
-inconclusive is counted beside it, because a harness that concludes nothing never alarms either. It
-takes some ten minutes on two cores. With `--executor dask://HOST:PORT` it runs on a cluster;
-scheduler and workers need this checkout on their PYTHONPATH.
+inconclusive is counted beside it, because a harness that concludes nothing never alarms either.
+With `--backend mindspore` an alarm may also be a difference that is not known yet. With
+`--executor dask://HOST:PORT` it runs on a cluster; scheduler and workers need this checkout on
+their PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import math
 import os
 import re
 import sys
@@ -30,8 +32,6 @@ from harness.judge import Session
 from harness.layers import LAYERS
 from harness.results import Result, as_float
 from harness.strategies import configs, draw_configs
-
-BACKEND = "torch"
 
 CHUNK = 250
 """Configs that a process draws and judges at a time."""
@@ -70,8 +70,9 @@ class Tally:
     """What came of some configs; tallies add up.
 
     `configs` by (format, aspect), `verdicts` by verdict, `compared` counts elements, `largest`
-    maps (check, format, layer) to the largest finite ratio and its config, `asked` counts
-    comparisons by check, `open` the inconclusive ones by (check, reason).
+    maps (check, format, layer) to the largest finite ratio and its config, `ratios` to how often
+    each came, in hundredths; `asked` counts comparisons by check, `open` the inconclusive ones by
+    (check, reason).
     """
 
     configs: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -81,6 +82,7 @@ class Tally:
     known: Counter[str] = field(default_factory=Counter)
     alarms: list[str] = field(default_factory=list)
     largest: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+    ratios: dict[tuple[str, str, str], Counter[int]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -110,6 +112,17 @@ class Tally:
     def _raise(self, key: tuple[str, str, str], result: Result) -> None:
         ratio = as_float(result.ratio)
         self.largest[key] = max(self.largest.get(key, (-1.0, "")), (ratio, result.config_id))
+        if math.isfinite(ratio):
+            self.ratios.setdefault(key, Counter())[math.ceil(100 * ratio)] += 1
+
+    def quantile(self, key: tuple[str, str, str], share: float) -> float:
+        """The ratio that this share of all do not exceed, rounded up to a hundredth."""
+        counted, seen = self.ratios[key], 0
+        for hundredths, count in sorted(counted.items()):
+            seen += count
+            if seen >= share * counted.total():
+                return hundredths / 100
+        raise ValueError(f"share {share}, expected 0 to 1, of ratios that were counted")
 
     def add(self, other: Tally) -> None:
         """Take another tally in."""
@@ -121,6 +134,8 @@ class Tally:
         self.alarms += other.alarms
         for key, value in other.largest.items():
             self.largest[key] = max(self.largest.get(key, (-1.0, "")), value)
+        for key, counted in other.ratios.items():
+            self.ratios[key] = self.ratios.get(key, Counter()) + counted
         self.asked += other.asked
         self.open += other.open
 
@@ -147,8 +162,8 @@ def chunks(count: int, seed: int, layers: Sequence[str] = ()) -> Iterator[Chunk]
 
 
 @functools.cache
-def torch_session() -> Session:
-    return Session({BACKEND: load_backend(BACKEND)})
+def session_of(backend: str = "torch") -> Session:
+    return Session({backend: load_backend(backend)})
 
 
 def judge_elsewhere(recipe: Recipe, chunk: Chunk) -> Tally:
@@ -157,8 +172,8 @@ def judge_elsewhere(recipe: Recipe, chunk: Chunk) -> Tally:
 
 
 def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
-    """Draw and judge."""
-    session = session or torch_session()
+    """Draw and judge; of torch, unless a session is given."""
+    session = session or session_of()
     strategy = configs(
         layers=chunk.layers,
         max_steps=MAX_STEPS,
@@ -172,10 +187,10 @@ def judge_chunk(chunk: Chunk, session: Session | None = None) -> Tally:
     return tally
 
 
-def report(tally: Tally) -> str:
-    """The tally as text: counts, alarms, largest ratios, what was left open."""
+def report(tally: Tally, backend: str = "torch") -> str:
+    """The tally as text: counts, alarms, ratios, what was left open."""
     judged = sum(tally.configs.values())
-    lines = [f"{judged} configs of {BACKEND}, {len(tally.ids)} of them different:"]
+    lines = [f"{judged} configs of {backend}, {len(tally.ids)} of them different:"]
     formats = sorted({dtype for dtype, _ in tally.configs})
     for dtype in formats:
         cells = sorted((a, n) for (d, a), n in tally.configs.items() if d == dtype)
@@ -185,10 +200,11 @@ def report(tally: Tally) -> str:
     lines.append(f"{total} comparisons ({tally.compared} elements): {verdicts}")
     known = ", ".join(f"{name} {n}" for name, n in tally.known.most_common())
     lines.append(f"known differences shown: {known or 'none'}")
-    lines.append("largest ratio among what passed, by check, format, layer:")
-    for (check, dtype, layer), (ratio, config_id) in sorted(tally.largest.items()):
+    lines.append("ratios of what passed, by check, format, layer: median, 99%, the largest:")
+    for key, (ratio, config_id) in sorted(tally.largest.items()):
         if ratio > 0:
-            lines.append(f"  {check:14} {dtype} {layer}  {ratio:.4f}  {config_id}")
+            shares = "  ".join(f"{tally.quantile(key, share):.2f}" for share in (0.5, 0.99))
+            lines.append(f"  {key[0]:14} {' '.join(key[1:])}  {shares}  {ratio:.4f}  {config_id}")
     lines.append("inconclusive, share of the check's comparisons:")
     for (check, reason), n in tally.open.most_common():
         lines.append(f"  {check:16} {n:6} of {tally.asked[check]:7} ({n / tally.asked[check]:.2%})")
@@ -200,6 +216,7 @@ def report(tally: Tally) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit 0: no alarm. Exit 1: an alarm, or nothing concluded."""
     parser = argparse.ArgumentParser(prog="tests.campaigns.false_alarms", description=__doc__)
+    parser.add_argument("--backend", default="torch", help="of which (torch)")
     parser.add_argument("--configs", type=int, default=20_000, help="float32 configs to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--layer", action="append", default=[], choices=LAYERS, help="default: all")
@@ -210,14 +227,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Read by the numeric libraries when a process loads them.
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     make = executor_named(options.executor) if options.executor else processes(options.jobs)
-    recipe = Recipe((BACKEND,), None, describe(torch_session().runners)["versions"])
+    session = session_of(options.backend)
+    recipe = Recipe((options.backend,), None, describe(session.runners)["versions"])
     asked = [(recipe, chunk) for chunk in chunks(options.configs, options.seed, options.layer)]
     tally = Tally()
     for done, (_, own) in enumerate(in_order(make, judge_elsewhere, asked), start=1):
         tally.add(own)
         if sys.stderr.isatty():
             print(f"\r{done} of {len(asked)}", end="", file=sys.stderr, flush=True)
-    print(report(tally))
+    print(report(tally, options.backend))
     where = options.executor or f"{options.jobs} processes"
     print(f"{time.perf_counter() - start:.0f} s in {where}")
     return 0 if tally.sound else 1
