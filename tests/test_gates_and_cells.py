@@ -21,6 +21,7 @@ from harness.data import SWEEP_POINTS
 from harness.faults import FAULTS
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.judge import Session
+from harness.judging.steps import direction_steps
 from harness.layers import LAYERS
 from harness.oracle import Oracle
 from harness.verdicts import FAILED, Verdict
@@ -233,3 +234,15 @@ def test_an_entry_can_name_an_activation() -> None:
 def test_a_sweep_has_one_row_for_each_point(layer: str) -> None:
     with pytest.raises(ConfigError, match=f"expected batch {SWEEP_POINTS}"):
         Config.of(layer, data="sweep", batch=3)
+
+
+@pytest.mark.parametrize("scale", [1, 4, 16])
+def test_a_cell_state_that_is_followed_stays_as_well_known(scale: int) -> None:
+    """No output shows c_t, so it is tracked from c_0 on. What that adds to the interval of h does
+    not grow with the steps: seeing c_t, by calls of fewer steps, would tell no more.
+    """
+    sizes: dict[str, Any] = {"input_size": 5, "hidden_size": 16, "batch": 4, "steps": 1000}
+    config = Config.of("lstm", states=True, scale=scale, seed=3, **sizes)
+    interval = direction_steps(torch_session().evidence(config, "torch"), 0, False).interval
+    width = np.median(interval.high - interval.low, axis=(1, 2))
+    assert np.median(width[-100:]) < 2 * np.median(width[:20])
