@@ -11,7 +11,7 @@ from harness.config import Config
 from harness.faults.arrays import Arrays, place, rounded, without_lengths
 from harness.faults.chained import Chained, Stepped
 from harness.faults.correct import CorrectLayer
-from harness.faults.equations import OtherDerivative, OtherEquation, known, with_equation
+from harness.faults.equations import OtherDerivative, OtherEquation, ended, known, with_equation
 from harness.faults.record import Area
 from harness.faults.wrapping import WrappedLayer
 from harness.layers import LayerRecord
@@ -344,6 +344,24 @@ class TanhGates(Step):
     squashing = "tanh"
 
 
+class CandidateLost(Step):
+    """Values of g below 2^-20 are 0; those of tanh(c) are kept."""
+
+    def gate(self, op: Any, w: Any, x: Any, s: Any, name: str, activation: str) -> Any:
+        found = super().gate(op, w, x, s, name, activation)
+        if name != "g" or not isinstance(found, np.ndarray):  # derivatives are left as they are
+            return found
+        return np.where(np.abs(found) < 2.0**-20, found.dtype.type(0), found)
+
+
+class InputEnds(Step):
+    """The input gate is 0 below -15, as from a table that ends there; other gates are right."""
+
+    def gate(self, op: Any, w: Any, x: Any, s: Any, name: str, activation: str) -> Any:
+        found = super().gate(op, w, x, s, name, activation)
+        return ended(found, -15.0) if name == "i" else found
+
+
 STEPS = {
     "peepholes": Peepholes,
     "forget-gate-coupled": Coupled,
@@ -354,6 +372,8 @@ STEPS = {
     "output-of-the-old-c": OldCell,
     "g-is-a-sigmoid": SigmoidCandidate,
     "gates-are-tanh": TanhGates,
+    "g-lost-near-0": CandidateLost,
+    "input-gate-ends": InputEnds,
 }
 
 

@@ -11,7 +11,7 @@ from harness.faults.arrays import Arrays
 from harness.faults.correct import CorrectLayer
 from reference import Bounded, Cell
 
-__all__ = ["OtherDerivative", "OtherEquation", "known", "with_equation"]
+__all__ = ["OtherDerivative", "OtherEquation", "ended", "known", "with_equation"]
 
 
 def with_equation(cell: Cell, equation: Any) -> Cell:
@@ -46,6 +46,13 @@ class OtherDerivative(CorrectLayer):
             return super().derive(given, cotangents)
         finally:
             self.deriving = False
+
+
+def ended(gate: Any, at: float) -> Any:
+    """A sigmoid that is 0 where its argument is below `at`; derivatives are left as they are."""
+    if not isinstance(gate, np.ndarray):
+        return gate
+    return np.where(gate < 1 / (1 + np.exp(-at)), gate.dtype.type(0), gate)
 
 
 def known(op: Any, value: Any) -> Any:

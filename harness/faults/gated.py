@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.config import Config
 from harness.faults.arrays import Arrays, place
-from harness.faults.equations import OtherDerivative, OtherEquation, known
+from harness.faults.equations import OtherDerivative, OtherEquation, ended, known
 from harness.faults.record import Area
 from harness.layers import LayerRecord
 from reference import Parameters
@@ -56,6 +56,14 @@ def _biases(w: Parameters) -> Any:
     """b_in + b_hn."""
     one: Any = w("ih", "n").bias
     return one + w("hh", "n").bias
+
+
+class ResetEnds(ResetUpdateStep):
+    """The reset gate is 0 below -12, as from a table that ends there; other gates are right."""
+
+    def gate(self, op: Any, w: Parameters, x: Any, h: Any, name: str) -> Any:
+        found = super().gate(op, w, x, h, name)
+        return ended(found, -12.0) if name == "r" else found
 
 
 class ResetBefore(ResetUpdateStep):
@@ -168,6 +176,7 @@ class OneRecurrentMatrix(ResetUpdateStep):
 
 STEPS: dict[str, type[ResetUpdateStep]] = {
     "reset-before-the-product": ResetBefore,
+    "reset-gate-ends": ResetEnds,
     "b-hn-outside-the-reset": BiasOutside,
     "b-in-inside-the-reset": BiasInside,
     "reset-of-x-too": ResetOfAll,

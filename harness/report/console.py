@@ -87,11 +87,11 @@ def _verdict(outcome: Outcome, answer: Answer) -> list[str]:
     )
     alarms = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing unexpected"
     known = len(answer.ways) - len(answer.new)
-    told = plural(known, "known difference") if known else "no known difference"
+    before = plural(known, "known difference") if known else "no known difference"
     versions = ", ".join(f"{name} {text}" for name, text in outcome.header["versions"].items())
     comparisons = plural(len(outcome.results), "comparison")
     return [
-        f"[bold {colour}]{word}[/] {alarms}; {told}",
+        f"[bold {colour}]{word}[/] {alarms}; {before}",
         escape(answer_sentence(answer)),
         escape(f"{tally(outcome.results)}, {comparisons}, {_asked(outcome)}; {versions}"),
     ]
