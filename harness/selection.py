@@ -12,8 +12,14 @@ from harness.layers import LAYERS
 
 __all__ = ["is_slow", "own_selection", "selection"]
 
-CRASHES = ("call.x.nosteps", "call.x.norows")
-"""Calls that end the process of one real framework: not for trials, which share a process."""
+
+def _crashes(config: Config) -> bool:
+    """Whether it may end the process of a real framework: not for trials, which share one."""
+    if config.aspect in ("call.x.nosteps", "call.x.norows"):
+        return True
+    of_states = config.aspect.startswith(("call.h0.", "call.c0."))
+    return of_states and config.layer == "lstm" and config.lengths != "nolengths"
+
 
 IN_BETWEEN = 19
 """Seed of the corpus's sizes in between, of which others need not be instances."""
@@ -98,7 +104,6 @@ KINDS: tuple[_Kind, ...] = (
     *(
         (1, functools.partial(_asks, f"{CALL}{name}"))
         for name in dict.fromkeys(name for record in LAYERS.values() for name in record.calls)
-        if f"{CALL}{name}" not in CRASHES
     ),
 )
 
@@ -150,7 +155,8 @@ def own_selection() -> tuple[Config, ...]:
 @functools.cache
 def _of(*layers: str) -> tuple[Config, ...]:
     """Evenly spaced configs of each kind, the kinds interleaved, the slow ones last."""
-    left, chosen = [config for config in load_corpus() if config.layer in layers], []
+    left = [one for one in load_corpus() if one.layer in layers and not _crashes(one)]
+    chosen: list[tuple[float, Config]] = []
     for count, is_of_kind in KINDS:
         kind = [config for config in left if is_of_kind(config)]
         left = [config for config in left if not is_of_kind(config)]

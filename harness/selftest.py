@@ -11,11 +11,14 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -73,12 +76,14 @@ class SelfTest:
     """All trials: of faults, and of implementations without any.
 
     `checks` are those that must have a fault which they alone see; none where only some faults
-    were tried, or none on the oracle.
+    were tried, or none on the oracle. `ended` are a base and implementations of which nothing is
+    known, since the process that tried them ended.
     """
 
     faults: tuple[Trial, ...]
     variants: tuple[Trial, ...]
     checks: tuple[str, ...]
+    ended: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def missed(self) -> list[Trial]:
@@ -104,7 +109,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        return not (self.missed or self.accused or self.idle)
+        return not (self.missed or self.accused or self.idle or self.ended)
 
 
 ASPECTS = {
@@ -320,30 +325,6 @@ def examine(
     return Trial(fault.name, base, judged, caught, time.perf_counter() - began)
 
 
-_FREE: dict[str, Any] = {}
-
-
-def _started(free: Any) -> None:
-    """In a new process: a core of its own until its task is done.
-
-    On two cores MindSpore's threads would spend more time on waiting for work than on work.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything is loaded that reads it
-    _FREE["cores"] = free
-
-
-def _task(task: tuple[str, tuple[str, ...], int]) -> list[Trial]:
-    """One process, one base, some implementations."""
-    core = _FREE["cores"].get() if _FREE else None
-    try:
-        if core is not None and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {core})
-        return _trials(*task)
-    finally:
-        if core is not None:
-            _FREE["cores"].put(core)
-
-
 def given(fault: Fault) -> tuple[Config, ...]:
     """The configs of layers that can have the fault: those of every layer's faults, if they can."""
     shared = selection()
@@ -380,15 +361,12 @@ def run_selftest(
     bases = bases or BASES
     tasks = [(base, some, seed) for base, some in _tasks(bases, names)]
     trials: dict[tuple[str, str], Trial] = {}
+    ended: list[tuple[str, tuple[str, ...]]] = []
     total = sum(len(task[1]) for task in tasks)
-    # A process for each task: what one framework does to its process (it flushes subnormals, say)
-    # must not be seen with another one. One thread each: two processes share two cores.
-    context = multiprocessing.get_context("spawn")
-    free = context.Queue()
-    for number in range(PROCESSES):
-        free.put(CORES[number % len(CORES)])
-    with context.Pool(PROCESSES, _started, (free,), maxtasksperchild=1) as pool:
-        for done in pool.imap_unordered(_task, tasks, chunksize=1):
+    for (base, some, _), done in _apart(tasks):
+        if done is None:
+            ended.append((base, some))
+        else:
             trials |= {(trial.name, trial.base): trial for trial in done}
             progress(len(trials), total)
 
@@ -398,7 +376,47 @@ def run_selftest(
     # With other numbers another check may happen to see a fault, too.
     whole = not names and "oracle" in bases and seed == 0
     checks = tuple(check.name for check in every_check()) if whole else ()
-    return SelfTest(sorted_trials(FAULTS), sorted_trials(VARIANTS), checks)
+    return SelfTest(sorted_trials(FAULTS), sorted_trials(VARIANTS), checks, tuple(ended))
+
+
+Task = tuple[str, tuple[str, ...], int]
+"""A base, some implementations, a seed."""
+
+
+def _apart(tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Trial] | None]]:
+    """Each task in a new process, on a core of its own, as they are done; None of one that ended.
+
+    What one framework does to its process (it flushes subnormals, say) must not be seen with
+    another one.
+    """
+    context = multiprocessing.get_context("spawn")
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(PROCESSES):
+        free.put(CORES[number % len(CORES)])
+
+    def run(task: Task) -> tuple[Task, list[Trial] | None]:
+        core = free.get()
+        try:
+            with ProcessPoolExecutor(1, context, _started, (core,)) as process:
+                return task, process.submit(_trials, *task).result()
+        except BrokenProcessPool:
+            return task, None
+        finally:
+            free.put(core)
+
+    with ThreadPoolExecutor(PROCESSES) as threads:
+        for future in as_completed([threads.submit(run, task) for task in tasks]):
+            yield future.result()
+
+
+def _started(core: int) -> None:
+    """In a new process: one thread, on a core of its own.
+
+    On two cores MindSpore's threads would spend more time on waiting for work than on work.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything is loaded that reads it
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
 
 
 PROCESSES = 2

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
-import queue
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +13,7 @@ from rich.console import Console
 
 from harness import selftest
 from harness.aspects import ASPECTS
+from harness.backends import load_backend
 from harness.backends.protocol import Backend
 from harness.checks import check, every_check, temporary_checks
 from harness.cli import main
@@ -191,32 +190,28 @@ def in_this_process(*args: str) -> int:
     return result.exit_code
 
 
-class Inline:
-    """In place of two processes: this one, in which a check can be switched off."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __enter__(self) -> Inline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def imap_unordered(self, run, tasks, chunksize):  # type: ignore[no-untyped-def]
-        return map(run, tasks)
-
-
-class Context:
-    Pool, Queue = Inline, queue.Queue
-
-
 def test_a_check_switched_off_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: Context)
+    here = lambda tasks: ((task, selftest._trials(*task)) for task in tasks)  # noqa: E731
+    monkeypatch.setattr(selftest, "_apart", here)  # a check is switched off in this process alone
     fault = ("--fault", UNIQUE["exact_lane"])  # a check that no known difference names
     assert in_this_process(*fault) == 0
     with temporary_checks(without=("exact_lane",)):
         assert in_this_process(*fault) == 1
+
+
+def test_a_process_that_ends_costs_its_own_trials_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's LSTM ends it at such a call, whatever is injected."""
+    monkeypatch.setattr(selftest, "SHARES", {"torch": 1, "oracle": 1})
+    monkeypatch.setattr(selftest, "_trials", ends_with_torch)
+    result = selftest.run_selftest(("torch", "oracle"), ("b-hh-dropped",))
+    assert result.ended == (("torch", ("b-hh-dropped",)),)
+    assert [trial.base for trial in result.faults] == ["oracle"]
+    assert not result.passed
+    console = Console(record=True, width=300, file=io.StringIO())
+    print_selftest(console, result)
+    assert "no verdict on torch: the process ended while it tried b-hh-dropped." in (
+        console.export_text()
+    )
 
 
 def test_an_accusation_of_the_correct_layer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +227,14 @@ def test_an_accusation_of_the_correct_layer_is_noticed(monkeypatch: pytest.Monke
         selftest._accepted.cache_clear()
         assert not selftest._accepted("oracle", plain)
     selftest._accepted.cache_clear()
+
+
+def ends_with_torch(base: str, names: tuple[str, ...], seed: int) -> list[Trial]:
+    """In a process of its own."""
+    if base == "torch":
+        states = Config.parse("lstm-call.c0.fewer-ragged-plain-i00003-h00004-b00005-t00006-s000301")
+        Session({"torch": load_backend("torch")}).judge(states)
+    return [caught(names[0], "gradient")]
 
 
 def judged_alone(*faults: str) -> set[str]:

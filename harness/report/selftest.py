@@ -31,6 +31,12 @@ def print_selftest(console: Console, result: SelfTest) -> None:
     for trial in result.missed:
         mistake = escape(FAULTS[trial.name].mistake)
         console.print(f"[bold red]not caught[/] on {trial.base}: {trial.name}. {mistake}")
+    for base, names in result.ended:
+        console.print(
+            f"[bold red]no verdict[/] on {base}: the process ended while it tried "
+            f"{', '.join(names)}. To find which: rnn-parity selftest --base {base} --fault NAME",
+            soft_wrap=True,
+        )
     for check in result.idle:
         console.print(f"[bold red]idle[/] {check}: no fault is seen by it alone")
     for trial in result.accused:
@@ -57,7 +63,9 @@ def score(result: SelfTest) -> str:
 
 
 def write_selftest(path: Path, result: SelfTest) -> None:
-    """All trials as JSON: `passed`, `faults`, `variants`, `alone`, `missed`, `idle`, `accused`."""
+    """All trials as JSON: `passed`, `faults`, `variants`, `alone`, `missed`, `idle`,
+    `ended`, `accused`.
+    """
     document = {
         "passed": result.passed,
         "score": score(result),
@@ -68,6 +76,7 @@ def write_selftest(path: Path, result: SelfTest) -> None:
         "alone": result.alone(),
         "missed": [[trial.name, trial.base] for trial in result.missed],
         "idle": result.idle,
+        "ended": result.ended,
         "accused": [[trial.name, trial.base] for trial in result.accused],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
