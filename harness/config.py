@@ -451,7 +451,9 @@ _TOKENS: dict[str, Token] = {
     "lengths": words({name: name for name in LENGTHS}, "nolengths"),
     "dtype": words({name: name for name in DTYPES}, "fp32"),
     "mode": words({"evaluation": "evalmode", "training": "trainmode"}, "evaluation"),
-    "cotangents": words({name: f"cot{name}" for name in (*COTANGENTS, *ONE_STATE)}, "all"),
+    "cotangents": words(
+        {name: "cot" + name.replace("_", "") for name in (*COTANGENTS, *ONE_STATE)}, "all"
+    ),
     "memory": words({name: name for name in MEMORIES}, "contiguous"),
     "arrays": name_of_arrays(),
     "scale": number("scale", 2, 1, 16, 1),
