@@ -402,9 +402,13 @@ class NotMultiplied(CorrectLayer):
         self, given: Arrays, weights: Mapping[str, Array] | None = None, **changes: Any
     ) -> Arrays:
         o, rows = self.options, given["x"].shape[1]
-        absent = np.zeros((o.num_layers * o.directions, rows, o.hidden_size))
-        absent[: o.directions * (self.skipping or o.num_layers)] = -0.0
-        marked = {**{f"{state}_0": absent for state in self.cell.states}, **given}
+        first = self.cell.states[0]
+        marked = dict(given)
+        for state in self.cell.states:
+            units = o.output_size if state == first else o.hidden_size
+            absent = np.zeros((o.num_layers * o.directions, rows, units))
+            absent[: o.directions * (self.skipping or o.num_layers)] = -0.0
+            marked.setdefault(f"{state}_0", absent)
         found = super().compute(
             marked, weights, **{"arithmetic": SkipsNothing(self.activation), **changes}
         )
