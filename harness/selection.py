@@ -18,7 +18,7 @@ def _crashes(config: Config) -> bool:
     if config.aspect in ("call.x.nosteps", "call.x.norows"):
         return True
     of_states = config.aspect.startswith(("call.h0.", "call.c0."))
-    return of_states and config.layer == "lstm" and config.lengths != "nolengths"
+    return of_states and len(config.cell.states) > 1 and config.lengths != "nolengths"
 
 
 IN_BETWEEN = 19
