@@ -128,18 +128,20 @@ def condition(showing: Sequence[Config], passing: Sequence[Config]) -> Rule:
         return found[0]
     every = [*((c, True) for c in showing), *((c, False) for c in passing)]
     needed = [_needed(share, showing) for share in shares_of(every) if share.needed]
-    if all(map(has_state, showing)) and _share_of_state(every).needed:
-        needed.append(Rule("a state before the step", 1, has_state))
+    if _share_of_state(every).needed == ("yes",):
+        needed.append(Rule("a state before the step", 1, _has_state))
     return functools.reduce(Rule.and_, needed) if needed else ALWAYS
 
 
-def has_state(config: Config) -> bool:
+def _has_state(config: Config) -> bool:
     """Whether a step starts from another state than zeros that nobody gave."""
     return config.states or config.steps > 1
 
 
 def _share_of_state(configs: Sequence[tuple[Config, bool]]) -> OptionShare:
-    of = [[hit for config, hit in configs if has_state(config) is state] for state in (False, True)]
+    of = [
+        [hit for config, hit in configs if _has_state(config) is state] for state in (False, True)
+    ]
     values = [(word, sum(hits), len(hits)) for word, hits in zip(("no", "yes"), of, strict=True)]
     return OptionShare("a state before the step", values)
 

@@ -89,7 +89,7 @@ def configs(
     cotangents = draw(st.sampled_from(("all",) * 5 + COTANGENTS), label="cotangents")
 
     if cotangents == "final" and len(record.cell(Config.of(layer)).states) > 1:
-        cotangents = ("final", *ONE_STATE)[batch % 3]
+        cotangents = ("final", *ONE_STATE)[batch % 3]  # no draw, which would change all others
     if record.single_step:
         layout = "timefirst" if layout == "batchfirst" else layout
         lengths, steps, dropout = "nolengths", 1, 0

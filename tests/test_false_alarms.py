@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from harness.config import Config
 from harness.environment import describe
 from harness.expectations import expectations_of
 from harness.judge import Session
+from harness.judging.steps import multipliers
 from harness.verdicts import Verdict
 from tests import faulty
 from tests.campaigns.false_alarms import (
@@ -109,3 +113,18 @@ def test_what_was_a_false_alarm_is_none(config_id: str) -> None:
     results = expected.join(session.judge(Config.parse(config_id)))
     assert [result.message for result in results if result.unexpected] == []
     assert any(result.verdict == "pass" for result in results)
+
+
+def test_what_dropout_did_is_open_only_where_nothing_shows_it() -> None:
+    """Of two layers every number shows it; of three, not those that were dropped before."""
+    sizes: dict[str, Any] = {"input_size": 3, "hidden_size": 6, "batch": 5, "steps": 1}
+    base = Config.of(aspect="gradient", mode="training", data="plain", dropout=50, **sizes)
+    for layers in (2, 3):
+        config = base.replace(num_layers=layers, bias=False)
+        found = multipliers(session_of().evidence(config, "torch"))
+        open_ = {layer: one.bound > one.value / 2 for layer, one in found.items()}
+        kept = found[1].value > 1
+        assert not (open_[1] & kept).any()
+        assert 0 < kept.sum() < kept.size
+        if layers == 3:
+            np.testing.assert_array_equal(open_[2] & (found[2].value > 0), ~kept)
