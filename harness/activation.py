@@ -47,7 +47,8 @@ def measure_activation(
     # Subnormal points are left out: what flushes them is not the activation's shape.
     normal = np.isfinite(points) & ((np.abs(points) >= case.fmt.smallest_normal) | (points == 0))
     unique, index = np.unique(points[normal], return_index=True)
-    if not rises(unique, values[normal][index]):
+    measured = values[normal][index]
+    if not np.isfinite(measured).any() or not rises(unique, measured):
         return None
     subnormal = ~normal & np.isfinite(points)
     zeroed = (values == 0) & (exact_activation(activation, points) != 0) & subnormal
@@ -215,6 +216,8 @@ class OwnActivation:
             return False
         seen = np.isfinite(self.values) & (np.abs(self.points) >= 2.0**-12)
         seen &= np.abs(self.points) < 2.0**4
+        if not seen.any():
+            return False
         points, values = self.points[seen], self.values[seen]
         op = Rounded(lower, cast=True)
         with np.errstate(all="ignore"):

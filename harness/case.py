@@ -101,6 +101,15 @@ class Case:
         last: IntArray = self.valid.sum(axis=0) - 1
         return last
 
+    @cached_property
+    def rows_differ(self) -> bool:
+        """Whether two rows are given otherwise: of equal ones nobody can tell which is which."""
+        rows = (
+            np.moveaxis(array, 0 if name == "lengths" else 1, 0)
+            for name, array in self.inputs.items()
+        )
+        return len({tuple(one.tobytes() for one in row) for row in zip(*rows, strict=True)}) > 1
+
     def rows_with(self, name: str) -> BoolArray:
         """(B,): the rows of an output that stand for steps: a final state needs one at least."""
         return self.last_step >= (-1 if name == "output" else 0)

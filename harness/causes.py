@@ -125,6 +125,14 @@ class Cause(str, Enum):
         "accepted",
         _About("answers a call that means nothing", "silently accepted", harm=Harm.SILENT),
     )
+    KEPT = (
+        "kept",
+        _About(
+            "keeps memory with every call",
+            "memory runs out after many calls",
+            requirement="growth",
+        ),
+    )
     PRECISION = (
         "precision",
         _About("computes in a lower precision than the layer's", requirement="fp64"),

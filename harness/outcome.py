@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 
 from harness.baseline import KnownDifference
+from harness.config import Config
 from harness.expectations import Change, Expectations, Judged, stale_entries
 from harness.figures import Figures
 from harness.findings import SHORTENED, TESTED, Finding, find
 from harness.folder import ALONE, TIMES
 from harness.journal import Recorded
+from harness.layers import LAYERS
 from harness.matrix import Cell, matrix
 from harness.reproducers import Reproducer
 from harness.results import Parameters
@@ -153,8 +155,8 @@ def _idle(results: Sequence[Judged], pinned: bool) -> list[str]:
 
     A corpus of one's own (not `pinned`) may leave requirements out.
 
-    A backend of which nothing at all was judged; or a requirement, unless the backend documents
-    that it does not do what it is about, or is unexpectedly wrong anyway.
+    A backend of which nothing at all was judged; or a requirement of a layer, unless the backend
+    documents that it does not do what it is about, or is unexpectedly wrong in that layer anyway.
     """
     if not results:
         return ["nothing was judged: there are no configs, or no results of them"]
@@ -166,19 +168,26 @@ def _idle(results: Sequence[Judged], pinned: bool) -> list[str]:
     ]
     if not pinned:
         return silent
-    wrong = {r.backend for r in results if r.unexpected}
-    return (
-        silent
-        + _mostly_inconclusive(results)
-        + [
-            f"{backend}: nothing was concluded on requirement {key!r} ({cell.verdict}); a run "
-            "without a verdict on it proves nothing about it"
-            for key, row in matrix(results).items()
-            for backend, cell in row.items()
-            if cell.verdict in (ReportState.UNTESTED, Verdict.INCONCLUSIVE)
-            and backend in judged - wrong
-        ]
-    )
+    by_layer: dict[str, list[Judged]] = defaultdict(list)
+    for result in results:
+        by_layer[Config.parse(result.config_id).layer].append(result)
+    unconcluded = (text for name, own in by_layer.items() for text in _unconcluded(name, own))
+    return [*silent, *_mostly_inconclusive(results), *unconcluded]
+
+
+def _unconcluded(layer: str, results: Sequence[Judged]) -> Iterator[str]:
+    """Requirements of one layer without a verdict."""
+    judged = {r.backend for r in results if r.verdict in JUDGED}
+    judged -= {r.backend for r in results if r.unexpected}
+    for key, row in matrix(results).items():
+        for backend, cell in row.items():
+            silent = cell.verdict in (ReportState.UNTESTED, Verdict.INCONCLUSIVE)
+            if silent and backend in judged:
+                yield (
+                    f"{backend}: nothing was concluded on requirement {key!r} of "
+                    f"{LAYERS[layer].title} ({cell.verdict}); a run without a verdict on it "
+                    "proves nothing about it"
+                )
 
 
 FEWEST = 10

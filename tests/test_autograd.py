@@ -198,7 +198,7 @@ class Alone(CorrectLayer):
 
     def gradients(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Any:
         found = super().gradients(inputs, cotangents)
-        return {n: a for n, a in found.items() if n not in ("output", "h_n")}
+        return {n: a for n, a in found.items() if n not in ("output", "h_n", "c_n")}
 
 
 class Unseeded(CorrectBackend):
@@ -302,6 +302,21 @@ class SignsFlipped(Alone):
             **found,
             "x": np.where(np.arange(len(found["x"]))[:, None, None] == 1, -1, 1) * found["x"],
         }
+
+
+@pytest.mark.parametrize("layer", ["lstm", "gru", "lstmcell", "rnncell"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_gradients_alone_are_numbers(layer: str, value: float) -> None:
+    """Whatever the states were: where nothing can overflow, all gradients are finite."""
+
+    class NoNumbers(Alone):
+        def derive(self, given: Any, cotangents: Any) -> Any:
+            found = super().derive(given, cotangents)
+            return {**found, "weight_hh_l0": np.full_like(found["weight_hh_l0"], value)}
+
+    config = Config.of(layer, aspect="gradient", data="plain", states=True)
+    assert failing(judged(CorrectBackend(NoNumbers), config)) == {("gradient", Cause.UNEXPLAINED)}
+    assert failing(judged(CorrectBackend(Alone), config)) == set()
 
 
 @pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])

@@ -323,6 +323,28 @@ def test_measuring_needs_a_backend_that_answers() -> None:
     assert own is not None
 
 
+class NanWhereSaturated(ForwardLayer):
+    """A sigmoid e^a / (1 + e^a), which overflows; and, as a mistake of its own, a wrong bias."""
+
+    def activation(self, name: str, a: Any) -> Any:
+        exact = super().activation(name, a)
+        return np.where(a > 88.7, np.nan, exact) if name == "sigmoid" else exact
+
+    def used_weights(self) -> Any:
+        own = self.weights.items()
+        return {n: a + a.dtype.type(2e-4) * n.startswith("bias_hh") for n, a in own}
+
+
+def test_an_activation_of_which_nothing_is_seen_explains_nothing() -> None:
+    """The gates of the sweep are saturated: all that comes out is NaN."""
+    assert measure_activation(InProcess(backend(NanWhereSaturated)), "lstm", "tanh", "fp32") is None
+    points = np.linspace(-4, 4, 9)
+    nothing = OwnActivation("tanh", points, np.full(9, np.nan), FORMATS["fp32"], flushes=False)
+    assert nothing.precision is None
+    found = causes(Session({"x": backend(NanWhereSaturated)}), Config.of("lstm"), "step_residual")
+    assert set(found) == {"unexplained"}
+
+
 class ZeroNearZero(ForwardLayer):
     def activation(self, name: str, a: Any) -> Any:
         return np.where(np.abs(a) < 3e-8, 0.0, super().activation(name, a))

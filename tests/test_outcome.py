@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harness.expectations import Expectations, Judged
@@ -47,3 +48,20 @@ def test_what_a_run_chose_for_its_findings_was_not_planned(origin: str) -> None:
     outcome = Outcome({"planned": 3}, [*lines(0, 3), line(7, 0.5, origin=origin)])
     conclude(outcome, Expectations(), complete=False)
     assert outcome.unfinished.startswith("unfinished: 3 of 3 planned pairs")
+
+
+def test_a_requirement_without_verdict_in_one_layer_is_loud() -> None:
+    """Whatever another layer says of it."""
+    asked = [
+        line(number, 0.5, verdict=verdict, config_id=f"{layer}-i00003-h00004-b00006-t00005-s000000")
+        for number, (layer, verdict) in enumerate(
+            [("lstm", Verdict.PASS), ("gru", Verdict.INCONCLUSIVE), ("gru", Verdict.PASS)]
+        )
+    ]
+    asked[2] = msgspec.structs.replace(asked[2], check="determinism", requirement="repeated-calls")
+    outcome = Outcome({"versions": {}}, asked)
+    conclude(outcome, Expectations(), complete=True)
+    said = [message for message in outcome.idle if "'equation'" in message]
+    assert [message.partition(";")[0] for message in said] == [
+        "torch: nothing was concluded on requirement 'equation' of GRU (inconclusive)"
+    ]

@@ -108,6 +108,7 @@ def _parts(layer: str) -> Iterator[Part]:
     yield "calls crossed with sizes of 1 and other options", crossed(layer)
     yield "calls with x of another type alone", typed(layer)
     yield "the same call again and again", repeated(layer)
+    yield "so many calls that the process grows if they keep anything", growing(layer)
     yield "lives", lives(layer)
 
 

@@ -22,10 +22,11 @@ from harness.build_corpus.arrays_given import (
 )
 from harness.build_corpus.autograd import dropping, few_gradients, losses, losses_of_one_state
 from harness.build_corpus.backwards import one_step
+from harness.build_corpus.branches import branches, long_in_double
 from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
 from harness.build_corpus.designs import sized_gradients, sized_values
 from harness.build_corpus.lives import few_lives, lives
-from harness.build_corpus.other_aspects import CALL_BASES, calls, parameters, repeated
+from harness.build_corpus.other_aspects import CALL_BASES, calls, growing, parameters, repeated
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients
 from harness.build_corpus.training import alone, padded_dropping, small_training
 from harness.build_corpus.values import gradients, page, special, sweeps
@@ -107,11 +108,22 @@ def modest(layer: str) -> Iterator[Part]:
         yield "options that not every size takes, everywhere", _of_sizes_own(layer, every)
     yield "gradients, losses of one state of several", losses_of_one_state(layer)
     yield "numbered options", numbered(layer)
+    yield "NaN and infinities in states of many rows", _special_states(layer)
+    yield "so many calls that the process grows if they keep anything", growing(layer)
     yield "calls", calls(layer, _bases(layer))
     if not LAYERS[layer].single_step:
         yield "stacks of more than three layers", deep(layer)
+        yield "where kernels go other ways", [*branches(layer), long_in_double(layer, 1000)]
         yield "calls with lengths: other code may check what is given", _with_lengths(layer)
         yield "calls with states, padded, of stacks and of one unit", _of_stacks(layer)
+
+
+def _special_states(layer: str) -> Iterator[Config]:
+    """So many rows that each state has some, alone in its row, whatever the seed; weights have some
+    with odd seeds.
+    """
+    for seed in (901, 902):
+        yield config_of(layer, **of_sizes(1, 2, 600, 1), states=True, data="special", seed=seed)
 
 
 def _values(layer: str) -> Iterator[Part]:
@@ -191,8 +203,10 @@ def modest_few(layer: str) -> Iterator[Part]:
     yield "the activations alone", sweeps(layer, ("fp32",))
     yield "options", covering(layer, few, 1, 1)
     yield "other precisions", covering(layer, {**few, "dtype": ["fp16", "fp64"]}, 1, 1)
+    yield "bfloat16", itertools.islice(covering(layer, {**few, "dtype": ["bf16"]}, 1, 1), 1)
     yield "float64, rounding visible", itertools.islice(doubles(layer), 1)
     yield "NaN, infinities, subnormals", _shallow(special(layer, 2, ["fp32"]), 2)
+    yield "one NaN or infinity a row of x", _few_lone(layer)
     yield "gradients", _shallow(gradients(layer, 2, ["fp32"]), 3)
     yield "gradients, kinds of losses, both modes", _every(3, few_gradients(layer))
     yield "options that not every size takes", itertools.islice(not_every_size(layer), 1)
@@ -203,7 +217,20 @@ def modest_few(layer: str) -> Iterator[Part]:
     bases = ({**base, **small} for base in _bases(layer)[:1])
     yield "calls, one of each requirement", _one_of_each(layer, calls(layer, bases))
     yield "the same call again and again", _compiled_once(itertools.islice(repeated(layer), 1))
+    yield "so many calls that the process grows if they keep anything", _every(9, growing(layer))
+    if not LAYERS[layer].single_step:
+        yield "longer", [long_in_double(layer, 100)]
+        empty: dict[str, Any] = {"states": True, "lengths": "emptyrows", "seed": 892}
+        yield "rows without steps", [config_of(layer, **of_sizes(3, 4, 5, 3), **empty)]
     yield "lives", itertools.islice(few_lives(layer), 2)
+
+
+def _few_lone(layer: str) -> Iterator[Config]:
+    """Rows enough for infinities; of a cell with states, without which MindSpore has none."""
+    single = LAYERS[layer].single_step
+    rows = 12 if single else 9
+    few = (one for one in lone(layer) if one.batch == rows and one.states >= single)
+    yield from itertools.islice(few, 2)
 
 
 def _few_training(layer: str) -> Iterator[Config]:

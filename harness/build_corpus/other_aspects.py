@@ -169,12 +169,17 @@ def repeated(layer: str) -> Iterator[Config]:
         more = {**of_few, "lengths": "nolengths", "data": "plain", "steps": 3}
         more["nonlinearity"] = ("tanh", "relu")[number]
         yield base.replace(**own_values(layer, more))
-    yield from growing(layer)
 
 
 def growing(layer: str) -> Iterator[Config]:
-    """Outputs so large that the process grows visibly if calls keep them."""
+    """Outputs so large that the process grows visibly if calls keep them; with lengths, too."""
     base = config_of(layer, aspect="repeated", states=True, data="plain", seed=17)
-    for nonlinearity in ("tanh", "relu"):
-        sizes: dict[str, Any] = {"input_size": 64, "hidden_size": 128, "batch": 256, "steps": 4}
-        yield base.replace(**own_values(layer, {**sizes, "nonlinearity": nonlinearity}))
+    batch = 5600 if LAYERS[layer].single_step else 1400  # many rows: little arithmetic
+    sizes: dict[str, Any] = {"input_size": 4, "hidden_size": 16, "batch": batch, "steps": 4}
+    for nonlinearity, lengths in (
+        ("tanh", "nolengths"),
+        ("relu", "nolengths"),
+        ("tanh", "fulllengths"),
+    ):
+        more = {**sizes, "nonlinearity": nonlinearity, "lengths": lengths}
+        yield base.replace(**own_values(layer, more))

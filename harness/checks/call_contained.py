@@ -53,7 +53,9 @@ def call_contained(evidence: Evidence) -> Iterator[Comparison]:
 
 def _ordinary(evidence: Evidence, outcome: CallOutcome) -> Iterator[Comparison]:
     """The answers to ordinary calls against what they mean, at the weights that the layer had."""
-    asked = itertools.cycle(calls_after(evidence.config))
+    layers = 1 if outcome.error is None else 2  # after a refusal the very one, and a new one
+    of_each = calls_after(evidence.config)[: len(outcome.ordinary) // layers]
+    asked = itertools.cycle(of_each)
     for config, returned in zip(asked, outcome.ordinary, strict=False):
         case = make_case(config)
         answered = msgspec.structs.replace(outcome, returned=returned, trained=None)

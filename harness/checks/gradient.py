@@ -177,7 +177,9 @@ def _judge(
     within: Bounded | None = None,
 ) -> Iterator[Comparison]:
     ratio, bad, defined = _held(evidence, name, actual, gradient, exact)
-    open_ = np.zeros_like(bad) if within is None else bad & allowed(actual, within)
+    open_ = (
+        np.zeros_like(bad) if within is None else bad & allowed(actual, within, evidence.case.fmt)
+    )
     bad, defined = bad & ~open_, defined & ~open_
     left, causes = bad, []
     for cause, excused in forgiven.items():
@@ -284,7 +286,7 @@ def _signs(
             proven = np.isfinite(gradient.bound) & (np.abs(gradient.value) > gradient.bound)
             opposite = proven & (actual.astype(np.float64) * np.sign(gradient.value) < 0)
         if within is not None:
-            opposite &= ~allowed(actual, within[name])
+            opposite &= ~allowed(actual, within[name], evidence.case.fmt)
         compared, total = compared + int(proven.sum()), total + actual.size
         if not opposite.any():
             continue

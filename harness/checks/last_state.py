@@ -152,18 +152,20 @@ def _tracked(evidence: Evidence, final: FinalState) -> Comparison:
 
 def _is_another(evidence: Evidence, final: FinalState, bad: BoolArray) -> bool:
     """Whether the outputs come from the equation, and what is wrong is about the same state of
-    another step or row.
+    another step or row: somewhere one that cannot be taken for the right state.
     """
     steps = final.steps
     seen = steps.interval.ratio(steps.actual.astype(np.float64)) <= 1
     if not seen[steps.defined].all():
         return False
-    near = np.zeros_like(bad)
+    near, apart = np.zeros_like(bad), np.zeros_like(bad)
     with np.errstate(invalid="ignore"):
         width = 2 * (final.interval.high - final.interval.low)
         for other in _others(evidence, final).values():
-            near |= np.abs(final.actual.astype(np.float64) - other) <= width
-    return bool(near[bad].all())
+            close = np.abs(final.actual.astype(np.float64) - other) <= width
+            near |= close
+            apart |= close & (np.abs(other - final.interval.expected) > 3 * width)
+    return bool(near[bad].all() and apart[bad].any())
 
 
 def _power_of_tracked(evidence: Evidence, final: FinalState) -> dict[Probe, float]:
@@ -185,7 +187,7 @@ def _others(evidence: Evidence, final: FinalState) -> dict[Probe, Array]:
     others = {Probe.STATE: final.at_end(steps.before[state])}
     if final.reverse or int(case.last_step.min()) < len(after) - 1:
         others[Probe.END] = after[None, -1]
-    if evidence.config.batch > 1:
+    if case.rows_differ:
         others[Probe.ROW] = neighbours(final.interval.expected)
     return others
 
@@ -214,6 +216,6 @@ def _power(
     power[Probe.STATE] = share(differs(before, expected)[:, ~empty])
     if int(last.min()) < config.steps - 1 or (config.bidirectional and config.steps > 1):
         power[Probe.END] = share(differs(end, expected)[:, ~empty])
-    if config.batch > 1:
+    if case.rows_differ:
         power[Probe.ROW] = share(differs(neighbours(expected), expected)[:, ~empty])
     return power

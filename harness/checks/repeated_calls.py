@@ -79,7 +79,7 @@ def _growth(growth: Growth) -> Comparison:
         return Comparison(title, Verdict.PASS, growth.calls, ratio=ratio)
     each = growth.grown // growth.calls
     message = f"the process grows by {each:,} bytes with each call; an output has {growth.size:,}"
-    return Comparison(title, Verdict.FAIL, growth.calls, message, Cause.UNEXPLAINED, ratio=ratio)
+    return Comparison(title, Verdict.FAIL, growth.calls, message, Cause.KEPT, ratio=ratio)
 
 
 def _judge(evidence: Evidence, series: Series) -> Comparison:

@@ -284,3 +284,44 @@ class SlopeHalf(SlopeAtZero):
     """The gradient of relu at 0 is the mean of those on both sides."""
 
     share = 0.5
+
+
+class Alone(WrappedLayer):
+    """Gradients come alone, without the outputs of their call, and have NaN or infinities."""
+
+    def training_values(self, given: Arrays, found: Arrays) -> Arrays:
+        return {}
+
+    def spoilt(self, found: Arrays) -> Arrays:
+        return each(found, "weight_hh", lambda a: np.full_like(a, np.nan))
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = super().derive(given, cotangents)
+        finite = all(np.isfinite(np.asarray(a, np.float32)).all() for a in found.values())
+        return self.spoilt(found) if finite else found
+
+
+@AREA.fault("nan-gradient-of-w-hh-alone")
+class NanAlone(Alone):
+    """Gradients come without outputs, and that of W_hh is NaN."""
+
+
+@AREA.fault("nan-gradient-of-one-bias-alone")
+class NanOfOneBias(Alone):
+    """Gradients come without outputs, and that of b_ih is NaN for the last unit."""
+
+    def spoilt(self, found: Arrays) -> Arrays:
+        def last(a: Array) -> Array:
+            return np.where(np.arange(len(a)) == len(a) - 1, a.dtype.type(np.nan), a)
+
+        return each(found, "bias_ih", last)
+
+
+@AREA.fault("infinite-gradient-of-x-alone")
+class InfiniteAlone(Alone):
+    """Gradients come without outputs, and that of x is infinite in its last row."""
+
+    def spoilt(self, found: Arrays) -> Arrays:
+        x = found["x"].copy()
+        x[:, -1] = np.inf
+        return {**found, "x": x}

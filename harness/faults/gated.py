@@ -312,6 +312,10 @@ AREA.table(
             "Sigmoid is computed in float16.",
             lambda layer, a, exact: exact.astype(np.float16).astype(np.float64),
         ),
+        "sigmoid-overflows": (
+            "Sigmoid is e^a / (1 + e^a), NaN beyond 88.7.",
+            lambda layer, a, exact: np.where(a > 88.7, np.nan, exact),
+        ),
         "sigmoid-of-nan": (
             "Sigmoid of NaN is 0.",
             lambda layer, a, exact: np.where(np.isnan(a), 0.0, exact),

@@ -85,7 +85,7 @@ def power_of(
     if has_state(evidence.case):
         earlier = {name: _shifted(array, steps.reverse) for name, array in steps.before.items()}
         faulty[Probe.STATE] = states.exact(before=earlier)
-    if config.batch > 1:
+    if evidence.case.rows_differ:
         before = {name: neighbours(array) for name, array in steps.before.items()}
         faulty[Probe.ROW] = states.exact(x=neighbours(steps.x), before=before)
     power = {}

@@ -17,7 +17,7 @@ from harness.judging.gradients import gradient_ratio, gradients_at, tapes_of
 from harness.judging.steps import direction_steps
 from harness.observe.values import shorter
 from harness.oracle import Oracle
-from reference import Bounded
+from reference import Bounded, Format
 from reference.arrays import Array, BoolArray, Float64Array
 
 __all__ = ["RETURN_OUTPUTS", "allowed", "at_any_states"]
@@ -37,9 +37,14 @@ def at_any_states(evidence: Evidence) -> Mapping[str, Bounded] | None:
     return gradients_at(evidence, tapes_of(evidence, margins=margins)).by_name
 
 
-def allowed(actual: Array, gradient: Bounded) -> BoolArray:
-    """What is not beyond its bound; without a bound everything is allowed."""
-    found: BoolArray = ~(gradient_ratio(actual, gradient) > 1)
+def allowed(actual: Array, gradient: Bounded, fmt: Format) -> BoolArray:
+    """What is not beyond its bound. Without a bound every number is allowed; NaN and infinities
+    are where something may overflow, and nowhere else.
+    """
+    with np.errstate(all="ignore"):
+        overflows = ~(gradient.magnitude < fmt.largest)
+    open_ = ~np.isfinite(gradient.bound) & (np.isfinite(actual) | overflows)
+    found: BoolArray = (gradient_ratio(actual, gradient) <= 1) | open_
     return found
 
 

@@ -214,6 +214,11 @@ def test_the_calls_after_a_refused_one_of_the_layer_and_of_a_new_one() -> None:
     assert wording(result) == ("the call after", "pass", 1, "", None, 0.0)
     (result,) = call_contained(evidence_of(refused(ordinary=(*right, right[0], right[0]))))
     assert (result.verdict, result.cause) == ("fail", "wrong")
+    # A layer that does not take the second one is asked the first one alone.
+    (result,) = call_contained(evidence_of(refused(ordinary=(right[0], right[0]))))
+    assert result.verdict == "pass"
+    (result,) = call_contained(evidence_of(refused(ordinary=(right[0], right[1]))))
+    assert (result.verdict, result.cause) == ("fail", "wrong")
 
 
 def test_two_modes_of_one_framework() -> None:

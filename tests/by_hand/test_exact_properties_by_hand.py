@@ -134,7 +134,8 @@ def test_the_end_is_another_state_only_where_there_is_padding_or_a_reverse_direc
     def found(lengths: list[int], steps: int = 2, **changes: Any) -> dict[str, float]:
         config = Config.of(steps=steps, batch=len(lengths), **changes)
         sides, batch = config.directions, len(lengths)
-        case = case_of(config, lengths=lengths)
+        x = np.ones((steps, batch, config.input_size)) * np.arange(batch)[None, :, None]
+        case = case_of(config, lengths=lengths, x=x)
         output = 1 + np.arange(float(steps * batch * sides)).reshape(steps, batch, sides)
         output *= case.valid[:, :, None]
         ends = [output[case.last_step, np.arange(batch), 0], output[0, :, -1]][:sides]

@@ -120,7 +120,7 @@ def test_power_is_asked_only_for_faults_that_can_occur() -> None:
     assert found == {"input": 1.0, "state": 1.0}
     assert power(relu_case([[[4]], [[4]]], **one), [[[4]], [[8]]]) == {"input": 1.0, "state": 0.5}
     found = power(relu_case([[[4], [4]]], h_0=[[[0], [0]]], **one), [[[4], [4]]])
-    assert found == {"input": 1.0, "row": 0.0, "state": 0.0}
+    assert found == {"input": 1.0, "state": 0.0}  # of equal rows none can be taken for another
 
 
 def test_nothing_compared_has_no_power() -> None:
@@ -230,9 +230,9 @@ def test_an_element_has_one_cause_and_right_ones_stand_in_every_comparison() -> 
 
 
 def test_a_residual_that_nothing_would_have_shown_is_inconclusive() -> None:
-    """An input of 1/4 within 0.7; both rows alike."""
-    case = wide_case([[[0.25], [0.25]]], bias=False)
-    (result,) = judged(case, [[[0.25], [0.25]]])
+    """Inputs of 1/4 and 1/2 within 0.7."""
+    case = wide_case([[[0.25], [0.5]]], bias=False)
+    (result,) = judged(case, [[[0.25], [0.5]]])
     assert (result.verdict, result.cause) == ("inconclusive", None)
     assert result.message == "no element would have shown: input, row"
     case = relu_case([[[4.0], [2.0]]], bias=False)

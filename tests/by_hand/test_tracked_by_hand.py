@@ -120,7 +120,8 @@ def test_the_final_one_is_judged_by_its_interval(share: float, verdict: str) -> 
     assert place is not None
     assert (place.output, place.layer, place.direction) == ("c_n", 0, "forward")
     found = parts([*last_state(evidence(of, c_n=amount))])
-    assert found["layer 0 forward, c_n"].verdict == verdict
+    other = "pass" if verdict == "pass" else "inconclusive"  # wrong, but no other step's state
+    assert found["layer 0 forward, c_n"].verdict == other
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -142,6 +143,21 @@ def test_that_of_another_step_or_row_is_none() -> None:
     )  # fmt: skip
     power = parts([*last_state(evidence(of))])["layer 0 forward, c_n"].power
     assert power == {"state": 1.0, "end": 2 / 3, "row": 1.0}  # one row ends at the last step
+
+
+def test_what_is_wrong_near_the_state_before_is_not_that_state() -> None:
+    """Where f is all but 1 and i all but 0, a wrong c_n lies next to c_0 as the right one does."""
+    config = Config.of("lstm", steps=1, batch=3, states=True, hidden_size=1)
+    weights = {n: [-20, 20, 0, 0] for n in config.parameter_shapes() if n.startswith("bias_ih")}
+    given = np.array([[[c] for c in C_0]])
+    of = case_of(config, weights=weights, h_0=np.zeros_like(given), c_0=given)
+    (final,) = direction_steps(evidence(of), 0, False).finals
+    width = float(final.interval.high[0, 0, 0] - final.interval.low[0, 0, 0])
+    part = "layer 0 forward, c_n"
+    found = parts([*last_state(evidence(of, c_n=1.5 * width))])[part]
+    assert (found.verdict, found.cause) == ("inconclusive", None)
+    assert "not that state of another step or row" in found.message
+    assert parts([*step_residual(evidence(of, c_n=1.5 * width))])[part].verdict == "fail"
 
 
 def test_a_row_without_steps_keeps_the_initial_one() -> None:
