@@ -62,9 +62,9 @@ def test_the_last_row_of_three_or_more_is_the_first_one_again(config: Config) ->
         return
     valid = case.valid[:, 0]
     np.testing.assert_array_equal(case.valid[:, -1], valid)
-    np.testing.assert_array_equal(case.x[valid, -1], case.x[valid, 0])
+    assert case.x[valid, -1].tobytes() == case.x[valid, 0].tobytes()  # NaN of bfloat16, too
     for state in case.initial.values():
-        np.testing.assert_array_equal(state[:, -1], state[:, 0])
+        assert state[:, -1].tobytes() == state[:, 0].tobytes()
 
 
 def test_equal_rows_have_different_padding() -> None:

@@ -230,9 +230,9 @@ def test_an_element_has_one_cause_and_right_ones_stand_in_every_comparison() -> 
 
 
 def test_a_residual_that_nothing_would_have_shown_is_inconclusive() -> None:
-    """Inputs of 1/4 and 1/2 within 0.7."""
-    case = wide_case([[[0.25], [0.5]]], bias=False)
-    (result,) = judged(case, [[[0.25], [0.5]]])
+    """Inputs of 1/4 and 1/8, less than what the other terms may err."""
+    case = wide_case([[[0.25], [0.125]]], bias=False)
+    (result,) = judged(case, [[[0.25], [0.125]]])
     assert (result.verdict, result.cause) == ("inconclusive", None)
     assert result.message == "no element would have shown: input, row"
     case = relu_case([[[4.0], [2.0]]], bias=False)
