@@ -1,7 +1,7 @@
 """Expressions over the words of a config, as `pytest -k` has them: "tanh and not (bidir or l02)".
 
-A word holds where it is part of one of the names, in upper or lower case; `not` binds closest,
-then `and`, then `or`.
+A word holds where it is part of one of the names, in upper or lower case; other than in pytest, not
+where a name denies it ("life" in "nolife"). `not` binds closest, then `and`, then `or`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,12 @@ class _Reader:
             self.refuse(f"{token or 'the end'!r}, expected a word")
         word = token.lower()
         self.words.append(word)
-        return lambda names: any(word in name for name in names)
+        return lambda names: any(_in(word, name) for name in names)
+
+
+def _in(word: str, name: str) -> bool:
+    """Whether it stands there otherwise than negated: "states" is not in "nostates"."""
+    return word in name.replace(f"no{word}", "")
 
 
 def words_of(config: Config) -> frozenset[str]:

@@ -112,6 +112,7 @@ def test_what_is_unknown_is_answered_with_the_nearest(
         ("tanh and not bidir", False),
         ("nolengths and timefirst", True),  # defaults, which ids leave out
         ("(relu or tanh) and (l02 or l01)", True),
+        ("nolife and not life", True),  # what a word denies does not have it
     ],
 )
 def test_an_expression_holds_as_pytest_has_it(text: str, holds: bool) -> None:
@@ -284,9 +285,27 @@ def test_a_description_says_what_the_layer_has(config_id: str, said: str) -> Non
 def test_a_place_in_a_cell_has_neither_layer_nor_step() -> None:
     place = Place("gradient of weight_ih_l0", layer=0, direction="forward", step=0, unit=3)
     cell = Config.of("lstmcell", **SIZES_OF_CELLS).id
-    assert place_text(place, cell) == "gradient of weight_ih, unit 3"
+    assert place_text(place, cell) == "gradient of weight_ih, gate i, unit 3"
     said = "gradient of weight_ih_l0, layer 0 forward, step 0, unit 3"
     assert place_text(place, CONFIG.id) == said
+
+
+@pytest.mark.parametrize(
+    ("layer", "parameter", "row", "said"),
+    [
+        ("lstm", "weight_hh_l1_reverse", 9, "gate g, unit 1"),
+        ("gru", "bias_ih_l0", 11, "gate n, unit 3"),
+        ("lstm", "weight_hr_l0", 1, "unit 1"),
+        ("rnn", "weight_hh_l0", 3, "unit 3"),
+    ],
+)
+def test_a_row_of_a_gated_layers_parameter_is_a_unit_of_a_gate(
+    layer: str, parameter: str, row: int, said: str
+) -> None:
+    place = Place(f"gradient of {parameter}", unit=row)
+    config = Config.of(layer, hidden_size=4, **({"proj_size": 2} if layer == "lstm" else {}))
+    assert place_text(place, config.id) == f"gradient of {parameter}, {said}"
+    assert place_text(Place("output", unit=1), config.id) == "output, unit 1"
 
 
 SIZES_OF_CELLS = {"input_size": 3, "hidden_size": 4, "batch": 2}

@@ -73,20 +73,36 @@ def error_text(value: Number | None) -> str:
 
 def place_text(place: Place | None, config_id: str = "") -> str:
     """Where, in words: 'output, layer 1 reverse, step 3, row 0, unit 2'; of a cell, which has one
-    layer and one step, without these.
+    layer and one step, without these. The unit of a gradient of a gated layer's parameter is that
+    of a gate, which is named.
     """
     if place is None:
         return ""
-    single = bool(config_id) and Config.parse(config_id).record.single_step
+    config = Config.parse(config_id) if config_id else None
+    single = config is not None and config.record.single_step
     parts = [place.output.removesuffix("_l0") if single else place.output]
     if place.layer is not None and not single:
         parts.append(f"layer {place.layer} {place.direction or ''}".strip())
-    for name, value in (("step", place.step), ("row", place.batch), ("unit", place.unit)):
-        if value is not None and not (single and name == "step"):
-            parts.append(f"{name} {value}")
+    if place.step is not None and not single:
+        parts.append(f"step {place.step}")
+    if place.batch is not None:
+        parts.append(f"row {place.batch}")
+    if place.unit is not None:
+        parts.append(_unit(place.output, place.unit, config))
     if place.pre_activation is not None:
         parts.append(f"pre-activation {as_float(place.pre_activation):.6g}")
     return ", ".join(parts)
+
+
+def _unit(output: str, row: int, config: Config | None) -> str:
+    """A row of a parameter is a unit of a gate, where there are several."""
+    parameter = output.removeprefix("gradient of ").rpartition("_l")[0]
+    if config is not None and len(config.cell.gates) > 1:
+        for one in config.cell.arrays(bias=True):
+            if one.name == parameter and one.axes[0] == "gates":
+                gate, unit = divmod(row, config.hidden_size)
+                return f"gate {config.cell.gates[gate]}, unit {unit}"
+    return f"unit {row}"
 
 
 def plural(count: int, noun: str) -> str:
