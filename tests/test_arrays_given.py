@@ -271,6 +271,23 @@ def test_memory_after_many_calls(layer: type[ForwardLayer], verdict: str) -> Non
     assert (result.verdict, result.requirement) == (verdict, "growth")
 
 
+class HoardsMore(ForwardLayer):
+    """Keeps forty times its output."""
+
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
+        Hoards.kept.append(np.ones((40, *found["output"].shape), found["output"].dtype))
+        return found
+
+
+def test_memory_that_grows_fast_takes_few_calls() -> None:
+    config = repeated(input_size=2, hidden_size=64, batch=512, steps=4)
+    results = judged(backend(HoardsMore), config, "repeated_calls")
+    Hoards.kept.clear()
+    result = _part(results, "memory after many calls")
+    assert (result.verdict, result.cause, result.compared) == ("fail", "kept", 10)
+
+
 def test_a_leak_into_memory_that_was_freed_is_seen() -> None:
     np.ones(2**21).sum()  # once freed, blocks of 16 MB come from the heap
     freed = [np.ones(2**17) for _ in range(300)]

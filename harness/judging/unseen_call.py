@@ -38,13 +38,12 @@ def at_any_states(evidence: Evidence) -> Mapping[str, Bounded] | None:
 
 
 def allowed(actual: Array, gradient: Bounded, fmt: Format) -> BoolArray:
-    """What is not beyond its bound. Without a bound every number is allowed; NaN and infinities
-    are where something may overflow, and nowhere else.
+    """What is not beyond its bound; all of what may overflow, or has no bound. NaN elsewhere is
+    beyond every bound.
     """
     with np.errstate(all="ignore"):
         overflows = ~(gradient.magnitude < fmt.largest)
-    open_ = ~np.isfinite(gradient.bound) & (np.isfinite(actual) | overflows)
-    found: BoolArray = (gradient_ratio(actual, gradient) <= 1) | open_
+    found: BoolArray = (gradient_ratio(actual, gradient) <= 1) | overflows
     return found
 
 
