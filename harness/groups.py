@@ -116,10 +116,12 @@ SAME_CALL = ("forward_error", "exact_lane", "special_values")
 """Checks that hold the answer of a call against the equation once more."""
 
 OTHER_CALLS = (
-    *("life", "gradient", "dropout_values", "dropout_states", "dropout_none"),
+    *("life", "gradient", "gradient_error", "dropout_values", "dropout_states", "dropout_none"),
     *("call", "call_contained"),
 )
 """Checks of other calls of a layer that are answered by the same equation."""
+
+GRADIENTS = ("gradient", "gradient_error")
 
 MOSTLY = 0.9
 """Share of configs from which on a finding shows always."""
@@ -177,7 +179,7 @@ def _under(one: Finding, root: Finding) -> bool:
     share = len(showing) / inside
     if not outside:  # nothing speaks against it; for it only that it shows throughout
         always = rule is not ALWAYS or root.configs >= MOSTLY * root.judged
-        return always and share >= MOSTLY and one.check != "gradient"
+        return always and share >= MOSTLY and one.check not in GRADIENTS
     return bool((1 - share) ** outside < CHANCE)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.calibrated_gradients import Calibrated
 from harness.case import Case
 from harness.data import NUMPY_DTYPES
 from harness.probes import Probe
@@ -31,6 +32,14 @@ class Oracle:
 
     def __init__(self, case: Case) -> None:
         self.case = case
+        self._gradients: dict[tuple[tuple[str, bytes], ...], Calibrated] = {}
+
+    def gradients(self, cotangents: Mapping[str, Array]) -> Calibrated:
+        """Of the sum of the products of outputs and cotangents, by name of output."""
+        key = tuple((name, array.tobytes()) for name, array in sorted(cotangents.items()))
+        if key not in self._gradients:
+            self._gradients[key] = Calibrated(self.case, cotangents)
+        return self._gradients[key]
 
     @functools.cached_property
     def exact(self) -> Outputs:

@@ -33,7 +33,7 @@ _VALUES = frozenset(
 )
 
 
-_POWERFUL = frozenset(("step_residual", "exact_lane", "gradient", "activation"))
+_POWERFUL = frozenset(("step_residual", "exact_lane", "gradient", "gradient_error", "activation"))
 _DROPS = frozenset(("dropout_values", "dropout_rate", "dropout_independent"))
 
 

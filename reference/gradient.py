@@ -235,6 +235,7 @@ def gradients(
     bidirectional: bool = False,
     lengths: npt.ArrayLike | None = None,
     dropout_masks: Sequence[npt.ArrayLike] | None = None,
+    arithmetic: Exact | None = None,
 ) -> dict[str, Float64Array]:
     """The exact gradients of sum(output * output_cotangent) + sum(h_n * h_n_cotangent) + ...
 
@@ -244,6 +245,7 @@ def gradients(
     Args:
         output_cotangent: (T, B, D * H); None where the loss does not depend on the output.
         final_cotangents: by name of state; of those left out it is 0.
+        arithmetic: another reading in numbers; slopes are those of its activations.
 
     Returns:
         `x` (T, B, I), the initial states (`h_0`: (L * D, B, H)) whether given or not, every
@@ -265,9 +267,10 @@ def gradients(
             reverse = direction == 1
             parameters = parameters_of(cell, exact, layer, reverse, bias)
             start = {name: a[layer * directions + direction] for name, a in starts.items()}
-            states, _ = scan(cell, Exact(), parameters, inputs, start, valid, reverse)
+            op = Exact() if arithmetic is None else arithmetic
+            states, _ = scan(cell, op, parameters, inputs, start, valid, reverse)
             before = {n: previous_states(a, start[n], valid, reverse) for n, a in states.items()}
-            slopes = Slopes(states, own=True)
+            slopes = Slopes(states, own=True) if arithmetic is None else Slopes(by=arithmetic)
             sides.append(record(cell, parameters, inputs, before, FORMATS["fp64"], slopes))
             outputs.append(states[cell.states[0]])
         tapes.append(sides)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reference.arithmetic import Block, Parameters
+from reference.arithmetic import Block, Exact, Parameters
 from reference.arrays import Array, Float64Array
 from reference.bounded import Bounded, BoundedArithmetic, concatenated, where
 from reference.cells import Cell
@@ -131,12 +131,14 @@ class Slopes:
     `seen` are the implementation's own states: the slope of relu is 1 where its own state is
     positive. With `own`, the slope of an activation that is a state is taken from that state as
     it is; without, from anything correct that it can be. With `open_at_zero` the slope of relu at
-    exactly 0 may be anything in [0, 1]: all these are subgradients.
+    exactly 0 may be anything in [0, 1]: all these are subgradients. `by` is a reading in numbers:
+    slopes are taken from the values that its activations have, as they are.
     """
 
     seen: Mapping[str, Array] = field(default_factory=dict)
     own: bool = False
     open_at_zero: bool = False
+    by: Exact | None = None
 
 
 class _Recorder:
@@ -257,6 +259,9 @@ def _slope(rounded: Rounded, node: Node, seen: Array | None, slopes: Slopes) -> 
         return where(zero, Bounded(half, half), slope)
     of = {"tanh": _tanh_slope, "sigmoid": _sigmoid_slope}[node.activation or ""]
     roundings = 4 * (rounded.fmt.unit_roundoff + EPSILON)
+    if slopes.by is not None:
+        at = rounded.close(operand.value).expected
+        return Bounded.exact(of(slopes.by.activation(node.activation, at)))
     if slopes.own and seen is not None:
         y = seen.astype(np.float64)
         value = of(y)

@@ -47,6 +47,7 @@ UNIQUE = {
     "rows_independent": "rows-in-one-scale",
     "determinism": "other-kernel-when-warm",
     "gradient": "no-gradient-of-b-hh",
+    "gradient_error": "reset-gate-halved-after-128-steps",
     "gradient_padding": "padding-has-a-gradient",
     "call": "drops-by-default",
     "call_parity": "numpy-sizes-refused",
@@ -94,7 +95,8 @@ def test_is_caught_on_the_oracle(name: str) -> None:
 
 @pytest.mark.parametrize("check", UNIQUE)
 def test_no_other_check_sees_it(check: str) -> None:
-    trial = examine(FAULTS[UNIQUE[check]], "oracle", selection(), everything=True)
+    fault = FAULTS[UNIQUE[check]]
+    trial = examine(fault, "oracle", selftest.given(fault), everything=True)
     assert set(trial.caught) == {check}
 
 

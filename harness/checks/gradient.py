@@ -33,6 +33,7 @@ from harness.judging.gradients import (
     expected_gradients,
     gradient_place,
     gradient_ratio,
+    gradient_requirement,
     gradients_at,
     tapes_of,
 )
@@ -124,13 +125,6 @@ def _whole(evidence: Evidence) -> bool:
     return all(bool((output == np.rint(output)).all()) for output in outputs)
 
 
-def requirement(name: str) -> str:
-    """The requirement that a gradient, by the name of what it is of, speaks about."""
-    if name == "x":
-        return "gradient-x"
-    return "gradient-h-0" if name.endswith("_0") else "gradient-parameters"
-
-
 def _held(
     evidence: Evidence, name: str, actual: Array, gradient: Bounded, exact: BoolArray | None
 ) -> tuple[Float64Array, BoolArray, BoolArray]:
@@ -199,14 +193,14 @@ def _judge(
             )
             message = f"{result.failing} of {result.compared} elements beyond what rounding allows"
             result = replace(result, cause=cause, message=message)
-            yield stated(replace(result, requirement=requirement(name)), shares)
+            yield stated(replace(result, requirement=gradient_requirement(name)), shares)
     if not bad.any():
         result = compare(
             name, actual, gradient.value, ratio, evidence.case.fmt, place, defined=defined
         )
         if open_.any():
             result = replace(result, verdict=Verdict.INCONCLUSIVE, message=RETURN_OUTPUTS)
-        yield stated(replace(result, requirement=requirement(name)), shares)
+        yield stated(replace(result, requirement=gradient_requirement(name)), shares)
 
 
 def _power(

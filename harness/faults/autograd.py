@@ -241,6 +241,15 @@ def deeper_halved(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     return {**found, **{n: a * half for n, a in deeper.items()}}
 
 
+@AREA.gradients("reset-gate-halved-after-128-steps", needs=lambda record: record.name == "gru")
+def reset_gate_halved(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Of more than 128 steps, the reset gate's rows of the gradient of W_hh are halved."""
+    if len(given["x"]) <= 128:
+        return found
+    gates = np.array([0.5, 1, 1]).repeat(layer.options.hidden_size)[:, None]
+    return each(found, "weight_hh", lambda a: a * gates.astype(a.dtype))
+
+
 @AREA.gradients("no-gradient-of-h-0-in-training")
 def initial_detached_in_training(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     """In training mode initial states are detached."""

@@ -30,6 +30,7 @@ __all__ = [
     "expected_gradients",
     "gradient_place",
     "gradient_ratio",
+    "gradient_requirement",
     "gradients_at",
     "tapes_of",
 ]
@@ -82,6 +83,13 @@ def gradient_ratio(actual: Array, gradient: Bounded) -> Float64Array:
         error = np.abs(actual.astype(np.float64) - gradient.value)
         ratio: Float64Array = np.where(error == 0, 0.0, error / gradient.bound)
     return ratio
+
+
+def gradient_requirement(name: str) -> str:
+    """The requirement that a gradient, by the name of what it is of, speaks about."""
+    if name == "x":
+        return "gradient-x"
+    return "gradient-h-0" if name.endswith("_0") else "gradient-parameters"
 
 
 def gradient_place(evidence: Evidence, name: str) -> Callable[[tuple[int, ...]], Worst]:

@@ -229,7 +229,9 @@ def _size(result: Judged) -> float:
 def _errors(results: Sequence[Judged]) -> str:
     """The largest error against the equation, of outputs from start to end, and of gradients."""
     outputs = _largest(r for r in results if r.check == "forward_error" and r.against is None)
-    gradients = _largest(r for r in results if r.check == "gradient" and r.part != "signs")
+    gradients = _largest(
+        r for r in results if r.check in ("gradient", "gradient_error") and r.part != "signs"
+    )
     parts = [
         f"{title} {text}"
         for title, text in (("outputs", outputs), ("gradients", gradients))
