@@ -311,6 +311,19 @@ class OwnActivations:
         return self.by_name[name].error_range(low, high)
 
     @property
+    def at_worst(self) -> tuple[Exact, Exact]:
+        """Readings in values in which each activation errs as far down, or up, as it was measured
+        to do nearby.
+        """
+
+        def erring(end: int) -> Exact:
+            return Exact(
+                lambda name, a: exact_activation(name, a) + self.error_range(name, a, a)[end]
+            )
+
+        return erring(0), erring(1)
+
+    @property
     def emulated(self) -> Exact:
         """The reading in values with these activations."""
         return Exact(lambda name, a: self.by_name[name].emulate(a))

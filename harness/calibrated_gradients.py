@@ -26,7 +26,7 @@ from reference.gradient import gradients
 
 __all__ = ["Calibrated"]
 
-EXPERIMENTS = 2
+EXPERIMENTS = 3
 FEWEST = 4
 
 

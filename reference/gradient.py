@@ -245,7 +245,7 @@ def gradients(
     Args:
         output_cotangent: (T, B, D * H); None where the loss does not depend on the output.
         final_cotangents: by name of state; of those left out it is 0.
-        arithmetic: another reading in numbers; slopes are those of its activations.
+        arithmetic: another reading in numbers; slopes are those of its activations' values.
 
     Returns:
         `x` (T, B, I), the initial states (`h_0`: (L * D, B, H)) whether given or not, every
@@ -270,8 +270,17 @@ def gradients(
             op = Exact() if arithmetic is None else arithmetic
             states, _ = scan(cell, op, parameters, inputs, start, valid, reverse)
             before = {n: previous_states(a, start[n], valid, reverse) for n, a in states.items()}
-            slopes = Slopes(states, own=True) if arithmetic is None else Slopes(by=arithmetic)
-            sides.append(record(cell, parameters, inputs, before, FORMATS["fp64"], slopes))
+            slopes = Slopes(states, own=True) if arithmetic is None else Slopes()
+            tape = record(
+                cell,
+                parameters,
+                inputs,
+                before,
+                FORMATS["fp64"],
+                slopes,
+                arithmetic=arithmetic,
+            )
+            sides.append(tape)
             outputs.append(states[cell.states[0]])
         tapes.append(sides)
         inputs = np.concatenate(outputs, axis=2)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -131,21 +131,19 @@ class Slopes:
     `seen` are the implementation's own states: the slope of relu is 1 where its own state is
     positive. With `own`, the slope of an activation that is a state is taken from that state as
     it is; without, from anything correct that it can be. With `open_at_zero` the slope of relu at
-    exactly 0 may be anything in [0, 1]: all these are subgradients. `by` is a reading in numbers:
-    slopes are taken from the values that its activations have, as they are.
+    exactly 0 may be anything in [0, 1]: all these are subgradients.
     """
 
     seen: Mapping[str, Array] = field(default_factory=dict)
     own: bool = False
     open_at_zero: bool = False
-    by: Exact | None = None
 
 
 class _Recorder:
     """The arithmetic that records; each operation is that of `Rounded`, and leaves a node."""
 
-    def __init__(self, rounded: Rounded) -> None:
-        self.rounded = rounded
+    def __init__(self, rounded: Rounded, arithmetic: Exact | None) -> None:
+        self.rounded, self.arithmetic = rounded, arithmetic
         self.nodes: list[Node] = []
 
     def leaf(self, name: str, value: Interval) -> Node:
@@ -177,6 +175,9 @@ class _Recorder:
 
     def activation(self, name: str, value: Node) -> Node:
         made = self.rounded.activation(name, value.value)
+        if self.arithmetic is not None:
+            at = self.arithmetic.activation(name, self.rounded.close(value.value).expected)
+            made = replace(made, low=at, expected=at, high=at)
         # The slope is filled in once it is known whether the value is a state that was seen.
         return self._node(made, (value,), activation=name)
 
@@ -209,6 +210,7 @@ def record(
     stored_x: bool = False,
     flushed: bool = False,
     activation_error: ErrorRange | None = None,
+    arithmetic: Exact | None = None,
 ) -> Tape:
     """Record all steps of one direction of one layer; arrays are (T, B, n), time first.
 
@@ -217,12 +219,13 @@ def record(
         before: the states before each step, in the same way.
         stored_x: whether x is the output of another layer of the implementation.
         flushed: as `Rounded` takes it; `activation_error` too.
+        arithmetic: where values of activations come from, and with them slopes, as they are.
 
     Raises:
         ValueError: the equation uses x other than in linear terms; its gradient would be wrong.
     """
     rounded = Rounded(fmt, activation_error=activation_error, flushed=flushed)
-    recorder = _Recorder(rounded)
+    recorder = _Recorder(rounded, arithmetic)
     with np.errstate(all="ignore"):
         seen_x = x if isinstance(x, Interval) else rounded.given(x, stored=stored_x)
         leaf = recorder.leaf("x", seen_x)
@@ -259,9 +262,6 @@ def _slope(rounded: Rounded, node: Node, seen: Array | None, slopes: Slopes) -> 
         return where(zero, Bounded(half, half), slope)
     of = {"tanh": _tanh_slope, "sigmoid": _sigmoid_slope}[node.activation or ""]
     roundings = 4 * (rounded.fmt.unit_roundoff + EPSILON)
-    if slopes.by is not None:
-        at = rounded.close(operand.value).expected
-        return Bounded.exact(of(slopes.by.activation(node.activation, at)))
     if slopes.own and seen is not None:
         y = seen.astype(np.float64)
         value = of(y)
