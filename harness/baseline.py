@@ -100,13 +100,15 @@ class KnownDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (
             unversioned(result.backend) in self.backends
             and result.check in self.checks
-            and (not self.owners or self._owned(result))
+            and self.excuses(result)
             and self.holds(config)
         )
 
-    def _owned(self, result: Result) -> bool:
+    def excuses(self, result: Result) -> bool:
+        """Whether it is of an owner, or of a comparison of two backends."""
         check = check_named(result.check)
-        return unversioned(result.backend) in self.owners or bool(check and check.compares_two)
+        owned = not self.owners or unversioned(result.backend) in self.owners
+        return owned or bool(check and check.compares_two)
 
     def holds(self, config: Config) -> bool:
         """Whether it is about configs like this one."""

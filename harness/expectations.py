@@ -226,12 +226,12 @@ def stale_entries(known: Expectations, results: Iterable[Judged]) -> list[Stale]
 def missing(entry: KnownDifference, results: Sequence[Judged]) -> list[tuple[str, str]]:
     """Backends and pinned configs that were run and did not show the difference.
 
-    None of a backend of which nothing was asked by the entry's checks: some compare two backends,
-    and a run of one alone says nothing of them.
+    None of a backend of which nothing was asked by the entry's checks that could show it: some
+    compare two backends, and a run of one alone says nothing of them.
     """
     if entry.intermittent:
         return []
-    asked = {result.backend for result in results if result.check in entry.checks}
+    asked = {r.backend for r in results if r.check in entry.checks and entry.excuses(r)}
     showing = {(r.backend, r.config_id) for r in results if r.known == entry.id}
     pinned = {
         (result.backend, result.config_id)

@@ -345,3 +345,17 @@ def test_what_an_owner_does_is_excused_of_no_other_backend() -> None:
     assert entry.explains(taken, config)
     assert entry.explains(msgspec.structs.replace(taken, **refused), config)
     assert not entry.explains(msgspec.structs.replace(taken, backend="mindspore"), config)
+
+
+def test_alone_no_backend_lacks_what_another_owns() -> None:
+    """A run of mindspore alone says nothing of what torch takes; beside it, mindspore shows it."""
+    entry = next(one for one in read_baseline() if one.id == "torch-h-0-too-many-rows")
+    (config_id,) = entry.shown_by
+    alone = line(
+        0, 0.0, config_id=config_id, backend="mindspore", check="call", verdict="pass", cause=None
+    )
+    beside = msgspec.structs.replace(alone, check="call_parity")
+    known = Expectations([entry])
+    assert stale_entries(known, [alone]) == []
+    (stale,) = stale_entries(known, [alone, beside])
+    assert stale.change is Change.VANISHED
