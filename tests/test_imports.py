@@ -48,7 +48,8 @@ ORDER = [
         "strategies",
     ),
     # Who answers.
-    *("bits", "floating_point", "backends", "calls", "faults", "oracle", "observe", "runners"),
+    *("bits", "floating_point", "backends", "calls", "faults", "calibrated_gradients", "oracle"),
+    *("observe", "runners"),
     # How an answer is compared.
     *("quantised", "activation", "simplest", "comparison", "evidence", "significance"),
     # What is said of it.

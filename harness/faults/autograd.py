@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.faults.arrays import Arrays, initial, place, valid, with_final, without_lengths
 from harness.faults.correct import CorrectLayer
+from harness.faults.gated import resets
 from harness.faults.gradients import of_parameters
 from harness.faults.record import Area, has_activation, has_option
 from harness.faults.weights import each
@@ -241,7 +242,7 @@ def deeper_halved(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     return {**found, **{n: a * half for n, a in deeper.items()}}
 
 
-@AREA.gradients("reset-gate-halved-after-128-steps", needs=lambda record: record.name == "gru")
+@AREA.gradients("reset-gate-halved-after-128-steps", needs=resets)
 def reset_gate_halved(layer: Any, given: Arrays, found: Arrays) -> Arrays:
     """Of more than 128 steps, the reset gate's rows of the gradient of W_hh are halved."""
     if len(given["x"]) <= 128:
