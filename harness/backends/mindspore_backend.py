@@ -235,7 +235,7 @@ class MindSporeBackend:
     def __init__(self, variant: str = "") -> None:
         self.sampled = variant == "graph"
         # Calls take longer and longer: memory is scattered, and of graphs all that is compiled
-        # stays. 891 configs took a fifth less time with new processes than in one.
+        # stays (tests/README.md has figures).
         self.max_requests = 100 if variant == "graph" else 150
         self.mode = GRAPH if variant == "graph" else EAGER
         mindspore.set_context(mode=EAGER)
