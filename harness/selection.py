@@ -10,7 +10,7 @@ from harness.config import Config
 from harness.corpus import load_corpus
 from harness.layers import LAYERS
 
-__all__ = ["is_slow", "own_selection", "selection"]
+__all__ = ["is_slow", "own_selection", "selection", "selection_of"]
 
 
 def _crashes(config: Config) -> bool:
@@ -143,17 +143,17 @@ def is_slow(config: Config) -> bool:
 
 def selection() -> tuple[Config, ...]:
     """Of the layers of which everything is asked: what shows faults of any layer."""
-    return _of(*(name for name, record in LAYERS.items() if record.thorough))
+    return selection_of(*(name for name, record in LAYERS.items() if record.thorough))
 
 
 def own_selection() -> tuple[Config, ...]:
     """Of each other layer: what shows faults that it alone can have."""
     others = (name for name, record in LAYERS.items() if not record.thorough)
-    return tuple(config for name in others for config in _of(name))
+    return tuple(config for name in others for config in selection_of(name))
 
 
 @functools.cache
-def _of(*layers: str) -> tuple[Config, ...]:
+def selection_of(*layers: str) -> tuple[Config, ...]:
     """Evenly spaced configs of each kind, the kinds interleaved, the slow ones last."""
     left = [one for one in load_corpus() if one.layer in layers and not _crashes(one)]
     chosen: list[tuple[float, Config]] = []

@@ -41,7 +41,7 @@ from harness.observe import Observation
 from harness.oracle import Oracle
 from harness.runners import InProcess, Runner
 from harness.runners.wire import WireError, pack
-from harness.selection import is_slow, own_selection, selection
+from harness.selection import is_slow, own_selection, selection, selection_of
 from harness.verdicts import Verdict
 
 __all__ = ["SelfTest", "Trial", "examine", "remember", "run_selftest"]
@@ -52,7 +52,7 @@ class Trial:
     """One implementation on one base.
 
     `caught` holds for each check that accused it the first config that did, and how many had been
-    judged by then.
+    judged by then. `shown` says whether any answer was another than the correct one.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Trial:
     configs: int
     caught: dict[str, tuple[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
+    shown: bool = True
 
     @property
     def first(self) -> tuple[str, str, int] | None:
@@ -164,10 +165,12 @@ def _asked(fault: Fault, config: Config) -> bool:
     return config.steps < 1000 or fault.area == "states" or fault.visible is not None
 
 
-def _touched(fault: Fault, configs: Sequence[Config], seed: int = 0) -> list[Config]:
+def _touched(
+    fault: Fault, configs: Sequence[Config], seed: int = 0, layers: tuple[str, ...] = ()
+) -> list[Config]:
     """Those that may show it, what caught it once first."""
     first = likely().get(fault.name)
-    chosen = sorted(_chosen(fault, configs), key=lambda config: config.id != first)
+    chosen = sorted(_chosen(fault, configs, layers), key=lambda config: config.id != first)
     return [moved(config, seed) for config in chosen]
 
 
@@ -190,9 +193,10 @@ LIKELY = Path(__file__).parent / "faults" / "likely.txt"
 LIKELY_SAYS = "# Fault and config that caught it: asked first. rnn-parity selftest --remember"
 
 
-def _chosen(fault: Fault, configs: Sequence[Config]) -> list[Config]:
+def _chosen(fault: Fault, configs: Sequence[Config], layers: Sequence[str]) -> list[Config]:
     if fault.area == "sizes" and fault.visible is not None:
-        return list(filter(fault.visible, filter(fault.concerns, load_corpus())))[:MOST_SIZES]
+        every = (c for c in load_corpus() if not layers or c.layer in layers)
+        return list(filter(fault.visible, filter(fault.concerns, every)))[:MOST_SIZES]
     aspects = ASPECTS.get(fault.area, OTHERS)
     touched = [c for c in configs if fault.concerns(c) and _kind(c) in aspects and _asked(fault, c)]
     if fault.visible is not None:
@@ -217,12 +221,15 @@ def _base(name: str) -> Backend:
 class _FaultSession(Session):
     """What comes from an implementation bit by bit as from the correct peer shows no fault."""
 
+    shown = False
+
     def _evidence(
         self, config: Config, repeat: bool, only: Sequence[str] | None
     ) -> Iterator[tuple[Runner, Evidence]]:
         for runner, evidence in super()._evidence(config, repeat, only):
             peer = evidence.peer
             if peer is None or peer.backend != PEER.name or not _alike(evidence.observation, peer):
+                self.shown = True
                 yield runner, evidence
 
 
@@ -301,11 +308,18 @@ def _accepted(base: str, config: Config) -> bool:
 
 
 def examine(
-    fault: Fault, base: str, configs: Sequence[Config], *, everything: bool, seed: int = 0
+    fault: Fault,
+    base: str,
+    configs: Sequence[Config],
+    *,
+    everything: bool,
+    seed: int = 0,
+    layers: tuple[str, ...] = (),
 ) -> Trial:
     """Inject a fault and judge it; `everything`: until a second check sees it too.
 
-    A correct implementation is judged to the end.
+    A correct implementation is judged to the end. With `layers`, of sizes that are not
+    among `configs` only those of these layers.
     """
     backend = fault.inject(_base(base))
     kind = Session if fault.name in VARIANTS else _FaultSession
@@ -313,7 +327,7 @@ def examine(
     caught: dict[str, tuple[str, int]] = {}
     errs = fault.name in ERRING or fault.name in VARIANTS
     judged, began = 0, time.perf_counter()
-    for config in _touched(fault, configs, seed):
+    for config in _touched(fault, configs, seed, layers):
         judged += 1
         checks = _accusing(session, backend, config, errs=errs)
         new = not checks <= set(caught)
@@ -322,25 +336,32 @@ def examine(
                 caught.setdefault(check, (config.id, judged))
         if len(caught) > everything and fault.name not in VARIANTS:
             break
-    return Trial(fault.name, base, judged, caught, time.perf_counter() - began)
+    shown = not isinstance(session, _FaultSession) or session.shown
+    return Trial(fault.name, base, judged, caught, time.perf_counter() - began, shown)
 
 
-def given(fault: Fault) -> tuple[Config, ...]:
-    """The configs of layers that can have the fault: those of every layer's faults, if they can."""
-    shared = selection()
+def given(fault: Fault, layers: tuple[str, ...] = ()) -> tuple[Config, ...]:
+    """The configs of layers that can have the fault: those of every layer's faults, if they can;
+    or of these layers, if they can.
+    """
+    shared = selection_of(*layers) if layers else selection()
+    if layers:
+        return shared if any(map(fault.concerns, shared)) else ()
     return shared if any(map(fault.concerns, shared)) else own_selection()
 
 
-def _trials(base: str, names: Sequence[str], seed: int) -> list[Trial]:
-    whole = base == "oracle" and seed == 0
+def _trials(
+    base: str, names: Sequence[str], seed: int, layers: tuple[str, ...] = ()
+) -> list[Trial]:
+    whole = base == "oracle" and seed == 0 and not layers
     trials = [
-        examine(FAULTS[name], base, given(FAULTS[name]), everything=whole, seed=seed)
+        examine(FAULTS[name], base, configs, everything=whole, seed=seed, layers=layers)
         for name in names
-        if name in FAULTS
+        if name in FAULTS and (configs := given(FAULTS[name], layers))
     ]
     # A run judges the slow framework itself on the whole corpus: here, what takes half a minute.
     slow = base == "mindspore"
-    every = (*selection(), *own_selection())
+    every = selection_of(*layers) if layers else (*selection(), *own_selection())
     quick = [config for config in every if not (slow and is_slow(config))][:: 3 if slow else 1]
     correct = [name for name in names if name in VARIANTS]
     return trials + [
@@ -353,34 +374,36 @@ def run_selftest(
     names: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
     seed: int = 0,
+    layers: tuple[str, ...] = (),
 ) -> SelfTest:
     """Run the faults named (all, if none is) on these bases (all), in two processes.
 
-    Another `seed` gives the same configs other numbers.
+    Another `seed` gives the same configs other numbers. With `layers` each fault is tried on these
+    alone, and those that change no answer of them are left out.
     """
     bases = bases or BASES
-    tasks = [(base, some, seed) for base, some in _tasks(bases, names)]
+    tasks = [(base, some, seed, layers) for base, some in _tasks(bases, names)]
     trials: dict[tuple[str, str], Trial] = {}
     ended: list[tuple[str, tuple[str, ...]]] = []
     total = sum(len(task[1]) for task in tasks)
-    for (base, some, _), done in _apart(tasks):
+    for (base, some, *_), done in _apart(tasks):
         if done is None:
             ended.append((base, some))
         else:
-            trials |= {(trial.name, trial.base): trial for trial in done}
+            trials |= {(t.name, t.base): t for t in done if t.shown or not layers}
             progress(len(trials), total)
 
     def sorted_trials(faults: dict[str, Fault]) -> tuple[Trial, ...]:
         return tuple(trials[n, b] for n in faults for b in bases if (n, b) in trials)
 
     # With other numbers another check may happen to see a fault, too.
-    whole = not names and "oracle" in bases and seed == 0
+    whole = not names and "oracle" in bases and seed == 0 and not layers
     checks = tuple(check.name for check in every_check()) if whole else ()
     return SelfTest(sorted_trials(FAULTS), sorted_trials(VARIANTS), checks, tuple(ended))
 
 
-Task = tuple[str, tuple[str, ...], int]
-"""A base, some implementations, a seed."""
+Task = tuple[str, tuple[str, ...], int, tuple[str, ...]]
+"""A base, some implementations, a seed, layers or none."""
 
 
 def _apart(tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Trial] | None]]:

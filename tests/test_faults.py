@@ -24,7 +24,7 @@ from harness.faults.correct import CorrectBackend
 from harness.judge import Session
 from harness.judging.applies import VALUES
 from harness.report.selftest import print_selftest, score, write_selftest
-from harness.selection import _of, own_selection, selection
+from harness.selection import own_selection, selection, selection_of
 from harness.selftest import SelfTest, Trial, examine
 from harness.verdicts import Verdict
 
@@ -46,7 +46,7 @@ UNIQUE = {
     "padding_ignored": "padding-in-the-row-scale",
     "rows_independent": "rows-in-one-scale",
     "determinism": "other-kernel-when-warm",
-    "gradient": "no-gradient-of-b-hh",
+    "gradient": "relu-slope-1-at-0",
     "gradient_error": "reset-gate-halved-after-128-steps",
     "gradient_padding": "padding-has-a-gradient",
     "call": "drops-by-default",
@@ -150,7 +150,7 @@ def test_names_and_mistakes_are_well_formed() -> None:
 
 
 def test_selection_asks_every_aspect_and_is_fixed() -> None:
-    assert selection() == _of.__wrapped__("rnn")
+    assert selection() == selection_of.__wrapped__("rnn")
     assert {selftest._kind(config) for config in selection()} == {*ASPECTS, "call"}
 
 
@@ -216,6 +216,20 @@ def test_a_process_that_ends_costs_its_own_trials_alone(monkeypatch: pytest.Monk
     )
 
 
+def test_on_one_layer_what_it_cannot_have_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = lambda tasks: ((task, selftest._trials(*task)) for task in tasks)  # noqa: E731
+    monkeypatch.setattr(selftest, "_apart", here)
+    names = ("b-hh-dropped", "leaky-relu")
+    result = selftest.run_selftest(("oracle",), names, layers=("grucell",))
+    (trial,) = result.faults
+    assert trial.name == "b-hh-dropped"
+    assert trial.first is not None
+    assert trial.first[1].startswith("grucell-")
+    assert result.passed
+
+
 def test_an_accusation_of_the_correct_layer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the bits of the peer that it is compared with, and is judged all the same."""
     wrong = Comparison("all", Verdict.FAIL, 1, "whatever came")
@@ -231,7 +245,7 @@ def test_an_accusation_of_the_correct_layer_is_noticed(monkeypatch: pytest.Monke
     selftest._accepted.cache_clear()
 
 
-def ends_with_torch(base: str, names: tuple[str, ...], seed: int) -> list[Trial]:
+def ends_with_torch(base: str, names: tuple[str, ...], seed: int, layers: object) -> list[Trial]:
     """In a process of its own."""
     if base == "torch":
         states = Config.parse("lstm-call.c0.fewer-ragged-plain-i00003-h00004-b00005-t00006-s000301")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import console_for, main, one_of, reports_errors
+from harness.cli.options import console_for, layer_option, main, one_of, reports_errors
 from harness.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def _bases() -> Collection[str]:
     default=0,
     help="Other than 0: the same configs, other numbers.",
 )
+@layer_option
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The same as JSON, in this file."
 )
@@ -55,6 +56,7 @@ def selftest(
     bases: tuple[str, ...],
     faults: tuple[str, ...],
     seed: int,
+    layers: tuple[str, ...],
     out: Path | None,
     kept: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def selftest(
     from harness.report.selftest import print_selftest, write_selftest
     from harness.selftest import remember
 
-    result = _with_progress(bases, faults, seed)
+    result = _with_progress(bases, faults, seed, layers)
     print_selftest(console_for(), result)
     if out is not None:
         write_selftest(out, result)
@@ -84,7 +86,9 @@ def selftest(
     sys.exit(0 if result.passed else 1)
 
 
-def _with_progress(bases: tuple[str, ...], faults: tuple[str, ...], seed: int) -> SelfTest:
+def _with_progress(
+    bases: tuple[str, ...], faults: tuple[str, ...], seed: int, layers: tuple[str, ...]
+) -> SelfTest:
     from rich.progress import Progress
 
     from harness.selftest import run_selftest
@@ -93,5 +97,9 @@ def _with_progress(bases: tuple[str, ...], faults: tuple[str, ...], seed: int) -
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("selftest", total=None)
         return run_selftest(
-            bases, faults, lambda done, total: bar.update(task, completed=done, total=total), seed
+            bases,
+            faults,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            seed,
+            layers,
         )
