@@ -47,7 +47,8 @@ def rows_independent(evidence: Evidence) -> Iterator[Comparison]:
 
 
 def _replaced(evidence: Evidence, rerun: Rerun) -> Iterator[Comparison]:
-    """The rows that got other numbers: where the oracle moves by four tolerances, so must they.
+    """The rows that got other numbers: where the oracle moves by four tolerances, so must they,
+    unless the first answer was nearer to the second one's numbers: it was wrong then.
 
     A layer that gives the answer of an earlier call of these shapes keeps all rows, and would
     pass wherever only the others are looked at.
@@ -57,10 +58,12 @@ def _replaced(evidence: Evidence, rerun: Rerun) -> Iterator[Comparison]:
     other = oracle.evaluate(case)
     moves, still = 0, 0
     for name, exact in oracle.exact.items():
+        first = evidence.outputs[name]
         with np.errstate(all="ignore"):
             far = (np.abs(other[name] - exact) > 4 * oracle.tolerance[name]) & ~kept[:, None]
-        far &= ~np.isnan(evidence.outputs[name])  # which comes of the padding, and not of a row
-        same = ~differs(rerun.outputs[name], evidence.outputs[name])
+            # Nor where it is NaN, which comes of the padding, and not of a row.
+            far &= np.abs(first - exact) < np.abs(first - other[name])
+        same = ~differs(rerun.outputs[name], first)
         moves, still = moves + int(far.sum()), still + int((far & same).sum())
     if moves and still == moves:
         message = "other numbers in x and the initial states give the answer of the call before"
