@@ -52,7 +52,7 @@ class Trial:
     """One implementation on one base.
 
     `caught` holds for each check that accused it the first config that did, and how many had been
-    judged by then. `shown` says whether any answer was another than the correct one.
+    judged by then.
     """
 
     name: str
@@ -60,7 +60,6 @@ class Trial:
     configs: int
     caught: dict[str, tuple[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
-    shown: bool = True
 
     @property
     def first(self) -> tuple[str, str, int] | None:
@@ -221,15 +220,12 @@ def _base(name: str) -> Backend:
 class _FaultSession(Session):
     """What comes from an implementation bit by bit as from the correct peer shows no fault."""
 
-    shown = False
-
     def _evidence(
         self, config: Config, repeat: bool, only: Sequence[str] | None
     ) -> Iterator[tuple[Runner, Evidence]]:
         for runner, evidence in super()._evidence(config, repeat, only):
             peer = evidence.peer
             if peer is None or peer.backend != PEER.name or not _alike(evidence.observation, peer):
-                self.shown = True
                 yield runner, evidence
 
 
@@ -336,18 +332,15 @@ def examine(
                 caught.setdefault(check, (config.id, judged))
         if len(caught) > everything and fault.name not in VARIANTS:
             break
-    shown = not isinstance(session, _FaultSession) or session.shown
-    return Trial(fault.name, base, judged, caught, time.perf_counter() - began, shown)
+    return Trial(fault.name, base, judged, caught, time.perf_counter() - began)
 
 
 def given(fault: Fault, layers: tuple[str, ...] = ()) -> tuple[Config, ...]:
     """The configs of layers that can have the fault: those of every layer's faults, if they can;
     or of these layers, if they can.
     """
-    shared = selection_of(*layers) if layers else selection()
-    if layers:
-        return shared if any(map(fault.concerns, shared)) else ()
-    return shared if any(map(fault.concerns, shared)) else own_selection()
+    first, other = (selection_of(*layers), ()) if layers else (selection(), own_selection())
+    return first if any(map(fault.concerns, first)) else other
 
 
 def _trials(
@@ -379,7 +372,7 @@ def run_selftest(
     """Run the faults named (all, if none is) on these bases (all), in two processes.
 
     Another `seed` gives the same configs other numbers. With `layers` each fault is tried on these
-    alone, and those that change no answer of them are left out.
+    alone; those that none of them can have are left out.
     """
     bases = bases or BASES
     tasks = [(base, some, seed, layers) for base, some in _tasks(bases, names)]
@@ -390,7 +383,7 @@ def run_selftest(
         if done is None:
             ended.append((base, some))
         else:
-            trials |= {(t.name, t.base): t for t in done if t.shown or not layers}
+            trials |= {(trial.name, trial.base): trial for trial in done}
             progress(len(trials), total)
 
     def sorted_trials(faults: dict[str, Fault]) -> tuple[Trial, ...]:

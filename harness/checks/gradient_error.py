@@ -51,7 +51,10 @@ def _is_calibrated(config: Config) -> bool:
     applies=aspect("gradient")
     & NOT_A_SWEEP
     & NOTHING_DROPPED
-    & When("finite numbers, no relu, float32 and float64, 32 units times steps", _is_calibrated),
+    & When(
+        "finite numbers, no relu, float32 and float64, from 3 units and 32 units times steps",
+        _is_calibrated,
+    ),
     needs=(Need.GRADIENTS,),
     probes=(Probe.ZERO, Probe.SIGN),
 )
