@@ -38,11 +38,13 @@ def moved(by: Moves, start: float) -> Outputs:
     return arrays
 
 
-def judged(moves: Moves, second: Moves, *, padding: bool = False) -> list[Comparison]:
+def judged(
+    moves: Moves, second: Moves, *, padding: bool = False, start: float = 4.5
+) -> list[Comparison]:
     """Four rows, of which the second and the fourth got other numbers.
 
-    Of them the oracle moves by `moves`, from 5, and the implementation by `second`; a tolerance is
-    1/4.
+    Of them the oracle moves by `moves`, from 5, and the implementation by `second`, from `start`; a
+    tolerance is 1/4.
     """
     other, kept = changed(CASE, padding=padding, neighbours=True)
     assert kept.tolist() == KEPT.tolist()
@@ -55,8 +57,8 @@ def judged(moves: Moves, second: Moves, *, padding: bool = False) -> list[Compar
         return moved(moves, 5)
 
     oracle = oracle_of(moved(STILL, 5), moved(STILL, 0.25), evaluate=evaluate)
-    rerun = Rerun(padding, True, kept, moved(second, 1))
-    evidence = evidence_of(CASE, moved(STILL, 1), oracle=oracle, reruns=(rerun,))
+    rerun = Rerun(padding, True, kept, moved(second, start))
+    evidence = evidence_of(CASE, moved(STILL, start), oracle=oracle, reruns=(rerun,))
     of_kept, *of_others = rows_independent(evidence)
     assert of_kept.part == "second call"
     return of_others
@@ -98,6 +100,14 @@ def test_rows_that_got_other_numbers_give_other_answers(padding: bool) -> None:
     assert judged(moves, everything, padding=padding) == [PASSED]
     within = {"output": [9, 1, 9, -1.0], "h_n": [9, -1, 9, 1.0]}
     assert judged(within, STILL, padding=padding) == []
+
+
+def test_a_first_answer_that_was_nearer_to_the_other_numbers_was_wrong() -> None:
+    """It is 4 off: so where other numbers move by 2, and not where they move by 9."""
+    moves = {"output": [9, 2, 9, 9.0], "h_n": [9, 2, 9, 9.0]}
+    (result,) = judged(moves, STILL, start=9.0)
+    assert summary(result) == ("fail", "unexplained", 2, 2)
+    assert judged(moves, STILL, start=10.0) == []
 
 
 @pytest.mark.parametrize("part", ["output", "h_n"])
