@@ -46,19 +46,24 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
-OF_TWO_LAYERS = ("--layer", "gru", "--layer", "rnncell", "--examples", 30)
+def run_of(backend: str, out: Path) -> Result:
+    """Of a fifth of the configs of two layers, and ten that are drawn."""
+    chosen = [config.id for config in load_corpus() if config.layer in ("gru", "rnncell")][::5]
+    (out / "corpus.txt").write_text("\n".join(chosen), "utf-8")
+    options = ("--corpus", out / "corpus.txt", "--examples", 10, "--out", out)
+    return invoke("run", "--backend", f"{FAULTY}:{backend}", *options)
 
 
 @pytest.fixture(scope="module")
 def right_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     out = tmp_path_factory.mktemp("right")
-    return invoke("run", "--backend", f"{FAULTY}:right", *OF_TWO_LAYERS, "--out", out), out
+    return run_of("right", out), out
 
 
 @pytest.fixture(scope="module")
 def wrong_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     out = tmp_path_factory.mktemp("wrong")
-    return invoke("run", "--backend", f"{FAULTY}:scaled", *OF_TWO_LAYERS, "--out", out), out
+    return run_of("scaled", out), out
 
 
 def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
@@ -70,7 +75,7 @@ def test_a_right_implementation_exits_0(right_run: tuple[Result, Path]) -> None:
         assert (out / name).stat().st_size > 100
         assert name in result.output
     junit = JUnitXml.fromfile(str(out / "junit.xml"))
-    assert junit.tests > 3000
+    assert junit.tests > 1000
     assert (junit.failures, junit.errors) == (0, 0)
 
 
@@ -82,7 +87,7 @@ def test_every_line_keeps_the_contract(
     assert header["format_version"] == 3
     assert {"python", "numpy", "rnn-parity", "hypothesis"} <= set(header["versions"])
     assert (end["kind"], end["results"]) == ("end", len(results))
-    assert len({r["config_id"] for r in results}) > 330
+    assert len({r["config_id"] for r in results}) > 160
     schema = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
     kinds = {(r["check"], r["verdict"]): r for r in (*results, *lines(wrong_run[1])[1:-1])}
     for line in (header, *kinds.values(), end):

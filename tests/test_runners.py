@@ -281,7 +281,7 @@ calls = [
         **{"aspect": f"call.{name}", "data": "plain", "states": True, **sizes, **record.fixed},
     )
     for record in LAYERS.values()
-    for name in record.calls
+    for name in tuple(record.calls)[::3]
 ]
 for config in (*drawn, *calls):
     if config.aspect == "initial":
@@ -295,8 +295,8 @@ print(len(drawn) + len(calls), "configs")
 
 @pytest.mark.parametrize("key", ["torch", f"{FILE}:complete"])
 def test_a_worker_answers_what_the_own_process_answers(key: str) -> None:
-    """Every aspect, bit for bit; in a process of its own, for where MindSpore was imported torch
-    computes with other threads, and rounds otherwise.
+    """Every aspect and a third of the calls, bit for bit; in a process of its own, for where
+    MindSpore was imported torch computes with other threads, and rounds otherwise.
     """
     command = [sys.executable, "-c", SAME_ANSWERS, key]
     done = subprocess.run(command, capture_output=True, text=True)

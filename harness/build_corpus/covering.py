@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +89,7 @@ def _constraints(layer: str, factors: dict[str, list[Any]]) -> list[dict[str, An
                     for one in _all_own(layer)
                     for states in (False, True)
                 )
-                if not any(_takes_integers(layer, way) for way in ways):
+                if not any(_takes_integers(layer, **way) for way in ways):
                     found.append(never(("data", "ints"), (name, value)))
     return found
 
@@ -106,7 +107,7 @@ def kinds_of(layer: str, aspect: str, *kinds: str) -> list[str]:
         kind
         for kind in taken
         if kind != "ints"
-        or any(_takes_integers(layer, {**one, "aspect": aspect}) for one in _all_own(layer))
+        or any(_takes_integers(layer, **one, aspect=aspect) for one in _all_own(layer))
     ]
 
 
@@ -116,7 +117,8 @@ def dropping_biases(layer: str) -> list[bool]:
     return [bias for bias in (True, False) if record.passes(Config.of(layer, bias=bias))]
 
 
-def _takes_integers(layer: str, values: dict[str, Any]) -> bool:
+@functools.cache
+def _takes_integers(layer: str, **values: Any) -> bool:
     try:
         Config.of(layer, data="ints", **values)
     except ConfigError:
@@ -143,7 +145,7 @@ def allowed(layer: str, row: dict[str, Any]) -> bool:
     own = {name: row[name] for name in _deciding(layer) if name in row}
     return row.get("data") != "ints" or (
         row.get("scale", 1) == 1
-        and any(_takes_integers(layer, {**one, **own}) for one in _all_own(layer))
+        and any(_takes_integers(layer, **{**one, **own}) for one in _all_own(layer))
     )
 
 

@@ -6,6 +6,7 @@ multiple of, whether it is just beside such a multiple, and how large it is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 __all__ = ["KINDS", "LARGEST", "MAGNITUDES", "kind_of", "magnitude_of", "sizes_of_kind"]
@@ -44,9 +45,10 @@ def magnitude_of(size: int) -> str:
     return MAGNITUDES[(size > 1) + (size > 9) + (size > 63)]
 
 
-def sizes_of_kind(dimension: str, kind: str) -> list[int]:
+@functools.cache
+def sizes_of_kind(dimension: str, kind: str) -> tuple[int, ...]:
     """Sizes to choose from, small and large ones alike."""
-    return [size for size in _SIZES[kind] if size <= LARGEST[dimension]]
+    return tuple(size for size in _SIZES[kind] if size <= LARGEST[dimension])
 
 
 _SIZES: Mapping[str, tuple[int, ...]] = {

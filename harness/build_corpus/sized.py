@@ -132,7 +132,7 @@ def _candidate(
         row |= {name: drawn.choice(sizes_of_kind(name, kind)) for name, kind in chosen.items()}
         if row["layout"] == "unbatched":
             row["batch"] = 1
-        if allowed(layer, row) and sensible(row) and limits.admit(row):
+        if limits.admit(row) and sensible(row) and allowed(layer, row):
             try:
                 config = Config.of(layer, **row, **fixed)
             except ConfigError:
