@@ -44,10 +44,10 @@ _ASPECTS: tuple[Aspect, ...] = (
 )
 
 
-def strengths(configs: Iterable[Config] | None = None) -> Iterator[tuple[str, list[float]]]:
-    """For each layer and aspect what is measured, and the shares covered."""
-    corpus = list(load_corpus() if configs is None else configs)
-    for layer, (title, belongs, factors_for) in itertools.product(LAYERS, _ASPECTS):
+def strengths(layers: Iterable[str]) -> Iterator[tuple[str, list[float]]]:
+    """For each layer and aspect what is measured, and the shares that the corpus covers."""
+    corpus = load_corpus()
+    for layer, (title, belongs, factors_for) in itertools.product(layers, _ASPECTS):
         some = [
             c
             for c in corpus
@@ -84,5 +84,5 @@ def print_strengths() -> None:
     """A table; the last rows of an aspect are of 1 + 1, 2 + 1, 1 + 2 and 2 + 2."""
     print(f"{'share covered of all combinations of so many':60}", *(f"{t:7}" for t in range(1, 7)))
     print(f"{'or of options + sizes':60}", *(f"{both:>7}" for both in ("1+1", "2+1", "1+2", "2+2")))
-    for title, shares in strengths():
+    for title, shares in strengths(LAYERS):
         print(f"{title:60}", *(f"{share:7.1%}" for share in shares if share == share))
