@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -99,6 +100,22 @@ def test_states_kept_finite_and_given_out_as_infinity_are_not_accused() -> None:
     config = Config.parse("rnn-relu-l02-bidir-nobias-special-i00001-h00007-b00007-t00005-s969055")
     results = judged(faulty.right, config, "special_values")
     assert {result.verdict for result in results} == {"pass"}
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(2**-23, "pass"), (2**-12, "fail")])
+def test_beside_what_is_not_finite_rounding_is_no_difference(off: float, verdict: str) -> None:
+    """A kernel may look at all of x before it is chosen."""
+
+    class OtherKernel(ForwardLayer):
+        def answer(self, given: Any) -> Any:
+            found = super().answer(given)
+            if all(np.isfinite(array).all() for array in given.values()):
+                return found
+            return {name: array * np.float32(1 - off) for name, array in found.items()}
+
+    config = Config.parse("grucell-withstates-strewn-i00004-h00003-b00007-t00001-s060403")
+    result, _ = judged(backend(OtherKernel, "x"), config, "rows_independent")
+    assert (result.verdict, "by rounding" in result.message) == (verdict, verdict == "pass")
 
 
 def test_faults_say_what_was_expected() -> None:

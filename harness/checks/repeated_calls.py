@@ -6,10 +6,8 @@ calls one after another by rounding. Many calls must not make the process grow b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from harness.at_once import cases_at_once
 from harness.causes import Cause
@@ -18,11 +16,11 @@ from harness.comparison import Comparison, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.applies import aspect
 from harness.judging.excuses import flushed_extra
-from harness.judging.last_step import may_err, may_err_at_exact_states
+from harness.judging.last_step import may_err_at_exact_states
+from harness.judging.two_answers import by_rounding, within, within_twice
 from harness.observe import Growth, Outputs, RepeatedCalls, Series
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
-from reference.arrays import Array
 
 __all__ = ["repeated_calls"]
 
@@ -56,8 +54,7 @@ def _at_once(evidence: Evidence, series: Series) -> Comparison:
         return Comparison(series.title, Verdict.PASS, size, ratio=0.0)
     case = cases_at_once(evidence.case)[series.which]
     tolerance = may_err_at_exact_states(Oracle(case))
-    twice = {n: _meaningful(2 * tolerance[n], array) for n, array in series.serial.items()}
-    if _within(series.other, series.serial, twice):
+    if within_twice(tolerance, series.serial, series.other):
         message = f"{series.differing} of {series.calls} calls give other bits, by rounding"
         return Comparison(series.title, Verdict.PASS, size, message, ratio=0.0)
     message = f"{series.differing} of {series.calls} calls {series.title} give other answers"
@@ -101,29 +98,6 @@ def _judge(evidence: Evidence, series: Series) -> Comparison:
 def _cause(evidence: Evidence, other: Outputs) -> Cause:
     """`rounding` where the two lie no further apart than sums in two orders may."""
     first, extra = evidence.outputs, flushed_extra(evidence)
-    if extra is not None and _within(other, first, extra):
+    if extra is not None and within(extra, first, other):
         return Cause.FLUSH
-    tolerance = may_err(evidence)
-    twice = {name: _meaningful(2 * tolerance[name], array) for name, array in first.items()}
-    return Cause.ROUNDING if _within(other, first, twice) else Cause.UNEXPLAINED
-
-
-def _meaningful(tolerance: Array, values: Array) -> Array:
-    """A tolerance where it says anything: finite, and below the row's largest value; else 0."""
-    with np.errstate(all="ignore"):
-        magnitudes = np.abs(values.astype(np.float64))
-        largest = np.max(
-            magnitudes, axis=(0, 2), keepdims=True, where=np.isfinite(magnitudes), initial=0
-        )
-        found: Array = np.where(np.isfinite(tolerance) & (tolerance < largest), tolerance, 0.0)
-    return found
-
-
-def _within(one: Outputs, other: Outputs, allowed: Mapping[str, Array]) -> bool:
-    with np.errstate(all="ignore"):
-        for name, array in one.items():
-            distance = np.abs(array.astype(np.float64) - other[name].astype(np.float64))
-            same = (array == other[name]) | (np.isnan(array) & np.isnan(other[name]))
-            if not (same | (distance <= allowed[name])).all():
-                return False
-    return True
+    return Cause.ROUNDING if by_rounding(evidence, first, other) else Cause.UNEXPLAINED

@@ -45,6 +45,21 @@ class OtherKernelAfterRefusal(RuinedByRefusal):
         return output * output.dtype.type(1 + unit)
 
 
+@AREA.fault("rounded-otherwise-beside-what-is-not-finite")
+class OtherKernelBesideNaN(CorrectLayer):
+    """One NaN or infinity in x or the states, and the whole batch takes a kernel that rounds
+    otherwise.
+    """
+
+    def answer(self, given: Arrays) -> Arrays:
+        found = super().answer(given)
+        if all(np.isfinite(array).all() for array in given.values()):
+            return found
+        unit = 1 - np.finfo(found["h_n"].dtype).eps
+        with np.errstate(invalid="ignore"):
+            return {n: (array * unit).astype(array.dtype) for n, array in found.items()}
+
+
 def has_steps(record: LayerRecord) -> bool:
     """Whether a call takes several steps, which a cell does not."""
     return not record.single_step
