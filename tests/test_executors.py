@@ -68,7 +68,7 @@ def worker(address: str, **environment: str) -> subprocess.Popen[bytes]:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     measured = ("initial", "training", "repeated")  # by chance, or by the memory of a process
     every = [c for c in load_corpus() if c.aspect not in measured]
-    chosen = [c.id for c in every if products(c) <= 2**18][::32]
+    chosen = [c.id for c in every if products(c) <= 2**18][::64]
     path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
     path.write_text("\n".join(chosen), "utf-8")
     return path

@@ -126,19 +126,24 @@ def test_a_correct_one_is_not_accused(number: int, name: str) -> None:
 @pytest.mark.parametrize(("number", "name"), list(enumerate(VARIANTS)))
 def test_nor_on_other_layers(number: int, name: str) -> None:
     """Those that are about some layers only on more of these."""
-    share = SHARE if VARIANTS[name].needs else 2 * SHARE
+    share = 2 * SHARE if VARIANTS[name].needs else 4 * SHARE
     few = own_selection()[number % share :: share]
     assert examine(VARIANTS[name], "oracle", few, everything=True).caught == {}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("name", [n for n, fault in FAULTS.items() if fault.area == "sizes"])
-def test_faults_of_sizes_do_not_hang_on_one_seed(name: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "name"), list(enumerate(n for n, one in FAULTS.items() if one.area == "sizes"))
+)
+def test_faults_of_sizes_do_not_hang_on_one_seed(number: int, name: str) -> None:
+    seed = 1 + number % 2
     assert examine(FAULTS[name], "oracle", (), everything=False, seed=seed).caught
 
 
 def test_torch_itself_is_not_accused() -> None:
-    assert examine(VARIANTS["the-layer-itself"], "torch", selection(), everything=True).caught == {}
+    assert (
+        examine(VARIANTS["the-layer-itself"], "torch", selection()[::3], everything=True).caught
+        == {}
+    )
 
 
 def test_names_and_mistakes_are_well_formed() -> None:

@@ -36,7 +36,7 @@ def _sampled() -> list[Config]:
 
 def _share(config: Config) -> int:
     """One in so many is asked."""
-    return (9 if config.is_call else 13) * (1 if config.layer == "rnn" else 4)
+    return (14 if config.is_call else 20) * (1 if config.layer == "rnn" else 4)
 
 
 @functools.cache

@@ -332,7 +332,7 @@ def test_a_kernel_that_rounds_otherwise_when_warm_is_right() -> None:
 def test_a_search_ends_with_the_shortest_life() -> None:
     backend = FAULTS["weights-packed-at-the-first-call"].inject(CorrectBackend(name="it"))
     session = Session({"it": backend})
-    found = search(session, expectations_of(describe(session.runners), BASELINE), 100, 0)
+    found = search(session, expectations_of(describe(session.runners), BASELINE), 40, 0)
     assert found is not None
     assert len(found.life) == 3
     plain = Config.of(found.layer, life=found.life, data="plain", bias=False, states=True)

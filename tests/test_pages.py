@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import subprocess
@@ -51,6 +52,7 @@ def tokens(page: Path) -> Iterator[Token]:
         yield from token.children or ()
 
 
+@functools.cache
 def anchors(page: Path) -> set[str]:
     """What `page.md#...` may name: headings, as GitHub derives it from them, and ids."""
     found = set(re.findall(r'<a id="([^"]+)"', page.read_text("utf-8")))

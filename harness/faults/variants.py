@@ -47,17 +47,21 @@ class OtherKernelAfterRefusal(RuinedByRefusal):
 
 @AREA.fault("rounded-otherwise-beside-what-is-not-finite")
 class OtherKernelBesideNaN(CorrectLayer):
-    """One NaN or infinity in x or the states, and the whole batch takes a kernel that rounds
-    otherwise.
+    """One NaN or infinity in x or the states, and the whole batch takes a kernel whose activations
+    round otherwise.
     """
 
-    def answer(self, given: Arrays) -> Arrays:
-        found = super().answer(given)
-        if all(np.isfinite(array).all() for array in given.values()):
-            return found
-        unit = 1 - np.finfo(found["h_n"].dtype).eps
-        with np.errstate(invalid="ignore"):
-            return {n: (array * unit).astype(array.dtype) for n, array in found.items()}
+    nearer_to_zero = 0.0
+
+    def evaluate(self, given: Arrays) -> Arrays:
+        finite = all(np.isfinite(array).all() for array in given.values())
+        unit = FORMATS[self.options.dtype].unit_roundoff
+        self.nearer_to_zero = 0.0 if finite else 2 * unit
+        return super().evaluate(given)
+
+    def activation(self, name: str, a: Array) -> Array:
+        found: Array = super().activation(name, a) * (1 - self.nearer_to_zero)
+        return found
 
 
 def has_steps(record: LayerRecord) -> bool:
