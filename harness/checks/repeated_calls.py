@@ -17,7 +17,7 @@ from harness.evidence import Evidence, locate
 from harness.judging.applies import aspect
 from harness.judging.excuses import flushed_extra
 from harness.judging.last_step import may_err_at_exact_states
-from harness.judging.two_answers import by_rounding, within, within_twice
+from harness.judging.two_answers import by_rounding, by_rounding_of, within
 from harness.observe import Growth, Outputs, RepeatedCalls, Series
 from harness.oracle import Oracle
 from harness.verdicts import Verdict
@@ -54,7 +54,7 @@ def _at_once(evidence: Evidence, series: Series) -> Comparison:
         return Comparison(series.title, Verdict.PASS, size, ratio=0.0)
     case = cases_at_once(evidence.case)[series.which]
     tolerance = may_err_at_exact_states(Oracle(case))
-    if within_twice(tolerance, series.serial, series.other):
+    if by_rounding_of(tolerance, series.serial, series.other):
         message = f"{series.differing} of {series.calls} calls give other bits, by rounding"
         return Comparison(series.title, Verdict.PASS, size, message, ratio=0.0)
     message = f"{series.differing} of {series.calls} calls {series.title} give other answers"

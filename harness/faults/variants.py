@@ -47,21 +47,20 @@ class OtherKernelAfterRefusal(RuinedByRefusal):
 
 @AREA.fault("rounded-otherwise-beside-what-is-not-finite")
 class OtherKernelBesideNaN(CorrectLayer):
-    """One NaN or infinity in x or the states, and the whole batch takes a kernel whose activations
-    round otherwise.
+    """One NaN or infinity in a row of x or of the states, and the whole batch takes a kernel whose
+    activations round otherwise.
     """
 
-    nearer_to_zero = 0.0
-
     def evaluate(self, given: Arrays) -> Arrays:
-        finite = all(np.isfinite(array).all() for array in given.values())
-        unit = FORMATS[self.options.dtype].unit_roundoff
-        self.nearer_to_zero = 0.0 if finite else 2 * unit
-        return super().evaluate(given)
+        if all(np.isfinite(array).all() for array in clean(given).values()):
+            return super().evaluate(given)
+        off = 2 * FORMATS[self.options.dtype].unit_roundoff
 
-    def activation(self, name: str, a: Array) -> Array:
-        found: Array = super().activation(name, a) * (1 - self.nearer_to_zero)
-        return found
+        def nearer_to_zero(name: str, a: Array) -> Array:
+            exact = self.activation(name, a)
+            return exact if name == "relu" else exact * (1 - off)
+
+        return self.compute(given, arithmetic=Exact(nearer_to_zero))
 
 
 def has_steps(record: LayerRecord) -> bool:

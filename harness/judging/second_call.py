@@ -6,7 +6,7 @@ that the first one ended with), `padding` and `neighbours` (what was changed the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +16,13 @@ from harness.causes import Cause
 from harness.comparison import Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.excuses import by_own_activations, flushed_extra
+from harness.judging.last_step import may_err
 from harness.judging.power import differs, neighbours, share, stated
-from harness.judging.two_answers import by_rounding
+from harness.judging.two_answers import within
 from harness.observe import Rerun
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import IntArray
+from reference.arrays import BoolArray, IntArray
 
 __all__ = ["is_other", "same_rows"]
 
@@ -105,9 +106,7 @@ def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
     if _within_flushing(evidence, rerun):
         return replace(result, cause=Cause.FLUSH)
     rows_kept = {name: rerun.kept & evidence.case.rows_with(name) for name in evidence.outputs}
-    if _beside_what_is_not_finite(evidence, rerun) and by_rounding(
-        evidence, evidence.outputs, rerun.outputs, rows_kept
-    ):
+    if _beside_what_is_not_finite(evidence, rerun) and _by_rounding(evidence, rerun, rows_kept):
         message = "other bits beside a row that is not finite, by rounding"
         return Comparison("second call", Verdict.PASS, compared, message, ratio=0.0)
     rounded = by_own_activations(evidence, evidence.outputs, rerun.outputs, rows_kept)
@@ -120,14 +119,17 @@ def _beside_what_is_not_finite(evidence: Evidence, rerun: Rerun) -> bool:
     return rerun.neighbours and not all(np.isfinite(one[:, ~rerun.kept]).all() for one in given)
 
 
+def _by_rounding(evidence: Evidence, rerun: Rerun, rows: Mapping[str, BoolArray]) -> bool:
+    """Whether kept rows differ by no more than each may err; of some nothing is known of that."""
+    twice = {
+        name: np.where(np.isnan(one), np.inf, 2 * one) for name, one in may_err(evidence).items()
+    }
+    return within(twice, evidence.outputs, rerun.outputs, rows)
+
+
 def _within_flushing(evidence: Evidence, rerun: Rerun) -> bool:
     extra = flushed_extra(evidence)
     if extra is None:
         return False
-    within = []
-    for name, first in evidence.outputs.items():
-        kept = rerun.kept & evidence.case.rows_with(name)
-        with np.errstate(all="ignore"):
-            off = np.abs(rerun.outputs[name].astype(np.float64) - first.astype(np.float64))
-            within.append(bool((off <= extra[name])[:, kept].all()))
-    return all(within)
+    rows = {name: rerun.kept & evidence.case.rows_with(name) for name in evidence.outputs}
+    return within(extra, evidence.outputs, rerun.outputs, rows)

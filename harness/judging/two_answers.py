@@ -11,27 +11,18 @@ from harness.judging.last_step import may_err
 from harness.observe import Outputs
 from reference.arrays import Array, BoolArray
 
-__all__ = ["by_rounding", "within", "within_twice"]
+__all__ = ["by_rounding", "by_rounding_of", "within"]
 
 
-def by_rounding(
-    evidence: Evidence, one: Outputs, other: Outputs, rows: Mapping[str, BoolArray] | None = None
-) -> bool:
-    """Whether two answers, or some rows of them, are no further apart than sums in two orders may
-    be: each may err so much.
-    """
-    return within_twice(may_err(evidence), one, other, rows)
+def by_rounding(evidence: Evidence, one: Outputs, other: Outputs) -> bool:
+    """Whether two answers are no further apart than sums in two orders may be."""
+    return by_rounding_of(may_err(evidence), one, other)
 
 
-def within_twice(
-    tolerance: Mapping[str, Array],
-    one: Outputs,
-    other: Outputs,
-    rows: Mapping[str, BoolArray] | None = None,
-) -> bool:
-    """The same by what each element may err."""
+def by_rounding_of(tolerance: Mapping[str, Array], one: Outputs, other: Outputs) -> bool:
+    """The same of how far each element may err; where nothing is known of that they are equal."""
     twice = {name: _meaningful(2 * tolerance[name], array) for name, array in one.items()}
-    return within(twice, one, other, rows)
+    return within(twice, one, other)
 
 
 def within(
@@ -40,12 +31,12 @@ def within(
     other: Outputs,
     rows: Mapping[str, BoolArray] | None = None,
 ) -> bool:
-    """Whether all elements, or those of some rows, are the same or no further apart than this."""
+    """Whether all elements, or those of some rows, are the same, or numbers no further apart."""
     for name, first in one.items():
         with np.errstate(all="ignore"):
             distance = np.abs(other[name].astype(np.float64) - first.astype(np.float64))
             same = (first == other[name]) | (np.isnan(first) & np.isnan(other[name]))
-            fine = same | (distance <= allowed[name])
+            fine = same | (np.isfinite(distance) & (distance <= allowed[name]))
         if not (fine if rows is None else fine[:, rows[name]]).all():
             return False
     return True
