@@ -18,7 +18,7 @@ from harness.backends.installed import entry_points
 from harness.backends.reference import Kind, Reference
 from harness.case import make_case
 from harness.config import Config
-from harness.runners import Isolated
+from harness.runners import InProcess, Isolated
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 CONFIG = Config.of(
@@ -202,3 +202,16 @@ def test_one_layer_does_not_share_memory_with_what_it_was_given(name: str) -> No
     for array in layer.read_weights().values():
         array[...] = 0
     np.testing.assert_array_equal(layer.forward(case.inputs)["output"], before)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_torch_gives_0_for_what_is_no_part_of_a_loss() -> None:
+    """c_n after one step comes of no projection; torch.autograd.grad would raise."""
+    config = Config.of(
+        "lstm", proj_size=1, hidden_size=3, aspect="gradient", cotangents="c_n", steps=1
+    )
+    found = InProcess(load_backend("torch")).observe(config, repeat=False)
+    assert found.trouble is None
+    assert found.derivatives is not None
+    assert not found.derivatives.clean["weight_hr_l0"].any()
+    assert found.derivatives.clean["weight_ih_l0"].any()

@@ -45,24 +45,6 @@ class OtherKernelAfterRefusal(RuinedByRefusal):
         return output * output.dtype.type(1 + unit)
 
 
-@AREA.fault("rounded-otherwise-beside-what-is-not-finite")
-class OtherKernelBesideNaN(CorrectLayer):
-    """One NaN or infinity in a row of x or of the states, and the whole batch takes a kernel whose
-    activations round otherwise.
-    """
-
-    def evaluate(self, given: Arrays) -> Arrays:
-        if all(np.isfinite(array).all() for array in clean(given).values()):
-            return super().evaluate(given)
-        off = 2 * FORMATS[self.options.dtype].unit_roundoff
-
-        def nearer_to_zero(name: str, a: Array) -> Array:
-            exact = self.activation(name, a)
-            return exact if name == "relu" else exact * (1 - off)
-
-        return self.compute(given, arithmetic=Exact(nearer_to_zero))
-
-
 def has_steps(record: LayerRecord) -> bool:
     """Whether a call takes several steps, which a cell does not."""
     return not record.single_step

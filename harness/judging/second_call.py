@@ -6,7 +6,7 @@ that the first one ended with), `padding` and `neighbours` (what was changed the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +16,12 @@ from harness.causes import Cause
 from harness.comparison import Comparison, Worst, compare_bits
 from harness.evidence import Evidence, locate
 from harness.judging.excuses import by_own_activations, flushed_extra
-from harness.judging.last_step import may_err
 from harness.judging.power import differs, neighbours, share, stated
-from harness.judging.two_answers import within
+from harness.judging.two_answers import by_rounding, within
 from harness.observe import Rerun
 from harness.probes import Probe
 from harness.verdicts import Verdict
-from reference.arrays import BoolArray, IntArray
+from reference.arrays import IntArray
 
 __all__ = ["is_other", "same_rows"]
 
@@ -83,10 +82,10 @@ def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
     """The kept rows of every output, bit for bit; of several that differ the first.
 
     What the final state of a row without steps is, `last_state` alone asks.
-    Where other rows of the first call have something that is not finite, rounding is no difference:
-    a kernel may look at all of x before it is chosen. The cause of a difference is `flush` if it is
-    no larger than flushing subnormals in one of the two calls can make it, `rounding` if than the
-    errors measured of the backend's own activations, and not established otherwise.
+    The cause of a difference is `flush` if it is no larger than flushing subnormals in one of
+    the two calls can make it, `rounding` if than the errors measured of the backend's own
+    activations, or where other rows had something that is not finite, for which a kernel may look
+    before it is chosen, than two correct answers differ; and not established otherwise.
     """
     fmt, results = evidence.case.fmt, []
     for name, first in evidence.outputs.items():
@@ -106,10 +105,10 @@ def _same_rows(evidence: Evidence, rerun: Rerun, message: str) -> Comparison:
     if _within_flushing(evidence, rerun):
         return replace(result, cause=Cause.FLUSH)
     rows_kept = {name: rerun.kept & evidence.case.rows_with(name) for name in evidence.outputs}
-    if _beside_what_is_not_finite(evidence, rerun) and _by_rounding(evidence, rerun, rows_kept):
-        message = "other bits beside a row that is not finite, by rounding"
-        return Comparison("second call", Verdict.PASS, compared, message, ratio=0.0)
-    rounded = by_own_activations(evidence, evidence.outputs, rerun.outputs, rows_kept)
+    answers = evidence, evidence.outputs, rerun.outputs, rows_kept
+    rounded = by_own_activations(*answers) or (
+        _beside_what_is_not_finite(evidence, rerun) and by_rounding(*answers)
+    )
     return replace(result, cause=Cause.ROUNDING if rounded else Cause.UNEXPLAINED)
 
 
@@ -117,14 +116,6 @@ def _beside_what_is_not_finite(evidence: Evidence, rerun: Rerun) -> bool:
     """Whether the first call gave something that is no finite number in a row that got others."""
     given = [evidence.case.x, *evidence.case.initial.values()]
     return rerun.neighbours and not all(np.isfinite(one[:, ~rerun.kept]).all() for one in given)
-
-
-def _by_rounding(evidence: Evidence, rerun: Rerun, rows: Mapping[str, BoolArray]) -> bool:
-    """Whether kept rows differ by no more than each may err; of some nothing is known of that."""
-    twice = {
-        name: np.where(np.isnan(one), np.inf, 2 * one) for name, one in may_err(evidence).items()
-    }
-    return within(twice, evidence.outputs, rerun.outputs, rows)
 
 
 def _within_flushing(evidence: Evidence, rerun: Rerun) -> bool:

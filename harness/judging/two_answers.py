@@ -14,24 +14,27 @@ from reference.arrays import Array, BoolArray
 __all__ = ["by_rounding", "by_rounding_of", "within"]
 
 
-def by_rounding(evidence: Evidence, one: Outputs, other: Outputs) -> bool:
+Rows = Mapping[str, BoolArray]
+"""By output the rows that are compared; None for all."""
+
+
+def by_rounding(evidence: Evidence, one: Outputs, other: Outputs, rows: Rows | None = None) -> bool:
     """Whether two answers are no further apart than sums in two orders may be."""
-    return by_rounding_of(may_err(evidence), one, other)
+    return by_rounding_of(may_err(evidence), one, other, rows)
 
 
-def by_rounding_of(tolerance: Mapping[str, Array], one: Outputs, other: Outputs) -> bool:
+def by_rounding_of(
+    tolerance: Mapping[str, Array], one: Outputs, other: Outputs, rows: Rows | None = None
+) -> bool:
     """The same of how far each element may err; where nothing is known of that they are equal."""
     twice = {name: _meaningful(2 * tolerance[name], array) for name, array in one.items()}
-    return within(twice, one, other)
+    return within(twice, one, other, rows)
 
 
 def within(
-    allowed: Mapping[str, Array],
-    one: Outputs,
-    other: Outputs,
-    rows: Mapping[str, BoolArray] | None = None,
+    allowed: Mapping[str, Array], one: Outputs, other: Outputs, rows: Rows | None = None
 ) -> bool:
-    """Whether all elements, or those of some rows, are the same, or numbers no further apart."""
+    """Whether all elements are the same, or numbers no further apart."""
     for name, first in one.items():
         with np.errstate(all="ignore"):
             distance = np.abs(other[name].astype(np.float64) - first.astype(np.float64))
