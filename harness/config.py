@@ -259,7 +259,6 @@ class Config:
         return config
 
     @classmethod
-    @functools.lru_cache(maxsize=20_000)
     def understood(cls, text: str) -> Config:
         """As `parse`, of what a person writes: tokens in any order and case, defaults among them,
         numbers without zeros before them. Raises ConfigError naming the bad token.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from harness.config import Config, ConfigError
@@ -25,9 +26,16 @@ def load_corpus(path: Path = CORPUS) -> list[Config]:
         config_id = line.partition("#")[0].strip()
         if config_id:
             try:
-                configs.append(Config.understood(config_id))
+                configs.append(_config(config_id))
             except ConfigError as error:
                 raise ConfigError(f"{path}, line {count}: {error}") from None
     if not configs:
         raise ConfigError(f"{path} holds no config id; expected one a line, such as {Config().id}")
     return configs
+
+
+def _config(text: str) -> Config:
+    """Of an id as it is written, which is read once in a process, or of one with other words."""
+    with contextlib.suppress(ConfigError):
+        return Config.parse(text)
+    return Config.understood(text)
