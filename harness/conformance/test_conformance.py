@@ -37,7 +37,7 @@ from harness.judge import Session
 from harness.pipeline import Task, judged, merged
 from harness.pytest_plugin import Record, Xfail
 from harness.results import Result
-from harness.runners import Isolated
+from harness.runners import Isolated, Limits
 from harness.strategies import configs
 
 EVERY = {"torch": CORPUS, "mindspore": CORPUS, "mindspore:graph": SAMPLE}
@@ -49,8 +49,12 @@ BACKENDS = tuple(CORPORA)
 
 @functools.cache
 def runner(name: str) -> Isolated:
-    """A backend in a worker of its own, begun when the first test needs it."""
-    STARTED.append(Isolated(name))
+    """A backend in a worker of its own, begun when the first test needs it.
+
+    A machine may be busy: beside other work a thousand steps of MindSpore take more than the two
+    minutes that a run gives a config.
+    """
+    STARTED.append(Isolated(name, Limits(seconds=600)))
     return STARTED[-1]
 
 
