@@ -297,6 +297,24 @@ def test_a_leak_into_memory_that_was_freed_is_seen() -> None:
     assert above.all()
 
 
+class Works(ForwardLayer):
+    """Needs a hundred times its output while it runs, below a block that stays."""
+
+    above: Any = None
+
+    def forward(self, inputs: Any) -> Any:
+        found = super().forward(inputs)
+        needed = [np.ones(found["output"].size // 2) for _ in range(100)]
+        self.above = np.ones(2**14)
+        needed.clear()
+        return found
+
+
+def test_what_a_call_needs_while_it_runs_is_no_growth() -> None:
+    np.ones(2**21).sum()  # once freed, blocks of 16 MB come from the heap
+    test_memory_after_many_calls(Works, "pass")
+
+
 def test_small_answers_show_no_growth() -> None:
     results = judged(backend(Hoards), repeated(), "repeated_calls")
     Hoards.kept.clear()

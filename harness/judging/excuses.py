@@ -18,10 +18,11 @@ from harness.causes import Cause
 from harness.evidence import Evidence
 from harness.judging.flushing import flushes, with_flushing
 from harness.judging.precision import larger_bounds, lower_precision
+from harness.judging.two_answers import Rows, within
 from harness.observe import Outputs
 from harness.oracle import Oracle
 from reference import Exact, Format, exact_activation
-from reference.arrays import Array, BoolArray
+from reference.arrays import Array
 
 __all__ = ["Excuse", "against_peer", "by_own_activations", "excuses", "flush", "flushed_extra"]
 
@@ -93,7 +94,7 @@ def flushed_extra(evidence: Evidence) -> Mapping[str, Array] | None:
 
 
 def by_own_activations(
-    evidence: Evidence, one: Outputs, other: Outputs, rows: Mapping[str, BoolArray] | None = None
+    evidence: Evidence, one: Outputs, other: Outputs, rows: Rows | None = None
 ) -> bool:
     """Whether the answers of two calls, of some rows, are no further apart than the errors measured
     of the backend's own activations: it may compute them in one call otherwise than in the other.
@@ -101,15 +102,7 @@ def by_own_activations(
     own = evidence.own_activations()
     if own is None or not own.errs:
         return False
-    allowed = _errors_carried(evidence.oracle, own)
-    for name, first in one.items():
-        with np.errstate(all="ignore"):
-            off = np.abs(other[name].astype(np.float64) - first.astype(np.float64))
-            same = (first == other[name]) | (np.isnan(first) & np.isnan(other[name]))
-            within = same | (off <= allowed[name])
-        if not (within if rows is None else within[:, rows[name]]).all():
-            return False
-    return True
+    return within(_errors_carried(evidence.oracle, own), one, other, rows)
 
 
 @functools.lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ from harness.judging.last_step import may_err
 from harness.observe import Outputs
 from reference.arrays import Array, BoolArray
 
-__all__ = ["by_rounding", "by_rounding_of", "within"]
+__all__ = ["Rows", "by_rounding", "by_rounding_of", "within"]
 
 
 Rows = Mapping[str, BoolArray]
