@@ -34,6 +34,9 @@ SIZED = range(70000, 79000)
 ONE_STEP = range(64000, 64030)
 """Seeds of the gradients of one step with every kind of loss (`harness.build_corpus.backwards`)."""
 
+ORDINARY = range(94000, 95000)
+"""Seeds of the layers as people have them (`harness.build_corpus.ordinary`)."""
+
 _Kind = tuple[int, Callable[[Config], bool]]
 
 
@@ -46,6 +49,7 @@ def _plain_values(config: Config) -> bool:
 
 
 KINDS: tuple[_Kind, ...] = (
+    (99, lambda c: c.seed in ORDINARY),
     (99, lambda c: c.memory in ("unlike", "windows", "shared")),
     (6, lambda c: c.cell.projection is not None),
     (9, lambda c: c.aspect == "gradient" and c.data == "missing"),
@@ -100,6 +104,7 @@ KINDS: tuple[_Kind, ...] = (
     (1, lambda c: c.aspect == "initial" and c.dtype == "fp16"),
     (4, lambda c: c.aspect == "repeated" and c.hidden_size < 65 and c.dtype == "fp32"),
     (3, lambda c: c.aspect == "checkpoint" and c.dtype == "fp32"),
+    (9, lambda c: c.aspect == LIFE and c.steps == 1 and c.dropout > 0),
     (99, functools.partial(_asks, LIFE)),
     *(
         (1, functools.partial(_asks, f"{CALL}{name}"))

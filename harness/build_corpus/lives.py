@@ -9,7 +9,7 @@ from typing import Any
 from harness.build_corpus.covering import config_of, of_sizes
 from harness.config import Config
 
-__all__ = ["few_lives", "lives"]
+__all__ = ["dropping_lives", "few_lives", "lives"]
 
 LIVES = (
     # Weights that change after a call: every training loop does it.
@@ -81,6 +81,7 @@ def lives(layer: str) -> Iterator[Config]:
         yield _config(layer, life, OPTIONS[place], 200 + number)
     for number, (life, options) in enumerate(ON_THE_SAME_LAYER):
         yield _config(layer, life, options, 220 + number)
+    yield from dropping_lives(layer)
 
 
 CROSSED = (
@@ -128,7 +129,22 @@ ON_THE_SAME_LAYER: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """Lives of what is done to one layer again and again, and what else is given."""
 
+FEW_ELEMENTS: tuple[dict[str, Any], ...] = (
+    {**DROPPING, "hidden_size": 4, "states": True},
+    {**OPTIONS[1], "hidden_size": 3, "bidirectional": True, "lengths": "emptyrows"},
+    {"num_layers": 3, "dropout": 75, "hidden_size": 3, "nonlinearity": "relu"},
+    {**DROPPING, "hidden_size": 6, "states": True, "lengths": "emptyrows"},
+)
+"""Of one step: every mask of what is dropped is tried, so that later layers are judged too."""
+
 EVERY = tuple(itertools.chain(*LIVES))
+
+
+def dropping_lives(layer: str) -> Iterator[Config]:
+    """What is dropped is any of few elements."""
+    for number, options in enumerate(FEW_ELEMENTS):
+        values = {**options, "steps": 1, "batch": 5}
+        yield _config(layer, "t.f0.w1.f1.t.f0.e.f0", values, 240 + number)
 
 
 def _trains(life: str) -> bool:
@@ -159,6 +175,7 @@ def few_lives(layer: str) -> Iterator[Config]:
     yield _config(layer, "h0.h1.h3", {"states": True}, 120)
     yield _config(layer, "f0.o0.o1.x5.g0", {**LONG, "steps": 8}, 121)
     yield _config(layer, "t.d0.d1.e.d0", OPTIONS[1], 122)
+    yield _config(layer, "t.f0.w1.f0", {**FEW_ELEMENTS[0], "steps": 1, "batch": 5}, 123)
 
 
 def _config(layer: str, life: str, options: dict[str, Any], number: int) -> Config:

@@ -25,7 +25,8 @@ from harness.build_corpus.backwards import one_step
 from harness.build_corpus.branches import branches, long_in_double
 from harness.build_corpus.covering import config_of, covering, factors_of, of_sizes
 from harness.build_corpus.designs import sized_gradients, sized_values
-from harness.build_corpus.lives import few_lives, lives
+from harness.build_corpus.lives import dropping_lives, few_lives, lives
+from harness.build_corpus.ordinary import ordinary
 from harness.build_corpus.other_aspects import CALL_BASES, calls, growing, parameters, repeated
 from harness.build_corpus.sizes import between, degenerate, doubles, large, large_gradients
 from harness.build_corpus.training import alone, padded_dropping, small_training
@@ -116,6 +117,7 @@ def modest(layer: str) -> Iterator[Part]:
         yield "where kernels go other ways", [*branches(layer), long_in_double(layer, 1000)]
         yield "calls with lengths: other code may check what is given", _with_lengths(layer)
         yield "calls with states, padded, of stacks and of one unit", _of_stacks(layer)
+    yield "layers as people have them", ordinary(layer)
 
 
 def _special_states(layer: str) -> Iterator[Config]:
@@ -183,7 +185,8 @@ def _others(layer: str) -> Iterator[Part]:
     yield "checkpoint round trips", list(_every(3, parameters(layer, "checkpoint")))
     yield "the same call again and again", list(_every(4, repeated(layer)))
     more = (one for one in lives(layer) if one.dtype == "fp32")
-    yield "lives", [*few_lives(layer), *(() if single else _every(3, more))]
+    several = [] if single else [*_every(3, more), *dropping_lives(layer)]
+    yield "lives", [*few_lives(layer), *several]
 
 
 def _of_sizes_own(layer: str, every: Iterable[Config]) -> Iterator[Config]:

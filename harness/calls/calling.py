@@ -12,7 +12,10 @@ from harness.calls.call import Calls
 from harness.calls.makers import (
     first_length,
     other_dtype,
+    states_batched,
     unbatched,
+    unbatched_with,
+    wider_alone,
     with_h_0,
     with_lengths,
     with_x,
@@ -37,9 +40,18 @@ def calling_rows() -> dict[str, list[Row]]:
         ],
         "refused-lengths": _of_lengths(),
         "refused-h-0": [
-            (f"h0.{name}", INVALID, says, with_h_0(change)) for name, says, change in STATES
+            *((f"h0.{name}", INVALID, says, with_h_0(change)) for name, says, change in STATES),
+            ("h0.flatrank3", INVALID, "3-D states with 2-D x", unbatched_with(states_batched)),
         ],
-        "refused-x": [(f"x.{name}", INVALID, says, with_x(change)) for name, says, change in _XS],
+        "refused-x": [
+            *((f"x.{name}", INVALID, says, with_x(change)) for name, says, change in _XS),
+            (
+                "x.flatwider",
+                INVALID,
+                "2-D x with one feature too many",
+                unbatched_with(wider_alone),
+            ),
+        ],
         "empty": [
             ("x.nosteps", OPEN, "x without steps, T = 0", without("steps")),
             ("x.norows", OPEN, "x without batch rows, B = 0", without("rows")),

@@ -9,7 +9,15 @@ import numpy as np
 from harness.calls.building import building_rows
 from harness.calls.call import Call, Calls, again, ordinary_call
 from harness.calls.calling import Change, of_other_types
-from harness.calls.makers import unbatched, with_h_0, with_x, without
+from harness.calls.makers import (
+    states_batched,
+    unbatched,
+    unbatched_with,
+    wider_alone,
+    with_h_0,
+    with_x,
+    without,
+)
 from harness.calls.table import INVALID, OPEN, VALID, Row, call_table
 from harness.case import Case
 
@@ -45,11 +53,21 @@ def _calling_cells() -> dict[str, list[Row]]:
             ("keyword.input", VALID, "the call's keywords input and hx", _named_step),
         ],
         "refused-h-0": [
-            (f"h0.{name}", INVALID, says, with_h_0(change)) for name, says, change in CELL_STATES
+            *(
+                (f"h0.{name}", INVALID, says, with_h_0(change))
+                for name, says, change in CELL_STATES
+            ),
+            ("h0.flatrank2", INVALID, "2-D states with 1-D x", unbatched_with(states_batched)),
         ],
         "refused-x": [
             ("x.rank1", INVALID, "1-D x with 2-D h_0", with_x(lambda x: x[0], states=True)),
             *((f"x.{name}", INVALID, says, with_x(change)) for name, says, change in _CELL_XS),
+            (
+                "x.flatwider",
+                INVALID,
+                "1-D x with one feature too many",
+                unbatched_with(wider_alone),
+            ),
         ],
         "empty": [("x.norows", OPEN, "x without batch rows, B = 0", without("rows"))],
         "mixed-dtypes": of_other_types(),

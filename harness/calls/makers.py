@@ -24,8 +24,11 @@ __all__ = [
     "other_dtype",
     "stacked",
     "state_of_zeros",
+    "states_batched",
     "states_exchanged",
     "unbatched",
+    "unbatched_with",
+    "wider_alone",
     "with_h_0",
     "with_keyword",
     "with_layers",
@@ -299,6 +302,27 @@ def unbatched(case: Case) -> Call:
         keywords={**call.keywords, **(batch_first if "batch_first" in call.keywords else {})},
         ordinary=again(case, lengths="nolengths").config,
     )
+
+
+def unbatched_with(change: Callable[[Any, Any], tuple[Any, Any]]) -> Maker:
+    """Of an unbatched call another x and other states, which are one array or a tuple of them."""
+
+    def make(case: Case) -> Call:
+        call = unbatched(again(case, states=True))
+        return dataclasses.replace(call, inputs=change(*call.inputs[:2]), meaning=None)
+
+    return make
+
+
+def wider_alone(x: Array, hx: Any) -> tuple[Any, Any]:
+    """x with one feature too many."""
+    return np.concatenate([x, x[..., :1]], axis=-1), hx
+
+
+def states_batched(x: Array, hx: Any) -> tuple[Any, Any]:
+    """The states with a batch axis of one row, which a batched call would have."""
+    batched = [array[..., None, :].copy() for array in (hx if isinstance(hx, tuple) else (hx,))]
+    return x, tuple(batched) if isinstance(hx, tuple) else batched[0]
 
 
 def other_dtype(dtype: str) -> Maker:

@@ -22,6 +22,7 @@ from harness.faults import (
     gradients,
     in_training,
     kept,
+    kernels,
     layers,
     lengths,
     lives,
@@ -70,6 +71,7 @@ _AREAS = (
     masks,
     absent,
     gated,
+    kernels,
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for area in _AREAS for fault in area.AREA.faults}

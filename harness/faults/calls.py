@@ -13,10 +13,15 @@ from harness.faults.cells import carries_c
 from harness.faults.correct import CorrectBackend, CorrectLayer
 from harness.faults.record import Area, has_option
 from harness.faults.wrapping import WrappedBackend, WrappedLayer
+from harness.layers import LayerRecord
 
 __all__ = ["AREA"]
 
 AREA = Area("calls")
+
+
+def has_steps(record: LayerRecord) -> bool:
+    return not record.single_step
 
 
 class _OtherDefault(WrappedBackend):
@@ -203,13 +208,15 @@ class OtherMode(CorrectBackend):
 
 
 class _Accepts(WrappedLayer):
-    """A layer that makes a valid call of some that are none."""
+    """A layer that makes a valid call of some that are none, with an x of so many axes."""
+
+    axes = 3
 
     def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
         raise NotImplementedError
 
     def call(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        if not inputs or not isinstance(inputs[0], np.ndarray) or inputs[0].ndim != 3:
+        if not inputs or not isinstance(inputs[0], np.ndarray) or inputs[0].ndim != self.axes:
             return super().call(inputs, named)
         given = (*inputs, None, None)[:3]
         changed = self.made_valid(*given)
@@ -285,3 +292,29 @@ class ZeroStateTakesCell(_ZeroTakesTheOther):
     """An h_0 of zeros is taken for no initial states at all."""
 
     place = 0
+
+
+@AREA.fault("states-of-a-batch-with-one-sequence", bases=("torch", "oracle"), needs=has_steps)
+class BatchedStates(_Accepts):
+    """An unbatched x takes states of a batch of one row."""
+
+    axes = 2
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        if hx is not None:
+            flat = [
+                a[:, 0].copy() if np.ndim(a) == 3 else a
+                for a in (hx if isinstance(hx, tuple) else (hx,))
+            ]
+            hx = tuple(flat) if isinstance(hx, tuple) else flat[0]
+        return x, hx, lengths
+
+
+@AREA.fault("features-of-one-sequence-cut", bases=("torch", "oracle"), needs=has_steps)
+class FeaturesOfOneCut(_Accepts):
+    """Of an unbatched x features beyond input_size are left out."""
+
+    axes = 2
+
+    def made_valid(self, x: Any, hx: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        return x[:, : self.options.input_size].copy(), hx, lengths

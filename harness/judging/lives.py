@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,9 +19,13 @@ from harness.observe import Answer, Lived, Observation
 from harness.oracle import Oracle
 from harness.significance import SIGNIFICANCE
 from harness.verdicts import Verdict
-from reference.arrays import Array
+from reference import parameter_name
+from reference.arrays import Array, Float64Array
 
 __all__ = ["dropped", "dropped_at", "evidence_at", "lived", "repeated", "until", "with_moments"]
+
+MOST_DROPPED = 6
+"""Elements of a row that may be dropped, where every mask of them is tried."""
 
 
 def lived(evidence: Evidence) -> Lived | None:
@@ -68,8 +73,9 @@ def dropped_at(evidence: Evidence, moment: Moment) -> bool:
 
 
 def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comparison]:
-    """Outputs in which elements are dropped: the first layer's final states are as without, and
-    something is dropped. The masks are judged where they are seen (aspect training).
+    """Outputs in which elements are dropped: the first layer's final states are as without,
+    something is dropped, and of few units every row is what one of all masks gives. The masks
+    themselves are judged where they are seen (aspect training).
     """
     case, outputs = case_at(evidence.config, moment, answer.given), answer.outputs
     assert outputs is not None
@@ -87,6 +93,7 @@ def dropped(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comp
         message = f"{name} of the first layer is not what it is without dropout" * failing
         yield replace(result, message=message, cause=Cause.UNEXPLAINED if failing else None)
     yield from _anything(evidence, moment, answer, int((oracle.exact["output"] != 0).sum()))
+    yield from _of_some_mask(evidence, moment, answer)
 
 
 def _anything(
@@ -111,6 +118,72 @@ def _anything(
     verdict = Verdict.FAIL if same else Verdict.PASS
     cause = Cause.UNEXPLAINED if same else None
     yield Comparison("dropped", verdict, count, message * same, cause, ratio=float(same))
+
+
+def _of_some_mask(evidence: Evidence, moment: Moment, answer: Answer) -> Iterator[Comparison]:
+    """Whether each row of one step is the answer with some elements dropped, whichever they are."""
+    every, outputs = _under_all_masks(evidence, moment, answer), answer.outputs
+    assert outputs is not None
+    if not every:
+        return
+    ratios = np.array([_ratio_by_row(outputs, oracle) for oracle in every])
+    ratio, rows = ratios.min(axis=0), evidence.case.config.batch
+    bad = np.flatnonzero(~(ratio <= 1))
+    compared = sum(array.size for array in outputs.values())
+    if not bad.size:
+        yield Comparison("rows", Verdict.PASS, compared, ratio=float(ratio.max()))
+        return
+    message = (
+        f"{bad.size} of {rows} rows (row {bad[0]} first) are right for none of the {len(every)}"
+        " choices of what is dropped between layers"
+    )
+    yield Comparison(
+        "rows", Verdict.FAIL, compared, message, Cause.UNEXPLAINED, ratio=float(ratio.max())
+    )
+
+
+def _ratio_by_row(outputs: Mapping[str, Array], oracle: Oracle) -> Float64Array:
+    """(B,): the largest error over tolerance of each row, in any output."""
+    found = []
+    for name, exact in oracle.exact.items():
+        with np.errstate(all="ignore"):
+            ratio = np.abs(outputs[name].astype(np.float64) - exact) / oracle.tolerance[name]
+        ratio = np.where(outputs[name] == exact, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+        found.append(ratio.max(axis=(0, 2)))
+    every: Float64Array = np.max(found, axis=0)
+    return every
+
+
+def _under_all_masks(evidence: Evidence, moment: Moment, answer: Answer) -> list[Oracle]:
+    """One for each mask, of one step and few elements; none where there would be too many.
+
+    What a layer gets with some elements dropped and the others scaled is what it gets without, with
+    the same columns of W_ih set to 0 and the others scaled: exactly so where the scale is a power
+    of two, so that nothing is rounded in another place.
+    """
+    case = case_at(evidence.config, moment, answer.given)
+    config = case.config
+    scale = 1 / (1 - config.dropout / 100) if config.dropout < 100 else np.inf
+    elements = (config.num_layers - 1) * config.directions * config.output_size
+    if config.steps != 1 or elements > MOST_DROPPED or np.frexp(scale)[0] != 0.5:
+        return []
+    given = tuple(array.tobytes() for array in answer.given.values())
+    key = ("masks", moment.weights, moment.inputs, moment.of_gradients, given)
+    if key not in evidence.made:
+        kept = itertools.product((0.0, scale), repeat=elements)
+        evidence.made[key] = [Oracle(_masked(case, np.array(mask))) for mask in kept]
+    found: list[Oracle] = evidence.made[key]
+    return found
+
+
+def _masked(case: Case, mask: Float64Array) -> Case:
+    """(L - 1) * D * H multipliers of what the layers after the first get, in their W_ih."""
+    config, weights = case.config, dict(case.weights)
+    for layer, multipliers in enumerate(mask.reshape(config.num_layers - 1, -1), start=1):
+        for reverse in (False, True)[: config.directions]:
+            name = parameter_name("weight_ih", layer, reverse)
+            weights[name] = (weights[name] * multipliers).astype(weights[name].dtype)
+    return replace(case, weights=weights)
 
 
 def _first_layer(case: Case) -> Case:

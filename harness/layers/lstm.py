@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from harness.aspects import Documented
-from harness.calls import call_table, common_calls, left_out, tuple_calls, with_keyword
+from harness.calls import Call, call_table, common_calls, left_out, tuple_calls, with_keyword
+from harness.case import Case
 from harness.config import Config, LayerOptions
 from harness.data import LONE, MISSING, MIXED, PLAIN, SPECIAL, STREWN, SWEEP_POINTS, integers
 from harness.layers.record import DataKind, LayerRecord, Option, PageRow
@@ -153,6 +154,12 @@ _PROJECTED = Requirement(
     "proj_size",
 )
 
+
+def _as_wide(case: Case) -> Call | None:
+    """A projection must be smaller than what it projects."""
+    return with_keyword("proj_size", case.config.hidden_size)(case)
+
+
 _OWN_CALLS = call_table(
     {
         "defaults": [
@@ -170,7 +177,8 @@ _OWN_CALLS = call_table(
                 ("beyond", "proj_size beyond hidden_size", 10**6),
                 ("text", "proj_size as a str", "1"),
             )
-        ],
+        ]
+        + [("proj.equal", Documented.INVALID, "proj_size = hidden_size", _as_wide)],
     }
 )
 
