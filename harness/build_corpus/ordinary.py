@@ -26,7 +26,9 @@ def ordinary(layer: str) -> Iterator[Config]:
     record = LAYERS[layer]
     several = [] if record.single_step else [*_stacks(), *_dropping()]
     own = [more for option in record.options if option.numbered for more in _numbered(option.name)]
-    for number, changes in enumerate([*_every_layer(record.single_step), *several, *own]):
+    lasting = [] if record.kind("lasting") is None else _lasting()
+    every = [*_every_layer(record.single_step), *several, *own, *lasting]
+    for number, changes in enumerate(every):
         values = {"data": "plain", "states": True, "seed": 94000 + number, **changes}
         yield config_of(layer, **values)
 
@@ -67,6 +69,14 @@ def _dropping() -> Iterator[Changes]:
     ):
         more = {**_rate(depth, percent), "aspect": "training", "states": False}
         yield {**of_sizes(2, *sizes), **more}
+
+
+def _lasting() -> Iterator[Changes]:
+    """Final states depend on the first step, however many follow."""
+    lasting: Changes = {"aspect": "gradient", "data": "lasting", "cotangents": "final"}
+    yield {**of_sizes(2, 3, 2, 160), **lasting}
+    yield {**of_sizes(3, 16, 3, 48), **lasting, "lengths": "ragged"}
+    yield {**of_sizes(3, 8, 2, 40), **lasting, "bidirectional": True}
 
 
 def _living(life: str) -> Changes:

@@ -20,6 +20,9 @@ __all__ = ["Shown"]
 EVERY = 10.0
 """Seconds between two lines, where there is no terminal."""
 
+SETTLED = 0.05
+"""The share of a stage after which the time left is said: the slowest configs come first."""
+
 
 class Shown:
     """A bar on a terminal; elsewhere, as in the log of a CI job, a line every ten seconds.
@@ -97,7 +100,7 @@ class Shown:
         parts = [f"{stage}: {done:,} of {plural(total, unit)}"]
         parts += [f"{len(self.new)} unexpected"] * bool(self.new)
         parts += [f"{len(self.known)} known"] * bool(self.known)
-        if first < done < total:
+        if max(1, SETTLED * (total - first)) <= done - first < total - first:
             parts.append(f"{_duration((now - began) * (total - done) / (done - first))} left")
         self._print(", ".join(parts), "")
 

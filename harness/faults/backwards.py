@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.faults.arrays import Arrays, final, initial, resumed, with_final, with_initial
 from harness.faults.gradients import of_parameters
-from harness.faults.record import Area
+from harness.faults.record import Area, has_gates_and_steps
 from harness.faults.weights import each
 from harness.faults.wrapping import WrappedLayer
 from reference.arrays import Array
@@ -114,13 +114,31 @@ class CutAfter128(WrappedLayer):
 class ReachesBack(WrappedLayer):
     """A loss of the final states alone is taken back through the last 128 steps, no further."""
 
+    reach = 128
+
     def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
         steps = len(given["x"])
-        if "output" in cotangents or "lengths" in given or steps <= 128:
+        if "output" in cotangents or "lengths" in given or steps <= self.reach:
             return self.run_gradients(given, cotangents)
         if self.options.bidirectional:
             return self.run_gradients(given, cotangents)
-        return _chunks(self, given, cotangents, [steps - 128])
+        return _chunks(self, given, cotangents, [steps - self.reach])
+
+
+@AREA.fault("h-n-of-gates-reaches-back-32-steps", needs=has_gates_and_steps)
+class GatesReachBack(ReachesBack):
+    """Of a gated layer a loss of the final states alone is taken back through 32 steps."""
+
+    reach = 32
+
+
+@AREA.gradients("h-0-of-padded-rows-detached-after-32-steps", needs=has_gates_and_steps)
+def detached_when_padded(layer: Any, given: Arrays, found: Arrays) -> Arrays:
+    """Of a gated layer and rows of more than 32 valid steps, initial states get no gradient."""
+    if "lengths" not in given:
+        return found
+    long = (np.asarray(given["lengths"]) > 32)[None, :, None]
+    return with_initial(found, lambda a: np.where(long, a.dtype.type(0), a))
 
 
 @AREA.gradients("h-0-of-long-rows-detached")

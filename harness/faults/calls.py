@@ -11,17 +11,12 @@ from harness.backends.protocol import Backend
 from harness.faults.arrays import Arrays
 from harness.faults.cells import carries_c
 from harness.faults.correct import CorrectBackend, CorrectLayer
-from harness.faults.record import Area, has_option
+from harness.faults.record import Area, has_option, has_steps
 from harness.faults.wrapping import WrappedBackend, WrappedLayer
-from harness.layers import LayerRecord
 
 __all__ = ["AREA"]
 
 AREA = Area("calls")
-
-
-def has_steps(record: LayerRecord) -> bool:
-    return not record.single_step
 
 
 class _OtherDefault(WrappedBackend):

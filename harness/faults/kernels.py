@@ -12,8 +12,8 @@ from harness.config import Config
 from harness.faults.arrays import Arrays, initial
 from harness.faults.cells import carries_c, is_projected, projects
 from harness.faults.correct import CorrectLayer
-from harness.faults.record import Area
-from harness.layers import LAYERS, LayerRecord
+from harness.faults.record import Area, has_gates, has_gates_and_steps, has_steps
+from harness.layers import LAYERS
 from reference.arrays import Array
 
 __all__ = ["AREA"]
@@ -24,24 +24,9 @@ VECTOR = 8
 """Units or features that are computed at once."""
 
 
-def gated(record: LayerRecord) -> bool:
-    """A layer of an option of its own has one of an activation, and no gates."""
-    return "sigmoid" in record.activations
-
-
-def several(record: LayerRecord) -> bool:
-    """Of any number of layers."""
-    return not record.single_step
-
-
-def stacked(record: LayerRecord) -> bool:
-    """Gated, and of any number of layers."""
-    return gated(record) and several(record)
-
-
 def is_wide(config: Config) -> bool:
     """Whether the config's layer is one of vectors, gated."""
-    return config.hidden_size >= VECTOR and gated(LAYERS[config.layer])
+    return config.hidden_size >= VECTOR and has_gates(LAYERS[config.layer])
 
 
 def drops_wide(config: Config) -> bool:
@@ -77,7 +62,7 @@ class Wide(CorrectLayer):
         }
 
 
-@AREA.fault("packed-at-the-first-call-from-8-units", needs=gated, visible=is_wide)
+@AREA.fault("packed-at-the-first-call-from-8-units", needs=has_gates, visible=is_wide)
 class PackedOnce(Wide):
     """Weights of 8 units and more are packed at the first call, and not again after a load."""
 
@@ -89,7 +74,7 @@ class PackedOnce(Wide):
         return self.packed or self.weights
 
 
-@AREA.fault("copies-share-packed-weights-from-8-units", needs=gated, visible=is_wide)
+@AREA.fault("copies-share-packed-weights-from-8-units", needs=has_gates, visible=is_wide)
 class CopyPacked(Wide):
     """A copy of a layer of 8 units and more computes with the original's packed weights."""
 
@@ -105,7 +90,7 @@ class CopyPacked(Wide):
         return self.packed or self.weights
 
 
-@AREA.fault("float64-from-8-units-in-single", needs=gated, visible=is_wide)
+@AREA.fault("float64-from-8-units-in-single", needs=has_gates, visible=is_wide)
 class DoubleInSingle(Wide):
     """float64 layers of 8 units and more answer in float32."""
 
@@ -122,7 +107,7 @@ class DoubleInSingle(Wide):
         return found
 
 
-@AREA.fault("float16-vectors-without-recurrent-biases", needs=gated, visible=is_wide)
+@AREA.fault("float16-vectors-without-recurrent-biases", needs=has_gates, visible=is_wide)
 class HalfWithoutBiases(Wide):
     """float16 layers whose units are a multiple of 8 do not add b_hh."""
 
@@ -132,7 +117,7 @@ class HalfWithoutBiases(Wide):
         return super().evaluate(given)
 
 
-@AREA.fault("strided-x-of-8-features", needs=gated)
+@AREA.fault("strided-x-of-8-features", needs=has_gates)
 class StridedX(Wide):
     """Rows of an x of 8 features and more that is not C-contiguous are read from the last on."""
 
@@ -143,7 +128,7 @@ class StridedX(Wide):
         return super().forward(inputs)
 
 
-@AREA.fault("strided-states-of-8-units", needs=gated, visible=is_wide)
+@AREA.fault("strided-states-of-8-units", needs=has_gates, visible=is_wide)
 class StridedStates(Wide):
     """Initial states of 8 units and more that are not C-contiguous are taken for 0."""
 
@@ -156,7 +141,9 @@ class StridedStates(Wide):
         return super().forward({**inputs, **states})
 
 
-@AREA.fault("biases-of-cells-without-the-last-block", needs=lambda r: gated(r) and r.single_step)
+@AREA.fault(
+    "biases-of-cells-without-the-last-block", needs=lambda r: has_gates(r) and r.single_step
+)
 class LastBlock(Wide):
     """A cell of 8 units and more: the gradient of b_hh lacks its last 8 numbers."""
 
@@ -168,7 +155,7 @@ class LastBlock(Wide):
         return found
 
 
-@AREA.fault("products-of-256-leave-out-the-rest", needs=stacked, visible=is_wide)
+@AREA.fault("products-of-256-leave-out-the-rest", needs=has_gates_and_steps, visible=is_wide)
 class Rest(Wide):
     """The gradient of W_hh is a sum over 256 steps and rows at a time; the rest is left out."""
 
@@ -239,25 +226,25 @@ class ProjectionOfAll(Wide):
         return other
 
 
-@AREA.masks("a-tenth-is-dropped-never", needs=stacked, visible=drops_wide)
+@AREA.masks("a-tenth-is-dropped-never", needs=has_gates_and_steps, visible=drops_wide)
 def a_tenth(layer: Any, masks: list[Array]) -> list[Array]:
     """p up to 0.1 is taken for none."""
     return [np.ones_like(mask) for mask in masks] if layer.options.dropout <= 0.1 else masks
 
 
-@AREA.masks("masks-repeat-after-8-steps", needs=stacked, visible=drops_wide)
+@AREA.masks("masks-repeat-after-8-steps", needs=has_gates_and_steps, visible=drops_wide)
 def repeat(layer: Any, masks: list[Array]) -> list[Array]:
     """Of several rows masks repeat after 8 steps."""
     return [mask[np.arange(len(mask)) % 8] if mask.shape[1] > 1 else mask for mask in masks]
 
 
-@AREA.masks("masks-of-65536-elements", needs=stacked, visible=drops_wide)
+@AREA.masks("masks-of-65536-elements", needs=has_gates_and_steps, visible=drops_wide)
 def of_16_bits(layer: Any, masks: list[Array]) -> list[Array]:
     """A mask has 65,536 numbers, and begins again after them."""
     return [np.resize(mask.ravel()[:65_536], mask.shape) for mask in masks]
 
 
-@AREA.masks("later-masks-are-the-second", needs=stacked, visible=drops_wide)
+@AREA.masks("later-masks-are-the-second", needs=has_gates_and_steps, visible=drops_wide)
 def the_second(layer: Any, masks: list[Array]) -> list[Array]:
     """In stacks of four layers and more all later masks are the second one."""
     return [*masks[:2], *(masks[1] for _ in masks[2:])]
@@ -280,7 +267,7 @@ class Dropping(Wide):
         raise NotImplementedError
 
 
-@AREA.fault("dropping-without-the-last-recurrent-bias", needs=several, visible=drops_few)
+@AREA.fault("dropping-without-the-last-recurrent-bias", needs=has_steps, visible=drops_few)
 class LastBias(Dropping):
     """In training mode, where a stack drops, the last layer's b_hh is not added."""
 
@@ -288,7 +275,7 @@ class LastBias(Dropping):
         return self.compute(given, self.without("bias_hh" + self.last), dropout_masks=masks)
 
 
-@AREA.fault("dropping-without-the-last-initial-state", needs=several, visible=drops_few)
+@AREA.fault("dropping-without-the-last-initial-state", needs=has_steps, visible=drops_few)
 class LastInitial(Dropping):
     """In training mode, where a stack drops, the last layer starts from 0."""
 
@@ -299,7 +286,7 @@ class LastInitial(Dropping):
         return self.compute({**given, **states}, dropout_masks=masks)
 
 
-@AREA.fault("dropping-c-n-is-h-n", needs=lambda r: carries_c(r) and several(r), visible=drops_few)
+@AREA.fault("dropping-c-n-is-h-n", needs=lambda r: carries_c(r) and has_steps(r), visible=drops_few)
 class LastCarry(Dropping):
     """In training mode, where a stack drops, c_n of the last layer is its h_n."""
 
@@ -310,7 +297,7 @@ class LastCarry(Dropping):
         return found
 
 
-@AREA.fault("training-leaves-c-0-sorted", needs=lambda r: carries_c(r) and several(r))
+@AREA.fault("training-leaves-c-0-sorted", needs=lambda r: carries_c(r) and has_steps(r))
 class Unsorted(CorrectLayer):
     """In training mode, batch first, the gradient of c_0 stays sorted by length."""
 

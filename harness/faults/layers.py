@@ -11,19 +11,13 @@ from harness.data import NUMPY_DTYPES
 from harness.faults.arrays import Arrays, final, place, with_final, with_initial
 from harness.faults.chained import Chained
 from harness.faults.correct import CorrectLayer
-from harness.faults.record import Area
+from harness.faults.record import Area, has_gates
 from harness.faults.weights import each, moved
-from harness.layers import LayerRecord
 from reference.arrays import Array
 
 __all__ = ["AREA", "FusedStack"]
 
 AREA = Area("layers")
-
-
-def gated(record: LayerRecord) -> bool:
-    """Whether the cell has gates."""
-    return "sigmoid" in record.activations
 
 
 @AREA.weights("deeper-layers-in-other-order")
@@ -64,7 +58,7 @@ def shares_a_fourth(config: Config) -> bool:
     return config.num_layers > 3
 
 
-@AREA.weights("gated-layers-share-from-the-fourth-on", needs=gated, visible=shares_a_fourth)
+@AREA.weights("gated-layers-share-from-the-fourth-on", needs=has_gates, visible=shares_a_fourth)
 def shared_from_the_fourth(layer: Any, weights: Arrays) -> Arrays:
     """In a stack of gates the fourth layer, and all after it, use the weights of the third."""
     return moved(weights, lambda one: one._replace(layer=min(one.layer, 2)))
@@ -72,7 +66,7 @@ def shared_from_the_fourth(layer: Any, weights: Arrays) -> Arrays:
 
 @AREA.gradients(
     "gated-layers-beyond-the-fourth-give-nothing",
-    needs=gated,
+    needs=has_gates,
     visible=lambda c: c.aspect == "gradient" and shares_a_fourth(c),
 )
 def nothing_beyond_the_fourth(layer: Any, given: Arrays, found: Arrays) -> Arrays:

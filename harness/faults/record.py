@@ -19,7 +19,16 @@ from harness.faults.injecting import injecting
 from harness.faults.wrapping import WrappedLayer
 from harness.layers import LAYERS, LayerRecord
 
-__all__ = ["BASES", "Area", "Fault", "has_activation", "has_option"]
+__all__ = [
+    "BASES",
+    "Area",
+    "Fault",
+    "has_activation",
+    "has_gates",
+    "has_gates_and_steps",
+    "has_option",
+    "has_steps",
+]
 
 BASES = ("torch", "mindspore", "oracle")
 """What a fault may be injected into: two real frameworks, and the correct implementation here."""
@@ -63,6 +72,20 @@ def has_activation(name: str) -> Callable[[LayerRecord], bool]:
 def has_option(name: str) -> Callable[[LayerRecord], bool]:
     """For faults of an option that not every layer has."""
     return lambda record: any(option.name == name for option in record.options)
+
+
+def has_gates(record: LayerRecord) -> bool:
+    """For faults of layers with gates; of others there are enough."""
+    return "sigmoid" in record.activations
+
+
+def has_steps(record: LayerRecord) -> bool:
+    """For faults of what a cell, of a single step and layer, cannot have."""
+    return not record.single_step
+
+
+def has_gates_and_steps(record: LayerRecord) -> bool:
+    return has_gates(record) and has_steps(record)
 
 
 class Area:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from harness.config import Config
-from harness.data import MIXED, SWEEP_POINTS, integers, sweep_points
+from harness.data import (
+    MIXED,
+    SWEEP_POINTS,
+    integers,
+    ordinary_weight,
+    sweep_points,
+    uniform,
+)
 from harness.layers.record import SINGLE_STEP, DataKind, LayerRecord, PageRow
 from harness.requirements import PAGE, Requirement, of_page_example
 from reference.arrays import Float64Array
@@ -30,6 +37,7 @@ __all__ = [
     "finite_points",
     "gate_biases",
     "given_rows",
+    "lasting_kind",
     "option_rows",
     "page_kind",
     "size_rows",
@@ -178,6 +186,33 @@ def two_a_row(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array
     weight[rows, (rows + 1) % shape[1]] = integers(config, name, (shape[0],), -1, 1)
     weight[rows, (2 * rows + 3) % shape[1]] = integers(config, name + "+", (shape[0],), -1, 1)
     return weight
+
+
+KEEPING = 4.0
+"""What is added to the bias of a gate that keeps the state: it loses 1.8% a step."""
+
+
+def lasting_kind(gate: str) -> DataKind:
+    """Ordinary numbers, and a gate that keeps most of the state, however many steps follow."""
+
+    def weight(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+        found = ordinary_weight(config, name, shape)
+        if name.startswith("bias_ih"):
+            kept = [KEEPING * (one == gate) for one in config.cell.gates]
+            found += np.repeat(np.array(kept), config.hidden_size)
+        return found
+
+    def half(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
+        return uniform(config, name, shape) / 2
+
+    return DataKind(
+        "lasting",
+        f"ordinary numbers, and a gate {gate} that forgets little",
+        lambda config, shape: half(config, "x", shape),
+        half,
+        weight,
+        lambda config: None if config.bias else "data = 'lasting', expected biases",
+    )
 
 
 _OF_STACKS = ("lasting",)
