@@ -120,6 +120,7 @@ ASPECTS = {
     "parameters": ("initial", "checkpoint", "training", "values", "gradient", "call"),
     "threads": ("repeated", "values", "gradient", "training", "checkpoint", "call"),
     "lives": ("life", "values", "gradient", "training", "repeated", "checkpoint", "call"),
+    "kernels": ("life", "values", "gradient", "training", "checkpoint"),
     "variants": ("values", "gradient", "training", "initial", "checkpoint", "life", "call"),
 }
 OTHERS = ("values", "gradient", "training", "checkpoint", "call")
@@ -158,7 +159,7 @@ def _asked(fault: Fault, config: Config) -> bool:
     if config.aspect == "training":
         if config.lengths == "ragged":  # a layer that is wrapped is itself in evaluation mode only
             return fault.area == "dropout"
-        return fault.area in ("dropout", "parameters") or config.dropout == 50
+        return fault.area in ("dropout", "parameters", "kernels") or config.dropout == 50
     if config.data == "sweep":
         return fault.area in ("activations", "gated", "precision")
     return config.steps < 1000 or fault.area == "states" or fault.visible is not None

@@ -19,6 +19,7 @@ from harness.checks import check, every_check, temporary_checks
 from harness.cli import main
 from harness.comparison import Comparison
 from harness.config import Config
+from harness.corpus import load_corpus
 from harness.faults import BASES, FAULTS, VARIANTS
 from harness.faults.correct import CorrectBackend
 from harness.judge import Session
@@ -106,6 +107,12 @@ def test_no_other_check_sees_it(check: str) -> None:
     configs = [one for n, one in enumerate(every) if one.id == shows or n % 8 == 0]
     trial = examine(fault, "oracle", configs, everything=True)
     assert set(trial.caught) == {check}
+
+
+def test_what_is_asked_first_is_pinned() -> None:
+    """What is not is asked never, and the trial waits for another config."""
+    pinned = {config.id for config in load_corpus()}
+    assert {name: one for name, one in selftest.likely().items() if one not in pinned} == {}
 
 
 def test_every_check_earns_its_place() -> None:
