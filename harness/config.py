@@ -203,7 +203,8 @@ class Config:
         object.__setattr__(self, "specific", own)
         for name, token, value in self._fields():
             if not token.accepts(value):
-                raise ConfigError(f"{name} = {value!r}, expected {token.expected}")
+                near = did_you_mean(value, token.words) if isinstance(value, str) else ""
+                raise ConfigError(f"{name} = {value!r}{near}, expected {token.expected}")
         for message in (self._wrong_kind(), *(wrong(self) for wrong in _CONTRADICTIONS)):
             if message:
                 raise ConfigError(f"{message}; config id: {self.id}")

@@ -115,6 +115,15 @@ def test_what_is_asked_first_is_pinned() -> None:
     assert {name: one for name, one in selftest.likely().items() if one not in pinned} == {}
 
 
+def test_the_page_counts_them() -> None:
+    page = (Path(__file__).parent / "README.md").read_text("utf-8")
+    bases = [sum(base in fault.bases for fault in FAULTS.values()) for base in BASES[:2]]
+    assert f"There are {len(FAULTS)} faults" in page
+    assert f"{bases[0]} can be injected into torch, {bases[1]} into MindSpore" in page
+    assert f"{len(VARIANTS)} correct variants" in page
+    assert f"each of the {len(every_check())}\nchecks" in page
+
+
 def test_every_check_earns_its_place() -> None:
     assert {check.name for check in every_check()} == set(UNIQUE)
 

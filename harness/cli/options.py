@@ -112,8 +112,8 @@ backend_option = click.option(
     multiple=True,
     metavar="REFERENCE",
     help="NAME[==VERSION][:VARIANT], path/to/file.py:OBJECT or package.module:OBJECT, such as "
-    "torch or mindspore:graph; repeat for several. Default: the backends of this project; of "
-    "`rnn-parity run` also variants of them, such as mindspore:graph.",
+    "torch or mindspore:graph; repeat for several. Default: the frameworks that are installed; "
+    "`run` takes their variants too, such as mindspore:graph.",
 )
 
 

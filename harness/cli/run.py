@@ -64,8 +64,8 @@ verbose_option = click.option(
 @click.option(
     "--resume",
     is_flag=True,
-    help="Finish the run in --out, with its backends, examples and seed; begin one where there "
-    "is none.",
+    help="Finish the run in --out: its backends, corpus, layers, words, examples and seed are "
+    "kept, other options are to be given again; begin one where there is none.",
 )
 @baseline_option
 @click.option(

@@ -54,7 +54,10 @@ def found_layer(stored: StoredFile, prefix: str | None) -> Layer:
     """
     layers = grouped(stored.arrays)
     if not layers:
-        raise WeightsError(f"{stored.path}: no recurrent layer in it; {_content(stored)}")
+        raise WeightsError(
+            f"{stored.path}: no recurrent layer in it; {_content(stored)}; expected names that end "
+            "like weight_ih_l0 and weight_hh_l0, or like a cell's weight_ih and weight_hh"
+        )
     if prefix is None:
         if len(layers) > 1:
             raise WeightsError(
@@ -86,7 +89,8 @@ def _content(stored: StoredFile) -> str:
     if not stored.others:
         return "it holds no arrays"
     few = [f"{name} {shape}" for name, shape in list(stored.others.items())[:3]]
-    return f"it holds {len(stored.others)} arrays, such as {', '.join(few)}"
+    count = len(stored.others)
+    return f"it holds {count} {'array' if count == 1 else 'arrays'}, such as {', '.join(few)}"
 
 
 def infer(

@@ -16,7 +16,7 @@ from harness.backends import BackendUnavailable, load_backend
 from harness.backends.protocol import FullBackend, offers
 from harness.given import save_given
 from harness.observe.arrays import is_number
-from harness.observe.errors import described
+from harness.observe.errors import headline
 from harness.own_layer.names import is_parameter
 from harness.own_layer.stored import Read
 
@@ -40,7 +40,7 @@ def read_into(framework: str, path: Path, folder: Path) -> Read:
     except BackendUnavailable as error:
         return Read(f"it is a file of {framework}; {error}")
     except BaseException as error:  # whatever a damaged file makes of its reader
-        return Read(f"{framework} cannot read it: {described(error)}")
+        return Read(f"{framework} cannot read it: {headline(error)}")
     return Read(others=others)
 
 

@@ -128,7 +128,7 @@ def _percent(share: float) -> str:
 def tally(results: Sequence[Judged]) -> str:
     """'636 configs (333 corpus, 303 drawn; judged: 521 torch, 460 mindspore)'."""
     origins: dict[str, set[str]] = {}
-    judged: dict[str, set[str]] = {}
+    judged: dict[str, set[str]] = {result.backend: set() for result in results}
     for result in results:
         origins.setdefault(result.origin, set()).add(result.config_id)
         if result.verdict is not Verdict.UNSUPPORTED:
