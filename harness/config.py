@@ -88,6 +88,10 @@ MOST_GIVEN = 2**31
 """The same of a case with the user's arrays, which is judged a few rows at a time."""
 
 
+MOST_LISTED = 12
+"""Of a value that may be one of more words, a message names the nearest alone."""
+
+
 class ConfigError(Refusal, ValueError):
     """A config or a config id that cannot be; the message says what was expected."""
 
@@ -203,8 +207,10 @@ class Config:
         object.__setattr__(self, "specific", own)
         for name, token, value in self._fields():
             if not token.accepts(value):
-                near = did_you_mean(value, token.words) if isinstance(value, str) else ""
-                raise ConfigError(f"{name} = {value!r}{near}, expected {token.expected}")
+                many = isinstance(value, str) and len(token.words) > MOST_LISTED
+                near = did_you_mean(value, token.words) if many else ""
+                expected = f"one of {len(token.words)} words{near}" if near else token.expected
+                raise ConfigError(f"{name} = {value!r}, expected {expected}")
         for message in (self._wrong_kind(), *(wrong(self) for wrong in _CONTRADICTIONS)):
             if message:
                 raise ConfigError(f"{message}; config id: {self.id}")

@@ -64,7 +64,7 @@ def judged(*arguments: object) -> str:
 
 CONTENTS: dict[str, tuple[Arrays, str]] = {
     "nothing": ({}, "no recurrent layer in it; it holds no arrays"),
-    "no layer": ({"conv.weight": zeros(8, 3)}, "it holds 1 arrays, such as conv.weight (8, 3)"),
+    "no layer": ({"conv.weight": zeros(8, 3)}, "it holds 1 array, such as conv.weight (8, 3)"),
     "two layers": (rnn("a.") | rnn("b."), "one of: 'a.' RNN(3, 4), 2 layers, fp32; 'b.' RNN(3, 4)"),
     "a missing array": (
         rnn(weight_hh_l1=None),
@@ -252,13 +252,13 @@ SAID = {
         "one tensor": "it holds a Tensor, and no tensors by name",
         "sparse": "no recurrent layer in it",
         "complex": "weight_ih_l0 has dtype complex64",
-        "no layer": "it holds 1 arrays, such as conv.weight (8, 3)",
+        "no layer": "it holds 1 array, such as conv.weight (8, 3)",
         "a zip archive": "torch cannot read it",
         **dict.fromkeys(damaged(b""), "torch cannot read it"),
     },
     "mindspore": {
         "good": "RNN(3, 4), fp32",
-        "no layer": "it holds 1 arrays, such as weight (8, 3)",
+        "no layer": "it holds 1 array, such as weight (8, 3)",
         "integers": "weight_ih_l0 has dtype int32",
         "NaN": "bias_hh_l0[0] is nan, and 4 of its 4 numbers are not finite",
         "a pickle": "mindspore cannot read it",

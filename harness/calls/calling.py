@@ -41,12 +41,12 @@ def calling_rows() -> dict[str, list[Row]]:
         "refused-lengths": _of_lengths(),
         "refused-h-0": [
             *((f"h0.{name}", INVALID, says, with_h_0(change)) for name, says, change in STATES),
-            ("h0.flatrank3", INVALID, "3-D states with 2-D x", unbatched_with(states_batched)),
+            ("h0.singlerank3", INVALID, "3-D states with 2-D x", unbatched_with(states_batched)),
         ],
         "refused-x": [
             *((f"x.{name}", INVALID, says, with_x(change)) for name, says, change in _XS),
             (
-                "x.flatwider",
+                "x.singlewider",
                 INVALID,
                 "2-D x with one feature too many",
                 unbatched_with(wider_alone),

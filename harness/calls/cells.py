@@ -57,13 +57,13 @@ def _calling_cells() -> dict[str, list[Row]]:
                 (f"h0.{name}", INVALID, says, with_h_0(change))
                 for name, says, change in CELL_STATES
             ),
-            ("h0.flatrank2", INVALID, "2-D states with 1-D x", unbatched_with(states_batched)),
+            ("h0.singlerank2", INVALID, "2-D states with 1-D x", unbatched_with(states_batched)),
         ],
         "refused-x": [
             ("x.rank1", INVALID, "1-D x with 2-D h_0", with_x(lambda x: x[0], states=True)),
             *((f"x.{name}", INVALID, says, with_x(change)) for name, says, change in _CELL_XS),
             (
-                "x.flatwider",
+                "x.singlewider",
                 INVALID,
                 "1-D x with one feature too many",
                 unbatched_with(wider_alone),

@@ -179,7 +179,7 @@ _OWN_CALLS = call_table(
                 ("text", "proj_size as a str", "1"),
             )
         ]
-        + [("proj.equal", Documented.INVALID, "proj_size = hidden_size", _as_wide)],
+        + [("proj.same", Documented.INVALID, "proj_size = hidden_size", _as_wide)],
     }
 )
 
