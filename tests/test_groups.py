@@ -17,7 +17,7 @@ from harness.faults.correct import CorrectBackend
 from harness.findings import find
 from harness.groups import Group, group
 from harness.judge import Session
-from harness.selftest import ORACLES
+from harness.selftest import ORACLES, likely
 from tests.synthetic_results import line
 
 
@@ -39,15 +39,19 @@ def _share(config: Config) -> int:
     return (14 if config.is_call else 20) * (1 if config.layer == "rnn" else 4)
 
 
+def _shows(fault: str) -> Config:
+    return Config.parse(likely()[fault])
+
+
 @functools.cache
 def differences(*faults: str) -> list[Group]:
-    """What a run of the sample finds in an implementation with these faults."""
+    """What a run of the sample, and of what once showed these faults, finds where they are."""
     backend: Backend = CorrectBackend(name="mine")
     for name in faults:
         backend = FAULTS[name].inject(backend)
     results: list[Judged] = []
     with Session({"mine": backend}, oracles=ORACLES) as session:
-        for config in _sampled():
+        for config in dict.fromkeys([*_sampled(), *map(_shows, faults)]):
             found = session.judge(config, origin="corpus")
             results += Expectations().join(found)
     return group(find(results))

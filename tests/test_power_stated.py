@@ -60,7 +60,7 @@ def test_other_seeds_are_for_configs_that_saw_nothing(config_id: str) -> None:
 def test_every_probe_is_explained_and_in_the_table_of_checks() -> None:
     session = Session({"torch": load_backend("torch"), "right": CorrectBackend()})
     kinds = {
-        (config.aspect, config.num_layers, config.data): config
+        (config.aspect, config.num_layers, config.data, config.steps == 1): config
         for config in load_corpus()
         if config.aspect in ("training", "initial", "life") or config.data == "special"
     }

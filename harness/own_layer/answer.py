@@ -73,7 +73,10 @@ def answer(
         _verdict(asked, by_backend, wrong, compared, bool(new), finished),
         *_explained(given, known),
         *_besides([r for r in failing if conditions[id(r)]], conditions, known),
-        *(f"{name}: {_errors(own)}" for name, own in by_backend.items()),
+        *(
+            f"{name}: {_errors([r for r in own if not conditions[id(r)]])}"
+            for name, own in by_backend.items()
+        ),
         *_not_asked(asked, applying),
     ]
     return Answer(tuple(lines), applying, drop_in=not (wrong or new))
@@ -227,7 +230,9 @@ def _size(result: Judged) -> float:
 
 
 def _errors(results: Sequence[Judged]) -> str:
-    """The largest error against the equation, of outputs from start to end, and of gradients."""
+    """The largest error against the equation, of outputs from start to end, and of gradients, in
+    what was given.
+    """
     outputs = _largest(r for r in results if r.check == "forward_error" and r.against is None)
     gradients = _largest(
         r for r in results if r.check in ("gradient", "gradient_error") and r.part != "signs"
