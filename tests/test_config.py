@@ -288,3 +288,12 @@ def test_malformed_ids_say_what_was_expected(config_id: str, message: str) -> No
 def test_contradictions_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         Config.of(**fields)
+
+
+def test_of_many_words_the_nearest_is_said() -> None:
+    """A hundred would be cut off before it; of a few all are said."""
+    with pytest.raises(ConfigError) as caught:
+        Config.of(aspect="call.lengths.beyont", data="plain")
+    assert str(caught.value).endswith("words; did you mean 'call.lengths.beyond'?")
+    with pytest.raises(ConfigError, match="expected one of 'nolengths', "):
+        Config.of(lengths="raged")

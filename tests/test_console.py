@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from harness.answer import answer_of
 from harness.baseline import KnownDifference
 from harness.causes import Cause
+from harness.cli.progress import Shown
 from harness.config import Config
 from harness.expectations import Expectations, Judged
 from harness.layers import LAYERS
@@ -176,3 +179,14 @@ def test_the_summary_fits_a_comment_and_begins_with_the_answer(known: int, new: 
     assert sentence == as_text(answer_sentence(answer_of(outcome)))
     assert "## New, or no longer as it was" in text
     assert ("Every requirement" in text) == (known < 10)
+
+
+def test_how_long_a_run_takes_is_said_once_a_twentieth_is_done() -> None:
+    """The slowest configs come first: after three of them it would be half a day."""
+    text = io.StringIO()
+    shown = Shown(Console(file=text, width=120), lambda: None)
+    shown.progress("corpus", 0, 100, 0)
+    for done in (4, 5):
+        shown.printed = -math.inf  # as if ten seconds had gone by
+        shown.progress("corpus", done, 100, 0)
+    assert ["left" in line for line in text.getvalue().splitlines()] == [False, False, True]

@@ -220,6 +220,25 @@ def test_both_frameworks_answer(judgement: Judgement) -> None:
         assert re.search(rf"- {backend}: .*; gradients off by \S+ at most", judgement.page)
 
 
+def test_the_largest_error_is_of_what_was_given(of_gru: Judgement) -> None:
+    """Neither states nor lengths were given: errors at drawn ones are none of the user's call."""
+    smaller = []
+    for backend in ("torch", "mindspore"):
+        measured: dict[bool, list[float]] = {True: [], False: []}
+        for line in of_gru.lines:
+            of_gradients = line["check"] in ("gradient", "gradient_error")
+            if line["backend"] != backend or not of_gradients or line["part"] == "signs":
+                continue
+            config = Config.parse(line["config_id"])
+            as_given = not config.states and config.lengths == "nolengths"
+            if line["max_abs"] is not None:
+                measured[as_given].append(float(line["max_abs"]))
+        largest = max(measured[True])
+        assert re.search(rf"- {backend}: .*; gradients off by {largest:.3g} at most", of_gru.page)
+        smaller.append(largest < max(measured[False]))
+    assert any(smaller)
+
+
 def test_there_is_one_verdict(judgement: Judgement) -> None:
     assert re.search(
         r"\nDROP-IN \((mindspore for torch|torch for mindspore)\)", judgement.result.output

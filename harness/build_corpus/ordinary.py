@@ -41,13 +41,13 @@ def _every_layer(single: bool) -> Iterator[Changes]:
         yield {**few, **more}
     for memory in ("fortran", "strided"):
         yield {**few, "memory": memory}
-    yield {**few, "aspect": "gradient", "data": "missing", "memory": "contiguous"}
+    yield {**few, "aspect": "gradient", "data": "missing"}
     for life in LIVES:
         yield {**of_sizes(16, 16, 3, 1 if single else 3), **_living(life)}
 
 
 def _stacks() -> Iterator[Changes]:
-    yield {**of_sizes(16, 64, 8, 16)}
+    yield of_sizes(16, 64, 8, 16)
     yield {**of_sizes(8, 16, 5, 9), **PADDED}
     yield {**of_sizes(8, 16, 5, 12), **PADDED, "aspect": "gradient"}
     yield {

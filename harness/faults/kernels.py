@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.config import Config
-from harness.faults.arrays import Arrays, initial
+from harness.faults.arrays import Arrays, initial, rounded
 from harness.faults.cells import carries_c, is_projected, projects
 from harness.faults.correct import CorrectLayer
 from harness.faults.record import Area, has_gates, has_gates_and_steps, has_steps
@@ -97,13 +97,13 @@ class DoubleInSingle(Wide):
     def answer(self, given: Arrays) -> Arrays:
         found = super().answer(given)
         if self.options.dtype == "fp64" and self.wide:
-            return {name: array.astype(np.float32) * 1.0 for name, array in found.items()}
+            return {name: rounded(array, np.float32) for name, array in found.items()}
         return found
 
     def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
         found = super().derive(given, cotangents)
         if self.options.dtype == "fp64" and self.wide:
-            return {name: array.astype(np.float32) * 1.0 for name, array in found.items()}
+            return {name: rounded(array, np.float32) for name, array in found.items()}
         return found
 
 

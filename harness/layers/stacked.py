@@ -11,11 +11,11 @@ import numpy as np
 from harness.config import Config
 from harness.data import (
     MIXED,
+    PLAIN,
     SWEEP_POINTS,
     integers,
     ordinary_weight,
     sweep_points,
-    uniform,
 )
 from harness.layers.record import SINGLE_STEP, DataKind, LayerRecord, PageRow
 from harness.requirements import PAGE, Requirement, of_page_example
@@ -202,16 +202,12 @@ def lasting_kind(gate: str) -> DataKind:
             found += np.repeat(np.array(kept), config.hidden_size)
         return found
 
-    def half(config: Config, name: str, shape: tuple[int, ...]) -> Float64Array:
-        return uniform(config, name, shape) / 2
-
-    return DataKind(
-        "lasting",
-        f"ordinary numbers, and a gate {gate} that forgets little",
-        lambda config, shape: half(config, "x", shape),
-        half,
-        weight,
-        lambda config: None if config.bias else "data = 'lasting', expected biases",
+    return dataclasses.replace(
+        PLAIN,
+        name="lasting",
+        says=f"ordinary numbers, and a gate {gate} that forgets little",
+        weight=weight,
+        wrong=lambda config: None if config.bias else "data = 'lasting', expected biases",
     )
 
 

@@ -138,7 +138,7 @@ def tally(results: Sequence[Judged]) -> str:
         return "0 configs"
     where = ", ".join(f"{len(ids):,} {origin}" for origin, ids in origins.items())
     by = ", ".join(f"{len(ids):,} {backend}" for backend, ids in judged.items())
-    return f"{plural(total, 'config')} ({where}; judged: {by or 'none'})"
+    return f"{plural(total, 'config')} ({where}; judged: {by})"
 
 
 def cell_mark(cell: Cell) -> str:
