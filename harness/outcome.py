@@ -24,7 +24,7 @@ from harness.reproducers import Reproducer
 from harness.results import Parameters
 from harness.verdicts import CONCLUDED, JUDGED, ReportState, Verdict
 
-__all__ = ["Outcome", "conclude", "load_asides", "outcome_of", "store_asides"]
+__all__ = ["UNPLANNED", "Outcome", "conclude", "load_asides", "outcome_of", "store_asides"]
 
 
 @dataclass

@@ -26,7 +26,7 @@ from harness.judge import Disturbed, Session
 from harness.logs import noted
 from harness.minimise.finish import finish
 from harness.minimise.life import shortest_life
-from harness.outcome import Outcome, conclude, store_asides
+from harness.outcome import UNPLANNED, Outcome, conclude, store_asides
 from harness.pipeline import FATAL, Task, judged, judged_anyway, merged
 from harness.results import Parameters, Result, ResultsError
 from harness.strategies import configs, draw_configs
@@ -225,7 +225,7 @@ class _Run:
 
     def _test_dependence(self) -> None:
         """Configs are chosen that tell on what an unexpected finding depends."""
-        findings = questions(self.outcome.results)
+        findings = questions(self._without(TESTED))
         for count, finding in enumerate(findings):
             self._progress("testing findings", count, len(findings))
             try:
@@ -238,14 +238,14 @@ class _Run:
             self._progress("testing findings", len(findings), len(findings))
 
     def _ask(self, config: Config, backend: str) -> Sequence[Judged]:
-        before = len(self.outcome.results)
         if (config.id, backend) not in self.judged:
             self._judge(Task(config, (backend,), TESTED))
-        return self.outcome.results[before:]
+        asked = config.id, backend
+        return [r for r in self.outcome.results if (r.config_id, r.backend) == asked]
 
     def _shorten_lives(self) -> None:
         """The shortest life that shows a finding is judged too, so that the finding names it."""
-        of_lives = [r for r in self.outcome.results if Config.parse(r.config_id).life]
+        of_lives = [r for r in self._without(*UNPLANNED) if Config.parse(r.config_id).life]
         findings = [finding for finding in find(of_lives) if finding.unexpected]
         for count, finding in enumerate(findings):
             self._progress("shortening lives", count, len(findings))
@@ -257,6 +257,10 @@ class _Run:
                 continue
             if (shortest.id, finding.backend) not in self.judged:
                 self._judge(Task(shortest, (finding.backend,), SHORTENED, repeat=False))
+
+    def _without(self, *origins: str) -> list[Judged]:
+        """Results but those of these origins: a resumed run asks what an undisturbed one does."""
+        return [result for result in self.outcome.results if result.origin not in origins]
 
     def _stage(self, stage: Stage) -> None:
         left = [task for task in stage.tasks if not self.judged.issuperset(task.pairs)]

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from harness.cli import main
 from harness.config import Config
 from harness.corpus import load_corpus
+from harness.findings import TESTED
 from harness.journal import Recorded, locked, read_run
 from harness.results import Result
 
@@ -104,6 +105,20 @@ def test_a_run_that_is_killed_and_resumed_is_the_undisturbed_one(
         run = subprocess.Popen(resumed, stdout=subprocess.DEVNULL, text=True)
     assert run.wait() == 1
     assert recorded_in(tmp_path) == recorded_in(undisturbed), f"seed {seed}"
+
+
+@pytest.mark.parametrize("tested", [1, 9])
+def test_a_run_that_was_ended_while_it_tested_findings_asks_the_same(
+    tested: int, undisturbed: Path, tmp_path: Path
+) -> None:
+    """On what a finding depends is asked of planned configs only, and what was answered is kept."""
+    lines = (undisturbed / "results.jsonl").read_bytes().splitlines(keepends=True)
+    ids = {r.config_id: None for r in recorded_in(undisturbed).results if r.origin == TESTED}
+    after = list(ids)[tested].encode()
+    cut = next(number for number, line in enumerate(lines) if after in line)
+    (tmp_path / "results.jsonl").write_bytes(b"".join(lines[: cut + 1]))
+    assert invoke("run", "--resume", "--out", tmp_path, "--no-reproducers").exit_code == 1
+    assert recorded_in(tmp_path) == recorded_in(undisturbed)
 
 
 def test_workers_do_not_outlive_a_killed_run(pinned: Path, tmp_path: Path) -> None:
