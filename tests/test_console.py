@@ -190,3 +190,16 @@ def test_how_long_a_run_takes_is_said_once_a_twentieth_is_done() -> None:
         shown.printed = -math.inf  # as if ten seconds had gone by
         shown.progress("corpus", done, 100, 0)
     assert ["left" in line for line in text.getvalue().splitlines()] == [False, False, True]
+
+
+def test_a_known_difference_is_one_line_of_the_log_and_a_new_one_is_told_in_full() -> None:
+    text, long = io.StringIO(), "many words " * 30
+    shown = Shown(Console(file=text, width=120), lambda: None)
+    new = line(1, 9.0, message=long, replay="rnn-parity replay x")
+    shown.found([line(0, 9.0, known="entry-0"), new], {"entry-0": entry(0)})
+    known, first, *rest = text.getvalue().splitlines()
+    assert known.startswith("known      entry-0: difference 0 says what differs, in many")
+    assert known.endswith("…")
+    assert len(known) == 120
+    assert first == f"UNEXPECTED torch, step_residual: {long}"
+    assert [one.strip() for one in rest] == ["rnn-parity replay x"]

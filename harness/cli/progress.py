@@ -27,8 +27,8 @@ SETTLED = 0.05
 class Shown:
     """A bar on a terminal; elsewhere, as in the log of a CI job, a line every ten seconds.
 
-    Above them each known difference is a line of its own, once; so is each check that fails
-    unexpectedly. What belongs together of these, the end of the run says.
+    Above them each known difference is one line, once, cut off where it is long; each check that
+    fails unexpectedly is told in full. What belongs together of these, the end of the run says.
     """
 
     def __init__(self, console: Console, check: Callable[[], None]) -> None:
@@ -85,7 +85,15 @@ class Shown:
                 self._print(f"           {one.replay}", "cyan")
             elif one.known is not None and one.known not in self.known:
                 self.known.add(one.known)
-                self._print(f"known      {known[one.known].statement}", "yellow")
+                line = f"known      {one.known}: {known[one.known].statement}"
+                self.console.print(
+                    line,
+                    style="yellow",
+                    markup=False,
+                    highlight=False,
+                    no_wrap=True,
+                    overflow="ellipsis",
+                )
 
     def _print(self, text: str, style: str) -> None:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
