@@ -1,6 +1,9 @@
 """Writes both files; with `--strength`, says what the corpus covers.
 
-With `--quick RESULTS` writes the configs of a quick run, from results.jsonl of a whole one.
+With `--quick RESULTS TIMES` writes the configs of a quick run, from results.jsonl of a whole one
+and from times.json of a run of the sample in graph mode alone:
+
+    rnn-parity run --backend mindspore:graph --corpus harness/corpus_sample.txt --examples 0
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--strength"]:
         print_strengths()
         return
-    if len(arguments) == 2 and arguments[0] == "--quick":
-        _write(QUICK, build_quick(Path(arguments[1])))
+    if len(arguments) == 3 and arguments[0] == "--quick":
+        _write(QUICK, build_quick(*map(Path, arguments[1:])))
         return
     if arguments:
-        sys.exit(f"{arguments}, expected nothing, --strength, or --quick RESULTS")
+        sys.exit(f"{arguments}, expected nothing, --strength, or --quick RESULTS TIMES")
     for path, lines in ((CORPUS, build()), (SAMPLE, build_sample())):
         _write(path, lines)
 
