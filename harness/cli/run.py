@@ -90,7 +90,11 @@ verbose_option = click.option(
 @isolation_options
 @reports_errors
 def run(**options: Any) -> None:
-    """Judge the pinned corpus and drawn configs, and write the reports."""
+    """Judge the pinned corpus and drawn configs, and write the reports.
+
+    Exit code 0: nothing unexpected. 1: an unexpected verdict, or a known difference that vanished,
+    shrank or grew. 2: the run could not be done, and the message says what to do.
+    """
     source = click.get_current_context().get_parameter_source
     given = frozenset(name for name in options if source(name) == ParameterSource.COMMANDLINE)
     if options["quick"]:
