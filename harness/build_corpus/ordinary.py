@@ -99,3 +99,5 @@ def _numbered(option: str) -> Iterator[Changes]:
     yield {**of_sizes(4, 9, 2, 2), option: 2, "bidirectional": True, "aspect": "checkpoint"}
     wide = {option: 20, **_rate(2, 50), "aspect": "training", "states": False}
     yield {**of_sizes(2, 40, 64, 2), **wide}
+    for dtype in ("fp16", "fp64"):
+        yield {**of_sizes(4, 8, 5, 9), **three, "dtype": dtype, "aspect": "gradient"}

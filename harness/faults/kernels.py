@@ -179,6 +179,17 @@ class HalfProjection(Wide):
         return super().evaluate(given)
 
 
+@AREA.fault("half-projection-detaches-c-0", needs=projects, visible=is_projected)
+class DetachedProjection(Wide):
+    """The gradient of c_0 in a float16 layer projected to three units and more is 0."""
+
+    def derive(self, given: Arrays, cotangents: Arrays) -> Arrays:
+        found = super().derive(given, cotangents)
+        if self.wide_projection and self.options.dtype == "fp16" and "c_0" in found:
+            found["c_0"] = found["c_0"] * 0
+        return found
+
+
 @AREA.fault("wide-projection-of-8-steps", needs=projects, visible=is_projected)
 class LongProjection(Wide):
     """Projected to three units and more, 8 steps and more, h_n is that of the step before."""
