@@ -20,13 +20,13 @@ OTHER_VERSIONS = grep -v $(TORCH:%=-e '^torch==') $(MINDSPORE:%=-e '^mindspore==
 
 # Only sets up.
 setup: $(READY)
-	@echo "$(VENV) is ready. Next: make quick (some three minutes), make parity (everything), or $(BIN)/rnn-parity --help"
+	@echo "$(VENV) is ready. Next: make quick (some two minutes), make parity (everything), or $(BIN)/rnn-parity --help"
 
 parity: $(READY)
 	$(if $(TORCH)$(MINDSPORE),$(OTHER_VERSIONS))
 	$(BIN)/rnn-parity run $(RUN)
 
-# In some three minutes: each requirement, each known difference that shows in every run.
+# In some two minutes: each requirement, each known difference that shows in every run.
 quick: $(READY)
 	$(BIN)/rnn-parity run --quick $(RUN)
 
