@@ -2,7 +2,8 @@
 
 The headline is the share of comparisons of values (`VALUES`) that would have shown a dropped bias,
 a wrong previous state and a swapped row, of those in whose configs the fault is possible. A
-comparison that could compare nothing at all has no power, and counts.
+comparison that could compare nothing at all has no power, and counts. Configs with NaN or
+infinities do not: there most states are NaN, and a check of its own asks which.
 """
 
 from __future__ import annotations
@@ -102,7 +103,10 @@ def headlines(
     for result in results:
         if result.check not in VALUES or not result.power:
             continue
-        group = of(Config.parse(result.config_id))
+        config = Config.parse(result.config_id)
+        if not config.finite:
+            continue
+        group = of(config)
         faults = powers.setdefault(group, {fault: [] for fault in HEADLINE})
         for fault in faults.keys() & result.power.keys():
             faults[fault].append(result.power[fault] > 0)

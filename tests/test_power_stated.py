@@ -104,6 +104,8 @@ def test_headlines_are_of_values_where_the_fault_is_possible() -> None:
     ]
     bias, state, row = headlines(results)[""]
     assert (bias.share, row.share, state.share) == (0.5, 0.5, 1.0)
+    of_nan = msgspec.structs.replace(results[0], config_id=Config.of(data="special", steps=3).id)
+    assert headlines([of_nan]) == {}
     assert set(headlines(results, lambda config: config.dtype)) == {"fp32"}
 
 

@@ -1,8 +1,8 @@
 """What the pinned corpus could have seen: `make power`, or `python -m tests.campaigns.power`.
 
 Of the last run of the corpus it shows for every check and probe how many comparisons have power,
-and how much. Exit 1 if fewer than 99% of the comparisons of values would have shown a dropped
-bias, a wrong previous state or a swapped row.
+and how much. Exit 1 if fewer than 99% of the comparisons of values, where all numbers are finite,
+would have shown a dropped bias, a wrong previous state or a swapped row.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _show(console: Console, backend: str, results: Sequence[Result]) -> bool:
     console.print(f"See any difference, and state no share: {', '.join(silent)}.")
     unseen = sum(r.verdict == "inconclusive" for r in results)
     console.print(f"Inconclusive: {unseen:,} of {len(results):,} comparisons.")
-    console.print("\nComparisons of values with power against")
+    console.print("\nComparisons of finite values with power against")
     overall = headlines(results)
     groups = {
         "all": overall.get("", ()),
@@ -56,7 +56,10 @@ def _show(console: Console, backend: str, results: Sequence[Result]) -> bool:
         **headlines(results, _scale),
     }
     console.print(_headlines(groups))
-    return any(headline.share < GOAL for headline in overall.get("", ()))
+    low = [headline for headline in overall.get("", ()) if headline.share < GOAL]
+    for one in low:
+        console.print(f"[red]Below {GOAL:.0%}[/]: {HEADLINE[one.fault]}, {one.share:.2%}")
+    return bool(low)
 
 
 def _scale(config: Config) -> str:
