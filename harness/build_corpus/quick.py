@@ -1,10 +1,10 @@
 """The configs of a quick run: few that show together what a whole run shows.
 
-Of the results of a whole run each check that judged a requirement of a backend is wanted once (of a
-variant each check), each cell of the matrix with a verdict, and values, gradients and calls of each
-layer; and each known difference of whichever backend. The config is chosen, again and again, that
-adds most of them for its cost. Graph mode costs most, and by far not the same for each config: its
-times are measured, in a run of its own.
+Of the results of a whole run each check that judged a requirement of a backend is wanted once, each
+cell of the matrix with a verdict, and values, gradients and calls of each layer; and each known
+difference of whichever backend. The config is chosen, again and again, that adds most of them for
+its cost. Graph mode costs most, and by far not the same for each config: its times are measured, in
+a run of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.verdicts import CONCLUDED
 __all__ = ["build_quick"]
 
 Wanted = tuple[str, str, str]
-"""Backend, check and requirement or ''; or backend, "matrix" and requirement; or backend, check and
+"""Backend, check and requirement; or backend, "matrix" and requirement; or backend, check and
 layer; or "any", "known" and the difference.
 """
 
@@ -82,10 +82,9 @@ def _shown(results: Iterable[Judged], pinned: Container[Config]) -> Mapping[Conf
     for one in results:
         config = Config.parse(one.config_id)
         if config in pinned and one.verdict in CONCLUDED:
-            in_variant = ":" in one.backend
-            shown[config].add((one.backend, one.check, "" if in_variant else one.requirement))
+            shown[config].add((one.backend, one.check, one.requirement))
             shown[config] |= {(one.backend, "matrix", key) for key in judged(one, config)}
-            if one.check in (OF_EACH_IN_VARIANT if in_variant else OF_EACH_LAYER):
+            if one.check in (OF_EACH_IN_VARIANT if ":" in one.backend else OF_EACH_LAYER):
                 shown[config].add((one.backend, one.check, config.layer))
             if one.check == "step_residual" and config.aspect == VALUES:
                 shown[config].add((one.backend, VALUES, config.layer))  # needs a forward call only
