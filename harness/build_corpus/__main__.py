@@ -1,9 +1,10 @@
-"""Writes both files; with `--strength`, says what the corpus covers.
+r"""Writes both files; with `--strength`, says what the corpus covers.
 
 With `--quick RESULTS TIMES` writes the configs of a quick run, from results.jsonl of a whole one
 and from times.json of a run of the sample in graph mode alone:
 
-    rnn-parity run --backend mindspore:graph --corpus harness/corpus_sample.txt --examples 0
+    rnn-parity run --backend mindspore:graph --corpus harness/corpus_sample.txt \
+        --no-reproducers --out reports/scratch
 """
 
 from __future__ import annotations

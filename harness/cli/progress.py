@@ -28,7 +28,7 @@ class Shown:
     """A bar on a terminal; elsewhere, as in the log of a CI job, a line every ten seconds.
 
     Above them each known difference is one line, once, cut off where it is long; each check that
-    fails unexpectedly is told in full. What belongs together of these, the end of the run says.
+    fails unexpectedly is told in full. The end of the run says which of these belong together.
     """
 
     def __init__(self, console: Console, check: Callable[[], None]) -> None:
